@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "net/address.h"
+#include "net/task.h"
+#include "net/tls.h"
+
+namespace net {
+
+// A connection for code that waits: TCP, Unix or TLS, or what is left of an
+// HTTP connection after an upgrade. One reader and one writer at a time.
+class ByteStream {
+ public:
+  virtual ~ByteStream() = default;
+  // At least one byte, or nullopt at the peer's orderly end.
+  virtual Task<base::Result<std::optional<std::string>>> read() = 0;
+  // Done once the kernel, or the buffer under its limit, has all of it.
+  virtual Task<base::Result<void>> write(std::string bytes) = 0;
+  virtual void shutdown_write() = 0;  // no more from this side
+  virtual void close() = 0;           // both ways, at once; pending reads and writes end with ErrorKind::Closed
+  virtual Address remote() const = 0;
+  virtual Address local() const = 0;
+  virtual const TlsPeer* tls() const { return nullptr; }
+};
+
+class Loop;
+
+// Connects, and does the TLS handshake where `tls` is given; `server_name` is
+// SNI and the name that the peer's certificate must carry.
+struct ConnectOptions {
+  std::shared_ptr<const TlsContext> tls;
+  std::string server_name;
+  std::chrono::milliseconds timeout{10'000};
+};
+Task<base::Result<std::unique_ptr<ByteStream>>> connect(Loop& loop, Address address, ConnectOptions options = {});
+
+// The addresses of a host name (or of a literal address), by /etc/hosts and DNS, with `port` set.
+Task<base::Result<std::vector<Address>>> resolve(Loop& loop, std::string host, uint16_t port);
+
+}  // namespace net

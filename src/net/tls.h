@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+
+typedef struct ssl_ctx_st SSL_CTX;
+
+namespace net {
+
+// How one side of TLS behaves; PEM texts, not files. Immutable once made; many
+// connections on any thread share one.
+struct TlsSettings {
+  std::string certificate_chain;  // leaf first; empty for a client without certificate
+  std::string private_key;
+  std::string trusted_roots;         // to verify the peer; empty: a client trusts nobody, a server asks for nothing
+  bool verify_peer = true;           // client: false only where the caller verifies by itself
+  bool require_client_certificate = false;  // server; with roots and without this, a certificate is optional
+  std::vector<std::string> alpn;            // in order of preference
+  bool tls13_only = false;                  // else TLS 1.2 (ECDHE with AEAD) and 1.3
+
+  // Called with the peer's leaf certificate as DER after the chain was verified; an error ends the handshake.
+  std::function<base::Result<void>(std::string_view leaf_der)> check_peer;
+};
+
+class TlsContext {
+ public:
+  // Errors name the part that does not parse or does not fit (key and certificate).
+  static base::Result<std::shared_ptr<const TlsContext>> server(const TlsSettings& settings);
+  static base::Result<std::shared_ptr<const TlsContext>> client(const TlsSettings& settings);
+
+  ~TlsContext();
+  TlsContext(const TlsContext&) = delete;
+  SSL_CTX* native() const { return native_; }
+  const TlsSettings& settings() const { return settings_; }
+
+ private:
+  TlsContext() = default;
+  SSL_CTX* native_ = nullptr;
+  TlsSettings settings_;
+};
+
+// What a finished handshake agreed on.
+struct TlsPeer {
+  std::string alpn;              // empty: none
+  std::string server_name;       // SNI; empty: none
+  std::string certificate_der;   // the peer's leaf; empty: none was given
+  std::string common_name;       // of that certificate's subject
+  std::vector<std::string> organizations;  // of the subject
+  std::vector<std::string> uri_names;      // its URI SANs
+  std::vector<std::string> dns_names;      // its DNS SANs
+};
+
+}  // namespace net
