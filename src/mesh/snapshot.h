@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/strings.h"
+#include "config/config.h"
+#include "mesh/inputs.h"
+#include "mesh/mesh_config.h"
+#include "mesh/service.h"
+
+namespace mesh {
+
+template <typename T>
+using Shared = std::shared_ptr<const T>;
+template <typename T>
+using ByNamespace = std::map<std::string, std::vector<Shared<T>>, std::less<>>;
+
+// All objects joined, at one moment. Immutable, shared by every proxy's View
+// and by the analyzers; lists are in Istio's order (oldest first).
+class Snapshot {
+ public:
+  // `previous` lends the parts that did not change.
+  static std::shared_ptr<const Snapshot> build(const Inputs& inputs, const Snapshot* previous = nullptr);
+
+  // Two snapshots with one configuration() differ in endpoints alone, so
+  // listeners, routes and clusters need no new translation.
+  uint64_t configuration() const { return configuration_; }
+  uint64_t version() const { return version_; }
+
+  MeshConfig mesh;
+  std::vector<Shared<Service>> services;                     // Kubernetes' first where a hostname is claimed twice
+  base::StringMap<std::vector<Shared<Service>>> by_hostname;
+  // Endpoints of one port of one service, keyed by endpoint_key.
+  base::StringMap<std::vector<Endpoint>> endpoints;
+  base::StringMap<std::vector<std::string>> service_accounts;  // SPIFFE ids behind a hostname, sorted
+  std::map<std::pair<std::string, std::string>, Shared<Workload>> workloads;  // by namespace and name
+  base::StringMap<Shared<Workload>> workload_by_address;
+
+  std::vector<Shared<config::VirtualService>> virtual_services;
+  ByNamespace<config::DestinationRule> destination_rules;
+  std::vector<Shared<config::Gateway>> gateways;
+  ByNamespace<config::Sidecar> sidecars;
+  ByNamespace<config::PeerAuthentication> peer_authentications;
+  ByNamespace<config::AuthorizationPolicy> authorization_policies;
+  ByNamespace<config::RequestAuthentication> request_authentications;
+  ByNamespace<config::Telemetry> telemetries;
+  std::map<std::pair<std::string, std::string>, std::shared_ptr<const objects::Object>> secrets;  // TLS credentials
+
+  // The service a client in any namespace means by this FQDN; nullptr: none.
+  const Service* service(std::string_view hostname) const;
+  const std::vector<Endpoint>& endpoints_of(const Service& service, int port) const;
+
+ private:
+  uint64_t version_ = 0;
+  uint64_t configuration_ = 0;
+};
+
+// "default/reviews.default.svc.cluster.local:9080"
+std::string endpoint_key(const Service& service, int port);
+
+// A short name in an object of `ns` as the full one: "reviews" ->
+// "reviews.default.svc.cluster.local". Names with a dot and wildcards stay.
+std::string full_hostname(std::string_view host, std::string_view ns, std::string_view cluster_domain);
+
+// What is wrong between objects: unknown hosts and subsets, Gateways that no
+// VirtualService can find, one host claimed twice, documents that do not parse.
+std::vector<config::Finding> analyze(const Inputs& inputs, const Snapshot& snapshot);
+
+}  // namespace mesh
