@@ -2,10 +2,12 @@
 #pragma once
 
 #include <chrono>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "net/address.h"

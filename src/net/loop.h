@@ -53,8 +53,38 @@ class Loop {
 
  private:
   friend class Timer;
+  friend class Deferred;
   struct State;
   std::unique_ptr<State> state_;
+};
+
+// A job of one object for the end of the turn: scheduling it again before it
+// ran changes nothing, destroying it forgets it. Allocates nothing. What is
+// scheduled by such jobs themselves may run a turn later. Loop's thread only.
+class Deferred {
+ public:
+  Deferred(Loop& loop, void (*call)(void*), void* argument) : loop_(loop), call_(call), argument_(argument) {}
+  ~Deferred() { cancel(); }
+  Deferred(const Deferred&) = delete;
+
+  void schedule() {
+    if (!linked_) link();
+  }
+  void cancel() {
+    if (linked_) unlink();
+  }
+
+ private:
+  friend class Loop;
+  void link();
+  void unlink();
+
+  Loop& loop_;
+  void (*call_)(void*);
+  void* argument_;
+  Deferred* next_ = nullptr;
+  Deferred* previous_ = nullptr;
+  bool linked_ = false;
 };
 
 // Calls back once, at or after its time, on the loop's thread. Destroying or

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "net/address.h"
+#include "net/buffer.h"
+#include "net/loop.h"
+#include "net/tls.h"
+
+typedef struct ssl_st SSL;
+typedef struct bio_method_st BIO_METHOD;
+typedef struct bio_st BIO;
+
+namespace net {
+
+// A stream socket, TCP or Unix, in clear text or TLS, for code that is called
+// back: what the proxy's data path and the HTTP client and server sit on.
+//
+// The owner holds it and gives a Handler. No call of the owner's calls back:
+// callbacks come from the loop only, and each of them may destroy the
+// connection. What is written in one turn of the loop leaves in one send at the
+// turn's end. After on_closed, and after close(), nothing is called any more.
+//
+// Sniffing: an accepted connection starts in clear text; look at input() in
+// on_data, and start_tls() takes what was not consumed as the handshake's
+// beginning.
+class Connection final : private IoHandler {
+ public:
+  class Handler {
+   public:
+    // Connected and, with TLS, the handshake done. Not called for accepted
+    // sockets in clear text, which are ready from the start.
+    virtual void on_ready(Connection&) {}
+    // input() has new bytes. What is left there is kept; at `input_limit`
+    // reading stops by itself until resume_reading().
+    virtual void on_data(Connection&) = 0;
+    // The peer will send no more (FIN, or TLS close_notify). This side may still write.
+    virtual void on_end(Connection&) = 0;
+    // pending() is at or below the low mark again, after full() was true.
+    virtual void on_drained(Connection&) {}
+    // The last call: both sides ended, or it failed. ErrorKind::Closed when it ended in order.
+    virtual void on_closed(Connection&, const base::Error&) = 0;
+
+   protected:
+    ~Handler() = default;
+  };
+
+  Connection(Loop& loop, Handler& handler) : loop_(loop), handler_(&handler), deferred_(loop, &run_deferred, this) {}
+  ~Connection();
+  Connection(const Connection&) = delete;
+
+  // Takes a connected non-blocking socket, e.g. a Listener's.
+  base::Result<void> adopt(int fd, const Address& peer = {});
+
+  struct Target {
+    Address address;
+    Address source;              // bound to before connecting, where valid
+    uint32_t mark = 0;           // SO_MARK, for routing rules
+    bool transparent = false;    // IP_TRANSPARENT: `source` need not be local
+    Clock::duration timeout{10'000'000'000};  // for the connect and, with TLS, the handshake
+  };
+  // Begins to connect; on_ready or on_closed follow. Writes are kept until then.
+  base::Result<void> connect(const Target& target);
+
+  // TLS from here on, as server or client by the kind of `context`. For a
+  // client `server_name` is SNI and the name, or literal address, that the
+  // peer's certificate must carry; empty: any name. May be called while
+  // connecting. A zero timeout leaves the time to the caller.
+  void start_tls(std::shared_ptr<const TlsContext> context, const std::string& server_name = {},
+                 Clock::duration timeout = {});
+
+  Handler& handler() const { return *handler_; }
+  void set_handler(Handler& handler) { handler_ = &handler; }
+
+  Buffer& input() { return input_; }
+  // To append to; it leaves at the end of the turn.
+  Buffer& output() {
+    deferred_.schedule();
+    return output_;
+  }
+  void write(std::string_view bytes) { output().append(bytes); }
+
+  size_t pending() const { return output_.size() + sealed_.size(); }  // written and not yet in the kernel
+  bool full() {                                                      // at or above the high mark
+    if (pending() < high_mark_) return false;
+    return choked_ = true;
+  }
+  void set_water_marks(size_t low, size_t high) {
+    low_mark_ = low;
+    high_mark_ = high;
+  }
+  void set_input_limit(size_t limit) { input_limit_ = limit; }
+
+  // No on_data and on_end while paused. resume_reading() also calls on_data
+  // again, in a later step, where input() is not empty.
+  void pause_reading() { paused_ = true; }
+  void resume_reading();
+  bool reading() const { return !paused_; }
+
+  // No more bytes from this side, once what is written has left.
+  void shutdown_write();
+  // Both ways, at once; drops what is pending. Nothing is called any more.
+  void close();
+  // Sends what is pending, then the end, then reads and drops what the peer
+  // sends until its end or the time is up; then on_closed. So that a last
+  // answer arrives although the peer still sends.
+  void close_after_flush(Clock::duration linger);
+
+  // Takes the socket out of the loop and gives it away; input() keeps what was
+  // read and not consumed, output() what was not sent. Not with TLS.
+  int release();
+  // A reset instead of an orderly end at close(), for peers that must notice.
+  void reset_on_close();
+
+  Loop& loop() const { return loop_; }
+  int fd() const { return fd_; }
+  bool open() const { return fd_ >= 0; }
+  bool ready() const { return fd_ >= 0 && !connecting_ && tls_state_ != TlsState::Handshake; }
+  bool peer_ended() const { return peer_ended_; }
+  const Address& remote() const;
+  const Address& local() const;
+  bool is_tls() const { return tls_state_ != TlsState::None; }
+  const TlsPeer* tls() const;  // nullptr without TLS or before its handshake is done
+  uint64_t bytes_received() const { return received_; }  // off the wire
+  uint64_t bytes_sent() const { return sent_; }
+
+ private:
+  friend struct TlsBio;
+  enum class TlsState : uint8_t { None, Handshake, Open };
+  enum class Ending : uint8_t { None, Half, Linger };  // what follows the last byte of output
+  class Guard;
+
+  void on_io(uint32_t events) override;
+  static void run_deferred(void* self);
+  void finish_connect();
+  void handshake();
+  void read();
+  bool read_plain();  // these say whether there are new bytes
+  bool read_tls();
+  void flush();
+  void seal();
+  void send_end();
+  void end_of_input();
+  void fail(base::Error error);
+  void write_failed(int error_number);
+  void set_deadline(Clock::duration delay, const char* what);
+  void drop_socket();
+  base::Error tls_error(const char* what);
+
+  Loop& loop_;
+  Handler* handler_;
+  Deferred deferred_;
+  int fd_ = -1;
+
+  bool connecting_ = false;
+  bool readable_ = false;   // the kernel may have more
+  bool writable_ = false;
+  bool hung_up_ = false;    // an end or an error waits behind what can be read
+  bool paused_ = false;
+  bool choked_ = false;     // full() was true, on_drained is owed
+  bool peer_ended_ = false;
+  bool end_told_ = false;
+  bool end_sent_ = false;
+  bool read_again_ = false; // on_data is owed for what lies in input_
+  bool bulk_ = false;       // the last read filled its block: read more at once
+  TlsState tls_state_ = TlsState::None;
+  Ending ending_ = Ending::None;
+  int io_errno_ = 0;        // of the socket call below TLS
+  int write_errno_ = 0;     // writing failed; what can be read is still read
+
+  Buffer input_;
+  Buffer output_;
+  size_t input_limit_ = 64 * 1024;
+  size_t low_mark_ = 16 * 1024;
+  size_t high_mark_ = 64 * 1024;
+  uint64_t received_ = 0;
+  uint64_t sent_ = 0;
+  bool* gone_ = nullptr;  // set by the destructor while a callback runs
+
+  SSL* ssl_ = nullptr;
+  Buffer raw_;     // read before TLS began
+  Buffer sealed_;  // TLS records to send
+  std::shared_ptr<const TlsContext> tls_context_;
+  mutable std::unique_ptr<TlsPeer> tls_peer_;
+  std::unique_ptr<Timer> deadline_;
+  mutable Address remote_;
+  mutable Address local_;
+};
+
+}  // namespace net
