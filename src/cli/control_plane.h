@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "kube/client.h"
+
+namespace cli {
+
+// One running control-plane pod's answer to GET PATH on its monitoring port
+// (15014), asked through the API server's proxy subresource.
+struct PodAnswer {
+  std::string pod;
+  base::Json body;
+};
+net::Task<base::Result<std::vector<PodAnswer>>> ask_control_plane(kube::Client& client, std::string istio_ns, std::string path);
+
+struct Versions {
+  std::string control_plane;
+  std::map<std::string, int> proxies;  // version -> how many run it
+};
+net::Task<base::Result<Versions>> control_plane_versions(kube::Client& client, std::string istio_ns);
+
+}  // namespace cli

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+
+#include "cli/cluster.h"
+#include "cli/install/install.h"
+#include "cli/state.h"
+
+namespace cli {
+
+using base::ErrorKind;
+
+// Starts the cluster's holder as a process that outlives this one.
+static pid_t start_hold(const State& where, const std::string& listen) {
+  std::string log = (where.logs() / "hold.log").string();
+  std::string exe = program("seine-localkube").string();
+  pid_t child = fork();
+  if (child != 0) return child;
+  setsid();
+  int in = open("/dev/null", O_RDONLY);
+  int out = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  dup2(in, 0);
+  dup2(out, 1);
+  dup2(out, 2);
+  std::vector<std::string> words = {exe, "hold", "--state", where.dir.string()};
+  if (!listen.empty()) words.insert(words.end(), {"--listen", listen});
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  execv(exe.c_str(), argv.data());
+  std::fprintf(stderr, "%s cannot be started: %s\n", exe.c_str(), std::strerror(errno));
+  _exit(127);
+}
+
+static std::string last_lines(const std::filesystem::path& file, size_t most) {
+  std::ifstream in(file);
+  std::deque<std::string> lines;
+  for (std::string line; std::getline(in, line);) {
+    lines.push_back(line);
+    if (lines.size() > most) lines.pop_front();
+  }
+  std::string out;
+  for (const std::string& line : lines) out += "  " + line + "\n";
+  return out;
+}
+
+static net::Task<bool> ready(kube::Client& client) {
+  auto response = co_await client.request("GET", "/readyz");
+  co_return response && response->status == 200;
+}
+
+// True if the API server that the kubeconfig names answers.
+static bool answers(const State& where) {
+  if (!std::filesystem::exists(where.kubeconfig())) return false;
+  auto access = kube::find_access(where.kubeconfig().string());
+  if (!access) return false;
+  Cluster cluster(std::move(*access));
+  return cluster.wait(ready(*cluster.client));
+}
+
+static void await_cluster(const State& where, pid_t hold, std::chrono::seconds patience) {
+  auto limit = net::Clock::now() + patience;
+  while (!answers(where)) {
+    int status = 0;
+    if (waitpid(hold, &status, WNOHANG) == hold)
+      give_up({.kind = ErrorKind::Unavailable, .message = "the cluster did not start; the end of " + (where.logs() / "hold.log").string() + ":\n" +
+                                                             last_lines(where.logs() / "hold.log", 10)});
+    if (net::Clock::now() > limit)
+      give_up({.kind = ErrorKind::Timeout, .message = "the cluster did not answer in time; see " + where.logs().string()});
+    usleep(10'000);
+  }
+}
+
+struct UpFlags {
+  std::string state;
+  std::string listen;
+  std::string profile = "default";
+};
+
+static void up(const UpFlags& flags, const RootFlags& root) {
+  State where = must(state(flags.state));
+  std::filesystem::create_directories(where.logs());
+  std::filesystem::permissions(where.dir, std::filesystem::perms::owner_all);
+  auto began = net::Clock::now();
+  if (answers(where)) {
+    std::printf("✔ Cluster runs already\n");
+  } else {
+    std::filesystem::remove(where.kubeconfig());
+    await_cluster(where, start_hold(where, flags.listen), std::chrono::seconds(30));
+    std::printf("✔ Cluster started\n");
+  }
+  std::fflush(stdout);
+  InstallSettings settings;
+  settings.ns = root.istio_ns;
+  must(set(settings, "profile=" + flags.profile));
+  Cluster cluster(must(kube::find_access(where.kubeconfig().string())));
+  must(cluster.wait(install(*cluster.client, settings, std::chrono::seconds(60))));
+  double seconds = std::chrono::duration<double>(net::Clock::now() - began).count();
+  std::printf("Ready in %.1f s. Next: eval \"$(%s env)\"\n", seconds, shell_quoted(program("seine").string()).c_str());
+}
+
+void add_up(CLI::App& app, const RootFlags& root) {
+  auto* command = app.add_subcommand("up", "Start the one-machine cluster and install the mesh in it");
+  command->footer("Example:\n  seine up && eval \"$(seine env)\"");
+  auto flags = std::make_shared<UpFlags>();
+  command->add_option("--state", flags->state, "state directory (default ${XDG_STATE_HOME:-~/.local/state}/seine)");
+  command->add_option("--listen", flags->listen, "address for gateways besides the loopback, e.g. 0.0.0.0");
+  command->add_option("--profile", flags->profile, "what to install: default, minimal or empty")->capture_default_str();
+  command->callback([flags, &root] { up(*flags, root); });
+}
+
+// The cluster program knows what it made; this only asks it to undo that.
+static void down(const std::string& state_flag, bool purge) {
+  State where = must(state(state_flag));
+  std::string exe = program("seine-localkube").string();
+  pid_t child = fork();
+  if (child == 0) {
+    execl(exe.c_str(), exe.c_str(), "sweep", "--state", where.dir.c_str(), nullptr);
+    _exit(127);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    give_up({.kind = ErrorKind::Internal, .message = "not everything could be removed; see " + where.logs().string()});
+  if (purge) {
+    std::filesystem::remove_all(where.dir);
+  } else {
+    std::filesystem::remove(where.kubeconfig());
+  }
+  std::printf("✔ Cluster stopped%s\n", purge ? ", its state is gone" : "");
+}
+
+void add_down(CLI::App& app) {
+  auto* command = app.add_subcommand("down", "Stop the one-machine cluster: every process, namespace and rule it made");
+  command->footer("Example:\n  seine down\n  seine down --purge   # forget its objects too");
+  struct Flags {
+    std::string state;
+    bool purge = false;
+  };
+  auto flags = std::make_shared<Flags>();
+  command->add_option("--state", flags->state, "state directory");
+  command->add_flag("--purge", flags->purge, "delete the state directory: objects, keys, logs");
+  command->callback([flags] { down(flags->state, flags->purge); });
+}
+
+}  // namespace cli

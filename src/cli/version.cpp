@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <map>
+
+#include "cli/cluster.h"
+#include "cli/control_plane.h"
+
+namespace cli {
+
+static void print_version(const RootFlags& flags, bool remote, const std::string& output) {
+  std::string control_plane;
+  std::map<std::string, int> proxies;
+  if (remote) {
+    Cluster cluster(flags);
+    auto versions = cluster.wait(control_plane_versions(*cluster.client, flags.istio_ns));
+    if (!versions) give_up(versions.error());
+    control_plane = versions->control_plane;
+    proxies = versions->proxies;
+  }
+  if (!output.empty()) {
+    base::Json out = {{"clientVersion", {{"version", SEINE_VERSION}}}};
+    if (remote) {
+      out["meshVersion"] = base::Json::array({{{"Component", "pilot"}, {"Info", {{"version", control_plane}}}}});
+      out["dataPlaneVersion"] = proxies;
+    }
+    std::printf("%s\n", output == "yaml" ? base::to_yaml(out).c_str() : out.dump(2).c_str());
+    return;
+  }
+  if (!remote) {
+    std::printf("%s\n", SEINE_VERSION);
+    return;
+  }
+  std::printf("client version: %s\ncontrol plane version: %s\n", SEINE_VERSION, control_plane.c_str());
+  std::string line;
+  for (const auto& [version, count] : proxies)
+    line += (line.empty() ? "" : ", ") + version + " (" + std::to_string(count) + (count == 1 ? " proxy)" : " proxies)");
+  std::printf("data plane version: %s\n", line.empty() ? "none" : line.c_str());
+}
+
+void add_version(CLI::App& app, const RootFlags& root) {
+  auto* command = app.add_subcommand("version", "Print the versions of this program, the control plane and the proxies");
+  command->footer("Example:\n  istioctl version --remote=false");
+  struct Flags {
+    bool remote = true;
+    bool brief = false;
+    std::string output;
+  };
+  auto flags = std::make_shared<Flags>();
+  command->add_flag("--remote,!--no-remote", flags->remote, "ask the control plane too");
+  command->add_flag("-s,--short", flags->brief, "accepted for istioctl's sake; the text is short already");
+  command->add_option("-o,--output", flags->output, "yaml or json")->check(CLI::IsMember({"yaml", "json"}));
+  command->callback([flags, &root] { print_version(root, flags->remote, flags->output); });
+}
+
+}  // namespace cli
