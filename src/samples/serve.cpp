@@ -17,8 +17,8 @@ static void stop_running(int) { running->stop(); }
 int serve(uint16_t port, http::Handler handler) {
   net::Loop loop;
   http::Server server(loop, std::move(handler));
-  auto address = net::Address::parse("0.0.0.0", port);
-  auto listening = server.listen(*address);
+  auto address = net::Address::parse(environment("ADDRESS", "0.0.0.0"), port);
+  auto listening = address ? server.listen(*address) : std::unexpected(address.error());
   if (!listening) {
     base::log::error("port {}: {}", port, listening.error().message);
     return 1;

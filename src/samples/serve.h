@@ -8,7 +8,7 @@
 
 namespace samples {
 
-// Serves on all addresses until SIGTERM or SIGINT, then drains for a moment.
+// Serves on all addresses (or on ADDRESS) until SIGTERM or SIGINT, then drains for a moment.
 // Returns the process's exit code.
 int serve(uint16_t port, http::Handler handler);
 
