@@ -20,6 +20,13 @@ inline constexpr int kMaxDocumentDepth = 128;
 enum class Duplicates { Allow, Refuse };
 Result<Json> parse_json(std::string_view text, Duplicates duplicates = Duplicates::Allow);
 
+// The same, and which keys were there twice, as paths: "metadata.name", "spec.ports[0].port".
+struct JsonDocument {
+  Json value;  // the last of repeated keys
+  std::vector<std::string> duplicates;
+};
+Result<JsonDocument> parse_json_document(std::string_view text);
+
 // All documents of a YAML stream as JSON values, with YAML 1.1's plain scalars
 // as kubectl reads them (true/false, integers, floats, null; quoted ones are
 // strings). Empty documents are left out. Aliases are expanded up to a limit.
