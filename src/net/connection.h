@@ -10,10 +10,6 @@
 #include "net/loop.h"
 #include "net/tls.h"
 
-typedef struct ssl_st SSL;
-typedef struct bio_method_st BIO_METHOD;
-typedef struct bio_st BIO;
-
 namespace net {
 
 // A stream socket, TCP or Unix, in clear text or TLS, for code that is called
@@ -48,7 +44,7 @@ class Connection final : private IoHandler {
     ~Handler() = default;
   };
 
-  Connection(Loop& loop, Handler& handler) : loop_(loop), handler_(&handler), deferred_(loop, &run_deferred, this) {}
+  Connection(Loop& loop, Handler& handler);
   ~Connection();
   Connection(const Connection&) = delete;
 
@@ -128,27 +124,33 @@ class Connection final : private IoHandler {
   uint64_t bytes_sent() const { return sent_; }
 
  private:
+  struct Tls;  // what only a TLS connection needs
   friend struct TlsBio;
   enum class TlsState : uint8_t { None, Handshake, Open };
   enum class Ending : uint8_t { None, Half, Linger };  // what follows the last byte of output
+  enum class Got : uint8_t { Data, Nothing, End, Failed };
   class Guard;
 
   void on_io(uint32_t events) override;
   static void run_deferred(void* self);
-  void finish_connect();
-  void handshake();
+  base::Result<void> open_socket(const Target& target);
+  bool finish_connect();
+  bool handshake();  // false: not done yet, or nothing may be touched any more
   void read();
-  bool read_plain();  // these say whether there are new bytes
-  bool read_tls();
+  Got read_plain();
+  Got read_tls();
+  void read_and_drop();
   void flush();
   void seal();
+  bool send(Buffer& bytes);  // false: failed, or the kernel takes no more
   void send_end();
-  void end_of_input();
+  bool tls_notify_end();  // close_notify into sealed_; false: there is none to send
   void fail(base::Error error);
   void write_failed(int error_number);
   void set_deadline(Clock::duration delay, const char* what);
   void drop_socket();
-  base::Error tls_error(const char* what);
+  base::Error read_error();
+  base::Error tls_error(const char* what, int code);
 
   Loop& loop_;
   Handler* handler_;
@@ -156,35 +158,33 @@ class Connection final : private IoHandler {
   int fd_ = -1;
 
   bool connecting_ = false;
-  bool readable_ = false;   // the kernel may have more
+  bool readable_ = false;    // the kernel may have more
   bool writable_ = false;
-  bool hung_up_ = false;    // an end or an error waits behind what can be read
+  bool hung_up_ = false;     // an end or an error waits behind what can be read
   bool paused_ = false;
-  bool choked_ = false;     // full() was true, on_drained is owed
+  bool choked_ = false;      // full() was true, on_drained is owed
   bool peer_ended_ = false;
   bool end_told_ = false;
   bool end_sent_ = false;
-  bool read_again_ = false; // on_data is owed for what lies in input_
-  bool bulk_ = false;       // the last read filled its block: read more at once
+  bool read_again_ = false;  // a read is owed at the end of the turn
+  bool data_owed_ = false;   // and on_data for what lies in input_
+  bool bulk_ = false;        // the last read filled its block: offer a larger one
   TlsState tls_state_ = TlsState::None;
   Ending ending_ = Ending::None;
-  int io_errno_ = 0;        // of the socket call below TLS
-  int write_errno_ = 0;     // writing failed; what can be read is still read
+  int read_errno_ = 0;
+  int write_errno_ = 0;      // writing failed; what can be read is still read
 
   Buffer input_;
   Buffer output_;
+  Buffer sealed_;  // TLS records to send
   size_t input_limit_ = 64 * 1024;
   size_t low_mark_ = 16 * 1024;
   size_t high_mark_ = 64 * 1024;
   uint64_t received_ = 0;
   uint64_t sent_ = 0;
-  bool* gone_ = nullptr;  // set by the destructor while a callback runs
+  bool* gone_ = nullptr;  // set by the destructor while the loop is in here
 
-  SSL* ssl_ = nullptr;
-  Buffer raw_;     // read before TLS began
-  Buffer sealed_;  // TLS records to send
-  std::shared_ptr<const TlsContext> tls_context_;
-  mutable std::unique_ptr<TlsPeer> tls_peer_;
+  std::unique_ptr<Tls> tls_;
   std::unique_ptr<Timer> deadline_;
   mutable Address remote_;
   mutable Address local_;

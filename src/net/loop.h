@@ -101,10 +101,13 @@ class Timer {
 
  private:
   friend class Loop;
+  void fire();
+
   Loop& loop_;
   std::move_only_function<void()> call_;
   Clock::time_point due_{};
   size_t heap_index_ = static_cast<size_t>(-1);
+  bool* gone_ = nullptr;  // set by the destructor while the call runs
 };
 
 // co_await sleep(loop, 5s);

@@ -145,6 +145,38 @@ class Oneshot {
   };
 };
 
+// Wakes one coroutine, as often as it waits: co_await signal.wait(). What is
+// signalled while nobody waits is forgotten, so the waiter looks first. The
+// owner of the signal keeps it alive while somebody waits.
+class Signal {
+ public:
+  Signal() = default;
+  Signal(const Signal&) = delete;
+
+  void notify() {
+    if (auto waiter = std::exchange(waiter_, {})) waiter.resume();
+  }
+  struct Awaiter {
+    Signal& signal;
+    explicit Awaiter(Signal& s) : signal(s) {}
+    Awaiter(const Awaiter&) = delete;
+    ~Awaiter() {
+      if (waiting) signal.waiter_ = {};
+    }
+    bool waiting = false;
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> handle) noexcept {
+      signal.waiter_ = handle;
+      waiting = true;
+    }
+    void await_resume() noexcept { waiting = false; }
+  };
+  Awaiter wait() { return Awaiter(*this); }
+
+ private:
+  std::coroutine_handle<> waiter_;
+};
+
 // Values in order from many writers to one reader, on one thread; unbounded, so
 // a writer that serves a peer checks size(). Copies share the queue.
 template <typename T>

@@ -27,6 +27,8 @@ struct TlsSettings {
   std::function<base::Result<void>(std::string_view leaf_der)> check_peer;
 };
 
+enum class TlsRole { Client, Server };
+
 class TlsContext {
  public:
   // Errors name the part that does not parse or does not fit (key and certificate).
@@ -37,11 +39,15 @@ class TlsContext {
   TlsContext(const TlsContext&) = delete;
   SSL_CTX* native() const { return native_; }
   const TlsSettings& settings() const { return settings_; }
+  TlsRole role() const { return role_; }
 
  private:
   TlsContext() = default;
+  static base::Result<std::shared_ptr<const TlsContext>> make(const TlsSettings& settings, TlsRole role);
+
   SSL_CTX* native_ = nullptr;
   TlsSettings settings_;
+  TlsRole role_ = TlsRole::Client;
 };
 
 // What a finished handshake agreed on.

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/tls.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include "net/tls_session.h"
+
+namespace net {
+namespace {
+
+struct Free {
+  void operator()(BIO* p) const { BIO_free(p); }
+  void operator()(X509* p) const { X509_free(p); }
+  void operator()(EVP_PKEY* p) const { EVP_PKEY_free(p); }
+  void operator()(GENERAL_NAMES* p) const { GENERAL_NAMES_free(p); }
+};
+template <typename T>
+using Owned = std::unique_ptr<T, Free>;
+
+constexpr char kTls12Ciphers[] =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+constexpr char kTls13Ciphers[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+
+std::unexpected<base::Error> refuse(const std::string& what) {
+  std::string reason = take_openssl_errors();
+  return base::fail(base::ErrorKind::Invalid, reason.empty() ? what : what + ": " + reason);
+}
+
+Owned<BIO> reader(const std::string& text) {
+  return Owned<BIO>(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
+
+// The last good PEM block is followed by "no start line", which is no error.
+bool clean_end() {
+  const unsigned long error = ERR_peek_last_error();
+  const bool clean = ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+  ERR_clear_error();
+  return clean;
+}
+
+base::Result<void> use_certificate(SSL_CTX* context, const TlsSettings& settings) {
+  if (settings.certificate_chain.empty() && settings.private_key.empty()) return {};
+  auto chain = reader(settings.certificate_chain);
+  Owned<X509> leaf(PEM_read_bio_X509(chain.get(), nullptr, nullptr, nullptr));
+  if (!leaf || SSL_CTX_use_certificate(context, leaf.get()) != 1) return refuse("certificate chain");
+  while (Owned<X509> next{PEM_read_bio_X509(chain.get(), nullptr, nullptr, nullptr)}) {
+    if (SSL_CTX_add1_chain_cert(context, next.get()) != 1) return refuse("certificate chain");
+  }
+  if (!clean_end()) return refuse("certificate chain: a PEM block does not parse");
+  auto text = reader(settings.private_key);
+  // An encrypted key must not ask on the terminal.
+  Owned<EVP_PKEY> key(
+      PEM_read_bio_PrivateKey(text.get(), nullptr, [](char*, int, int, void*) { return -1; }, nullptr));
+  if (!key) return refuse("private key");
+  if (SSL_CTX_use_PrivateKey(context, key.get()) != 1 || SSL_CTX_check_private_key(context) != 1) {
+    return refuse("private key does not fit the certificate");
+  }
+  return {};
+}
+
+base::Result<void> use_roots(SSL_CTX* context, const TlsSettings& settings, bool is_server) {
+  if (settings.trusted_roots.empty()) return {};
+  X509_STORE* store = SSL_CTX_get_cert_store(context);
+  // A trusted intermediate is enough: meshes pin intermediates of a larger hierarchy.
+  X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
+  auto text = reader(settings.trusted_roots);
+  int count = 0;
+  while (Owned<X509> root{PEM_read_bio_X509_AUX(text.get(), nullptr, nullptr, nullptr)}) {
+    if (X509_STORE_add_cert(store, root.get()) != 1) return refuse("trusted roots");
+    if (is_server && SSL_CTX_add_client_CA(context, root.get()) != 1) return refuse("trusted roots");
+    ++count;
+  }
+  if (!clean_end() || count == 0) return refuse("trusted roots: a PEM block does not parse");
+  return {};
+}
+
+std::string der_of(X509* certificate) {
+  unsigned char* bytes = nullptr;
+  const int size = i2d_X509(certificate, &bytes);
+  if (size <= 0) return {};
+  std::string out(reinterpret_cast<char*>(bytes), static_cast<size_t>(size));
+  OPENSSL_free(bytes);
+  return out;
+}
+
+// Instead of OpenSSL's own step: the chain, then the caller's check of the leaf.
+int verify(X509_STORE_CTX* store, void* argument) {
+  const auto& settings = *static_cast<const TlsSettings*>(argument);
+  auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  if (settings.verify_peer && X509_verify_cert(store) != 1) return 0;
+  X509* leaf = X509_STORE_CTX_get0_cert(store);
+  if (!settings.check_peer) return 1;
+  auto checked = settings.check_peer(leaf ? der_of(leaf) : std::string());
+  if (checked) return 1;
+  X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
+  remember_refusal(ssl, std::move(checked.error().message));
+  return 0;
+}
+
+int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* offered,
+                unsigned int offered_size, void* argument) {
+  const auto& settings = *static_cast<const TlsSettings*>(argument);
+  const std::string_view all(reinterpret_cast<const char*>(offered), offered_size);
+  for (const std::string& wanted : settings.alpn) {
+    for (size_t at = 0; at < all.size();) {
+      const size_t size = static_cast<unsigned char>(all[at]);
+      if (all.substr(at + 1, size) == wanted) {
+        *out = offered + at + 1;
+        *out_size = static_cast<unsigned char>(size);
+        return SSL_TLSEXT_ERR_OK;
+      }
+      at += 1 + size;
+    }
+  }
+  return SSL_TLSEXT_ERR_NOACK;
+}
+
+base::Result<void> set_up(SSL_CTX* context, const TlsSettings& settings, bool is_server) {
+  SSL_CTX_set_min_proto_version(context, settings.tls13_only ? TLS1_3_VERSION : TLS1_2_VERSION);
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                   SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_TICKET);
+  // No resumption: a resumed session would skip the check of the peer's certificate.
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_num_tickets(context, 0);
+  SSL_CTX_set_max_early_data(context, 0);
+  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_read_ahead(context, 1);
+  if (SSL_CTX_set_cipher_list(context, kTls12Ciphers) != 1 || SSL_CTX_set_ciphersuites(context, kTls13Ciphers) != 1 ||
+      SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384") != 1) {
+    return refuse("TLS algorithms");
+  }
+  TRY(use_certificate(context, settings));
+  TRY(use_roots(context, settings, is_server));
+
+  std::string wire;
+  for (const std::string& name : settings.alpn) {
+    if (name.empty() || name.size() > 255) return base::fail(base::ErrorKind::Invalid, "ALPN name: 1 to 255 bytes");
+    wire += static_cast<char>(name.size());
+    wire += name;
+  }
+  // The settings live in the TlsContext, which lives as long as its SSL_CTX.
+  auto* argument = const_cast<TlsSettings*>(&settings);
+  if (is_server) {
+    if (!wire.empty()) SSL_CTX_set_alpn_select_cb(context, select_alpn, argument);
+    const bool asks = !settings.trusted_roots.empty() || settings.require_client_certificate || settings.check_peer;
+    SSL_CTX_set_verify(context,
+                       !asks                                  ? SSL_VERIFY_NONE
+                       : settings.require_client_certificate ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
+                                                              : SSL_VERIFY_PEER,
+                       nullptr);
+  } else {
+    if (!wire.empty() && SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>(wire.data()),
+                                                 static_cast<unsigned>(wire.size())) != 0) {
+      return refuse("ALPN");
+    }
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+  }
+  SSL_CTX_set_cert_verify_callback(context, verify, argument);
+  return {};
+}
+
+std::string text_of(const ASN1_STRING* value) {
+  unsigned char* bytes = nullptr;
+  const int size = ASN1_STRING_to_UTF8(&bytes, value);
+  if (size < 0) return {};
+  std::string out(reinterpret_cast<char*>(bytes), static_cast<size_t>(size));
+  OPENSSL_free(bytes);
+  return out;
+}
+
+void add_subject(X509* certificate, TlsPeer& peer) {
+  const X509_NAME* subject = X509_get_subject_name(certificate);
+  for (int i = 0; i < X509_NAME_entry_count(subject); ++i) {
+    const X509_NAME_ENTRY* entry = X509_NAME_get_entry(subject, i);
+    const int nid = OBJ_obj2nid(X509_NAME_ENTRY_get_object(entry));
+    if (nid == NID_commonName) peer.common_name = text_of(X509_NAME_ENTRY_get_data(entry));
+    if (nid == NID_organizationName) peer.organizations.push_back(text_of(X509_NAME_ENTRY_get_data(entry)));
+  }
+}
+
+void add_alternative_names(X509* certificate, TlsPeer& peer) {
+  Owned<GENERAL_NAMES> names(static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+  for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {
+    const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
+    if (name->type != GEN_URI && name->type != GEN_DNS) continue;
+    const ASN1_IA5STRING* value = name->d.ia5;
+    std::string text(reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)),
+                     static_cast<size_t>(ASN1_STRING_length(value)));
+    (name->type == GEN_URI ? peer.uri_names : peer.dns_names).push_back(std::move(text));
+  }
+}
+
+}  // namespace
+
+base::Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsSettings& settings, TlsRole role) {
+  std::shared_ptr<TlsContext> out(new TlsContext);
+  out->settings_ = settings;
+  out->role_ = role;
+  ERR_clear_error();
+  out->native_ = SSL_CTX_new(role == TlsRole::Server ? TLS_server_method() : TLS_client_method());
+  if (!out->native_) return refuse("SSL_CTX_new");
+  if (role == TlsRole::Server && settings.certificate_chain.empty()) {
+    return base::fail(base::ErrorKind::Invalid, "certificate chain: a server needs one");
+  }
+  TRY(set_up(out->native_, out->settings_, role == TlsRole::Server));
+  return out;
+}
+
+base::Result<std::shared_ptr<const TlsContext>> TlsContext::server(const TlsSettings& settings) {
+  return make(settings, TlsRole::Server);
+}
+
+base::Result<std::shared_ptr<const TlsContext>> TlsContext::client(const TlsSettings& settings) {
+  return make(settings, TlsRole::Client);
+}
+
+TlsContext::~TlsContext() { SSL_CTX_free(native_); }
+
+std::string take_openssl_errors() {
+  std::string out;
+  while (const unsigned long error = ERR_get_error()) {
+    const char* reason = ERR_reason_error_string(error);
+    if (out.empty()) out = reason ? reason : "OpenSSL error " + std::to_string(error);
+  }
+  return out;
+}
+
+TlsPeer tls_peer_of(SSL* ssl) {
+  TlsPeer out;
+  const unsigned char* alpn = nullptr;
+  unsigned size = 0;
+  SSL_get0_alpn_selected(ssl, &alpn, &size);
+  if (size) out.alpn.assign(reinterpret_cast<const char*>(alpn), size);
+  if (const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)) out.server_name = name;
+  if (X509* certificate = SSL_get0_peer_certificate(ssl)) {
+    out.certificate_der = der_of(certificate);
+    add_subject(certificate, out);
+    add_alternative_names(certificate, out);
+  }
+  return out;
+}
+
+}  // namespace net

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "net/tls.h"
+
+typedef struct ssl_st SSL;
+
+namespace net {
+
+// What connection.cpp and tls.cpp share about one OpenSSL session.
+
+// The first error of this thread's OpenSSL queue, which is empty then.
+std::string take_openssl_errors();
+
+TlsPeer tls_peer_of(SSL* ssl);
+
+// check_peer's message, for the error that the handshake ends with.
+void remember_refusal(SSL* ssl, std::string message);
+
+}  // namespace net
