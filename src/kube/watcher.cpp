@@ -23,6 +23,7 @@ struct Watcher::State {
   std::chrono::milliseconds delay{100};
   std::minstd_rand dice{std::random_device{}()};
 
+  void set_synced();
   void tell(Event event, const Object& object);
   void take(List list);
   // False: the event says that the position is lost and the table must be listed again.
@@ -61,10 +62,13 @@ void Watcher::State::take(List list) {
   for (const auto& [key, object] : gone)
     if (!stopped) tell(Event::Deleted, object);
   version = list.resource_version;
-  if (!synced && !stopped) {
-    synced = true;
-    call(Event::Synced, Object());
-  }
+  set_synced();
+}
+
+void Watcher::State::set_synced() {
+  if (synced || stopped) return;
+  synced = true;
+  call(Event::Synced, Object());
 }
 
 bool Watcher::State::take(Json event) {
@@ -135,6 +139,7 @@ static net::Task<void> keep_informed(std::shared_ptr<Watcher::State> state) {
     }
     if (done) continue;
     if (done.error().kind == ErrorKind::Exhausted) state->version.clear();
+    if (done.error().kind == ErrorKind::NotFound) state->set_synced();  // a table that is not there yet is empty
     base::log::debug("watch {}: {}", state->resource.plural, base::printable(done.error().message));
     auto jitter = std::chrono::milliseconds(state->dice() % static_cast<unsigned>(state->delay.count() / 2 + 1));
     co_await net::sleep(state->client->loop(), state->delay + jitter);

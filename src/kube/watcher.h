@@ -20,7 +20,7 @@ class Watcher {
     Added,
     Modified,
     Deleted,  // the object is the last one seen, or only its kind and metadata after a relist
-    Synced,   // once, when the first list has been told; the object is empty
+    Synced,   // once, when the first list has been told, or the table turned out not to exist yet; the object is empty
   };
   using Call = std::function<void(Event, const Object&)>;
 
