@@ -59,6 +59,18 @@ void ServerSession::acknowledge(Type& type, std::string_view url, const std::str
   }
 }
 
+template <typename Request>
+static base::Result<envoy::config::core::v3::Node> node_in(std::string_view bytes) {
+  Request request;
+  if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return std::unexpected(refused("not a discovery request"));
+  if (request.node().id().empty()) return std::unexpected(refused("the first request carries no node id"));
+  return request.node();
+}
+
+base::Result<envoy::config::core::v3::Node> node_of(Variant variant, std::string_view request) {
+  return variant == Variant::Delta ? node_in<DeltaDiscoveryRequest>(request) : node_in<DiscoveryRequest>(request);
+}
+
 base::Result<void> ServerSession::receive_sotw(std::string_view bytes) {
   DiscoveryRequest request;
   if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))

@@ -85,6 +85,7 @@ class ServerSession {
   // their endpoints, listeners before their routes; all of them by default.
   void push(std::span<const std::string_view> types = {});
 
+  Variant variant() const { return variant_; }
   const envoy::config::core::v3::Node& node() const { return node_; }
   bool known() const { return !node_.id().empty(); }
   Status status(std::string_view type_url) const;
@@ -122,5 +123,9 @@ class ServerSession {
   std::set<std::string, std::less<>> changed_clusters_;  // by the push that runs
   uint64_t nonces_ = 0;
 };
+
+// The node that a first serialized (Delta)DiscoveryRequest names, so that a
+// server can decide who asks before it answers.
+base::Result<envoy::config::core::v3::Node> node_of(Variant variant, std::string_view request);
 
 }  // namespace xds
