@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "cli/commands.h"
+#include "inject/inject.h"
+
+namespace cli {
+
+struct KubeInjectFlags {
+  std::string file;
+  std::string output;
+  std::string revision = "default";
+};
+
+static std::string read_all(const std::string& file) {
+  std::ostringstream text;
+  if (file == "-") {
+    text << std::cin.rdbuf();
+    return text.str();
+  }
+  std::ifstream in(file);
+  if (!in) give_up({.kind = base::ErrorKind::NotFound, .message = file + " cannot be read"});
+  text << in.rdbuf();
+  return text.str();
+}
+
+static void kube_inject(const KubeInjectFlags& flags) {
+  inject::Settings settings;
+  settings.revision = flags.revision;
+  std::string out;
+  for (base::Json& document : must(base::parse_yaml(read_all(flags.file)))) {
+    if (!out.empty()) out += "---\n";
+    out += base::to_yaml(must(inject::into_manifest(std::move(document), settings)));
+  }
+  if (flags.output.empty()) {
+    std::fputs(out.c_str(), stdout);
+    return;
+  }
+  std::ofstream file(flags.output);
+  file << out;
+  if (!file.flush()) give_up({.kind = base::ErrorKind::Internal, .message = flags.output + " cannot be written"});
+}
+
+void add_kube_inject(CLI::App& app, const RootFlags&) {
+  auto* command = app.add_subcommand("kube-inject", "Inject the sidecar into a manifest");
+  command->footer("Example:\n  istioctl kube-inject -f samples/helloworld/helloworld.yaml | kubectl apply -f -");
+  auto flags = std::make_shared<KubeInjectFlags>();
+  command->add_option("-f,--filename", flags->file, "manifest to read; - is standard input")->required();
+  command->add_option("-o,--output", flags->output, "file to write instead of standard output");
+  command->add_option("-r,--revision", flags->revision, "revision of the control plane")->capture_default_str();
+  command->callback([flags] { kube_inject(*flags); });
+}
+
+}  // namespace cli
