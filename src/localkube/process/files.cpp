@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "localkube/process/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/strings.h"
+
+namespace localkube {
+
+base::Result<std::string> read_file(const std::filesystem::path& path, size_t most) {
+  Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) {
+    int why = errno;
+    auto error = base::system_error("open " + path.string(), why);
+    if (why == ENOENT) error.kind = base::ErrorKind::NotFound;
+    return std::unexpected(std::move(error));
+  }
+  std::string text;
+  char block[16384];
+  while (text.size() < most) {
+    ssize_t n = read(file.get(), block, std::min(sizeof block, most - text.size()));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return std::unexpected(base::system_error("read " + path.string(), errno));
+    if (n == 0) break;
+    text.append(block, static_cast<size_t>(n));
+  }
+  return text;
+}
+
+base::Result<void> write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    ssize_t n = write(fd, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return std::unexpected(base::system_error("write", errno));
+    text.remove_prefix(static_cast<size_t>(n));
+  }
+  return {};
+}
+
+base::Result<void> write_file(const std::filesystem::path& path, std::string_view text, mode_t mode, Durable durable) {
+  std::string draft = path.string() + ".new";
+  Fd file(open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode));
+  if (!file) return std::unexpected(base::system_error("create " + draft, errno));
+  if (fchmod(file.get(), mode) != 0) return std::unexpected(base::system_error("chmod " + draft, errno));
+  auto written = write_all(file.get(), text);
+  if (!written) return written;
+  if (durable == Durable::Yes && fsync(file.get()) != 0) return std::unexpected(base::system_error("fsync " + draft, errno));
+  if (rename(draft.c_str(), path.c_str()) != 0) return std::unexpected(base::system_error("rename to " + path.string(), errno));
+  return {};
+}
+
+base::Result<void> make_directory(const std::filesystem::path& path, mode_t mode) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return std::unexpected(base::system_error("mkdir " + path.string(), error.value()));
+  if (chmod(path.c_str(), mode) != 0) return std::unexpected(base::system_error("chmod " + path.string(), errno));
+  return {};
+}
+
+base::Result<std::pair<Fd, Fd>> make_pipe() {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return std::unexpected(base::system_error("pipe", errno));
+  return std::pair(Fd(ends[0]), Fd(ends[1]));
+}
+
+void set_blocking(int fd, bool blocking) {
+  int flags = fcntl(fd, F_GETFL);
+  fcntl(fd, F_SETFL, blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
+}
+
+void keep_across_exec(int fd) { fcntl(fd, F_SETFD, 0); }
+
+std::optional<uint64_t> start_time(pid_t pid) {
+  auto stat = read_file("/proc/" + std::to_string(pid) + "/stat", 4096);
+  if (!stat) return std::nullopt;
+  // Field 22, counted after the command's closing parenthesis, which is field 2.
+  size_t close = stat->rfind(')');
+  if (close == stat->npos || close + 2 > stat->size()) return std::nullopt;
+  auto fields = base::split(std::string_view(*stat).substr(close + 2), ' ');
+  if (fields.size() < 20 || fields[0] == "Z" || fields[0] == "X") return std::nullopt;
+  return base::parse_number<uint64_t>(fields[19]);
+}
+
+}  // namespace localkube

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "localkube/process/fd.h"
+
+namespace localkube {
+
+base::Result<std::string> read_file(const std::filesystem::path& path, size_t most = 64u << 20);
+
+// Replaces the file at once: readers see the old text or the new one, also
+// after a power cut.
+enum class Durable { Yes, No };
+base::Result<void> write_file(const std::filesystem::path& path, std::string_view text, mode_t mode = 0600,
+                              Durable durable = Durable::No);
+
+// Directories on the way are made.
+base::Result<void> make_directory(const std::filesystem::path& path, mode_t mode = 0755);
+
+base::Result<std::pair<Fd, Fd>> make_pipe();  // read end, write end; close-on-exec
+void set_blocking(int fd, bool blocking);
+void keep_across_exec(int fd);
+base::Result<void> write_all(int fd, std::string_view text);  // for a blocking descriptor
+
+// When the process began, in clock ticks since boot: with its id it names one
+// process, also after the id was given to another. Reads /proc.
+std::optional<uint64_t> start_time(pid_t pid);
+
+}  // namespace localkube

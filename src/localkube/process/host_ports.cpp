@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "localkube/process/host_ports.h"
+
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "localkube/fields.h"
+#include "localkube/process/files.h"
+
+namespace localkube {
+
+HostPorts::HostPorts(std::filesystem::path remembered) : remembered_path_(std::move(remembered)), remembered_(base::Json::object()) {
+  auto text = read_file(remembered_path_);
+  if (!text) return;
+  auto json = base::parse_json(*text);
+  if (json && json->is_object()) remembered_ = std::move(*json);
+}
+
+static base::Result<Fd> listen_on(const net::Address& address) {
+  Fd fd(socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return std::unexpected(base::system_error("socket", errno));
+  int on = 1;
+  setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (bind(fd.get(), address.data(), address.size()) != 0)
+    return std::unexpected(base::system_error("bind " + address.text(), errno));
+  if (listen(fd.get(), 1024) != 0) return std::unexpected(base::system_error("listen on " + address.text(), errno));
+  return fd;
+}
+
+base::Result<const HostPorts::Open*> HostPorts::open(const std::string& key, const std::vector<net::Address>& candidates) {
+  if (auto found = open_.find(key); found != open_.end()) return &found->second;
+  if (candidates.empty()) return base::fail(base::ErrorKind::Invalid, "no address to listen on for " + key);
+  std::vector<net::Address> order = candidates;
+  if (auto before = net::Address::parse_host_port(base::text(remembered_, key)); before && before->ip() == candidates[0].ip())
+    order.insert(order.begin(), *before);
+  constexpr int kFurther = 100;
+  for (int i = 1; i <= kFurther && candidates.back().port() + i < 65536; i++)
+    order.push_back(candidates.back().with_port(static_cast<uint16_t>(candidates.back().port() + i)));
+  base::Error last;
+  for (const net::Address& address : order) {
+    auto socket = listen_on(address);
+    if (!socket) {
+      last = std::move(socket.error());
+      continue;
+    }
+    if (address != candidates[0]) base::log::warn("{}: {} is taken, using {}", key, candidates[0].text(), address.text());
+    remember(key, address.text());
+    return &(open_[key] = Open{.socket = std::move(*socket), .address = address.text()});
+  }
+  return std::unexpected(std::move(last));
+}
+
+void HostPorts::remember(const std::string& key, const std::string& address) {
+  if (base::text(remembered_, key) == address) return;
+  remembered_[key] = address;
+  if (auto written = write_file(remembered_path_, remembered_.dump(2) + "\n", 0644); !written)
+    base::log::warn("{}", written.error().message);
+}
+
+void HostPorts::answer(PacketChannel& channel, const base::Json& request) {
+  std::string op(base::text(request, "op")), key(base::text(request, "key"));
+  if (op == "close") {
+    open_.erase(key);
+    return;
+  }
+  base::Json reply = {{"id", number(request, "id")}};
+  if (op == "datagrams") {
+    Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    channel.send(reply, {socket.get()});
+    return;
+  }
+  std::vector<net::Address> candidates;
+  if (const base::Json* wanted = base::find(request, "candidates"); wanted && wanted->is_array())
+    for (const base::Json& text : *wanted)
+      if (auto address = net::Address::parse_host_port(text.is_string() ? text.get<std::string>() : ""))
+        candidates.push_back(*address);
+  auto opened = open(key, candidates);
+  if (!opened) {
+    reply["error"] = opened.error().message;
+    channel.send(reply);
+    return;
+  }
+  reply["address"] = (*opened)->address;
+  channel.send(reply, {(*opened)->socket.get()});
+}
+
+// A serve that starts again must not take answers meant for the one before it.
+HostPortsClient::HostPortsClient(net::Loop& loop, Fd channel)
+    : last_id_(int64_t{getpid()} << 32),
+      channel_(loop, std::move(channel), {.packet = [this](Packet packet) { on_packet(std::move(packet)); }, .closed = [] {}}) {}
+
+void HostPortsClient::on_packet(Packet packet) {
+  auto found = asked_.find(number(packet.body, "id"));
+  if (found == asked_.end()) return;
+  auto answered = found->second;
+  asked_.erase(found);
+  answered.set(std::make_shared<Packet>(std::move(packet)));
+}
+
+net::Task<base::Result<Packet>> HostPortsClient::ask(base::Json request) {
+  int64_t id = ++last_id_;
+  request["id"] = id;
+  net::Oneshot<std::shared_ptr<Packet>> answered;
+  asked_[id] = answered;
+  if (!channel_.send(request)) {
+    asked_.erase(id);
+    co_return base::fail(base::ErrorKind::Closed, "the process that opens host ports has gone");
+  }
+  std::shared_ptr<Packet> packet = co_await answered.wait();
+  if (auto error = base::text(packet->body, "error"); !error.empty())
+    co_return base::fail(base::ErrorKind::Unavailable, std::string(error));
+  if (packet->fds.empty()) co_return base::fail(base::ErrorKind::Internal, "an answer without a socket");
+  co_return std::move(*packet);
+}
+
+net::Task<base::Result<HostPortsClient::Opened>> HostPortsClient::listen(std::string key, std::vector<std::string> candidates) {
+  base::Json request = {{"op", "listen"}, {"key", key}, {"candidates", candidates}};
+  auto packet = co_await ask(std::move(request));
+  if (!packet) co_return std::unexpected(std::move(packet.error()));
+  auto address = net::Address::parse_host_port(base::text(packet->body, "address"));
+  if (!address) co_return std::unexpected(std::move(address.error()));
+  Opened opened{.socket = std::move(packet->fds[0]), .address = *address};
+  co_return std::move(opened);
+}
+
+net::Task<base::Result<Fd>> HostPortsClient::datagrams() {
+  base::Json request = {{"op", "datagrams"}};
+  auto packet = co_await ask(std::move(request));
+  if (!packet) co_return std::unexpected(std::move(packet.error()));
+  co_return std::move(packet->fds[0]);
+}
+
+void HostPortsClient::close(const std::string& key) { channel_.send({{"op", "close"}, {"key", key}}); }
+
+}  // namespace localkube

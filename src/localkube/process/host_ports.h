@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+
+#include "localkube/process/packets.h"
+#include "net/address.h"
+
+namespace localkube {
+
+// What hold's side of the channel answers:
+//
+//   {op: "listen", id, key, candidates: ["127.0.0.1:80", ...]}
+//       -> {id, address} and the listening socket, or {id, error}
+//       The address that was given for this key before comes first, then the
+//       candidates, then the ports that follow the last one.
+//   {op: "close", key}    no answer
+//   {op: "datagrams", id} -> {id} and an unbound UDP socket of the host's network
+//
+// hold keeps each socket open too: a serve that starts again gets the same one,
+// and who connected meanwhile waits in its backlog.
+class HostPorts {
+ public:
+  explicit HostPorts(std::filesystem::path remembered);
+
+  void answer(PacketChannel& channel, const base::Json& request);
+
+ private:
+  struct Open {
+    Fd socket;
+    std::string address;
+  };
+  base::Result<const Open*> open(const std::string& key, const std::vector<net::Address>& candidates);
+  void remember(const std::string& key, const std::string& address);
+
+  std::filesystem::path remembered_path_;
+  base::Json remembered_;
+  std::map<std::string, Open> open_;
+};
+
+// serve's side of it.
+class HostPortsClient {
+ public:
+  HostPortsClient(net::Loop& loop, Fd channel);
+
+  struct Opened {
+    Fd socket;
+    net::Address address;
+  };
+  net::Task<base::Result<Opened>> listen(std::string key, std::vector<std::string> candidates);
+  net::Task<base::Result<Fd>> datagrams();
+  void close(const std::string& key);
+
+ private:
+  net::Task<base::Result<Packet>> ask(base::Json request);
+  void on_packet(Packet packet);
+
+  std::map<int64_t, net::Oneshot<std::shared_ptr<Packet>>> asked_;
+  int64_t last_id_;
+  PacketChannel channel_;
+};
+
+}  // namespace localkube
