@@ -5,208 +5,283 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "translate/translate.h"
 
 namespace control {
 
-namespace grpc = http::grpc;
+using namespace std::chrono_literals;
+using base::ErrorKind;
+using http::grpc::Code;
+
+namespace {
 
 constexpr std::string_view kService = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
-// What may wait for a client that does not read; then it is cut off and starts afresh.
-constexpr size_t kMaxBacklog = 1024;
 
-// One connected proxy. It is its session's Source: what the proxy should have is
-// translated from the View it has of the snapshot, and kept until that changes.
+// Equal messages must give equal bytes, or versions would differ without a change.
+std::string serialized(const google::protobuf::Message& message) {
+  std::string out;
+  {
+    google::protobuf::io::StringOutputStream stream(&out);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    message.SerializeToCodedStream(&coded);
+  }
+  return out;
+}
+
+base::Result<mesh::Proxy> proxy_of(const envoy::config::core::v3::Node& node) {
+  std::string text;
+  auto status = google::protobuf::util::MessageToJsonString(node.metadata(), &text);
+  if (!status.ok()) return base::fail(ErrorKind::Invalid, "node.metadata: " + status.ToString());
+  auto proxy = TRY(mesh::parse_proxy(node.id(), TRY(base::parse_json(text)), node.user_agent_name()));
+  if (proxy.locality == mesh::Locality{})
+    proxy.locality = {node.locality().region(), node.locality().zone(), node.locality().sub_zone()};
+  return proxy;
+}
+
+// A proxy gets the configuration of the namespace and account that it proved to be, and no other's.
+base::Result<void> check_claim(const mesh::Proxy& claimed, const Identity& proven) {
+  std::string who = "node " + base::printable(claimed.id);
+  if (claimed.ns != proven.ns)
+    return base::fail(ErrorKind::Denied, who + " claims namespace " + base::printable(claimed.ns) +
+                                             " but is authenticated in " + proven.ns);
+  if (!claimed.service_account.empty() && claimed.service_account != proven.service_account)
+    return base::fail(ErrorKind::Denied, who + " claims service account " + base::printable(claimed.service_account) +
+                                             " but is authenticated as " + proven.service_account);
+  if (!proven.pod.empty() && claimed.name != proven.pod)
+    return base::fail(ErrorKind::Denied, who + " uses the token of pod " + proven.pod);
+  return {};
+}
+
+http::grpc::Status status_of(const base::Error& error) {
+  switch (error.kind) {
+    case ErrorKind::Denied: return {Code::PermissionDenied, error.message};
+    case ErrorKind::Invalid: return {Code::InvalidArgument, error.message};
+    case ErrorKind::Exhausted: return {Code::ResourceExhausted, error.message};
+    case ErrorKind::Closed: return {Code::Cancelled, error.message};
+    default: return {Code::Internal, error.message};
+  }
+}
+
+}  // namespace
+
+std::string short_type(std::string_view url) {
+  if (url == xds::type::kCluster) return "cds";
+  if (url == xds::type::kEndpoint) return "eds";
+  if (url == xds::type::kListener) return "lds";
+  if (url == xds::type::kRoute) return "rds";
+  if (url == xds::type::kSecret) return "sds";
+  return std::string(url);
+}
+
+// One connected proxy. It is its session's Source: what the proxy should have
+// is translated from the View that it has of the snapshot. Shared with the
+// coroutines that read and write, so that it outlives them.
 struct Ads::Stream final : xds::Source {
-  Stream(Ads& ads, xds::Variant variant) : ads(ads), session(variant, *this, [this](std::string bytes) { out.push(std::move(bytes)); }) {}
+  Stream(Ads& owner, uint64_t number, xds::Variant variant, std::shared_ptr<http::Exchange> exchange,
+         std::optional<Identity> proven);
 
   xds::Resources resources(const envoy::config::core::v3::Node& node, std::string_view type_url,
                            const xds::Subscription& wanted) override;
-  void use(std::shared_ptr<const mesh::Snapshot> snapshot, mesh::Scope scope);
-  base::Result<void> identify(const envoy::config::core::v3::Node& node, const std::optional<Identity>& identity);
+  base::Result<void> identify(const envoy::config::core::v3::Node& node);
+  const mesh::View& current_view();
+  void push(const Ingest::Change& change);
+  std::string name() const { return (proxy ? base::printable(proxy->id) : "unknown") + "-" + std::to_string(id); }
 
   Ads& ads;
-  std::shared_ptr<http::Exchange> exchange;
-  net::Queue<std::string> out;
-  xds::ServerSession session;
+  const uint64_t id;
+  const std::chrono::system_clock::time_point connected = std::chrono::system_clock::now();
+  http::grpc::ServerCall call;
+  const std::optional<Identity> identity;
   std::optional<mesh::Proxy> proxy;
   std::optional<mesh::View> view;
+  std::shared_ptr<const mesh::Snapshot> seen;  // that `view` was made of
+  net::Queue<std::string> out;
+  bool writing = false;
+  std::optional<Ingest::Change> missed;  // came while the proxy had not taken the last
+  xds::ServerSession session;
 };
 
-Ads::Ads(net::Loop& loop) : loop_(loop) {}
+Ads::Stream::Stream(Ads& owner, uint64_t number, xds::Variant variant, std::shared_ptr<http::Exchange> exchange,
+                    std::optional<Identity> proven)
+    : ads(owner), id(number), call(std::move(exchange)), identity(std::move(proven)),
+      session(variant, *this, [this](std::string bytes) {
+        ads.metrics_.config_bytes.observe(static_cast<double>(bytes.size()));
+        out.push(std::move(bytes));
+      }) {
+  session.on_node = [this](const auto& node) { return identify(node); };
+  session.on_sent = [this](std::string_view url) { ++ads.metrics_.pushes[short_type(url)]; };
+  session.on_rejection = [this](std::string_view url, std::string_view message) {
+    ++ads.metrics_.rejections[short_type(url)];
+    base::log::warn("ads: {} rejected {}: {}", name(), short_type(url), base::printable(message));
+  };
+}
+
+base::Result<void> Ads::Stream::identify(const envoy::config::core::v3::Node& node) {
+  auto claimed = TRY(proxy_of(node));
+  if (identity) {
+    TRY(check_claim(claimed, *identity));
+    claimed.service_account = identity->service_account;
+  }
+  proxy = std::move(claimed);
+  base::log::info("ads: {} connected from {}", name(), call.exchange().remote().text());
+  return {};
+}
+
+const mesh::View& Ads::Stream::current_view() {
+  if (seen != ads.snapshot_) {
+    seen = ads.snapshot_;
+    view.emplace(seen, *proxy);
+  }
+  return *view;
+}
+
+xds::Resources Ads::Stream::resources(const envoy::config::core::v3::Node&, std::string_view url,
+                                      const xds::Subscription& wanted) {
+  const mesh::View& sees = current_view();
+  std::vector<std::string> names(wanted.names.begin(), wanted.names.end());
+  std::vector<translate::Resource> made;
+  if (url == xds::type::kCluster) {
+    made = translate::clusters(sees);
+  } else if (url == xds::type::kListener) {
+    made = translate::listeners(sees);
+  } else if (url == xds::type::kRoute) {
+    made = translate::routes(sees, wanted.wildcard ? translate::route_names(sees) : names);
+  } else if (url == xds::type::kEndpoint) {
+    made = translate::endpoints(sees, wanted.wildcard ? translate::endpoint_names(sees) : names);
+  } else if (url == xds::type::kSecret) {
+    made = translate::secrets(sees, names);
+  }
+  xds::Resources out;
+  for (const translate::Resource& resource : made)
+    if (wanted.wildcard || wanted.names.contains(resource.name))
+      out[resource.name] = xds::Resource::make(resource.name, serialized(*resource.message));
+  return out;
+}
+
+void Ads::Stream::push(const Ingest::Change& change) {
+  if (!session.known()) return;  // its first request will see the newest state anyway
+  if (writing || out.size() > 0) {
+    if (missed) missed = {change.snapshot, std::max(missed->scope, change.scope), missed->since};
+    else missed = change;
+    return;
+  }
+  // Endpoints alone can change without a new look at everything else.
+  if (change.scope == mesh::Scope::Endpoints) {
+    constexpr std::string_view kEndpoints[] = {xds::type::kEndpoint};
+    session.push(kEndpoints);
+  } else {
+    session.push();
+  }
+  ads.metrics_.convergence_seconds.observe(std::chrono::duration<double>(net::Clock::now() - change.since).count());
+}
+
+Ads::Ads(net::Loop& loop, Metrics& metrics) : metrics_(metrics), timer_(loop, [this] { push_some(); }) {}
 
 Ads::~Ads() {
-  for (const auto& stream : streams_) stream->out.close();
+  for (const auto& [id, stream] : streams_) stream->out.close();
 }
 
 bool Ads::serves(std::string_view path) { return path.starts_with(kService); }
 
-// Equal messages must give equal bytes, or versions would differ without a change.
-static std::string serialized(const google::protobuf::Message& message) {
-  std::string out;
-  google::protobuf::io::StringOutputStream stream(&out);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  coded.SetSerializationDeterministic(true);
-  message.SerializeToCodedStream(&coded);
-  coded.Trim();
-  return out;
-}
-
-xds::Resources Ads::Stream::resources(const envoy::config::core::v3::Node&, std::string_view type_url,
-                                      const xds::Subscription& wanted) {
-  xds::Resources out;
-  if (!view) return out;
-  std::vector<std::string> names(wanted.names.begin(), wanted.names.end());
-  std::vector<translate::Resource> made;
-  if (type_url == xds::type::kCluster) {
-    made = translate::clusters(*view);
-  } else if (type_url == xds::type::kListener) {
-    made = translate::listeners(*view);
-  } else if (type_url == xds::type::kRoute) {
-    made = translate::routes(*view, wanted.wildcard ? translate::route_names(*view) : names);
-  } else if (type_url == xds::type::kEndpoint) {
-    made = translate::endpoints(*view, wanted.wildcard ? translate::endpoint_names(*view) : names);
-  } else if (type_url == xds::type::kSecret) {
-    made = translate::secrets(*view, names);
-  }
-  ads.counts_.translated += made.size();
-  for (translate::Resource& resource : made) {
-    if (!wanted.wildcard && !wanted.names.contains(resource.name)) continue;
-    std::string body = serialized(*resource.message);
-    out[resource.name] = xds::Resource::make(resource.name, std::move(body));
-  }
-  return out;
-}
-
-// Endpoints alone can change without a new look at everything else.
-void Ads::Stream::use(std::shared_ptr<const mesh::Snapshot> snapshot, mesh::Scope scope) {
-  if (!proxy || !snapshot) return;
-  view.emplace(std::move(snapshot), *proxy);
-  constexpr std::string_view kEndpointsOnly[] = {xds::type::kEndpoint};
-  if (scope == mesh::Scope::Endpoints) {
-    session.push(kEndpointsOnly);
-  } else {
-    session.push();
-  }
-}
-
-static base::Result<mesh::Proxy> proxy_of(const envoy::config::core::v3::Node& node) {
-  std::string text;
-  auto status = google::protobuf::util::MessageToJsonString(node.metadata(), &text);
-  if (!status.ok()) return base::fail(base::ErrorKind::Invalid, "node.metadata: " + status.ToString());
-  return mesh::parse_proxy(node.id(), TRY(base::parse_json(text)), node.user_agent_name());
-}
-
-// A proxy gets the configuration of the namespace and account that it proved to be, and no other's.
-base::Result<void> Ads::Stream::identify(const envoy::config::core::v3::Node& node, const std::optional<Identity>& identity) {
-  mesh::Proxy claimed = TRY(proxy_of(node));
-  std::string who = "node " + base::printable(node.id());
-  if (identity) {
-    if (claimed.ns != identity->ns)
-      return base::fail(base::ErrorKind::Denied, who + " claims namespace " + base::printable(claimed.ns) +
-                                                     " but is authenticated in " + identity->ns);
-    if (!claimed.service_account.empty() && claimed.service_account != identity->service_account)
-      return base::fail(base::ErrorKind::Denied, who + " claims service account " +
-                                                     base::printable(claimed.service_account) + " but is authenticated as " + identity->service_account);
-    if (!identity->pod.empty() && claimed.name != identity->pod)
-      return base::fail(base::ErrorKind::Denied, who + " uses the token of pod " + identity->pod);
-    claimed.service_account = identity->service_account;
-  }
-  proxy = std::move(claimed);
-  return {};
-}
-
-static net::Task<void> write_all(std::shared_ptr<Ads::Stream> stream, std::shared_ptr<grpc::ServerCall> call) {
-  for (;;) {
+net::Task<void> Ads::write_all(std::shared_ptr<Stream> stream) {
+  while (true) {
     auto next = co_await stream->out.next();
     if (!next) co_return;
-    if (stream->out.size() > kMaxBacklog) {
-      stream->exchange->abort();
+    stream->writing = true;
+    auto written = co_await stream->call.write(std::move(*next));
+    stream->writing = false;
+    if (!written || stream->out.closed()) co_return;
+    if (stream->missed && stream->out.size() == 0) {
+      Ingest::Change change = *std::exchange(stream->missed, std::nullopt);
+      stream->push(change);
+    }
+  }
+}
+
+net::Task<void> Ads::read_all(std::shared_ptr<Stream> stream) {
+  while (true) {
+    auto message = co_await stream->call.read();
+    if (!message) {
+      stream->call.finish(status_of(message.error()));
       co_return;
     }
-    auto written = co_await call->write(std::move(*next));
-    if (!written) co_return;
-  }
-}
-
-static grpc::Status status_of(const base::Error& error) {
-  return {error.kind == base::ErrorKind::Denied ? grpc::Code::PermissionDenied : grpc::Code::InvalidArgument, error.message};
-}
-
-net::Task<void> Ads::serve(std::shared_ptr<http::Exchange> exchange, Trust trust, std::optional<Identity> identity) {
-  auto call = std::make_shared<grpc::ServerCall>(exchange);
-  std::string_view method = std::string_view(exchange->request().path).substr(kService.size());
-  if (method != "StreamAggregatedResources" && method != "DeltaAggregatedResources") {
-    call->finish({grpc::Code::Unimplemented, "no such method"});
-    co_return;
-  }
-  if (trust == Trust::Authenticated && !identity) {
-    call->finish({grpc::Code::Unauthenticated, "neither a client certificate nor a bearer token"});
-    co_return;
-  }
-  auto stream = std::make_shared<Stream>(*this, method.starts_with("Delta") ? xds::Variant::Delta : xds::Variant::StateOfTheWorld);
-  stream->exchange = exchange;
-  stream->session.on_rejection = [this, raw = stream.get()](std::string_view type, std::string_view message) {
-    ++counts_.rejections;
-    base::log::warn("ads: {} rejected {}: {}", base::printable(raw->session.node().id()), type, base::printable(message));
-  };
-  streams_.push_back(stream);
-  net::spawn(write_all(stream, call));
-
-  grpc::Status end;
-  for (;;) {
-    auto message = co_await call->read();
-    if (!message || !*message) break;
-    bool known = stream->session.known();
-    if (!known) {
-      // The node says who asks; nothing is answered before that is settled.
-      auto node = xds::node_of(stream->session.variant(), **message);
-      if (!node) {
-        end = status_of(node.error());
-        break;
-      }
-      auto claimed = stream->identify(*node, identity);
-      if (!claimed) {
-        base::log::warn("ads: refused: {}", claimed.error().message);
-        end = status_of(claimed.error());
-        break;
-      }
-      if (snapshot_) stream->view.emplace(snapshot_, *stream->proxy);
-      base::log::info("ads: {} connected", base::printable((*node).id()));
+    if (!*message) {
+      stream->call.finish();
+      co_return;
     }
     auto taken = stream->session.receive(**message);
     if (!taken) {
-      end = status_of(taken.error());
-      break;
+      base::log::warn("ads: {} refused: {}", stream->name(), base::printable(taken.error().message));
+      stream->call.finish(status_of(taken.error()));
+      co_return;
     }
   }
-  drop(stream.get());
-  stream->out.close();
-  call->finish(end);
 }
 
-void Ads::drop(Stream* stream) {
-  streams_.remove_if([stream](const auto& one) { return one.get() == stream; });
-}
-
-void Ads::publish(std::shared_ptr<const mesh::Snapshot> snapshot, mesh::Scope scope) {
-  snapshot_ = std::move(snapshot);
-  for (const auto& stream : streams_) {
-    ++counts_.pushes;
-    stream->use(snapshot_, scope);
+net::Task<void> Ads::serve(std::shared_ptr<http::Exchange> exchange, Trust trust, std::optional<Identity> identity) {
+  std::string_view method = std::string_view(exchange->request().path).substr(kService.size());
+  http::grpc::Status refusal;
+  if (method != "StreamAggregatedResources" && method != "DeltaAggregatedResources")
+    refusal = {Code::Unimplemented, "no such method"};
+  else if (trust == Trust::Authenticated && !identity)
+    refusal = {Code::Unauthenticated, "neither a client certificate nor a bearer token"};
+  else if (!snapshot_) refusal = {Code::Unavailable, "the control plane has not read its configuration yet"};
+  if (refusal.code != Code::Ok) {
+    http::grpc::ServerCall call(std::move(exchange));
+    call.finish(std::move(refusal));
+    co_return;
   }
+  auto variant = method.starts_with("Delta") ? xds::Variant::Delta : xds::Variant::StateOfTheWorld;
+  auto stream = std::make_shared<Stream>(*this, ++last_id_, variant, std::move(exchange), std::move(identity));
+  streams_.emplace(stream->id, stream);
+  net::spawn(write_all(stream));
+  co_await read_all(stream);
+  streams_.erase(stream->id);
+  stream->out.close();
+  if (stream->proxy) base::log::info("ads: {} disconnected", stream->name());
+}
+
+void Ads::publish(const Ingest::Change& change) {
+  snapshot_ = change.snapshot;
+  ++metrics_.push_triggers[change.scope == mesh::Scope::Endpoints ? "endpoint" : "config"];
+  // Streams that still wait for an older push get this one, in the older one's place.
+  std::map<uint64_t, Ingest::Change*> queued;
+  for (auto& [id, waiting] : to_push_) queued[id] = &waiting;
+  for (const auto& [id, stream] : streams_) {
+    auto it = queued.find(id);
+    if (it == queued.end()) to_push_.emplace_back(id, change);
+    else it->second->scope = std::max(it->second->scope, change.scope);
+  }
+  push_some();
+}
+
+void Ads::push_some() {
+  auto until = net::Clock::now() + 5ms;
+  while (!to_push_.empty() && net::Clock::now() < until) {
+    auto [id, change] = std::move(to_push_.front());
+    to_push_.pop_front();
+    auto it = streams_.find(id);
+    if (it == streams_.end()) continue;
+    auto stream = it->second;  // kept: what is written may end it
+    stream->push(change);
+  }
+  if (!to_push_.empty()) timer_.arm(0ms);
 }
 
 std::vector<Ads::Client> Ads::clients() const {
   std::vector<Client> out;
-  for (const auto& stream : streams_)
-    if (stream->proxy)
-      out.push_back({.proxy = stream->proxy->id,
-                     .cluster_id = stream->proxy->cluster_id,
-                     .version = stream->proxy->version,
-                     .address = stream->exchange->remote(),
-                     .session = &stream->session});
+  for (const auto& [id, stream] : streams_) {
+    if (!stream->proxy) continue;
+    Client& client = out.emplace_back(Client{.connection = stream->name(),
+                                             .address = stream->call.exchange().remote().text(),
+                                             .connected = stream->connected,
+                                             .proxy = *stream->proxy});
+    for (const std::string& url : stream->session.types()) client.types[short_type(url)] = stream->session.status(url);
+  }
   return out;
 }
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <functional>
-#include <list>
+#include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "control/authentication.h"
+#include "control/ingest.h"
+#include "control/metrics.h"
 #include "http/grpc.h"
 #include "mesh/snapshot.h"
 #include "mesh/view.h"
@@ -17,47 +19,50 @@ namespace control {
 
 // Serves aggregated discovery to proxies: one stream a proxy, either variant.
 // A proxy must be who it says: where the connection is authenticated, namespace
-// and service account of the node must be the identity's. Translation is done
-// once for all proxies that see the same (by node and snapshot).
+// and service account of the node must be the identity's. One that reads slowly
+// is told the newest state once it took the last, not every state in between.
+// Lives on the control plane's loop.
 class Ads {
  public:
   enum class Trust { Authenticated, Anyone };  // Anyone: the clear-text port, where it was asked for
 
-  explicit Ads(net::Loop& loop);
+  Ads(net::Loop& loop, Metrics& metrics);
   ~Ads();
+  Ads(const Ads&) = delete;
 
   static bool serves(std::string_view path);
   // The whole life of one stream.
   net::Task<void> serve(std::shared_ptr<http::Exchange> exchange, Trust trust, std::optional<Identity> identity);
 
   // What all proxies are served from now on.
-  void publish(std::shared_ptr<const mesh::Snapshot> snapshot, mesh::Scope scope);
+  void publish(const Ingest::Change& change);
 
+  // One stream, for metrics and the debug pages.
   struct Client {
-    std::string proxy;  // "nginx.default"
-    std::string cluster_id;
-    std::string version;
-    net::Address address;
-    const xds::ServerSession* session;
+    std::string connection;  // "nginx.default-3"
+    std::string address;
+    std::chrono::system_clock::time_point connected;
+    mesh::Proxy proxy;
+    std::map<std::string, xds::ServerSession::Status> types;  // by short name
   };
   std::vector<Client> clients() const;
-
-  struct Counts {
-    uint64_t pushes = 0;
-    uint64_t rejections = 0;
-    uint64_t translated = 0;  // resources built
-  };
-  const Counts& counts() const { return counts_; }
-
-  struct Stream;
+  size_t connected() const { return streams_.size(); }
 
  private:
-  void drop(Stream* stream);
+  struct Stream;
+  net::Task<void> read_all(std::shared_ptr<Stream> stream);
+  static net::Task<void> write_all(std::shared_ptr<Stream> stream);
+  void push_some();  // to a few milliseconds' worth of streams, then the loop breathes
 
-  net::Loop& loop_;
+  Metrics& metrics_;
   std::shared_ptr<const mesh::Snapshot> snapshot_;
-  std::list<std::shared_ptr<Stream>> streams_;
-  Counts counts_;
+  std::map<uint64_t, std::shared_ptr<Stream>> streams_;
+  std::deque<std::pair<uint64_t, Ingest::Change>> to_push_;
+  net::Timer timer_;
+  uint64_t last_id_ = 0;
 };
+
+// "cds" of a type URL; the URL itself where there is no short name.
+std::string short_type(std::string_view type_url);
 
 }  // namespace control

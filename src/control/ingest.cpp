@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/ingest.h"
 
+#include <algorithm>
+
 namespace control {
 
-Ingest::Ingest(net::Loop& loop, Publish publish)
-    : loop_(loop), publish_(std::move(publish)), timer_(loop, [this] { build(); }) {}
+using namespace std::chrono_literals;
+
+Ingest::Ingest(net::Loop& loop, Publish publish) : publish_(std::move(publish)), timer_(loop, [this] { build(); }) {}
 
 void Ingest::put(const objects::Object& object) { note(inputs_.put(object)); }
 
@@ -17,19 +20,23 @@ void Ingest::begin() {
 }
 
 void Ingest::note(mesh::Scope scope) {
+  ++events_;
+  if (scope == mesh::Scope::Nothing) return;
+  auto now = net::Clock::now();
+  if (pending_ == mesh::Scope::Nothing) pending_since_ = now;
   pending_ = std::max(pending_, scope);
-  if (!begun_ || scheduled_ || pending_ == mesh::Scope::Nothing) return;
-  scheduled_ = true;
-  auto earliest = last_build_ + kQuiet;
-  timer_.arm(std::max(earliest - loop_.now(), net::Clock::duration::zero()));
+  if (begun_ && !timer_.armed()) timer_.arm(std::max(quiet_until_ - now, net::Clock::duration::zero()));
 }
 
+// Twice the time that a build and its consequences took stays free for other
+// work, within 5 and 100 ms; after that the next change goes at once again.
 void Ingest::build() {
-  scheduled_ = false;
-  last_build_ = loop_.now();
-  mesh::Scope scope = std::exchange(pending_, mesh::Scope::Nothing);
+  auto began = net::Clock::now();
   snapshot_ = mesh::Snapshot::build(inputs_, snapshot_.get());
-  publish_(snapshot_, scope);
+  Change change{snapshot_, std::exchange(pending_, mesh::Scope::Nothing), pending_since_};
+  publish_(change);
+  auto ended = net::Clock::now();
+  quiet_until_ = ended + std::clamp<net::Clock::duration>(2 * (ended - began), 5ms, 100ms);
 }
 
 }  // namespace control

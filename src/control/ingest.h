@@ -11,13 +11,16 @@
 namespace control {
 
 // Joins what the sources deliver into Snapshots. The first change after a quiet
-// moment is published at the end of the loop's turn; changes that follow within
-// kQuiet are published together. Lives on the control plane's loop.
+// moment is published at once; while changes keep coming they are gathered, the
+// longer the more work the last ones made. Lives on the control plane's loop.
 class Ingest {
  public:
-  static constexpr std::chrono::milliseconds kQuiet{20};
-
-  using Publish = std::function<void(std::shared_ptr<const mesh::Snapshot>, mesh::Scope)>;
+  struct Change {
+    std::shared_ptr<const mesh::Snapshot> snapshot;
+    mesh::Scope scope = mesh::Scope::Everything;
+    net::Clock::time_point since;  // when the first of the gathered changes came
+  };
+  using Publish = std::function<void(const Change&)>;
   Ingest(net::Loop& loop, Publish publish);
 
   void put(const objects::Object& object);
@@ -26,6 +29,7 @@ class Ingest {
   void begin();
 
   bool begun() const { return begun_; }
+  uint64_t events() const { return events_; }
   const mesh::Inputs& inputs() const { return inputs_; }
   const std::shared_ptr<const mesh::Snapshot>& snapshot() const { return snapshot_; }  // null before begin()
 
@@ -33,14 +37,14 @@ class Ingest {
   void note(mesh::Scope scope);
   void build();
 
-  net::Loop& loop_;
   Publish publish_;
   mesh::Inputs inputs_;
   std::shared_ptr<const mesh::Snapshot> snapshot_;
   mesh::Scope pending_ = mesh::Scope::Nothing;
+  net::Clock::time_point pending_since_{};
+  net::Clock::time_point quiet_until_{};  // nothing is built before
   bool begun_ = false;
-  bool scheduled_ = false;
-  net::Clock::time_point last_build_{};
+  uint64_t events_ = 0;
   net::Timer timer_;
 };
 

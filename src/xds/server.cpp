@@ -3,6 +3,8 @@
 
 #include <openssl/sha.h>
 
+#include <algorithm>
+
 #include "envoy/service/discovery/v3/discovery.pb.h"
 
 namespace xds {
@@ -34,6 +36,7 @@ base::Result<void> ServerSession::receive(std::string_view request) {
 base::Result<void> ServerSession::take_node(const envoy::config::core::v3::Node& node) {
   if (!known()) {
     if (node.id().empty()) return std::unexpected(refused("the first request carries no node id"));
+    if (on_node) TRY(on_node(node));
     node_ = node;
   } else if (!node.id().empty() && node.id() != node_.id()) {
     return std::unexpected(refused("the node id changed within one stream"));
@@ -57,18 +60,6 @@ void ServerSession::acknowledge(Type& type, std::string_view url, const std::str
     type.status.acked = nonce;
     if (nonce == type.status.sent) type.status.rejection.clear();
   }
-}
-
-template <typename Request>
-static base::Result<envoy::config::core::v3::Node> node_in(std::string_view bytes) {
-  Request request;
-  if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return std::unexpected(refused("not a discovery request"));
-  if (request.node().id().empty()) return std::unexpected(refused("the first request carries no node id"));
-  return request.node();
-}
-
-base::Result<envoy::config::core::v3::Node> node_of(Variant variant, std::string_view request) {
-  return variant == Variant::Delta ? node_in<DeltaDiscoveryRequest>(request) : node_in<DiscoveryRequest>(request);
 }
 
 base::Result<void> ServerSession::receive_sotw(std::string_view bytes) {
@@ -182,6 +173,7 @@ bool ServerSession::send_sotw(std::string_view url, Type& type, const Resources&
   for (const auto& [name, resource] : resources) type.held[name] = resource->version;
   type.status.resources = resources.size();
   type.status.sent = response.nonce();
+  if (on_sent) on_sent(url);
   send_(response.SerializeAsString());
   return true;
 }
@@ -217,6 +209,7 @@ bool ServerSession::send_delta(std::string_view url, Type& type, const Resources
   response.set_nonce(next_nonce());
   response.set_system_version_info(response.nonce());
   type.status.sent = response.nonce();
+  if (on_sent) on_sent(url);
   send_(response.SerializeAsString());
   return true;
 }

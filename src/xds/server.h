@@ -91,8 +91,12 @@ class ServerSession {
   Status status(std::string_view type_url) const;
   std::vector<std::string> types() const;  // asked for so far
 
+  // Called once, with the first request and before it is answered; an error ends the stream.
+  std::function<base::Result<void>(const envoy::config::core::v3::Node&)> on_node;
   // Called on each NACK with type, message.
   std::function<void(std::string_view, std::string_view)> on_rejection;
+  // Called with the type of each response that is sent.
+  std::function<void(std::string_view)> on_sent;
 
  private:
   struct Type {
@@ -123,9 +127,5 @@ class ServerSession {
   std::set<std::string, std::less<>> changed_clusters_;  // by the push that runs
   uint64_t nonces_ = 0;
 };
-
-// The node that a first serialized (Delta)DiscoveryRequest names, so that a
-// server can decide who asks before it answers.
-base::Result<envoy::config::core::v3::Node> node_of(Variant variant, std::string_view request);
 
 }  // namespace xds
