@@ -48,7 +48,7 @@ enum class Event : uint8_t {
 // size: swap head() with your own object to keep it.
 class MessageParser {
  public:
-  Body body() const { return body_; }  // after Head
+  Body body() const { return body_; }  // after Head; of a response to HEAD and of a 304: what a GET would have had
   std::string_view data() const { return data_; }
   Headers& trailers() { return trailers_; }
   int minor_version() const { return minor_version_; }
@@ -57,7 +57,7 @@ class MessageParser {
   // Connection names other fields than the well-known ones: a proxy calls remove_named_by_connection().
   bool connection_names_fields() const { return connection_names_fields_; }
   // In the middle of a message: an end of the connection here is a failure.
-  bool in_message() const { return state_ != State::Head || seen_; }
+  bool in_message() const { return (state_ != State::Head && state_ != State::Done) || seen_; }
   int error_status() const { return error_status_; }  // to answer a request with; 502 for responses
   std::string_view error() const { return error_; }   // static text
 
@@ -72,7 +72,11 @@ class MessageParser {
   Event parse_chunk_size(std::string_view& input);
   Event parse_trailers(std::string_view& input);
   const char* parse_fields(const char* p, const char* end, Headers& out, Fields& known);
-  bool worth_parsing(std::string_view input, Event& event);
+  const char* reject(int status, std::string_view reason);
+  bool note_field(std::string_view name, std::string_view value, Fields& known);
+  void note_connection(std::string_view value, Fields& known);
+  bool worth_parsing(std::string_view input);
+  Event wait_for_more(std::string_view input, size_t limit);
 
   Limits limits_;
   State state_ = State::Head;
@@ -137,6 +141,7 @@ class ResponseParser : public MessageParser {
   ResponseHead head_;
   Answers answers_ = Answers::Other;
   bool switched_ = false;
+  uint8_t interims_ = 0;
 };
 
 // What to say about the connection in a head that is written.
@@ -147,9 +152,9 @@ enum class Connection : uint8_t {
 };
 
 // Serializers. Framing comes from `body` alone: of the headers, connection,
-// keep-alive, proxy-connection, proxy-authenticate's hop-by-hop kin, te, transfer-encoding,
-// content-length, host and upgrade are not copied. Names and values must be valid, as
-// parsed heads are; those that hold CR, LF or NUL are left out.
+// keep-alive, proxy-connection, te, transfer-encoding, content-length, host and
+// upgrade are not copied. A field that holds CR, LF, NUL or another control
+// character is left out.
 // Absolute form is never written: `path`, or for CONNECT `authority`, is the target.
 void write_request(net::Buffer& out, const RequestHead& head, Body body, Connection connection = Connection::KeepAlive);
 // For a response to HEAD, and a 304, `body` may be the length that a GET would have; send no body then.
