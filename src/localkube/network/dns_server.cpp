@@ -113,6 +113,8 @@ class Server::TcpClient final : private net::Connection::Handler {
   net::Connection connection_;
 };
 
+Server::Server(net::Loop& loop, const Api& api) : loop_(loop), api_(api) {}
+
 base::Result<std::unique_ptr<Server>> Server::make(net::Loop& loop, const Api& api, const net::Address& address) {
   std::unique_ptr<Server> server(new Server(loop, api));
   Server* at = server.get();

@@ -26,7 +26,7 @@ class Server final : private net::IoHandler {
  private:
   class Forwarder;
   class TcpClient;
-  Server(net::Loop& loop, const Api& api) : loop_(loop), api_(api) {}
+  Server(net::Loop& loop, const Api& api);
   void on_io(uint32_t events) override;
   // Calls with the answer, now or later; never where the bytes are no query.
   void answer(std::string_view bytes, bool over_udp, std::function<void(std::string)> call);

@@ -48,6 +48,7 @@ class PacketChannel final : private net::IoHandler {
   // A peer that does not read (a full socket) counts as gone.
   bool send(const base::Json& body, const std::vector<int>& fds = {});
   bool open() const { return static_cast<bool>(socket_); }
+  void read_now() { on_io(0); }  // what has arrived, without waiting for the loop's turn
 
  private:
   void on_io(uint32_t events) override;
