@@ -62,6 +62,7 @@ class ClientCall {
   std::unique_ptr<ClientStream> stream_;
   std::string buffer_;
   bool started_ = false;
+  bool ended_ = false;
   Status status_;
 };
 
