@@ -7,7 +7,9 @@
 #include <string>
 #include <variant>
 
+#include "base/strings.h"
 #include "config/config.h"
+#include "mesh/service.h"
 #include "objects/object.h"
 
 namespace mesh {
@@ -22,7 +24,8 @@ enum class Scope { Nothing, Endpoints, Everything };
 class Inputs {
  public:
   using Parsed =
-      std::variant<std::monostate, std::shared_ptr<const config::VirtualService>,
+      std::variant<std::monostate, std::shared_ptr<const Service>, std::shared_ptr<const Slice>,
+                   std::shared_ptr<const Workload>, std::shared_ptr<const config::VirtualService>,
                    std::shared_ptr<const config::DestinationRule>, std::shared_ptr<const config::Gateway>,
                    std::shared_ptr<const config::ServiceEntry>, std::shared_ptr<const config::Sidecar>,
                    std::shared_ptr<const config::WorkloadEntry>, std::shared_ptr<const config::WorkloadGroup>,
@@ -31,7 +34,7 @@ class Inputs {
                    std::shared_ptr<const config::RequestAuthentication>, std::shared_ptr<const config::Telemetry>>;
   struct Entry {
     std::shared_ptr<const objects::Object> object;
-    Parsed parsed;      // empty for Kubernetes' kinds and for documents that do not parse
+    Parsed parsed;      // empty for documents that do not parse and kinds that are used as they are
     std::string error;  // why it does not parse
   };
   struct Key {  // group and kind; versions of a kind are one
@@ -53,8 +56,28 @@ class Inputs {
   const Table& table(std::string_view group, std::string_view kind) const;
   const Entry* find(const objects::Ref& ref) const;
 
+  // Keys fetched from a jwksUri of a RequestAuthentication, and the URIs that
+  // are asked for. Fetching is the caller's: this room has no sockets.
+  Scope put_jwks(const std::string& uri, std::string keys);
+  std::vector<std::string> jwks_uris() const;
+  const base::StringMap<std::string>& jwks() const { return jwks_; }
+
+  // Counts changes that reach further than endpoints.
+  uint64_t configuration() const { return configuration_; }
+  // Counts changes to the endpoints of Services of one namespace, by "ns/name"
+  // or, where a pod changed, for the whole namespace.
+  uint64_t endpoints_revision(const std::string& ns, const std::string& service) const;
+
  private:
+  Scope note(const Key& key, const Entry* before, const Entry* after);
+  void place_workloads(std::string_view node);
+
   std::map<Key, Table> tables_;
+  base::StringMap<std::string> jwks_;
+  uint64_t configuration_ = 0;
+  uint64_t changes_ = 0;
+  base::StringMap<uint64_t> service_changes_;    // by "ns/name"
+  base::StringMap<uint64_t> namespace_changes_;
 };
 
 }  // namespace mesh

@@ -83,6 +83,7 @@ struct Workload {
   std::string workload_name;  // of its owner: "reviews-v1"
   std::string owner_kind;
   std::string network;
+  std::string node;
   Locality locality;
   bool tls_istio = false;     // label security.istio.io/tlsMode=istio: it has a sidecar that speaks mTLS
   bool host_network = false;
@@ -93,6 +94,24 @@ struct Workload {
 // The canonical names that telemetry uses.
 std::string canonical_name(const Workload& workload);
 std::string canonical_revision(const Workload& workload);
+
+// One EndpointSlice, read. Immutable.
+struct Slice {
+  struct Address {
+    std::string ip;
+    std::string pod;  // in the slice's namespace; may be empty
+    std::string zone;
+    bool ready = true;
+  };
+  struct SlicePort {
+    std::string name;
+    int number = 0;
+  };
+  std::string service;
+  std::string ns;
+  std::vector<Address> addresses;
+  std::vector<SlicePort> ports;
+};
 
 enum class Health { Healthy, Unhealthy, Draining };
 

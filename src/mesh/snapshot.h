@@ -35,13 +35,18 @@ class Snapshot {
   std::vector<Shared<Service>> services;                     // Kubernetes' first where a hostname is claimed twice
   base::StringMap<std::vector<Shared<Service>>> by_hostname;
   // Endpoints of one port of one service, keyed by endpoint_key.
-  base::StringMap<std::vector<Endpoint>> endpoints;
+  base::StringMap<Shared<std::vector<Endpoint>>> endpoints;
   base::StringMap<std::vector<std::string>> service_accounts;  // SPIFFE ids behind a hostname, sorted
   std::map<std::pair<std::string, std::string>, Shared<Workload>> workloads;  // by namespace and name
   base::StringMap<Shared<Workload>> workload_by_address;
 
+  // Names in full, delegates resolved; delegates themselves are left out.
   std::vector<Shared<config::VirtualService>> virtual_services;
-  ByNamespace<config::DestinationRule> destination_rules;
+  // One namespace's rules for one host are merged; by "namespace/host" with the
+  // full host, and those with a wildcard or a workloadSelector by namespace.
+  base::StringMap<Shared<config::DestinationRule>> rules_by_host;
+  ByNamespace<config::DestinationRule> wildcard_rules;
+  ByNamespace<config::DestinationRule> selecting_rules;
   std::vector<Shared<config::Gateway>> gateways;
   ByNamespace<config::Sidecar> sidecars;
   ByNamespace<config::PeerAuthentication> peer_authentications;
@@ -49,14 +54,18 @@ class Snapshot {
   ByNamespace<config::RequestAuthentication> request_authentications;
   ByNamespace<config::Telemetry> telemetries;
   std::map<std::pair<std::string, std::string>, std::shared_ptr<const objects::Object>> secrets;  // TLS credentials
+  base::StringMap<std::string> jwks;  // by jwksUri
 
   // The service a client in any namespace means by this FQDN; nullptr: none.
   const Service* service(std::string_view hostname) const;
   const std::vector<Endpoint>& endpoints_of(const Service& service, int port) const;
 
  private:
+  friend struct SnapshotBuilder;
   uint64_t version_ = 0;
   uint64_t configuration_ = 0;
+  uint64_t inputs_configuration_ = 0;
+  base::StringMap<uint64_t> endpoint_revisions_;  // by "ns/name", of Kubernetes Services
 };
 
 // "default/reviews.default.svc.cluster.local:9080"

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
+#include "mesh/egress.h"
+#include "mesh/peer_authentication.h"
 #include "mesh/proxy.h"
 #include "mesh/snapshot.h"
 
 namespace mesh {
-
-enum class MtlsMode { Disable, Permissive, Strict };
 
 // One port of one Service that this workload stands behind.
 struct InboundPort {
@@ -44,15 +42,15 @@ class View {
   const objects::Labels& labels() const;
 
   // Outbound: services in egress scope, ordered by creation, then hostname.
-  const std::vector<Shared<Service>>& services() const { return services_; }
+  const std::vector<Shared<Service>>& services() const { return egress_.services; }
   // The visible service of that name, or nullptr.
   const Service* service(std::string_view hostname) const;
   // VirtualServices that sidecars obey ("mesh"), in egress scope, oldest first.
-  const std::vector<Shared<config::VirtualService>>& virtual_services() const { return virtual_services_; }
+  const std::vector<Shared<config::VirtualService>>& virtual_services() const {
+    return egress_.virtual_services;
+  }
   // VirtualServices bound to `gateway` ("namespace/name"), oldest first.
   std::vector<Shared<config::VirtualService>> virtual_services_of(std::string_view gateway) const;
-  // The delegate "namespace/name", or nullptr.
-  Shared<config::VirtualService> delegate(std::string_view ns, std::string_view name) const;
   // The rule that applies to calls of `service` from here, merged; nullptr: none.
   Shared<config::DestinationRule> destination_rule(const Service& service) const;
   const std::vector<Endpoint>& endpoints(const Service& service, int port) const;
@@ -64,15 +62,18 @@ class View {
   const config::Sidecar* sidecar() const { return sidecar_.get(); }
   // Mode of this workload for connections to `target_port`.
   MtlsMode mtls_mode(int target_port) const;
-  // Mode that a peer expects, for the choice of TLS towards it.
-  MtlsMode mtls_mode_of(const Endpoint& endpoint) const;
+  // Mode in which a peer takes connections, for the choice of TLS towards it.
+  MtlsMode mtls_mode_of(const Endpoint& endpoint, const Service& service) const;
   // False where PeerAuthentication turned mTLS off for the whole service.
   bool mtls_possible(const Service& service) const;
 
-  // Security and telemetry that select this workload, root namespace first.
+  // Security and telemetry that select this workload, root namespace's first.
   std::vector<Shared<config::AuthorizationPolicy>> authorization_policies() const;
   std::vector<Shared<config::RequestAuthentication>> request_authentications() const;
   std::vector<Shared<config::Telemetry>> telemetries() const;
+
+  // The keys behind a jwksUri, or nullptr where they have not been fetched.
+  const std::string* jwks(const std::string& uri) const;
 
   // Gateways (routers only).
   const std::vector<GatewayServer>& gateway_servers() const { return gateway_servers_; }
@@ -85,10 +86,7 @@ class View {
   Proxy proxy_;
   Shared<Workload> workload_;
   Shared<config::Sidecar> sidecar_;
-  std::vector<Shared<Service>> services_;
-  base::StringMap<Shared<Service>> by_hostname_;
-  std::vector<Shared<config::VirtualService>> virtual_services_;
-  base::StringMap<Shared<config::DestinationRule>> rules_;  // by hostname
+  Egress egress_;
   std::vector<InboundPort> inbound_ports_;
   std::vector<GatewayServer> gateway_servers_;
   bool registry_only_ = false;

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mesh/snapshot.h"
+
+#include <algorithm>
+#include <set>
+
+#include "config/specs.h"
+#include "mesh/hostname.h"
+#include "mesh/kubernetes.h"
+#include "mesh/resolve.h"
+#include "mesh/service_entry.h"
+
+namespace mesh {
+namespace {
+
+constexpr std::string_view kNetworking = "networking.istio.io";
+constexpr std::string_view kSecurity = "security.istio.io";
+
+template <typename T>
+std::vector<Shared<T>> all(const Inputs& inputs, std::string_view group, std::string_view kind) {
+  std::vector<Shared<T>> out;
+  for (const auto& [place, entry] : inputs.table(group, kind))
+    if (auto* parsed = std::get_if<Shared<T>>(&entry.parsed)) out.push_back(*parsed);
+  if constexpr (requires(const T& t) { t.meta; })
+    std::ranges::stable_sort(out, [](const auto& a, const auto& b) { return config::older(a->meta, b->meta); });
+  return out;
+}
+
+template <typename T>
+ByNamespace<T> by_namespace(const Inputs& inputs, std::string_view group, std::string_view kind) {
+  ByNamespace<T> out;
+  for (Shared<T>& config : all<T>(inputs, group, kind)) out[config->meta.ref.ns].push_back(std::move(config));
+  return out;
+}
+
+const objects::Object* mesh_config_map(const Inputs& inputs) {
+  const Inputs::Table& maps = inputs.table("", "ConfigMap");
+  auto usual = maps.find(std::pair("istio-system", "istio"));
+  if (usual != maps.end()) return usual->second.object.get();
+  for (const auto& [place, entry] : maps)
+    if (place.second == "istio") return entry.object.get();
+  return nullptr;
+}
+
+bool earlier(const Service& a, const Service& b) {
+  return std::tie(a.created, a.name, a.ns) < std::tie(b.created, b.name, b.ns);
+}
+
+}  // namespace
+
+// Fills one snapshot, part by part, borrowing from the previous one.
+struct SnapshotBuilder {
+  const Inputs& inputs;
+  const Snapshot* previous;
+  Snapshot& out;
+
+  bool same_inputs() const { return previous && previous->inputs_configuration_ == inputs.configuration(); }
+
+  void build() {
+    out.version_ = previous ? previous->version_ + 1 : 1;
+    out.inputs_configuration_ = inputs.configuration();
+    if (same_inputs()) borrow();
+    else read_configuration();
+    add_workloads();
+    add_endpoints();
+    add_service_accounts();
+    bool same = same_inputs() && previous->service_accounts == out.service_accounts && same_listed_endpoints();
+    out.configuration_ = same ? previous->configuration_ : out.version_;
+  }
+
+  void borrow() {
+    out.mesh = previous->mesh;
+    out.services = previous->services;
+    out.by_hostname = previous->by_hostname;
+    out.virtual_services = previous->virtual_services;
+    out.rules_by_host = previous->rules_by_host;
+    out.wildcard_rules = previous->wildcard_rules;
+    out.selecting_rules = previous->selecting_rules;
+    out.gateways = previous->gateways;
+    out.sidecars = previous->sidecars;
+    out.peer_authentications = previous->peer_authentications;
+    out.authorization_policies = previous->authorization_policies;
+    out.request_authentications = previous->request_authentications;
+    out.telemetries = previous->telemetries;
+    out.secrets = previous->secrets;
+    out.jwks = previous->jwks;
+  }
+
+  void read_configuration() {
+    out.mesh = mesh_config_of(mesh_config_map(inputs));
+    add_services();
+    add_virtual_services();
+    add_destination_rules();
+    out.gateways = all<config::Gateway>(inputs, kNetworking, "Gateway");
+    out.sidecars = by_namespace<config::Sidecar>(inputs, kNetworking, "Sidecar");
+    out.peer_authentications = by_namespace<config::PeerAuthentication>(inputs, kSecurity, "PeerAuthentication");
+    out.authorization_policies = by_namespace<config::AuthorizationPolicy>(inputs, kSecurity, "AuthorizationPolicy");
+    out.request_authentications =
+        by_namespace<config::RequestAuthentication>(inputs, kSecurity, "RequestAuthentication");
+    out.telemetries = by_namespace<config::Telemetry>(inputs, "telemetry.istio.io", "Telemetry");
+    out.jwks = inputs.jwks();
+    for (const auto& [place, entry] : inputs.table("", "Secret")) out.secrets.emplace(place, entry.object);
+  }
+
+  void add_services() {
+    out.services = all<Service>(inputs, "", "Service");
+    for (const auto& entry : all<config::ServiceEntry>(inputs, kNetworking, "ServiceEntry"))
+      for (auto& service : services_of(*entry)) out.services.push_back(std::move(service));
+    std::ranges::stable_sort(out.services, [](const auto& a, const auto& b) { return earlier(*a, *b); });
+    for (const auto& service : out.services) out.by_hostname[service->hostname].push_back(service);
+    for (auto& [hostname, claims] : out.by_hostname)
+      std::ranges::stable_partition(claims, [](const auto& service) { return service->from_kubernetes; });
+  }
+
+  void add_virtual_services() {
+    auto every = all<config::VirtualService>(inputs, kNetworking, "VirtualService");
+    auto find = [&](std::string_view ns, std::string_view name) -> Shared<config::VirtualService> {
+      for (const auto& candidate : every)
+        if (candidate->meta.ref.ns == ns && candidate->meta.ref.name == name && candidate->spec.hosts().empty())
+          return candidate;
+      return nullptr;
+    };
+    for (const auto& virtual_service : every)
+      if (!virtual_service->spec.hosts().empty())
+        out.virtual_services.push_back(with_delegates(virtual_service, find));
+  }
+
+  void add_destination_rules() {
+    for (const auto& rule : all<config::DestinationRule>(inputs, kNetworking, "DestinationRule")) {
+      const std::string& ns = rule->meta.ref.ns;
+      if (rule->spec.has_workload_selector()) {
+        out.selecting_rules[ns].push_back(rule);
+      } else if (is_wildcard(rule->spec.host())) {
+        out.wildcard_rules[ns].push_back(rule);
+      } else {
+        auto& place = out.rules_by_host[ns + "/" + rule->spec.host()];
+        place = place ? merged(place, *rule) : rule;
+      }
+    }
+  }
+
+  void add_workloads() {
+    for (const auto& [place, entry] : inputs.table("", "Pod"))
+      if (auto* workload = std::get_if<Shared<Workload>>(&entry.parsed)) add_workload(place, *workload);
+    for (const auto& [place, entry] : inputs.table(kNetworking, "WorkloadEntry"))
+      if (auto* parsed = std::get_if<Shared<config::WorkloadEntry>>(&entry.parsed))
+        add_workload(place, workload_of(**parsed));
+  }
+
+  void add_workload(const std::pair<std::string, std::string>& place, const Shared<Workload>& workload) {
+    out.workloads.emplace(place, workload);
+    if (!workload->host_network)
+      for (const std::string& address : workload->addresses) out.workload_by_address.emplace(address, workload);
+  }
+
+  void add_endpoints() {
+    std::map<std::pair<std::string_view, std::string_view>, std::vector<const Slice*>> slices;
+    for (const auto& [place, entry] : inputs.table("discovery.k8s.io", "EndpointSlice"))
+      if (auto* slice = std::get_if<Shared<Slice>>(&entry.parsed))
+        slices[{(*slice)->ns, (*slice)->service}].push_back(slice->get());
+    for (const auto& service : out.services) {
+      if (!service->from_kubernetes) {
+        add_entry_endpoints(*service);
+        continue;
+      }
+      std::string key = service->ns + "/" + service->name;
+      uint64_t revision = inputs.endpoints_revision(service->ns, service->name);
+      out.endpoint_revisions_[key] = revision;
+      if (same_inputs() && reuse(*service, key, revision)) continue;
+      const auto& own = slices[{service->ns, service->name}];
+      for (const Port& port : service->ports)
+        out.endpoints[endpoint_key(*service, port.number)] =
+            std::make_shared<const std::vector<Endpoint>>(join(*service, port, own));
+    }
+  }
+
+  bool reuse(const Service& service, const std::string& key, uint64_t revision) {
+    auto known = previous->endpoint_revisions_.find(key);
+    if (known == previous->endpoint_revisions_.end() || known->second != revision) return false;
+    for (const Port& port : service.ports) {
+      std::string place = endpoint_key(service, port.number);
+      auto found = previous->endpoints.find(place);
+      if (found != previous->endpoints.end()) out.endpoints[place] = found->second;
+    }
+    return true;
+  }
+
+  std::vector<Endpoint> join(const Service& service, const Port& port, const std::vector<const Slice*>& slices) {
+    std::vector<Endpoint> endpoints;
+    for (const Slice* slice : slices) {
+      auto listed = std::ranges::find(slice->ports, port.name, &Slice::SlicePort::name);
+      if (listed == slice->ports.end()) continue;
+      for (const Slice::Address& address : slice->addresses) {
+        if (!address.ready && !service.publish_not_ready) continue;
+        auto same = [&](const Endpoint& known) {
+          return known.address == address.ip && known.port == listed->number;
+        };
+        if (std::ranges::any_of(endpoints, same)) continue;
+        endpoints.push_back(endpoint_of(*slice, address, listed->number));
+      }
+    }
+    std::ranges::sort(endpoints, [](const Endpoint& a, const Endpoint& b) { return a.address < b.address; });
+    return endpoints;
+  }
+
+  Endpoint endpoint_of(const Slice& slice, const Slice::Address& address, int port) {
+    Endpoint endpoint;
+    endpoint.address = address.ip;
+    endpoint.port = port;
+    if (auto pod = out.workloads.find(std::pair(slice.ns, address.pod)); pod != out.workloads.end())
+      endpoint.workload = pod->second;
+    else if (auto known = out.workload_by_address.find(address.ip); known != out.workload_by_address.end())
+      endpoint.workload = known->second;
+    endpoint.locality.zone = address.zone;
+    if (const Workload* workload = endpoint.workload.get()) {
+      endpoint.labels = workload->labels;
+      if (workload->locality != Locality{}) endpoint.locality = workload->locality;
+      endpoint.network = workload->network;
+      endpoint.service_account = workload->service_account;
+      endpoint.tls_istio = workload->tls_istio;
+    }
+    return endpoint;
+  }
+
+  void add_entry_endpoints(const Service& service) {
+    const Inputs::Entry* entry = inputs.find(service.ref);
+    auto* parsed = entry ? std::get_if<Shared<config::ServiceEntry>>(&entry->parsed) : nullptr;
+    if (!parsed) return;
+    for (const Port& port : service.ports)
+      out.endpoints[endpoint_key(service, port.number)] =
+          std::make_shared<const std::vector<Endpoint>>(endpoints_of(**parsed, service, port, inputs));
+  }
+
+  // Who may answer for a hostname: the identities behind its endpoints.
+  void add_service_accounts() {
+    for (const auto& service : out.services) {
+      std::set<std::string> ids;
+      for (const Port& port : service->ports)
+        for (const Endpoint& endpoint : out.endpoints_of(*service, port.number))
+          if (!endpoint.service_account.empty())
+            ids.insert(spiffe_id(out.mesh.trust_domain, endpoint.workload ? endpoint.workload->ns : service->ns,
+                                 endpoint.service_account));
+      auto& known = out.service_accounts[service->hostname];
+      ids.insert(known.begin(), known.end());
+      known.assign(ids.begin(), ids.end());
+    }
+  }
+
+  // Endpoints that are written into listeners and clusters themselves: one
+  // listener per pod of a headless Service, DNS names inside their cluster.
+  bool same_listed_endpoints() const {
+    for (const auto& service : out.services) {
+      if (!service->headless && service->resolution == Resolution::Endpoints) continue;
+      for (const Port& port : service->ports) {
+        const auto& now = out.endpoints_of(*service, port.number);
+        const auto& then = previous->endpoints_of(*service, port.number);
+        auto same = [](const Endpoint& a, const Endpoint& b) {
+          return a.address == b.address && a.port == b.port && a.labels == b.labels && a.weight == b.weight;
+        };
+        if (&now != &then && !std::ranges::equal(now, then, same)) return false;
+      }
+    }
+    return true;
+  }
+};
+
+std::shared_ptr<const Snapshot> Snapshot::build(const Inputs& inputs, const Snapshot* previous) {
+  auto snapshot = std::make_shared<Snapshot>();
+  SnapshotBuilder{inputs, previous, *snapshot}.build();
+  return snapshot;
+}
+
+const Service* Snapshot::service(std::string_view hostname) const {
+  auto found = by_hostname.find(hostname);
+  return found == by_hostname.end() ? nullptr : found->second.front().get();
+}
+
+const std::vector<Endpoint>& Snapshot::endpoints_of(const Service& service, int port) const {
+  static const std::vector<Endpoint> kNone;
+  auto found = endpoints.find(endpoint_key(service, port));
+  return found == endpoints.end() ? kNone : *found->second;
+}
+
+std::string endpoint_key(const Service& service, int port) {
+  return service.ns + "/" + service.hostname + ":" + std::to_string(port);
+}
+
+std::string full_hostname(std::string_view host, std::string_view ns, std::string_view cluster_domain) {
+  std::string out(host);
+  if (host.find('.') != std::string_view::npos || is_wildcard(host)) return out;
+  return out.append(".").append(ns).append(".svc.").append(cluster_domain);
+}
+
+}  // namespace mesh

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "translate/layer4.h"
+
+#include <algorithm>
+
+#include "base/strings.h"
+#include "envoy/config/core/v3/address.pb.h"
+#include "mesh/labels.h"
+#include "translate/policy.h"
+
+namespace translate {
+namespace {
+
+template <typename Match>
+bool holds_here(const Match& match, const Place& place) {
+  if (match.port() != 0 && match.port() != static_cast<uint32_t>(place.port)) return false;
+  if (match.gateways_size() > 0)
+    return std::ranges::any_of(match.gateways(), [&](const auto& name) { return place.gateways.contains(name); });
+  if (!mesh::has_all(place.view.labels(), match.source_labels())) return false;
+  return match.source_namespace().empty() || match.source_namespace() == place.view.proxy().ns;
+}
+
+TcpTarget target_of(const auto& routes, const config::VirtualService& virtual_service, const Place& place) {
+  TcpTarget out;
+  for (const auto& share : routes) {
+    if (routes.size() > 1 && share.weight() == 0) continue;
+    out.clusters.emplace_back(destination_cluster(share.destination(), place), share.weight());
+    const mesh::Service* service = place.view.service(share.destination().host());
+    if (!service || out.idle_timeout) continue;
+    auto rule = place.view.destination_rule(*service);
+    auto policy = policy_of(rule.get(), share.destination().subset(), place.port);
+    if (policy.connection_pool().tcp().has_idle_timeout())
+      out.idle_timeout = policy.connection_pool().tcp().idle_timeout();
+  }
+  const objects::Ref& ref = virtual_service.meta.ref;
+  out.stat_prefix = out.clusters.size() == 1 ? out.clusters.front().first : ref.name + "." + ref.ns;
+  return out;
+}
+
+void add_prefix_range(listeners_v3::FilterChainMatch& match, const std::string& subnet) {
+  auto* range = match.add_prefix_ranges();
+  size_t slash = subnet.find('/');
+  range->set_address_prefix(subnet.substr(0, slash));
+  uint32_t whole = subnet.find(':') == std::string::npos ? 32 : 128;
+  uint32_t length = slash == std::string::npos ? whole
+                                               : base::parse_number<uint32_t>(subnet.substr(slash + 1)).value_or(whole);
+  range->mutable_prefix_len()->set_value(length);
+}
+
+}  // namespace
+
+std::vector<Layer4Route> tls_routes(const config::VirtualService& virtual_service, const Place& place) {
+  std::vector<Layer4Route> out;
+  for (const auto& tls : virtual_service.spec.tls())
+    for (const auto& match : tls.match()) {
+      if (!holds_here(match, place)) continue;
+      Layer4Route route;
+      route.sni_hosts.assign(match.sni_hosts().begin(), match.sni_hosts().end());
+      route.subnets.assign(match.destination_subnets().begin(), match.destination_subnets().end());
+      route.target = target_of(tls.route(), virtual_service, place);
+      route.cause = virtual_service.meta.ref;
+      out.push_back(std::move(route));
+    }
+  return out;
+}
+
+std::vector<Layer4Route> tcp_routes(const config::VirtualService& virtual_service, const Place& place) {
+  std::vector<Layer4Route> out;
+  for (const auto& tcp : virtual_service.spec.tcp()) {
+    Layer4Route route;
+    route.target = target_of(tcp.route(), virtual_service, place);
+    route.cause = virtual_service.meta.ref;
+    if (tcp.match_size() == 0) {
+      out.push_back(std::move(route));
+      return out;
+    }
+    for (const auto& match : tcp.match()) {
+      if (!holds_here(match, place)) continue;
+      Layer4Route narrowed = route;
+      narrowed.subnets.assign(match.destination_subnets().begin(), match.destination_subnets().end());
+      out.push_back(std::move(narrowed));
+      if (match.destination_subnets().empty()) return out;
+    }
+  }
+  return out;
+}
+
+FilterChain chain_of(const Layer4Route& route, const mesh::View& view) {
+  FilterChain chain;
+  if (!route.sni_hosts.empty() || !route.subnets.empty()) {
+    auto& match = *chain.mutable_filter_chain_match();
+    for (const std::string& host : route.sni_hosts)
+      if (host != "*") match.add_server_names(base::to_lower(host));
+    for (const std::string& subnet : route.subnets) add_prefix_range(match, subnet);
+  }
+  add_tcp(chain, view, route.target);
+  set_provenance(chain.mutable_metadata(), route.cause);
+  set_connect_timeout(chain);
+  return chain;
+}
+
+}  // namespace translate

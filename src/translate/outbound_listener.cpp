@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <map>
+
+#include "mesh/hostname.h"
+#include "translate/layer4.h"
+#include "translate/listener.h"
+#include "translate/policy.h"
+
+namespace translate {
+namespace {
+
+constexpr const char* kAnyAddress = "0.0.0.0";
+
+// One address and port that clients dial, while services are added to it. HTTP
+// and TCP may meet on one: then the bytes decide.
+struct Dialled {
+  std::string ip;
+  int port = 0;
+  std::string route_name;           // not empty: HTTP is understood
+  mesh::Protocol protocol = mesh::Protocol::Http;
+  std::vector<FilterChain> narrow;  // chains with a match
+  std::optional<FilterChain> rest;  // the chain without one
+  std::vector<objects::Ref> provenance;
+};
+
+struct Builder {
+  const mesh::View& view;
+  std::map<std::pair<std::string, int>, Dialled> dialled;
+
+  Dialled& at(const std::string& ip, int port, const objects::Ref& cause) {
+    Dialled& place = dialled[{ip, port}];
+    place.ip = ip;
+    place.port = port;
+    place.provenance.push_back(cause);
+    return place;
+  }
+
+  void add(const mesh::Service& service, const mesh::Port& port) {
+    if (mesh::is_http(port.protocol)) {
+      Dialled& place = at(kAnyAddress, port.number, service.ref);
+      place.route_name = std::to_string(port.number);
+      return;
+    }
+    std::vector<std::string> plain;
+    std::vector<std::string> subnets;
+    for (const std::string& address : service.addresses)
+      (address.find('/') == std::string::npos ? plain : subnets).push_back(address);
+    if (service.headless && service.from_kubernetes) {
+      for (const mesh::Endpoint& endpoint : view.endpoints(service, port.number))
+        if (std::ranges::find(view.proxy().addresses, endpoint.address) == view.proxy().addresses.end())
+          add_dialled(at(endpoint.address, port.number, service.ref), service, port, {});
+      return;
+    }
+    for (const std::string& address : plain) add_dialled(at(address, port.number, service.ref), service, port, {});
+    if (plain.empty() || !subnets.empty())
+      add_dialled(at(kAnyAddress, port.number, service.ref), service, port, subnets);
+  }
+
+  void add_dialled(Dialled& place, const mesh::Service& service, const mesh::Port& port,
+                   const std::vector<std::string>& subnets) {
+    if (port.protocol == mesh::Protocol::Auto && place.route_name.empty()) {
+      bool shared = place.ip == kAnyAddress;
+      place.route_name = shared ? std::to_string(port.number) : service.hostname + ":" + std::to_string(port.number);
+      place.protocol = mesh::Protocol::Auto;
+    }
+    for (Layer4Route& route : routes_to(service, port)) {
+      if (route.subnets.empty()) route.subnets = subnets;
+      bool by_name = mesh::is_tls(port.protocol) && place.ip == kAnyAddress && route.subnets.empty();
+      if (route.sni_hosts.empty() && by_name) route.sni_hosts = {service.hostname};
+      keep(place, route);
+    }
+  }
+
+  void keep(Dialled& place, const Layer4Route& route) {
+    FilterChain chain = chain_of(route, view);
+    if (route.cause.name.empty()) chain.clear_metadata();
+    if (!chain.has_filter_chain_match() || chain.filter_chain_match().ByteSizeLong() == 0) {
+      chain.clear_filter_chain_match();
+      if (!place.rest) place.rest = std::move(chain);
+      return;
+    }
+    std::string match = chain.filter_chain_match().SerializeAsString();
+    auto same = [&](const FilterChain& known) { return known.filter_chain_match().SerializeAsString() == match; };
+    if (std::ranges::none_of(place.narrow, same)) place.narrow.push_back(std::move(chain));
+  }
+
+  // What VirtualServices say of this port, then the service itself.
+  std::vector<Layer4Route> routes_to(const mesh::Service& service, const mesh::Port& port) {
+    std::vector<Layer4Route> out;
+    Place place{view, port.number, {"mesh"},
+                [this](const std::string& hostname) { return view.service(hostname); }};
+    for (const auto& virtual_service : view.virtual_services()) {
+      bool claims = std::ranges::any_of(virtual_service->spec.hosts(), [&](const std::string& host) {
+        return mesh::covers(host, service.hostname);
+      });
+      if (!claims) continue;
+      if (mesh::is_tls(port.protocol)) out = tls_routes(*virtual_service, place);
+      else out = tcp_routes(*virtual_service, place);
+      if (!out.empty()) break;
+    }
+    bool complete = std::ranges::any_of(out, [&](const Layer4Route& route) {
+      bool named = route.sni_hosts.empty() ||
+                   std::ranges::find(route.sni_hosts, service.hostname) != route.sni_hosts.end();
+      return named && route.subnets.empty();
+    });
+    if (!complete) out.push_back(direct(service, port));
+    return out;
+  }
+
+  Layer4Route direct(const mesh::Service& service, const mesh::Port& port) {
+    Layer4Route out;
+    out.target.stat_prefix = cluster_name("outbound", port.number, "", service.hostname);
+    out.target.clusters = {{out.target.stat_prefix, 1}};
+    auto rule = view.destination_rule(service);
+    auto policy = policy_of(rule.get(), "", port.number);
+    if (policy.connection_pool().tcp().has_idle_timeout())
+      out.target.idle_timeout = policy.connection_pool().tcp().idle_timeout();
+    return out;
+  }
+
+  FilterChain elsewhere() const {
+    FilterChain chain;
+    chain.set_name("PassthroughFilterChain");
+    add_tcp(chain, view, view.registry_only() ? "BlackHoleCluster" : "PassthroughCluster");
+    return chain;
+  }
+
+  Resource finish(Dialled& place) const {
+    Listener listener = listener_on(place.ip, place.port);
+    bool http = !place.route_name.empty();
+    bool names = std::ranges::any_of(place.narrow, [](const FilterChain& chain) {
+      return chain.filter_chain_match().server_names_size() > 0;
+    });
+    if (http) {
+      auto& chain = *listener.add_filter_chains();
+      chain.mutable_filter_chain_match()->set_transport_protocol("raw_buffer");
+      chain.mutable_filter_chain_match()->add_application_protocols("http/1.1");
+      chain.mutable_filter_chain_match()->add_application_protocols("h2c");
+      add_http(chain, view, {.direction = Direction::Outbound,
+                             .stat_prefix = "outbound_" + listener.name() + ";",
+                             .route_name = place.route_name,
+                             .protocol = place.protocol});
+      set_connect_timeout(chain);
+    }
+    for (FilterChain& chain : place.narrow) *listener.add_filter_chains() = std::move(chain);
+    bool alone = listener.filter_chains().empty() && place.rest;
+    if (alone) *listener.add_filter_chains() = std::move(*place.rest);
+    else if (place.rest) *listener.mutable_default_filter_chain() = std::move(*place.rest);
+    else *listener.mutable_default_filter_chain() = elsewhere();
+    if (names) add_tls_inspector(listener);
+    if (http) add_http_inspector(listener);
+    set(listener.mutable_listener_filters_timeout(), view.mesh().protocol_detection_timeout);
+    listener.set_continue_on_listener_filters_timeout(true);
+    listener.set_traffic_direction(core::OUTBOUND);
+    listener.mutable_bind_to_port()->set_value(false);
+    return resource_of(std::move(listener), std::move(place.provenance));
+  }
+
+  // The one that is bound: it hands connections to the others by the address
+  // that was dialled, and keeps what nobody knows.
+  Resource capture() const {
+    Listener listener;
+    listener.set_name("virtualOutbound");
+    set_address(listener.mutable_address(), kAnyAddress, view.mesh().outbound_port);
+    auto& direct = *listener.add_filter_chains();
+    direct.set_name("virtualOutbound-blackhole");
+    direct.mutable_filter_chain_match()->mutable_destination_port()->set_value(
+        static_cast<uint32_t>(view.mesh().outbound_port));
+    add_tcp(direct, view, "BlackHoleCluster");
+    auto& unknown = *listener.add_filter_chains();
+    unknown.set_name("virtualOutbound-catchall-tcp");
+    add_tcp(unknown, view, view.registry_only() ? "BlackHoleCluster" : "PassthroughCluster");
+    listener.mutable_use_original_dst()->set_value(true);
+    listener.set_traffic_direction(core::OUTBOUND);
+    listener.mutable_max_connections_to_accept_per_socket_event()->set_value(1);
+    add_listener_access_log(listener, view);
+    return resource_of(std::move(listener), {});
+  }
+};
+
+}  // namespace
+
+void add_outbound_listeners(const mesh::View& view, std::vector<Resource>& out) {
+  Builder builder{view, {}};
+  for (const auto& service : view.services()) {
+    if (service->resolution == mesh::Resolution::Alias) continue;
+    for (const mesh::Port& port : service->ports)
+      if (port.protocol != mesh::Protocol::Udp) builder.add(*service, port);
+  }
+  for (auto& [key, place] : builder.dialled) out.push_back(builder.finish(place));
+  if (view.proxy().capture) out.push_back(builder.capture());
+}
+
+}  // namespace translate
