@@ -101,11 +101,12 @@ void Connection::start_tls(std::shared_ptr<const TlsContext> context, const std:
     SSL_set_connect_state(ssl);
     if (!server_name.empty()) {
       SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+      const bool check = tls_->context->settings().check_server_name;
       if (Address::parse(server_name, 0)) {
-        X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), server_name.c_str());
+        if (check) X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), server_name.c_str());
       } else {
         SSL_set_tlsext_host_name(ssl, server_name.c_str());
-        SSL_set1_host(ssl, server_name.c_str());
+        if (check) SSL_set1_host(ssl, server_name.c_str());
       }
     }
   }

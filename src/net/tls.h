@@ -23,6 +23,10 @@ struct TlsSettings {
   std::vector<std::string> alpn;            // in order of preference
   bool tls13_only = false;                  // else TLS 1.2 (ECDHE with AEAD) and 1.3
 
+  // Client: the certificate must carry the name that is asked for. False: that name is SNI alone, and the
+  // caller checks the peer's names itself once the handshake is done (meshes name peers by URI).
+  bool check_server_name = true;
+
   // Called with the peer's leaf certificate as DER after the chain was verified; an error ends the handshake.
   std::function<base::Result<void>(std::string_view leaf_der)> check_peer;
 };
