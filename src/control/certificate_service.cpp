@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/certificate_service.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "identity/csr.h"
-#include "istio/v1/auth/ca.pb.h"
+#include "istio/security/v1alpha1/ca.pb.h"
 
 namespace control {
 

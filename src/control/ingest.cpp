@@ -3,11 +3,14 @@
 
 #include <algorithm>
 
+#include "config/specs.h"
+
 namespace control {
 
 using namespace std::chrono_literals;
 
 Ingest::Ingest(net::Loop& loop, Publish publish) : publish_(std::move(publish)), timer_(loop, [this] { build(); }) {}
+Ingest::~Ingest() = default;
 
 void Ingest::put(const objects::Object& object) { note(inputs_.put(object)); }
 

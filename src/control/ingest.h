@@ -22,6 +22,8 @@ class Ingest {
   };
   using Publish = std::function<void(const Change&)>;
   Ingest(net::Loop& loop, Publish publish);
+  ~Ingest();
+  Ingest(const Ingest&) = delete;
 
   void put(const objects::Object& object);
   void erase(const objects::Ref& ref);

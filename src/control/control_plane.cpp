@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/control_plane.h"
+
+#include "base/log.h"
+#include "control/ads.h"
+#include "control/authority.h"
+#include "control/certificate_service.h"
+#include "control/debug.h"
+#include "control/file_source.h"
+#include "control/kubernetes_source.h"
+#include "control/root_certificate.h"
+#include "control/webhook_configurations.h"
+#include "control/webhooks.h"
+#include "http/server.h"
+
+namespace control {
+
+using base::ErrorKind;
+using http::grpc::Code;
+using Exchange = std::shared_ptr<http::Exchange>;
+
+constexpr size_t kMaxReview = 8u << 20;  // two copies of the largest object the API takes, and room
+
+// Members are in the order in which they need each other.
+struct ControlPlane::Parts {
+  Parts(net::Loop& on, Options how)
+      : loop(on), options(std::move(how)), ads(loop, metrics),
+        ingest(loop, [this](const Ingest::Change& change) { ads.publish(change); }),
+        webhooks(ingest, metrics, options.injection), pages(ingest, ads, metrics) {}
+
+  net::Loop& loop;
+  const Options options;
+  Metrics metrics;
+  Ads ads;
+  Ingest ingest;
+  Webhooks webhooks;
+  DebugPages pages;
+
+  // With Kubernetes.
+  std::unique_ptr<kube::Client> api;
+  std::unique_ptr<KubernetesSource> kubernetes;
+  std::optional<identity::Authority> authority;
+  std::unique_ptr<ServingCertificate> serving;
+  std::unique_ptr<Authenticator> authenticator;
+  std::unique_ptr<CertificateService> certificates;
+  std::unique_ptr<RootCertificate> root;
+  std::unique_ptr<WebhookConfigurations> configurations;
+  // Without.
+  std::unique_ptr<FileSource> files;
+
+  std::vector<std::unique_ptr<http::Server>> servers;
+
+  base::Result<void> listen(std::string_view what, uint16_t port, http::Handler handler, http::ServerOptions options = {});
+  std::function<std::shared_ptr<const net::TlsContext>()> tls(ServingCertificate::For use);
+  net::Task<base::Result<void>> start_with_kubernetes();
+  base::Result<void> open_ports();
+};
+
+base::Result<void> ControlPlane::Parts::listen(std::string_view what, uint16_t port, http::Handler handler,
+                                               http::ServerOptions server_options) {
+  auto address = TRY(net::Address::parse(options.address, port));
+  auto server = std::make_unique<http::Server>(loop, std::move(handler), std::move(server_options));
+  auto bound = TRY(server->listen(address));
+  base::log::info("{} on {}", what, bound.text());
+  servers.push_back(std::move(server));
+  return {};
+}
+
+std::function<std::shared_ptr<const net::TlsContext>()> ControlPlane::Parts::tls(ServingCertificate::For use) {
+  return [this, use]() -> std::shared_ptr<const net::TlsContext> {
+    auto context = serving->context(use, identity::WallClock::now());
+    if (!context) base::log::error("no serving certificate: {}", context.error().message);
+    return context ? *context : nullptr;
+  };
+}
+
+namespace {
+
+void refuse(Exchange exchange, Code code, std::string message) {
+  http::grpc::ServerCall call(std::move(exchange));
+  call.finish({code, std::move(message)});
+}
+
+}  // namespace
+
+// The plain port: whoever can connect is believed.
+static net::Task<void> serve_plain(Ads& ads, Exchange exchange) {
+  if (!http::grpc::ServerCall::is_grpc(exchange->request())) {
+    exchange->respond(415, "this port speaks gRPC\n");
+  } else if (!Ads::serves(exchange->request().path)) {
+    refuse(std::move(exchange), Code::Unimplemented, "no such method");
+  } else {
+    co_await ads.serve(std::move(exchange), Ads::Trust::Anyone, std::nullopt);
+  }
+}
+
+// The port of proxies: discovery and certificates, for callers with an identity.
+static net::Task<void> serve_secure(Authenticator& authenticator, Ads& ads, CertificateService& certificates, Metrics& metrics,
+                                    Exchange exchange) {
+  if (!http::grpc::ServerCall::is_grpc(exchange->request())) {
+    exchange->respond(415, "this port speaks gRPC\n");
+    co_return;
+  }
+  bool discovery = Ads::serves(exchange->request().path);
+  if (!discovery && exchange->request().path != CertificateService::kPath) {
+    refuse(std::move(exchange), Code::Unimplemented, "no such method");
+    co_return;
+  }
+  auto identity = co_await authenticator.authenticate(exchange);
+  if (!identity) {
+    ++metrics.authentication_failures;
+    bool denied = identity.error().kind == ErrorKind::Denied || identity.error().kind == ErrorKind::Invalid;
+    base::log::warn("{} from {}: {}", discovery ? "ads" : "certificate", exchange->remote().text(),
+                    base::printable(identity.error().message));
+    refuse(std::move(exchange), denied ? Code::Unauthenticated : Code::Unavailable, identity.error().message);
+    co_return;
+  }
+  if (discovery) {
+    co_await ads.serve(std::move(exchange), Ads::Trust::Authenticated, std::move(*identity));
+  } else {
+    auto call = std::make_shared<http::grpc::ServerCall>(std::move(exchange));
+    co_await certificates.create(std::move(call), std::move(*identity));
+  }
+}
+
+static net::Task<void> serve_webhooks(Webhooks& webhooks, Exchange exchange) {
+  std::string_view path = exchange->request().path_only();
+  bool inject = path.starts_with("/inject");
+  if (!inject && path != "/validate") {
+    exchange->respond(404, "webhooks are /inject and /validate\n");
+    co_return;
+  }
+  auto body = co_await exchange->read_all(kMaxReview);
+  if (!body) {
+    exchange->respond(body.error().kind == ErrorKind::Exhausted ? 413 : 400, body.error().message + "\n");
+    co_return;
+  }
+  auto review = base::parse_json(*body);
+  base::Result<base::Json> answer = std::unexpected(base::Error{ErrorKind::Invalid, "not JSON"});
+  if (review) answer = inject ? webhooks.inject(*review) : webhooks.validate(*review);
+  if (!answer) exchange->respond(400, answer.error().message + "\n");
+  else exchange->respond(200, answer->dump(), "application/json");
+}
+
+static net::Task<void> serve_pages(const DebugPages& pages, Exchange exchange) {
+  exchange->respond(pages.page(exchange->request()));
+  co_return;
+}
+
+static net::Task<void> serve_ready(const Ingest& ingest, Exchange exchange) {
+  bool known = exchange->request().path_only() == "/ready";
+  if (!known) exchange->respond(404, "only /ready is here\n");
+  else if (ingest.snapshot()) exchange->respond(200, "ready\n");
+  else exchange->respond(503, "the configuration has not been read yet\n");
+  co_return;
+}
+
+base::Result<void> ControlPlane::Parts::open_ports() {
+  if (options.plaintext_port >= 0)
+    TRY(listen("xDS in clear text", static_cast<uint16_t>(options.plaintext_port),
+               [this](Exchange exchange) { return serve_plain(ads, std::move(exchange)); }));
+  if (authority) {
+    TRY(listen("xDS and certificates", options.secure_port,
+               [this](Exchange exchange) {
+                 return serve_secure(*authenticator, ads, *certificates, metrics, std::move(exchange));
+               },
+               {.tls_source = tls(ServingCertificate::For::Proxies)}));
+    TRY(listen("webhooks", options.webhook_port,
+               [this](Exchange exchange) { return serve_webhooks(webhooks, std::move(exchange)); },
+               {.tls_source = tls(ServingCertificate::For::Webhooks)}));
+  }
+  TRY(listen("metrics and debug", options.monitoring_port,
+             [this](Exchange exchange) { return serve_pages(pages, std::move(exchange)); }));
+  return listen("readiness", options.ready_port,
+                [this](Exchange exchange) { return serve_ready(ingest, std::move(exchange)); });
+}
+
+// The trust domain that certificates carry is the one of the start: changing it
+// means new identities for all, which is a restart's business.
+static net::Task<std::string> trust_domain_of(kube::Client& api, std::string ns) {
+  kube::Resource maps{"", "v1", "configmaps"};
+  auto map = co_await api.get(maps, std::move(ns), "istio");
+  co_return mesh::mesh_config_of(map ? &*map : nullptr).trust_domain;
+}
+
+net::Task<base::Result<void>> ControlPlane::Parts::start_with_kubernetes() {
+  kube::Access access = CO_TRY(kube::find_access(options.kubeconfig, options.kube_context));
+  api = CO_TRY(kube::Client::make(loop, std::move(access)));
+  kubernetes = std::make_unique<KubernetesSource>(*api, ingest, nullptr);
+  std::string trust_domain = co_await trust_domain_of(*api, options.ns);
+  auto loaded = co_await load_authority(*api, options.ns, trust_domain);
+  if (!loaded) co_return std::unexpected(loaded.error());
+  authority = std::move(*loaded);
+  serving = std::make_unique<ServingCertificate>(*authority, ServingCertificate::names(options.ns, options.revision));
+  authenticator = std::make_unique<Authenticator>(*api, trust_domain);
+  certificates = std::make_unique<CertificateService>(*authority, trust_domain, metrics);
+  auto opened = open_ports();
+  if (!opened) co_return opened;
+  root = std::make_unique<RootCertificate>(*api, authority->root_pem());
+  WebhookConfigurations::Service service{options.ns, options.revision};
+  configurations = std::make_unique<WebhookConfigurations>(*api, std::move(service), authority->root_pem());
+  co_return base::Result<void>();
+}
+
+ControlPlane::ControlPlane(net::Loop& loop, Options options) : parts_(std::make_unique<Parts>(loop, std::move(options))) {}
+ControlPlane::~ControlPlane() = default;
+
+net::Task<base::Result<void>> ControlPlane::start() {
+  if (parts_->options.config_dir.empty()) {
+    auto started = co_await parts_->start_with_kubernetes();
+    co_return started;
+  }
+  parts_->files = CO_TRY(FileSource::open(parts_->loop, parts_->ingest, parts_->options.config_dir));
+  co_return parts_->open_ports();
+}
+
+}  // namespace control

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/debug.h"
+
+#include <ctime>
+
+#include "config/kinds.h"
+
+namespace control {
+
+using base::Json;
+
+namespace {
+
+std::string rfc3339(std::chrono::system_clock::time_point at) {
+  std::time_t seconds = std::chrono::system_clock::to_time_t(at);
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+std::string_view severity_name(config::Severity severity) {
+  switch (severity) {
+    case config::Severity::Error: return "error";
+    case config::Severity::Warning: return "warning";
+    case config::Severity::Info: return "info";
+  }
+  return "";
+}
+
+std::string_view type_name(mesh::ProxyType type) {
+  switch (type) {
+    case mesh::ProxyType::Sidecar: return "sidecar";
+    case mesh::ProxyType::Router: return "router";
+    case mesh::ProxyType::Waypoint: return "waypoint";
+  }
+  return "";
+}
+
+http::Response text_page(std::string body, std::string_view type) {
+  http::Response out;
+  out.headers.add("content-type", type);
+  out.body = std::move(body);
+  return out;
+}
+
+http::Response json_page(const Json& value) {
+  return text_page(value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n", "application/json");
+}
+
+// Istio's names of the types in /debug/syncz.
+constexpr std::pair<std::string_view, std::string_view> kSyncNames[] = {
+    {"cds", "cluster"}, {"lds", "listener"}, {"rds", "route"}, {"eds", "endpoint"}};
+
+constexpr std::string_view kIndex =
+    "/metrics\n/version\n/debug/syncz\n/debug/configz\n/debug/registryz\n/debug/connections\n/debug/findings\n";
+
+}  // namespace
+
+// The shape that istioctl 1.17's proxy-status reads: a nonce sent and a nonce acknowledged for each type.
+Json DebugPages::syncz() const {
+  Json out = Json::array();
+  for (const Ads::Client& client : ads_.clients()) {
+    Json one = {{"cluster_id", client.proxy.cluster_id},
+                {"proxy", client.proxy.id},
+                {"proxy_type", type_name(client.proxy.type)},
+                {"istio_version", client.proxy.version}};
+    for (auto& [type, name] : kSyncNames)
+      if (auto it = client.types.find(type); it != client.types.end()) {
+        if (!it->second.sent.empty()) one[std::string(name) + "_sent"] = it->second.sent;
+        if (!it->second.acked.empty()) one[std::string(name) + "_acked"] = it->second.acked;
+        if (!it->second.rejection.empty()) one[std::string(name) + "_rejection"] = it->second.rejection;
+      }
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+Json DebugPages::configz() const {
+  Json out = Json::array();
+  for (const config::IstioKind& kind : config::istio_kinds())
+    for (const auto& [name, entry] : ingest_.inputs().table(kind.group, kind.kind)) {
+      Json one = entry.object->json();
+      if (one.contains("metadata")) one["metadata"].erase("managedFields");
+      out.push_back(std::move(one));
+    }
+  return out;
+}
+
+Json DebugPages::registryz() const {
+  Json out = Json::array();
+  if (!ingest_.snapshot()) return out;
+  for (const auto& service : ingest_.snapshot()->services) {
+    Json ports = Json::array();
+    for (const mesh::Port& port : service->ports) {
+      Json one = {{"name", port.name}, {"port", port.number}, {"protocol", mesh::name(port.protocol)}};
+      Json addresses = Json::array();
+      for (const mesh::Endpoint& endpoint : ingest_.snapshot()->endpoints_of(*service, port.number))
+        addresses.push_back(endpoint.address + ":" + std::to_string(endpoint.port));
+      one["endpoints"] = std::move(addresses);
+      ports.push_back(std::move(one));
+    }
+    out.push_back({{"hostname", service->hostname},
+                   {"Attributes", {{"Name", service->name}, {"Namespace", service->ns}}},
+                   {"creationTime", service->created},
+                   {"addresses", service->addresses},
+                   {"ports", std::move(ports)}});
+  }
+  return out;
+}
+
+Json DebugPages::connections() const {
+  Json clients = Json::array();
+  for (const Ads::Client& client : ads_.clients()) {
+    Json watches = Json::object();
+    for (const auto& [type, status] : client.types) watches[type] = status.resources;
+    clients.push_back({{"connectionId", client.connection},
+                       {"connectedAt", rfc3339(client.connected)},
+                       {"address", client.address},
+                       {"watches", std::move(watches)}});
+  }
+  return {{"totalClients", clients.size()}, {"clients", std::move(clients)}};
+}
+
+Json DebugPages::findings() const {
+  Json out = Json::array();
+  if (!ingest_.snapshot()) return out;
+  for (const config::Finding& finding : mesh::analyze(ingest_.inputs(), *ingest_.snapshot()))
+    out.push_back({{"severity", severity_name(finding.severity)},
+                   {"code", finding.code},
+                   {"object",
+                    {{"group", finding.object.group},
+                     {"kind", finding.object.kind},
+                     {"namespace", finding.object.ns},
+                     {"name", finding.object.name}}},
+                   {"path", finding.path},
+                   {"message", finding.message},
+                   {"hint", finding.hint}});
+  return out;
+}
+
+std::string DebugPages::scrape() const {
+  telemetry::Scrape scrape;
+  metrics_.add_to(scrape);
+  add_process(scrape);
+  scrape.gauge("pilot_info", {{"version", SEINE_VERSION}}, 1);
+  scrape.gauge("istio_build", {{"component", "pilot"}, {"tag", SEINE_VERSION}}, 1);
+  scrape.gauge("pilot_xds", {{"version", SEINE_VERSION}}, static_cast<double>(ads_.connected()));
+  scrape.counter("pilot_k8s_cfg_events", {}, ingest_.events());
+  if (ingest_.snapshot()) {
+    scrape.gauge("pilot_services", {}, static_cast<double>(ingest_.snapshot()->services.size()));
+    scrape.gauge("pilot_virt_services", {}, static_cast<double>(ingest_.snapshot()->virtual_services.size()));
+  }
+  return scrape.prometheus();
+}
+
+http::Response DebugPages::page(const http::RequestHead& request) const {
+  std::string_view path = request.path_only();
+  if (request.method != "GET" && request.method != "HEAD") {
+    http::Response refused = text_page("only GET is answered here\n", "text/plain; charset=utf-8");
+    refused.status = 405;
+    return refused;
+  }
+  if (path == "/metrics") return text_page(scrape(), "text/plain; version=0.0.4; charset=utf-8");
+  if (path == "/version") return json_page({{"version", SEINE_VERSION}});
+  if (path == "/debug/syncz") return json_page(syncz());
+  if (path == "/debug/configz") return json_page(configz());
+  if (path == "/debug/registryz") return json_page(registryz());
+  if (path == "/debug/connections") return json_page(connections());
+  if (path == "/debug/findings") return json_page(findings());
+  http::Response index = text_page(std::string(kIndex), "text/plain; charset=utf-8");
+  if (path != "/" && path != "/debug") index.status = 404;
+  return index;
+}
+
+}  // namespace control

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/webhooks.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "config/config.h"
+#include "config/kinds.h"
+#include "config/specs.h"
+
+namespace control {
+
+using base::ErrorKind;
+using config::Finding;
+using config::Severity;
+using objects::Json;
+using objects::Object;
+
+namespace {
+
+// Joining the whole mesh for a warning must not make an apply slow.
+constexpr size_t kMaxObjectsForClashes = 5000;
+constexpr size_t kMaxWarnings = 10;
+
+base::Result<const Json*> request_of(const Json& review) {
+  const Json* request = base::find(review, "request");
+  if (base::text(review, "kind") != "AdmissionReview" || !request || base::text(*request, "uid").empty())
+    return base::fail(ErrorKind::Invalid, "not an AdmissionReview with a request");
+  return request;
+}
+
+Json answer(const Json& review, Json response) {
+  response["uid"] = review["request"]["uid"];
+  std::string_view version = base::text(review, "apiVersion");
+  return {{"apiVersion", version.empty() ? "admission.k8s.io/v1" : version},
+          {"kind", "AdmissionReview"},
+          {"response", std::move(response)}};
+}
+
+Json denial(const std::string& message) { return {{"allowed", false}, {"status", {{"message", message}}}}; }
+
+// One line, as kubectl prints it after "Warning: ".
+std::string warning(const Finding& finding) {
+  std::string out = finding.object.text();
+  if (!finding.path.empty()) out += ", " + finding.path;
+  out += ": " + finding.message;
+  if (!finding.hint.empty()) out += " (" + finding.hint + ")";
+  return out;
+}
+
+}  // namespace
+
+inject::Settings Webhooks::injection_settings() const {
+  inject::Settings out = settings_;
+  if (!ingest_.snapshot()) return out;
+  const mesh::MeshConfig& mesh = ingest_.snapshot()->mesh;
+  out.trust_domain = mesh.trust_domain;
+  out.mesh_id = mesh.trust_domain;
+  const auto* entry = ingest_.inputs().find({.kind = "ConfigMap", .ns = mesh.root_namespace, .name = "istio"});
+  if (!entry) return out;
+  auto documents = base::parse_yaml(base::text(entry->object->json(), "data", "mesh"));
+  if (!documents || documents->size() != 1) return out;
+  const Json& written = documents->front();
+  if (const Json* defaults = base::find(written, "defaultConfig"); defaults && defaults->is_object()) {
+    out.proxy_config = *defaults;
+    if (std::string_view id = base::text(*defaults, "meshId"); !id.empty()) out.mesh_id = id;
+  }
+  if (const Json* merge = base::find(written, "enablePrometheusMerge"); merge && merge->is_boolean())
+    out.merge_metrics = merge->get<bool>();
+  return out;
+}
+
+base::Result<Json> Webhooks::inject(const Json& review) {
+  const Json& request = *TRY(request_of(review));
+  const Json* pod = base::find(request, "object");
+  if (!pod || !pod->is_object()) return base::fail(ErrorKind::Invalid, "the review has no object");
+  std::string ns(base::text(request, "namespace"));
+  inject::Settings settings = injection_settings();
+  inject::Verdict verdict = inject::decide(*pod, ns, settings);
+  inject::Owner owner = inject::owner_of(*pod);
+  std::string who = base::printable(ns + "/" + owner.name);
+  if (!verdict.inject) {
+    ++metrics_.injections_skipped;
+    base::log::info("inject: {} is left alone: {}", who, base::printable(verdict.why));
+    return answer(review, {{"allowed", true}});
+  }
+  auto injected = inject::into_pod(*pod, ns, owner, settings);
+  if (!injected) {
+    ++metrics_.injection_failures;
+    base::log::warn("inject: {}: {}", who, base::printable(injected.error().message));
+    return answer(review, denial("sidecar injection: " + injected.error().message));
+  }
+  ++metrics_.injections;
+  base::log::info("inject: {} gets a sidecar: {}", who, base::printable(verdict.why));
+  Json patch = inject::patch_between(*pod, *injected);
+  return answer(review, {{"allowed", true}, {"patchType", "JSONPatch"}, {"patch", base::to_base64(patch.dump())}});
+}
+
+// What would be wrong in the mesh with this object in it, as far as it takes part in it.
+std::vector<Finding> Webhooks::clashes(const Object& object) const {
+  if (!ingest_.snapshot()) return {};
+  size_t count = 0;
+  for (const config::IstioKind& kind : config::istio_kinds()) count += ingest_.inputs().table(kind.group, kind.kind).size();
+  if (count > kMaxObjectsForClashes) return {};
+  mesh::Inputs with = ingest_.inputs();
+  with.put(object);
+  auto snapshot = mesh::Snapshot::build(with, ingest_.snapshot().get());
+  std::vector<Finding> out;
+  objects::Ref ref = object.ref();
+  std::string name = ref.text();
+  for (Finding& finding : mesh::analyze(with, *snapshot))
+    if (finding.object == ref || finding.message.find(name) != std::string::npos) out.push_back(std::move(finding));
+  return out;
+}
+
+base::Result<Json> Webhooks::validate(const Json& review) {
+  const Json& request = *TRY(request_of(review));
+  const Json* document = base::find(request, "object");
+  if (!document || !document->is_object()) return answer(review, {{"allowed", true}});  // a deletion
+  Object object(*document);
+  if (object.ns().empty()) object.json()["metadata"]["namespace"] = base::text(request, "namespace");
+  std::vector<Finding> findings = config::validate(object);
+  std::string message = config::admission_message(findings);
+  if (!message.empty()) {
+    ++metrics_.validations_failed;
+    base::log::info("validate: {} is denied: {}", base::printable(object.ref().text()), base::printable(message));
+    return answer(review, denial(message));
+  }
+  ++metrics_.validations_passed;
+  for (Finding& finding : clashes(object)) findings.push_back(std::move(finding));
+  Json warnings = Json::array();
+  for (const Finding& finding : findings)
+    if (finding.severity != Severity::Info && warnings.size() < kMaxWarnings) warnings.push_back(warning(finding));
+  Json response = {{"allowed", true}};
+  if (!warnings.empty()) response["warnings"] = std::move(warnings);
+  return answer(review, std::move(response));
+}
+
+}  // namespace control
