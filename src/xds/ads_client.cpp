@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/log.h"
+#include "http/grpc.h"
+#include "net/loop.h"
+#include "xds/client.h"
+
+namespace xds {
+
+namespace grpc = http::grpc;
+
+struct AdsClient::State {
+  State(net::Loop& loop, ClientSession& session, Dialer dialer) : loop(loop), session(session), dialer(std::move(dialer)) {}
+
+  net::Loop& loop;
+  ClientSession& session;  // the owner's; not touched once stopped
+  Dialer dialer;
+  bool stopped = false;
+  bool connected = false;
+  uint64_t failures = 0;
+  std::chrono::milliseconds delay{100};
+  std::minstd_rand dice{std::random_device{}()};
+};
+
+static net::Task<void> write_all(net::Queue<std::string> out, std::shared_ptr<grpc::ClientCall> call) {
+  for (;;) {
+    auto next = co_await out.next();
+    if (!next) co_return;
+    auto written = co_await call->write(std::move(*next));
+    if (!written) co_return;
+  }
+}
+
+// One stream, from its opening to its end; the error says why it ended.
+static net::Task<base::Error> stream(std::shared_ptr<AdsClient::State> state) {
+  auto dial = state->dialer();
+  if (!dial) co_return dial.error();
+  std::string path = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
+  path += state->session.variant() == Variant::Delta ? "DeltaAggregatedResources" : "StreamAggregatedResources";
+  auto opened = co_await grpc::open(*dial->client, path, dial->metadata);
+  if (!opened) co_return opened.error();
+  if (state->stopped) co_return base::Error{};
+  std::shared_ptr<grpc::ClientCall> call = std::move(*opened);
+  net::Queue<std::string> out;
+  net::spawn(write_all(out, call));
+  state->session.begin([out](std::string bytes) { out.push(std::move(bytes)); });
+  base::Error why{.kind = base::ErrorKind::Closed, .message = {}};
+  while (!state->stopped) {
+    auto message = co_await call->read();
+    if (state->stopped) break;
+    if (!message) {
+      why = message.error();
+      break;
+    }
+    if (!*message) {
+      why.message = "the server ended the stream: " + call->status().message;
+      break;
+    }
+    state->connected = true;
+    state->delay = std::chrono::milliseconds(100);
+    auto taken = state->session.receive(**message);
+    if (!taken) {
+      why = taken.error();
+      break;
+    }
+  }
+  if (!state->stopped) state->session.end();
+  out.close();
+  co_return why;
+}
+
+static net::Task<void> keep_connected(std::shared_ptr<AdsClient::State> state) {
+  while (!state->stopped) {
+    base::Error why = co_await stream(state);
+    if (state->stopped) co_return;
+    state->connected = false;
+    ++state->failures;
+    base::log::warn("xds: {}; connecting again", base::printable(why.message));
+    auto jitter = std::chrono::milliseconds(state->dice() % static_cast<unsigned>(state->delay.count() / 2 + 1));
+    co_await net::sleep(state->loop, state->delay + jitter);
+    state->delay = std::min(state->delay * 2, std::chrono::milliseconds(10'000));
+  }
+}
+
+AdsClient::AdsClient(net::Loop& loop, ClientSession& session, Dialer dialer)
+    : state_(std::make_shared<State>(loop, session, std::move(dialer))) {
+  net::spawn(keep_connected(state_));
+}
+
+AdsClient::~AdsClient() {
+  state_->stopped = true;
+  state_->session.end();
+}
+
+bool AdsClient::connected() const { return state_->connected; }
+uint64_t AdsClient::failures() const { return state_->failures; }
+
+}  // namespace xds

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "xds/client.h"
+
+#include <google/protobuf/io/coded_stream.h>
+
+#include "envoy/service/discovery/v3/discovery.pb.h"
+
+namespace xds {
+
+using envoy::service::discovery::v3::DeltaDiscoveryRequest;
+using envoy::service::discovery::v3::DeltaDiscoveryResponse;
+using envoy::service::discovery::v3::DiscoveryRequest;
+using envoy::service::discovery::v3::DiscoveryResponse;
+using Names = std::set<std::string>;
+
+std::string name_of(const google::protobuf::Any& resource) {
+  google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(resource.value().data()),
+                                            static_cast<int>(resource.value().size()));
+  // Serializers write fields in order, so the name is the first thing there is.
+  std::string name;
+  uint32_t size = 0;
+  if (in.ReadTag() != (1u << 3 | 2u) || !in.ReadVarint32(&size) || !in.ReadString(&name, static_cast<int>(size))) return {};
+  return name;
+}
+
+void ClientSession::want_all(std::string_view url) {
+  Type& type = types_[std::string(url)];
+  if (type.wildcard) return;
+  type.wildcard = true;
+  ask(url, type, {}, {});
+}
+
+void ClientSession::want(std::string_view url, const Names& names) {
+  Type& type = types_[std::string(url)];
+  if (type.names == names) return;
+  Names added, dropped;
+  std::set_difference(names.begin(), names.end(), type.names.begin(), type.names.end(), std::inserter(added, added.end()));
+  std::set_difference(type.names.begin(), type.names.end(), names.begin(), names.end(), std::inserter(dropped, dropped.end()));
+  type.names = names;
+  for (const std::string& name : dropped) type.held.erase(name);
+  ask(url, type, added, dropped);
+}
+
+// Says what changed in what is wanted; on a fresh stream, all of it.
+void ClientSession::ask(std::string_view url, Type& type, const Names& added, const Names& dropped) {
+  if (!send_) return;
+  bool first = !type.asked;
+  // Asking for nothing would mean asking for everything.
+  if (first && !type.wildcard && type.names.empty()) return;
+  type.asked = true;
+  if (variant_ == Variant::Delta) {
+    DeltaDiscoveryRequest request;
+    request.set_type_url(std::string(url));
+    if (!node_sent_) *request.mutable_node() = node_;
+    const Names& subscribe = first ? type.names : added;
+    for (const std::string& name : subscribe) request.add_resource_names_subscribe(name);
+    if (first && type.wildcard && !type.names.empty()) request.add_resource_names_subscribe("*");
+    if (first) {
+      for (const auto& [name, version] : type.held) (*request.mutable_initial_resource_versions())[name] = version;
+    } else {
+      for (const std::string& name : dropped) request.add_resource_names_unsubscribe(name);
+    }
+    node_sent_ = true;
+    send_(request.SerializeAsString());
+    return;
+  }
+  DiscoveryRequest request;
+  request.set_type_url(std::string(url));
+  if (!node_sent_) *request.mutable_node() = node_;
+  request.set_version_info(type.version);
+  request.set_response_nonce(type.nonce);
+  for (const std::string& name : type.names) request.add_resource_names(name);
+  if (type.wildcard && !type.names.empty()) request.add_resource_names("*");
+  node_sent_ = true;
+  send_(request.SerializeAsString());
+}
+
+// ACK, or NACK with every refused resource and its reason.
+void ClientSession::answer(const std::string& url, Type& type, const std::vector<Refused>& refused) {
+  if (!send_) return;
+  std::string why;
+  for (const Refused& one : refused) why += (why.empty() ? "" : "; ") + one.name + ": " + one.reason;
+  auto fill = [&](auto& request) {
+    request.set_type_url(url);
+    request.set_response_nonce(type.nonce);
+    if (refused.empty()) return;
+    request.mutable_error_detail()->set_code(3);  // INVALID_ARGUMENT
+    request.mutable_error_detail()->set_message(why);
+  };
+  if (variant_ == Variant::Delta) {
+    DeltaDiscoveryRequest request;
+    fill(request);
+    send_(request.SerializeAsString());
+    return;
+  }
+  DiscoveryRequest request;
+  fill(request);
+  request.set_version_info(type.version);
+  for (const std::string& name : type.names) request.add_resource_names(name);
+  if (type.wildcard && !type.names.empty()) request.add_resource_names("*");
+  send_(request.SerializeAsString());
+}
+
+void ClientSession::begin(Send send) {
+  send_ = std::move(send);
+  node_sent_ = false;
+  for (auto& [url, type] : types_) {
+    type.asked = false;
+    type.nonce.clear();
+  }
+  // Clusters before their endpoints, listeners before their routes; the rest after.
+  constexpr std::string_view kOrder[] = {type::kCluster, type::kEndpoint, type::kListener, type::kRoute, type::kSecret};
+  for (std::string_view url : kOrder)
+    if (auto it = types_.find(url); it != types_.end()) ask(url, it->second, {}, {});
+  for (auto& [url, type] : types_)
+    if (!type.asked) ask(url, type, {}, {});
+}
+
+base::Result<void> ClientSession::receive(std::string_view response) {
+  return variant_ == Variant::Delta ? receive_delta(response) : receive_sotw(response);
+}
+
+std::vector<Refused> ClientSession::take(const std::string& url, Type& type, std::vector<Offered> changed,
+                                         const std::vector<std::string>& removed) {
+  std::vector<Refused> refused;
+  std::erase_if(changed, [&](const Offered& offered) {
+    if (offered.body.type_url() == url && !offered.name.empty()) return false;
+    refused.push_back({offered.name, offered.name.empty() ? "the resource has no name" : "type " + offered.body.type_url() + " in a response for " + url});
+    return true;
+  });
+  for (const Offered& offered : changed) type.held[offered.name] = offered.version;
+  for (const std::string& name : removed) type.held.erase(name);
+  type.answered = true;
+  // `type` may move on while this runs: taking clusters makes endpoints wanted.
+  for (Refused& one : take_(url, changed, removed)) {
+    type.held.erase(one.name);
+    refused.push_back(std::move(one));
+  }
+  return refused;
+}
+
+base::Result<void> ClientSession::receive_sotw(std::string_view bytes) {
+  DiscoveryResponse response;
+  if (!response.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return base::fail(base::ErrorKind::Invalid, "the server sent no DiscoveryResponse");
+  auto it = types_.find(response.type_url());
+  if (it == types_.end()) return base::fail(base::ErrorKind::Invalid, "the server sent type " + response.type_url() + ", which was not asked for");
+  Type& type = it->second;
+  type.nonce = response.nonce();
+  std::vector<Offered> changed;
+  std::set<std::string> present;
+  for (auto& resource : *response.mutable_resources()) {
+    std::string name = name_of(resource);
+    present.insert(name);
+    changed.push_back({std::move(name), response.version_info(), std::move(resource)});
+  }
+  // Of clusters and listeners a response is all there is.
+  std::vector<std::string> removed;
+  if (type.wildcard)
+    for (const auto& [name, version] : type.held)
+      if (!present.contains(name)) removed.push_back(name);
+  std::vector<Refused> refused = take(it->first, type, std::move(changed), removed);
+  if (refused.empty()) type.version = response.version_info();
+  answer(it->first, type, refused);
+  return {};
+}
+
+base::Result<void> ClientSession::receive_delta(std::string_view bytes) {
+  DeltaDiscoveryResponse response;
+  if (!response.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return base::fail(base::ErrorKind::Invalid, "the server sent no DeltaDiscoveryResponse");
+  auto it = types_.find(response.type_url());
+  if (it == types_.end()) return base::fail(base::ErrorKind::Invalid, "the server sent type " + response.type_url() + ", which was not asked for");
+  Type& type = it->second;
+  type.nonce = response.nonce();
+  std::vector<Offered> changed;
+  for (auto& resource : *response.mutable_resources())
+    changed.push_back({resource.name(), resource.version(), std::move(*resource.mutable_resource())});
+  std::vector<std::string> removed(response.removed_resources().begin(), response.removed_resources().end());
+  std::vector<Refused> refused = take(it->first, type, std::move(changed), removed);
+  answer(it->first, type, refused);
+  return {};
+}
+
+bool ClientSession::answered() const {
+  return std::all_of(types_.begin(), types_.end(),
+                     [](const auto& entry) { return entry.second.answered || (!entry.second.wildcard && entry.second.names.empty()); });
+}
+
+}  // namespace xds
