@@ -29,7 +29,7 @@ struct Named {
   // Calls with each ready address of the Service: (ip, host name or empty, slice).
   template <typename Call>
   void each_endpoint(const objects::Object& service, Call call) const {
-    bool unready_too = flag(service.spec(), "publishNotReadyAddresses");
+    bool unready_too = truth(service.spec(), "publishNotReadyAddresses");
     for (const objects::Object& slice : api.list(kSlices, service.ns())) {
       if (slice.label("kubernetes.io/service-name") != service.name()) continue;
       for (const base::Json& endpoint : items(slice.json(), "endpoints")) {
@@ -44,7 +44,7 @@ struct Named {
   Reply service(const objects::Object& service) const {
     Reply reply;
     if (base::text(service.spec(), "type") == "ExternalName") {
-      reply.answers.push_back({.name = name, .type = Type::Cname, .data = string(service.spec(), "externalName")});
+      reply.answers.push_back({.name = name, .type = Type::Cname, .data = string_at(service.spec(), "externalName")});
       return reply;
     }
     std::string_view ip = base::text(service.spec(), "clusterIP");
@@ -72,7 +72,7 @@ struct Named {
   // _http._tcp.web.default.svc.cluster.local
   Reply named_port(const objects::Object& service, std::string_view port_name, std::string_view protocol) const {
     for (const base::Json& port : items(service.spec(), "ports")) {
-      std::string port_protocol = base::to_lower(string(port, "protocol"));
+      std::string port_protocol = base::to_lower(string_at(port, "protocol"));
       if (port_protocol.empty()) port_protocol = "tcp";
       if (base::text(port, "name") != port_name || port_protocol != protocol) continue;
       Reply reply;

@@ -129,7 +129,7 @@ PacketChannel::PacketChannel(net::Loop& loop, Fd socket, Calls calls)
 }
 
 PacketChannel::~PacketChannel() {
-  if (gone_) *gone_ = true;
+  *alive_ = false;
   if (socket_) loop_.remove(socket_.get(), *this);
 }
 
@@ -141,20 +141,14 @@ bool PacketChannel::send(const base::Json& body, const std::vector<int>& fds) {
 }
 
 void PacketChannel::on_io(uint32_t) {
-  bool gone = false;
-  gone_ = &gone;
+  auto alive = alive_;
   auto calls = calls_;
-  while (!gone && socket_) {
+  while (*alive && socket_) {
     auto packet = receive_packet(socket_.get());
-    if (!packet && packet.error().kind == base::ErrorKind::Timeout) break;
-    if (!packet || !*packet) {
-      end();
-      if (gone) return;
-      break;
-    }
+    if (!packet && packet.error().kind == base::ErrorKind::Timeout) return;
+    if (!packet || !*packet) return end();
     calls->packet(std::move(**packet));
   }
-  if (!gone) gone_ = nullptr;
 }
 
 void PacketChannel::end() {

@@ -57,7 +57,7 @@ class PacketChannel final : private net::IoHandler {
   net::Loop& loop_;
   Fd socket_;
   std::shared_ptr<Calls> calls_;  // shared with a call that runs, which may destroy the channel
-  bool* gone_ = nullptr;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // false once destroyed, for a call that runs
 };
 
 }  // namespace localkube

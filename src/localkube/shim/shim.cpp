@@ -63,18 +63,18 @@ class Shim final : private net::IoHandler {
 
   void on_packet(Packet packet) {
     const base::Json& body = packet.body;
-    std::string op = string(body, "op");
+    std::string op = string_at(body, "op");
     int64_t id = number(body, "id");
     if (op == "start") return start(id, packet);
     if (op == "quit") _exit(0);
     if (op == "exec_signal") return exec_signal(id, static_cast<int>(number(body, "signal")));
-    Container* container = find(string(body, "container"));
+    Container* container = find(string_at(body, "container"));
     if (op == "signal" && container) return container->signal(static_cast<int>(number(body, "signal")));
     if (op == "resize" && container)
       return container->resize(static_cast<int>(number(body, "rows")), static_cast<int>(number(body, "columns")));
-    if (!container) return refuse(id, "container " + string(body, "container") + " was never started");
+    if (!container) return refuse(id, "container " + string_at(body, "container") + " was never started");
     if (op == "exec") return exec(id, body, *container);
-    if (op == "attach") return attach(id, *container, flag(body, "in"));
+    if (op == "attach") return attach(id, *container, truth(body, "in"));
     refuse(id, "unknown request " + op);
   }
 
@@ -131,11 +131,11 @@ class Shim final : private net::IoHandler {
 
   void exec(int64_t id, const base::Json& body, Container& container) {
     if (!container.running()) return refuse(id, "container " + container.spec().name + " is not running");
-    ExecSpec spec{.tty = flag(body, "tty")};
+    ExecSpec spec{.tty = truth(body, "tty")};
     for (const base::Json& word : items(body, "argv"))
       if (word.is_string()) spec.argv.push_back(word.get<std::string>());
     Exec exec{.tty = spec.tty};
-    auto theirs = exec_streams(exec, flag(body, "in"));
+    auto theirs = exec_streams(exec, truth(body, "in"));
     auto report = packet_pair();
     if (!theirs || !report) return refuse(id, theirs ? report.error().message : theirs.error().message);
     auto pid = start_exec(container.spec(), container.pid(), spec, std::move(*theirs), std::move(report->second));
@@ -201,11 +201,11 @@ base::Result<base::Json> configuration() {
 
 base::Result<void> prepare(const base::Json& configuration) {
   TRY(own_mounts_and_proc());
-  TRY(configure_pod_interfaces(string(configuration, "address")));
-  std::string hostname = string(configuration, "hostname");
+  TRY(configure_pod_interfaces(string_at(configuration, "address")));
+  std::string hostname = string_at(configuration, "hostname");
   if (sethostname(hostname.data(), hostname.size()) != 0) return std::unexpected(base::system_error("set the host name", errno));
   for (const base::Json& memory : items(configuration, "memory")) {
-    std::string path = string(memory, "path"), options = "mode=1777,size=" + string(memory, "size");
+    std::string path = string_at(memory, "path"), options = "mode=1777,size=" + string_at(memory, "size");
     if (mount("tmpfs", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0)
       return std::unexpected(base::system_error("mount a tmpfs on " + path, errno));
   }
@@ -215,7 +215,7 @@ base::Result<void> prepare(const base::Json& configuration) {
 base::Result<Fd> begin() {
   base::Json json = TRY(configuration());
   TRY(prepare(json));
-  return listen_for_packets(string(json, "socket"));
+  return listen_for_packets(string_at(json, "socket"));
 }
 
 }  // namespace

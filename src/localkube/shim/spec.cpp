@@ -41,31 +41,31 @@ static std::vector<std::string> strings(const base::Json& json, const char* key)
 }
 
 ContainerSpec container_spec_of(const base::Json& json) {
-  ContainerSpec spec{.name = string(json, "name"),
+  ContainerSpec spec{.name = string_at(json, "name"),
                      .attempt = static_cast<int>(number(json, "attempt")),
                      .argv = strings(json, "argv"),
                      .env = strings(json, "env"),
-                     .working_dir = string(json, "working_dir"),
+                     .working_dir = string_at(json, "working_dir"),
                      .uid = static_cast<uint32_t>(number(json, "uid")),
                      .gid = static_cast<uint32_t>(number(json, "gid")),
                      .capabilities = strings(json, "capabilities"),
-                     .read_only_root = flag(json, "read_only_root"),
-                     .tty = flag(json, "tty"),
-                     .in = flag(json, "in"),
-                     .in_once = flag(json, "in_once"),
+                     .read_only_root = truth(json, "read_only_root"),
+                     .tty = truth(json, "tty"),
+                     .in = truth(json, "in"),
+                     .in_once = truth(json, "in_once"),
                      .programs = strings(json, "programs"),
-                     .staging = string(json, "staging"),
-                     .log = string(json, "log"),
-                     .message_file = string(json, "message_file"),
-                     .message_path = string(json, "message_path")};
+                     .staging = string_at(json, "staging"),
+                     .log = string_at(json, "log"),
+                     .message_file = string_at(json, "message_file"),
+                     .message_path = string_at(json, "message_path")};
   for (const base::Json& group : items(json, "groups"))
     if (group.is_number()) spec.groups.push_back(group.get<uint32_t>());
   for (const base::Json& mount : items(json, "mounts"))
-    spec.mounts.push_back({.source = string(mount, "source"),
-                           .sub_path = string(mount, "sub_path"),
-                           .target = string(mount, "target"),
-                           .read_only = flag(mount, "read_only")});
-  for (const auto& [path, text] : object(json, "files").items())
+    spec.mounts.push_back({.source = string_at(mount, "source"),
+                           .sub_path = string_at(mount, "sub_path"),
+                           .target = string_at(mount, "target"),
+                           .read_only = truth(mount, "read_only")});
+  for (const auto& [path, text] : fields(json, "files").items())
     if (text.is_string()) spec.files[path] = text.get<std::string>();
   return spec;
 }

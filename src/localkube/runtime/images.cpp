@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "localkube/runtime/images.h"
+
+#include <algorithm>
+
+#include "base/json.h"
+#include "localkube/process/files.h"
+
+namespace localkube {
+namespace {
+
+struct BuiltIn {
+  std::string_view repository;
+  std::vector<std::string> entrypoint;
+  std::vector<std::string> arguments;
+  std::vector<std::string> env;
+};
+
+// With words it runs them where they name a program, else curl with them, as the image does.
+const char* const kCurlEntry =
+    "if [ $# -eq 0 ]; then exec sleep infinity; fi; case $1 in -*) ;; *) command -v \"$1\" >/dev/null 2>&1 && exec \"$@\" ;; "
+    "esac; exec curl \"$@\"";
+
+std::vector<BuiltIn> built_ins() {
+  return {
+      {"docker.io/seine/pilot", {"seined"}, {}, {}},
+      {"docker.io/seine/proxyv2", {"seine-proxy"}, {}, {}},
+      {"docker.io/istio/examples-helloworld-v1", {}, {"seine-samples", "helloworld"}, {"SERVICE_VERSION=v1"}},
+      {"docker.io/istio/examples-helloworld-v2", {}, {"seine-samples", "helloworld"}, {"SERVICE_VERSION=v2"}},
+      {"docker.io/library/nginx", {}, {"seine-samples", "nginx"}, {}},
+      {"docker.io/curlimages/curl", {"/bin/sh", "-c", kCurlEntry, "curl"}, {}, {}},
+      {"docker.io/library/busybox", {}, {"sh"}, {}},
+      {"docker.io/library/alpine", {}, {"sh"}, {}},
+      {"docker.io/library/debian", {}, {"bash"}, {}},
+      {"docker.io/library/ubuntu", {}, {"bash"}, {}},
+      {"registry.k8s.io/pause", {}, {"sleep", "infinity"}, {}},
+  };
+}
+
+std::optional<Image> registered_image(const base::Json& file, const ImageName& wanted) {
+  for (const auto& [name, words] : file.items()) {
+    ImageName known = image_name(name);
+    bool any_tag = name.find(':', name.rfind('/') == std::string::npos ? 0 : name.rfind('/')) == std::string::npos;
+    if (known.repository != wanted.repository || (!any_tag && known.tag != wanted.tag) || !words.is_array()) continue;
+    Image image{.id = wanted.repository};
+    for (const base::Json& word : words) image.entrypoint.push_back(word.is_string() ? word.get<std::string>() : word.dump());
+    return image;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+ImageName image_name(std::string_view reference) {
+  std::string name(reference);
+  ImageName out{.repository = {}, .tag = "latest"};
+  if (size_t digest = name.find('@'); digest != name.npos) name.resize(digest);
+  size_t slash = name.rfind('/'), colon = name.rfind(':');
+  if (colon != name.npos && (slash == name.npos || colon > slash)) {
+    out.tag = name.substr(colon + 1);
+    name.resize(colon);
+  }
+  size_t first = name.find('/');
+  std::string host = first == name.npos ? "" : name.substr(0, first);
+  bool registry = host.find_first_of(".:") != host.npos || host == "localhost";
+  if (host == "index.docker.io") name = "docker.io" + name.substr(first);
+  if (!registry) name = (first == name.npos ? "docker.io/library/" : "docker.io/") + name;
+  out.repository = name;
+  return out;
+}
+
+base::Result<Image> Images::find(std::string_view reference) const {
+  ImageName wanted = image_name(reference);
+  if (auto text = read_file(registered_)) {
+    auto documents = base::parse_yaml(*text);
+    if (!documents) return base::fail(base::ErrorKind::Invalid, registered_.string() + ": " + documents.error().message);
+    for (const base::Json& file : *documents)
+      if (file.is_object())
+        if (auto image = registered_image(file, wanted)) return *image;
+  }
+  for (BuiltIn& image : built_ins())
+    if (image.repository == wanted.repository)
+      return Image{.entrypoint = std::move(image.entrypoint),
+                   .arguments = std::move(image.arguments),
+                   .env = std::move(image.env),
+                   .id = wanted.repository};
+  return base::fail(base::ErrorKind::NotFound, "image \"" + std::string(reference) +
+                                                   "\" is not known on this machine; register the program that it stands for with a line in " +
+                                                   registered_.string() + ", e.g. " + std::string(reference) + ": [/usr/bin/my-server, --port, \"8080\"]");
+}
+
+}  // namespace localkube
