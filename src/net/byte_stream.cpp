@@ -7,6 +7,8 @@
 namespace net {
 namespace {
 
+constexpr auto kLinger = std::chrono::seconds(5);
+
 // Shared by the stream and the coroutines that wait in it, so that a stream can
 // be destroyed while one waits: it is woken with Closed.
 struct State final : Connection::Handler, std::enable_shared_from_this<State> {
@@ -31,7 +33,11 @@ struct State final : Connection::Handler, std::enable_shared_from_this<State> {
     auto self = shared_from_this();
     drained.notify();
   }
-  void on_closed(Connection&, const base::Error& error) override { wake_all(error); }
+  void on_closed(Connection& c, const base::Error& error) override {
+    auto self = shared_from_this();
+    wake_all(error);
+    c.loop().let_go(this);
+  }
 
   void wake_all(base::Error error) {
     auto self = shared_from_this();
@@ -43,6 +49,16 @@ struct State final : Connection::Handler, std::enable_shared_from_this<State> {
   }
   void close() {
     connection->close();
+    wake_all({base::ErrorKind::Closed, "the connection was closed on this side"});
+  }
+  // The stream is gone; what was written still goes out.
+  void abandon() {
+    if (connection->open() && connection->pending()) {
+      connection->loop().keep(shared_from_this());
+      connection->close_after_flush(kLinger);
+    } else {
+      connection->close();
+    }
     wake_all({base::ErrorKind::Closed, "the connection was closed on this side"});
   }
 };
@@ -74,7 +90,7 @@ Task<base::Result<void>> write_to(std::shared_ptr<State> state, std::string byte
 class ConnectionStream final : public ByteStream {
  public:
   explicit ConnectionStream(std::shared_ptr<State> state) : state_(std::move(state)) {}
-  ~ConnectionStream() override { state_->close(); }
+  ~ConnectionStream() override { state_->abandon(); }
 
   Task<base::Result<std::optional<std::string>>> read() override { return read_from(state_); }
   Task<base::Result<void>> write(std::string bytes) override { return write_to(state_, std::move(bytes)); }

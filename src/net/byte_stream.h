@@ -18,6 +18,7 @@ namespace net {
 
 // A connection for code that waits: TCP, Unix or TLS, or what is left of an
 // HTTP connection after an upgrade. One reader and one writer at a time.
+// Destroying it still sends what was written.
 class ByteStream {
  public:
   virtual ~ByteStream() = default;

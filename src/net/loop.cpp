@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <mutex>
+#include <unordered_map>
 #include <vector>
 
 namespace net {
@@ -50,6 +51,7 @@ struct Loop::State {
   std::vector<Job> remote;  // guarded by mutex
   std::vector<Job> local;   // posted from this thread
   std::vector<Job> at_end;
+  std::unordered_map<const void*, std::shared_ptr<void>> kept;
   Deferred* first = nullptr;
   Deferred* last = nullptr;
 
@@ -118,15 +120,14 @@ struct Loop::State {
   }
 
   void run_posted() {
-    std::vector<Job> jobs;
+    std::vector<Job> from_others, from_here;
     {
       std::lock_guard lock(mutex);
-      jobs.swap(remote);
+      from_others.swap(remote);
     }
-    for (Job& job : jobs) job();
-    jobs.clear();
-    jobs.swap(local);
-    for (Job& job : jobs) job();
+    from_here.swap(local);  // what these jobs post waits for the next turn
+    for (Job& job : from_others) job();
+    for (Job& job : from_here) job();
   }
 
   void run_deferred() {
@@ -163,6 +164,7 @@ Loop::Loop() : state_(std::make_unique<State>()) {
 
 Loop::~Loop() {
   // What waits in the queues may own objects that still talk to this loop.
+  state_->kept.clear();
   state_->at_end.clear();
   state_->local.clear();
   state_->remote.clear();
@@ -220,6 +222,15 @@ void Loop::post(std::move_only_function<void()> job) {
 void Loop::at_end_of_turn(std::move_only_function<void()> job) { state_->at_end.push_back(std::move(job)); }
 
 Clock::time_point Loop::now() const { return running == this ? state_->now : Clock::now(); }
+
+void Loop::keep(std::shared_ptr<void> object) {
+  const void* key = object.get();
+  state_->kept.emplace(key, std::move(object));
+}
+
+void Loop::let_go(const void* object) {
+  auto node = state_->kept.extract(object);  // destroyed here, when the table is whole again
+}
 
 base::Result<void> Loop::add(int fd, uint32_t events, IoHandler& handler) {
   const auto index = static_cast<size_t>(fd);

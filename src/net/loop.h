@@ -48,6 +48,11 @@ class Loop {
   base::Result<void> modify(int fd, uint32_t events, IoHandler& handler);
   void remove(int fd, IoHandler& handler);
 
+  // Owns an object until it is let go, or the loop ends: for what has to finish
+  // something after its owner is gone.
+  void keep(std::shared_ptr<void> object);
+  void let_go(const void* object);
+
   // The loop that runs on this thread. Asserts that there is one.
   static Loop& current();
 

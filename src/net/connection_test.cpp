@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/connection.h"
+
+#include <gtest/gtest.h>
+
+#include "net/byte_stream.h"
+#include "net/certificates_for_test.h"
+#include "net/client_hello.h"
+#include "net/connection_stream.h"
+#include "net/listener.h"
+
+namespace net {
+namespace {
+
+using namespace std::chrono_literals;
+using Read = base::Result<std::optional<std::string>>;
+
+// Sends back what comes; ends when the peer ends.
+Task<void> echo(std::unique_ptr<ByteStream> stream) {
+  for (;;) {
+    Read piece = co_await stream->read();
+    if (!piece) co_return;
+    if (!*piece) break;
+    base::Result<void> written = co_await stream->write(std::move(**piece));
+    if (!written) co_return;
+  }
+  stream->shutdown_write();
+  Read rest = co_await stream->read();
+}
+
+// Accepts one connection after the other, and gives it to echo().
+struct EchoServer : Connection::Handler {
+  Loop& loop;
+  std::shared_ptr<const TlsContext> tls;
+  std::unique_ptr<Listener> listener;
+  std::unique_ptr<Connection> greeting;
+  std::optional<TlsPeer> peer;
+  std::optional<base::Error> failed;
+
+  EchoServer(Loop& l, const Address& address, std::shared_ptr<const TlsContext> t = {}) : loop(l), tls(std::move(t)) {
+    listener = Listener::listen(loop, address, [this](int fd, const Address& from) {
+                 auto connection = std::make_unique<Connection>(loop, *this);
+                 ASSERT_TRUE(connection->adopt(fd, from));
+                 if (!tls) return spawn(echo(stream_of(std::move(connection))));
+                 connection->start_tls(tls);
+                 greeting = std::move(connection);
+               }).value();
+  }
+  void on_ready(Connection& connection) override {
+    peer = *connection.tls();
+    spawn(echo(stream_of(std::move(greeting))));
+  }
+  void on_data(Connection&) override {}
+  void on_end(Connection&) override {}
+  void on_closed(Connection&, const base::Error& error) override { failed = error; }
+};
+
+Task<base::Result<std::string>> send_and_read(Loop& loop, Address address, ConnectOptions options, std::string text) {
+  base::Result<std::unique_ptr<ByteStream>> stream = co_await connect(loop, address, options);
+  if (!stream) co_return std::unexpected(stream.error());
+  base::Result<void> written = co_await (*stream)->write(text);
+  if (!written) co_return std::unexpected(written.error());
+  (*stream)->shutdown_write();
+  std::string all;
+  for (;;) {
+    Read piece = co_await (*stream)->read();
+    if (!piece) co_return std::unexpected(piece.error());
+    if (!*piece) co_return all;
+    all += **piece;
+  }
+}
+
+const Address kAnyPort = *Address::parse("127.0.0.1", 0);
+
+TEST(Connection, BytesGoThereAndBackOverTcp) {
+  Loop loop;
+  EchoServer server(loop, kAnyPort);
+  EXPECT_EQ(run_to_end(loop, send_and_read(loop, server.listener->address(), {}, "hello")).value(), "hello");
+}
+
+TEST(Connection, BytesGoThereAndBackOverAnAbstractUnixSocket) {
+  Loop loop;
+  EchoServer server(loop, Address::unix_path("@seine-connection-test-" + std::to_string(getpid())));
+  EXPECT_EQ(run_to_end(loop, send_and_read(loop, server.listener->address(), {}, "hello")).value(), "hello");
+}
+
+TEST(Connection, APortThatNobodyListensOnIsUnavailable) {
+  Loop loop;
+  auto listener = Listener::listen(loop, kAnyPort, [](int fd, const Address&) { ::close(fd); }).value();
+  const Address address = listener->address();
+  listener.reset();
+  auto stream = run_to_end(loop, connect(loop, address));
+  ASSERT_FALSE(stream);
+  EXPECT_EQ(stream.error().kind, base::ErrorKind::Unavailable);
+  EXPECT_NE(stream.error().message.find(address.text()), std::string::npos);
+}
+
+// The one side writes much before it reads, so both must hold back and go on.
+Task<std::pair<size_t, bool>> write_much(Loop& loop, Address address, ConnectOptions options, size_t size) {
+  base::Result<std::unique_ptr<ByteStream>> stream = co_await connect(loop, address, options);
+  ByteStream& peer = **stream;
+  std::string pattern;
+  for (size_t i = 0; i < 64 * 1024; ++i) pattern += static_cast<char>(i * 7 + i / 251);
+  size_t got = 0;
+  bool same = true;
+  for (size_t sent = 0; sent < size; sent += pattern.size()) {
+    base::Result<void> written = co_await peer.write(pattern);
+    if (!written) co_return std::pair(got, false);
+    while (got < sent) {
+      Read piece = co_await peer.read();
+      if (!piece || !*piece) co_return std::pair(got, false);
+      for (const char c : **piece) same = same && c == pattern[got++ % pattern.size()];
+    }
+  }
+  peer.shutdown_write();
+  for (;;) {
+    Read piece = co_await peer.read();
+    if (!piece) co_return std::pair(got, false);
+    if (!*piece) break;
+    for (const char c : **piece) same = same && c == pattern[got++ % pattern.size()];
+  }
+  co_return std::pair(got, same);
+}
+
+TEST(Connection, MuchDataArrivesWholeAndInOrder) {
+  Loop loop;
+  EchoServer server(loop, kAnyPort);
+  auto [size, same] = run_to_end(loop, write_much(loop, server.listener->address(), {}, 8u << 20));
+  EXPECT_EQ(size, 8u << 20);
+  EXPECT_TRUE(same);
+}
+
+struct Certificates {
+  TestAuthority authority{"root"};
+  TestAuthority stranger{"stranger"};
+  TestAuthority::Leaf server = authority.leaf("server", "DNS:example.test,IP:127.0.0.1");
+  TestAuthority::Leaf client = authority.leaf("client", "URI:spiffe://cluster.local/ns/a/sa/b");
+
+  TlsSettings server_settings() const {
+    TlsSettings out;
+    out.certificate_chain = server.certificate;
+    out.private_key = server.key;
+    out.alpn = {"h2", "http/1.1"};
+    return out;
+  }
+  TlsSettings client_settings() const {
+    TlsSettings out;
+    out.trusted_roots = authority.pem();
+    return out;
+  }
+};
+
+ConnectOptions options_of(const TlsSettings& settings, const std::string& name) {
+  return {.tls = TlsContext::client(settings).value(), .server_name = name};
+}
+
+TEST(Tls, BothSidesAgreeAndMuchDataArrives) {
+  Loop loop;
+  Certificates made;
+  EchoServer server(loop, kAnyPort, TlsContext::server(made.server_settings()).value());
+  auto settings = made.client_settings();
+  settings.alpn = {"http/1.1"};
+  auto [size, same] =
+      run_to_end(loop, write_much(loop, server.listener->address(), options_of(settings, "example.test"), 4u << 20));
+  EXPECT_EQ(size, 4u << 20);
+  EXPECT_TRUE(same);
+  ASSERT_TRUE(server.peer);
+  EXPECT_EQ(server.peer->alpn, "http/1.1");
+  EXPECT_EQ(server.peer->server_name, "example.test");
+  EXPECT_EQ(server.peer->certificate_der, "");
+}
+
+TEST(Tls, ALiteralAddressIsCheckedAgainstTheCertificatesAddresses) {
+  Loop loop;
+  Certificates made;
+  EchoServer server(loop, kAnyPort, TlsContext::server(made.server_settings()).value());
+  const Address address = server.listener->address();
+  EXPECT_TRUE(run_to_end(loop, connect(loop, address, options_of(made.client_settings(), "127.0.0.1"))));
+  auto wrong = run_to_end(loop, connect(loop, address, options_of(made.client_settings(), "127.0.0.2")));
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().kind, base::ErrorKind::Denied);
+}
+
+TEST(Tls, AServerThatIsNotTheOneMeantIsRefused) {
+  Loop loop;
+  Certificates made;
+  EchoServer server(loop, kAnyPort, TlsContext::server(made.server_settings()).value());
+  const Address address = server.listener->address();
+
+  auto other_name = run_to_end(loop, connect(loop, address, options_of(made.client_settings(), "other.test")));
+  ASSERT_FALSE(other_name);
+  EXPECT_EQ(other_name.error().kind, base::ErrorKind::Denied);
+  EXPECT_NE(other_name.error().message.find("mismatch"), std::string::npos) << other_name.error().message;
+
+  TlsSettings stranger;
+  stranger.trusted_roots = made.stranger.pem();
+  EXPECT_FALSE(run_to_end(loop, connect(loop, address, options_of(stranger, "example.test"))));
+  EXPECT_FALSE(run_to_end(loop, connect(loop, address, options_of(TlsSettings{}, "example.test"))));
+}
+
+TEST(Tls, AnExpiredCertificateIsRefused) {
+  Loop loop;
+  Certificates made;
+  made.server = made.authority.leaf("server", "DNS:example.test", -60);
+  EchoServer server(loop, kAnyPort, TlsContext::server(made.server_settings()).value());
+  auto stream = run_to_end(
+      loop, connect(loop, server.listener->address(), options_of(made.client_settings(), "example.test")));
+  ASSERT_FALSE(stream);
+  EXPECT_NE(stream.error().message.find("expired"), std::string::npos) << stream.error().message;
+}
+
+TEST(Tls, TheServerSeesTheClientsVerifiedIdentity) {
+  Loop loop;
+  Certificates made;
+  auto settings = made.server_settings();
+  settings.trusted_roots = made.authority.pem();
+  settings.require_client_certificate = true;
+  EchoServer server(loop, kAnyPort, TlsContext::server(settings).value());
+  auto with = made.client_settings();
+  with.certificate_chain = made.client.certificate;
+  with.private_key = made.client.key;
+  auto options = options_of(with, "example.test");
+  EXPECT_EQ(run_to_end(loop, send_and_read(loop, server.listener->address(), options, "x")).value(), "x");
+  ASSERT_TRUE(server.peer);
+  EXPECT_EQ(server.peer->common_name, "client");
+  EXPECT_EQ(server.peer->organizations, std::vector<std::string>{"seine tests"});
+  EXPECT_EQ(server.peer->uri_names, std::vector<std::string>{"spiffe://cluster.local/ns/a/sa/b"});
+  EXPECT_FALSE(server.peer->certificate_der.empty());
+}
+
+TEST(Tls, AClientWithoutOrWithAForeignCertificateIsTurnedAway) {
+  Loop loop;
+  Certificates made;
+  auto settings = made.server_settings();
+  settings.trusted_roots = made.authority.pem();
+  settings.require_client_certificate = true;
+  EchoServer server(loop, kAnyPort, TlsContext::server(settings).value());
+  auto without = options_of(made.client_settings(), "example.test");
+  EXPECT_FALSE(run_to_end(loop, send_and_read(loop, server.listener->address(), without, "x")));
+  auto foreign_leaf = made.stranger.leaf("client", "URI:spiffe://cluster.local/ns/a/sa/b");
+  auto foreign = made.client_settings();
+  foreign.certificate_chain = foreign_leaf.certificate;
+  foreign.private_key = foreign_leaf.key;
+  EXPECT_FALSE(
+      run_to_end(loop, send_and_read(loop, server.listener->address(), options_of(foreign, "example.test"), "x")));
+  EXPECT_FALSE(server.peer);
+}
+
+TEST(Tls, TheCallersCheckOfTheLeafDecides) {
+  Loop loop;
+  Certificates made;
+  EchoServer server(loop, kAnyPort, TlsContext::server(made.server_settings()).value());
+  auto settings = made.client_settings();
+  size_t size = 0;
+  settings.check_peer = [&](std::string_view der) -> base::Result<void> {
+    size = der.size();
+    return base::fail(base::ErrorKind::Denied, "not the identity that was expected");
+  };
+  auto stream = run_to_end(loop, connect(loop, server.listener->address(), options_of(settings, "")));
+  ASSERT_FALSE(stream);
+  EXPECT_GT(size, 100u);
+  EXPECT_NE(stream.error().message.find("not the identity that was expected"), std::string::npos);
+}
+
+TEST(Tls, AKeyThatDoesNotFitItsCertificateIsNamed) {
+  Certificates made;
+  auto settings = made.server_settings();
+  settings.private_key = made.client.key;
+  auto context = TlsContext::server(settings);
+  ASSERT_FALSE(context);
+  EXPECT_NE(context.error().message.find("private key"), std::string::npos);
+  settings = made.server_settings();
+  settings.trusted_roots = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+  EXPECT_NE(TlsContext::server(settings).error().message.find("trusted roots"), std::string::npos);
+}
+
+// Looks at the first bytes before it decides for TLS, as the proxy does.
+struct Sniffer : Connection::Handler {
+  Loop& loop;
+  std::shared_ptr<const TlsContext> tls;
+  std::unique_ptr<Listener> listener;
+  std::unique_ptr<Connection> connection;
+  ClientHello hello;
+  std::string got;
+
+  Sniffer(Loop& l, std::shared_ptr<const TlsContext> t) : loop(l), tls(std::move(t)) {
+    listener = Listener::listen(loop, kAnyPort, [this](int fd, const Address& from) {
+                 connection = std::make_unique<Connection>(loop, *this);
+                 ASSERT_TRUE(connection->adopt(fd, from));
+               }).value();
+  }
+  void on_data(Connection& c) override {
+    if (!c.is_tls()) {
+      const Sniffed sniffed = sniff_client_hello(c.input().view(), hello);
+      ASSERT_NE(sniffed, Sniffed::NotTls);
+      if (sniffed == Sniffed::Tls) c.start_tls(tls);
+      return;
+    }
+    got += c.input().view();
+    c.input().clear();
+    c.write("bye");
+  }
+  void on_end(Connection& c) override { c.shutdown_write(); }
+  void on_closed(Connection&, const base::Error&) override {}
+};
+
+TEST(Tls, AServerCanLookAtTheHelloFirst) {
+  Loop loop;
+  Certificates made;
+  Sniffer server(loop, TlsContext::server(made.server_settings()).value());
+  auto settings = made.client_settings();
+  settings.alpn = {"istio", "h2"};
+  auto answer = run_to_end(
+      loop, send_and_read(loop, server.listener->address(), options_of(settings, "example.test"), "hello"));
+  EXPECT_EQ(answer.value(), "bye");
+  EXPECT_EQ(server.got, "hello");
+  EXPECT_EQ(server.hello.server_name, "example.test");
+  EXPECT_EQ(server.hello.alpn, (std::vector<std::string>{"istio", "h2"}));
+}
+
+TEST(ClientHello, OtherProtocolsAreToldFromTheirFirstBytes) {
+  ClientHello hello;
+  EXPECT_EQ(sniff_client_hello("", hello), Sniffed::NeedMore);
+  EXPECT_EQ(sniff_client_hello("G", hello), Sniffed::NotTls);
+  EXPECT_EQ(sniff_client_hello("\x16", hello), Sniffed::NeedMore);
+  EXPECT_EQ(sniff_client_hello("\x16\x03\x01\x02", hello), Sniffed::NeedMore);
+  EXPECT_EQ(sniff_client_hello("\x16\x04", hello), Sniffed::NotTls);
+  EXPECT_EQ(sniff_client_hello(std::string_view("\x16\x03\x01\x00\x00", 5), hello), Sniffed::NotTls);
+  EXPECT_EQ(sniff_client_hello(std::string_view("\x16\x03\x01\x00\x05\x02", 6), hello), Sniffed::NotTls);
+}
+
+// A peer that answers and ends while it is still being written to.
+TEST(Connection, ALastAnswerArrivesAlthoughTheSenderWasNotDone) {
+  Loop loop;
+  struct Refuser : Connection::Handler {
+    std::unique_ptr<Connection> connection;
+    void on_data(Connection& c) override {
+      c.write("no");
+      c.close_after_flush(2s);
+    }
+    void on_end(Connection&) override {}
+    void on_closed(Connection&, const base::Error&) override { connection.reset(); }
+  } refuser;
+  auto listener = Listener::listen(loop, kAnyPort, [&](int fd, const Address& from) {
+                    refuser.connection = std::make_unique<Connection>(loop, refuser);
+                    ASSERT_TRUE(refuser.connection->adopt(fd, from));
+                  }).value();
+  auto answer =
+      run_to_end(loop, send_and_read(loop, listener->address(), {}, std::string(4u << 20, 'x')));
+  EXPECT_EQ(answer.value(), "no");
+}
+
+Task<base::Result<void>> read_one(std::unique_ptr<ByteStream>& stream) {
+  Read piece = co_await stream->read();
+  if (!piece) co_return std::unexpected(piece.error());
+  co_return base::Result<void>();
+}
+
+TEST(ByteStream, ClosingItEndsAReadThatWaits) {
+  Loop loop;
+  EchoServer server(loop, kAnyPort);
+  auto stream = run_to_end(loop, connect(loop, server.listener->address())).value();
+  loop.post([&] { loop.post([&] { stream->close(); }); });
+  auto result = run_to_end(loop, read_one(stream));
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().kind, base::ErrorKind::Closed);
+}
+
+TEST(Buffer, BytesStayInOrderThroughGrowthAndConsumption) {
+  Buffer buffer;
+  std::string expected;
+  uint32_t dice = 12345;
+  for (int i = 0; i < 2000; ++i) {
+    dice = dice * 1664525 + 1013904223;
+    const std::string piece((dice >> 8) % 3000, static_cast<char>('a' + i % 26));
+    buffer.append(piece);
+    expected += piece;
+    const size_t eaten = std::min<size_t>((dice >> 16) % 3100, buffer.size());
+    buffer.consume(eaten);
+    expected.erase(0, eaten);
+    ASSERT_EQ(buffer.view(), expected);
+    buffer.recycle();
+  }
+}
+
+}  // namespace
+}  // namespace net
