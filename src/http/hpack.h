@@ -14,7 +14,7 @@ namespace http::hpack {
 inline constexpr uint32_t kDefaultTableSize = 4096;
 inline constexpr uint32_t kEntryOverhead = 32;  // section 4.1
 
-// Field lines by age, the newest first; bytes in one ring. Sizes as in section 4.
+// Field lines by age, the newest first. Sizes as in section 4.
 class DynamicTable {
  public:
   struct Field {
@@ -25,7 +25,7 @@ class DynamicTable {
   explicit DynamicTable(uint32_t capacity = kDefaultTableSize);
 
   void set_capacity(uint32_t capacity);  // evicts what does not fit any more
-  void add(std::string_view name, std::string_view value);
+  void add(std::string_view name, std::string_view value);  // views from elsewhere than this table
   size_t count() const { return count_; }
   uint32_t size() const { return size_; }
   uint32_t capacity() const { return capacity_; }
@@ -36,8 +36,10 @@ class DynamicTable {
   struct Entry {
     uint32_t at, name_size, value_size;
   };
-  void evict_oldest();
-  void compact();
+  void evict_until(uint32_t limit);
+  const Entry& entry(size_t age) const { return entries_[(newest_ - age) & (entries_.size() - 1)]; }
+  void grow_entries();
+  void drop_dead_bytes();
 
   uint32_t capacity_;
   uint32_t size_ = 0;
@@ -82,13 +84,15 @@ class Decoder {
   std::string name_scratch_, value_scratch_;
 };
 
-// Encodes fields of a connection's header blocks, in order. Values that change
-// with every request are sent literally, secrets are marked never-indexed.
+// Encodes the fields of a connection's header blocks, in order. A field enters
+// the table when its name is new or when it is met for the second time, so that
+// values which change with every request do not push out those that stay.
+// Credentials are sent never-indexed.
 class Encoder {
  public:
   Encoder();
 
-  // The peer's SETTINGS_HEADER_TABLE_SIZE; at most our own default is used.
+  // The peer's SETTINGS_HEADER_TABLE_SIZE; at most kDefaultTableSize is used.
   void set_table_size(uint32_t size);
   void begin(net::Buffer& out);  // a header block: writes a pending table size update
   void field(net::Buffer& out, std::string_view name, std::string_view value);
@@ -99,12 +103,15 @@ class Encoder {
     uint32_t hash = 0;
     uint64_t serial = 0;  // of the insertion, from 1; 0: free
   };
-  uint32_t find(uint32_t hash, std::string_view name, std::string_view value) const;
-  void remember(uint32_t hash);
+  static constexpr size_t kSlots = 256, kMet = 64;
+
+  bool age_of(uint32_t hash, size_t& age) const;
+  bool met_before(uint32_t hash);
 
   DynamicTable table_;
-  std::vector<Slot> slots_;  // by hash of name and value; the newest insertion wins
-  uint32_t pending_size_ = 0, smallest_pending_ = 0;
+  std::vector<Slot> slots_;     // direct-mapped, by hash of the name and of the whole field
+  std::vector<uint32_t> met_;   // direct-mapped: hashes of fields that were not indexed
+  uint32_t smallest_size_ = 0;  // since the last block
   bool size_pending_ = false;
 };
 
