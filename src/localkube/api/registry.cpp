@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "localkube/api/registry.h"
+
+#include "base/strings.h"
+#include "localkube/api/custom/custom_kind.h"
+#include "localkube/api/kinds/document.h"
+#include "localkube/api/metadata.h"
+
+namespace localkube {
+
+namespace {
+
+constexpr int kAttempts = 16;  // at a write that others overtake
+
+void stamp(const KindRow& row, std::string_view version, Json& object) {
+  object["apiVersion"] = row.object_kind(version).api_version();
+  object["kind"] = row.kind;
+}
+
+// What must not change by itself for the generation to stay.
+Json generation_part(const Json& object) {
+  Json part = object;
+  part.erase("metadata");
+  part.erase("status");
+  part.erase("apiVersion");
+  return part;
+}
+
+bool has_finalizers(const Json& object) {
+  return !items(object, "metadata", "finalizers").empty() ||
+         (base::text(object, "kind") == "Namespace" && !items(object, "spec", "finalizers").empty());
+}
+
+bool may_go(const Json& object) {
+  return base::find(object, "metadata", "deletionTimestamp") && !has_finalizers(object) &&
+         number(object, "metadata", "deletionGracePeriodSeconds") == 0;
+}
+
+}  // namespace
+
+Registry::Registry(net::Loop& loop, Store& store, Catalog& catalog, Allocator& allocator, Admission& admission)
+    : loop_(loop), store_(store), catalog_(catalog), allocator_(allocator), admission_(admission) {
+  store_.each("apiextensions.k8s.io/customresourcedefinitions", "",
+              [&](const std::string&, const std::string& name, const Record& record) {
+                catalog_.set_custom(name, custom_row(*record.object));
+                return true;
+              });
+  crds_ = store_.subscribe("apiextensions.k8s.io/customresourcedefinitions",
+                           [this](const Event& event) { on_crd(event); });
+}
+
+Registry::~Registry() = default;
+
+void Registry::on_crd(const Event& event) {
+  std::string name = string_at(*event.object, "metadata", "name");
+  catalog_.set_custom(name, event.type == Event::Type::Deleted ? nullptr : custom_row(*event.object));
+}
+
+CallPointer Registry::in_process_call() {
+  auto call = std::make_shared<Call>();
+  call->user = {.name = "system:localkube", .uid = "", .groups = {"system:masters", "system:authenticated"}, .extra = {}};
+  call->field_manager = "localkube";
+  call->validation = FieldValidation::Ignore;
+  call->in_process = true;
+  return call;
+}
+
+Json Registry::shown(const KindRow& row, std::string_view version, const Json& stored) {
+  Json object = stored;
+  stamp(row, version, object);
+  if (row.from_stored) row.from_stored(object);
+  return object;
+}
+
+Answer<Target> Registry::target_of(const objects::Resource& resource, std::string_view ns,
+                                   std::string_view name) const {
+  KindPointer row = catalog_.find_resource(resource);
+  if (!row) return std::unexpected(no_such_resource());
+  return Target{row, resource.version, row->namespaced ? std::string(ns) : std::string(), std::string(name), {}};
+}
+
+Answer<objects::Object> Registry::read(const Target& target) const {
+  const Record* record = store_.find(target.row->stored_in(), target.ns, target.name);
+  if (!record) return std::unexpected(not_found(target.resource(), target.name));
+  return objects::Object(shown(*target.row, target.version, *record->object));
+}
+
+net::Task<Answer<objects::Object>> Registry::create_object(Target target, Json object, CallPointer call) {
+  const KindRow& row = *target.row;
+  if (!object.is_object()) co_return std::unexpected(bad_request("the object provided is not a JSON object"));
+  Json& given = object["metadata"];
+  if (!given.is_object()) given = Json::object();
+  if (row.namespaced) {
+    std::string said = string_at(given, "namespace");
+    if (!said.empty() && said != target.ns)
+      co_return std::unexpected(
+          bad_request("the namespace of the provided object does not match the namespace sent on the request"));
+    given["namespace"] = target.ns;
+  } else {
+    given.erase("namespace");
+  }
+  if (!base::text(given, "resourceVersion").empty())
+    co_return std::unexpected(bad_request("resourceVersion should not be set on objects to be created"));
+  for (const char* key : {"resourceVersion", "uid", "creationTimestamp", "deletionTimestamp", "generation", "selfLink",
+                          "deletionGracePeriodSeconds"})
+    given.erase(key);
+  CO_TRY(conform(row, target.version, object, *call));
+
+  Review review{.row = target.row, .version = target.version, .operation = "CREATE", .ns = target.ns,
+                .name = string_at(object, "metadata", "name"), .subresource = {}, .object = object,
+                .old_object = nullptr, .options = {{"kind", "CreateOptions"}, {"apiVersion", "meta.k8s.io/v1"}}};
+  if (call->dry_run) review.options["dryRun"] = Json::array({"All"});
+  auto mutated = co_await admission_.mutate(review, call);
+  if (!mutated) co_return std::unexpected(std::move(mutated.error()));
+  if (*mutated != object) {
+    object = std::move(*mutated);
+    stamp(row, target.version, object);
+    CO_TRY(conform(row, target.version, object, *in_process_call()));
+  }
+
+  Json& metadata = object["metadata"];
+  bool generated = base::text(metadata, "name").empty() && !base::text(metadata, "generateName").empty();
+  if (generated) {
+    std::string prefix = string_at(metadata, "generateName").substr(0, 58);
+    do target.name = prefix + random_suffix();
+    while (store_.latest(key_of(target)));
+    metadata["name"] = target.name;
+  } else {
+    target.name = string_at(metadata, "name");
+  }
+  metadata["uid"] = new_uid();
+  metadata["creationTimestamp"] = now_text();
+  if (row.counts_generations) metadata["generation"] = 1;
+  if (row.has_status && custom_has_status(row, target.version)) object.erase("status");
+  if (row.to_stored) row.to_stored(object);
+  if (row.rules.prepare_create) row.rules.prepare_create(object);
+  if (row.rules.defaults) row.rules.defaults(object);
+
+  Problems problems;
+  validate_metadata(row, object, problems);
+  validate_custom(row, target.version, object, nullptr, problems);
+  if (row.rules.validate) row.rules.validate(object, problems);
+  Allocator::Reservation reservation(allocator_);
+  if (row.stored_in() == "services" && problems.empty()) allocator_.allocate(object, nullptr, reservation, problems);
+  if (!problems.empty())
+    co_return std::unexpected(invalid(row.object_kind(target.version), target.name, problems));
+
+  review.object = shown(row, target.version, object);
+  review.name = target.name;
+  auto allowed = co_await admission_.validate(std::move(review), call);
+  if (!allowed) co_return std::unexpected(std::move(allowed.error()));
+  if (store_.latest(key_of(target))) co_return std::unexpected(already_exists(target.resource(), target.name));
+  if (call->dry_run) co_return objects::Object(shown(row, target.version, object));
+  reservation.keep();
+  auto record = co_await store_.put(key_of(target), 0, std::move(object));
+  if (!record) co_return std::unexpected(already_exists(target.resource(), target.name));
+  co_return objects::Object(shown(row, target.version, *record->object));
+}
+
+// The wanted document with all that an update cannot change put back.
+Answer<Json> Registry::merged_update(const Target& target, const Json& current, Json wanted, const Call& call) const {
+  const KindRow& row = *target.row;
+  if (!wanted.is_object()) return std::unexpected(bad_request("the object provided is not a JSON object"));
+  if (!wanted["metadata"].is_object()) wanted["metadata"] = Json::object();
+  std::string name = string_at(wanted, "metadata", "name"), ns = string_at(wanted, "metadata", "namespace");
+  if (name.empty()) name = target.name;
+  if (name != target.name)
+    return std::unexpected(bad_request("the name of the object (" + name + ") does not match the name on the URL (" +
+                                       target.name + ")"));
+  if (row.namespaced && !ns.empty() && ns != target.ns)
+    return std::unexpected(
+        bad_request("the namespace of the provided object does not match the namespace sent on the request"));
+  std::string version = string_at(wanted, "metadata", "resourceVersion");
+  if (!version.empty() && !base::parse_number<uint64_t>(version))
+    return std::unexpected(
+        Refusal{500, "", "strconv.ParseUint: parsing " + in_quotes(version) + ": invalid syntax", {}});
+  if (!version.empty() && version != base::text(current, "metadata", "resourceVersion"))
+    return std::unexpected(modified(target.resource(), target.name));
+  std::string uid = string_at(wanted, "metadata", "uid");
+  if (!uid.empty() && uid != base::text(current, "metadata", "uid"))
+    return std::unexpected(conflict(target.resource(), target.name,
+                                    "Precondition failed: UID in precondition: " + uid + ", UID in object meta: " +
+                                        string_at(current, "metadata", "uid")));
+  if (target.subresource == "status") {
+    Json kept = current;
+    Json status = wanted.value("status", Json());
+    if (status.is_null())
+      kept.erase("status");
+    else
+      kept["status"] = std::move(status);
+    wanted = std::move(kept);
+  } else if (target.subresource == "finalize") {
+    Json kept = current;
+    kept["spec"]["finalizers"] = items(wanted, "spec", "finalizers");
+    wanted = std::move(kept);
+  } else {
+    for (const char* key : {"name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "generation",
+                            "deletionGracePeriodSeconds", "resourceVersion", "managedFields"}) {
+      const Json* value = base::find(current, "metadata", key);
+      if (value)
+        wanted["metadata"][key] = *value;
+      else
+        wanted["metadata"].erase(key);
+    }
+    if (row.has_status && custom_has_status(row, target.version)) {
+      const Json* status = base::find(current, "status");
+      if (status)
+        wanted["status"] = *status;
+      else
+        wanted.erase("status");
+    }
+  }
+  stamp(row, target.version, wanted);
+  (void)call;
+  return wanted;
+}
+
+net::Task<Answer<objects::Object>> Registry::modify(Target target, Transform transform, CallPointer call) {
+  const KindRow& row = *target.row;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    std::optional<Record> record = store_.latest(key_of(target));
+    if (!record) co_return std::unexpected(not_found(target.resource(), target.name));
+    Json current = shown(row, target.version, *record->object);
+    Answer<Json> wanted = transform(current);
+    if (!wanted) co_return std::unexpected(std::move(wanted.error()));
+    Json object = std::move(*wanted);
+    CO_TRY(conform(row, target.version, object, *call));
+    if (row.to_stored) row.to_stored(object);
+    if (target.subresource == "status") {
+      if (row.rules.prepare_status) row.rules.prepare_status(object, *record->object);
+    } else if (target.subresource.empty() && row.rules.prepare_update) {
+      row.rules.prepare_update(object, *record->object);
+    }
+    if (row.rules.defaults) row.rules.defaults(object);
+    if (row.from_stored) row.from_stored(object);
+
+    if (target.subresource.empty() || target.subresource == "status") {
+      Review review{.row = target.row, .version = target.version, .operation = "UPDATE", .ns = target.ns,
+                    .name = target.name, .subresource = target.subresource, .object = object, .old_object = current,
+                    .options = {{"kind", "UpdateOptions"}, {"apiVersion", "meta.k8s.io/v1"}}};
+      auto mutated = co_await admission_.mutate(review, call);
+      if (!mutated) co_return std::unexpected(std::move(mutated.error()));
+      if (*mutated != object) {
+        object = std::move(*mutated);
+        stamp(row, target.version, object);
+        CO_TRY(conform(row, target.version, object, *in_process_call()));
+      }
+      review.object = object;
+      auto allowed = co_await admission_.validate(std::move(review), call);
+      if (!allowed) co_return std::unexpected(std::move(allowed.error()));
+    }
+    if (row.to_stored) row.to_stored(object);
+
+    Problems problems;
+    const Json& before = *record->object;
+    Allocator::Reservation reservation(allocator_);
+    if (target.subresource.empty()) {
+      validate_metadata(row, object, problems);
+      validate_metadata_update(object, before, problems);
+      validate_custom(row, target.version, object, &current, problems);
+      if (row.rules.validate) row.rules.validate(object, problems);
+      if (row.rules.validate_update) row.rules.validate_update(object, before, problems);
+      if (row.stored_in() == "services" && problems.empty())
+        allocator_.allocate(object, &before, reservation, problems);
+    } else if (target.subresource == "status") {
+      validate_custom(row, target.version, object, &current, problems);
+    }
+    if (!problems.empty())
+      co_return std::unexpected(invalid(row.object_kind(target.version), target.name, problems));
+
+    // Compared in the same version, so that a write in another one is no change.
+    Json same = before;
+    same["apiVersion"] = object["apiVersion"];
+    if (object == same) co_return objects::Object(std::move(current));
+    if (row.counts_generations && target.subresource.empty() && generation_part(object) != generation_part(before))
+      object["metadata"]["generation"] = number(before, "metadata", "generation") + 1;
+    if (call->dry_run) co_return objects::Object(shown(row, target.version, object));
+
+    bool going = may_go(object);
+    reservation.keep();
+    if (going) {
+      auto gone = co_await store_.remove(key_of(target), record->revision);
+      if (gone) co_return objects::Object(shown(row, target.version, object));
+    } else {
+      auto written = co_await store_.put(key_of(target), record->revision, std::move(object));
+      if (written) co_return objects::Object(shown(row, target.version, *written->object));
+    }
+  }
+  co_return std::unexpected(modified(target.resource(), target.name));
+}
+
+net::Task<Answer<objects::Object>> Registry::update_object(Target target, Json object, CallPointer call) {
+  Transform transform = [this, target, object = std::move(object), call](const Json& current) {
+    return merged_update(target, current, object, *call);
+  };
+  return modify(std::move(target), std::move(transform), std::move(call));
+}
+
+std::vector<objects::Object> Registry::list(const objects::Resource& resource, std::string_view ns) const {
+  std::vector<objects::Object> objects;
+  KindPointer row = catalog_.find_resource(resource);
+  if (!row) return objects;
+  store_.each(row->stored_in(), ns, [&](const std::string&, const std::string&, const Record& record) {
+    objects.emplace_back(shown(*row, resource.version, *record.object));
+    return true;
+  });
+  return objects;
+}
+
+std::optional<objects::Object> Registry::get(const objects::Resource& resource, std::string_view ns,
+                                             std::string_view name) const {
+  auto target = target_of(resource, ns, name);
+  if (!target) return std::nullopt;
+  auto object = read(*target);
+  if (!object) return std::nullopt;
+  return std::move(*object);
+}
+
+net::Task<Answer<objects::Object>> Registry::create(objects::Resource resource, objects::Object object) {
+  auto target = target_of(resource, object.ns(), "");
+  if (!target) co_return std::unexpected(std::move(target.error()));
+  auto answer = co_await create_object(std::move(*target), std::move(object.json()), in_process_call());
+  co_return answer;
+}
+
+net::Task<Answer<objects::Object>> Registry::update(objects::Resource resource, objects::Object object) {
+  auto target = target_of(resource, object.ns(), object.name());
+  if (!target) co_return std::unexpected(std::move(target.error()));
+  auto answer = co_await update_object(std::move(*target), std::move(object.json()), in_process_call());
+  co_return answer;
+}
+
+net::Task<Answer<objects::Object>> Registry::update_status(objects::Resource resource, objects::Object object) {
+  auto target = target_of(resource, object.ns(), object.name());
+  if (!target) co_return std::unexpected(std::move(target.error()));
+  target->subresource = "status";
+  auto answer = co_await update_object(std::move(*target), std::move(object.json()), in_process_call());
+  co_return answer;
+}
+
+net::Task<Answer<objects::Object>> Registry::patch(objects::Resource resource, std::string ns, std::string name,
+                                                   PatchType type, objects::Json patch, std::string subresource) {
+  auto target = target_of(resource, ns, name);
+  if (!target) co_return std::unexpected(std::move(target.error()));
+  target->subresource = std::move(subresource);
+  auto answer = co_await patch_object(std::move(*target), type, std::move(patch), in_process_call(), nullptr);
+  co_return answer;
+}
+
+net::Task<Answer<objects::Object>> Registry::remove(objects::Resource resource, std::string ns, std::string name,
+                                                    std::optional<int> grace_seconds) {
+  auto target = target_of(resource, ns, name);
+  if (!target) co_return std::unexpected(std::move(target.error()));
+  DeleteOrder order;
+  order.grace_seconds = grace_seconds;
+  auto answer = co_await delete_object(std::move(*target), std::move(order), in_process_call());
+  if (!answer) co_return std::unexpected(std::move(answer.error()));
+  co_return std::move(answer->object);
+}
+
+namespace {
+
+// A watch of Api: told of all there is by a job of its own, then of each change.
+struct LocalWatch {
+  KindPointer row;
+  std::string version;
+  std::function<void(const Change&)> call;
+  bool started = false;
+  Store::Handle subscription;
+};
+
+}  // namespace
+
+Api::Handle Registry::watch(objects::Resource resource, std::function<void(const Change&)> call) {
+  auto watch = std::make_shared<LocalWatch>();
+  watch->row = catalog_.find_resource(resource);
+  watch->version = resource.version;
+  watch->call = std::move(call);
+  if (!watch->row) return watch;
+  std::weak_ptr<LocalWatch> weak = watch;
+  watch->subscription = store_.subscribe(watch->row->stored_in(), [weak](const Event& event) {
+    auto watch = weak.lock();
+    if (!watch || !watch->started) return;
+    Change::Type type = event.type == Event::Type::Added      ? Change::Type::Added
+                        : event.type == Event::Type::Modified ? Change::Type::Modified
+                                                              : Change::Type::Deleted;
+    watch->call({type, objects::Object(shown(*watch->row, watch->version, *event.object))});
+  });
+  loop_.post([weak, &store = store_] {
+    auto watch = weak.lock();
+    if (!watch) return;
+    std::vector<std::shared_ptr<const Json>> all;
+    store.each(watch->row->stored_in(), "", [&](const std::string&, const std::string&, const Record& record) {
+      all.push_back(record.object);
+      return true;
+    });
+    watch->started = true;
+    watch.reset();
+    for (const auto& object : all) {
+      auto held = weak.lock();
+      if (!held) return;
+      held->call({Change::Type::Added, objects::Object(shown(*held->row, held->version, *object))});
+    }
+  });
+  return watch;
+}
+
+}  // namespace localkube

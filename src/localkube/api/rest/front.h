@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "http/server.h"
+#include "localkube/api/auth/tokens.h"
+#include "localkube/api/registry.h"
+#include "localkube/api/rest/request.h"
+#include "net/loop.h"
+
+namespace localkube {
+
+// What the handlers of requests work with.
+struct Services {
+  net::Loop& loop;
+  Registry& registry;
+  Tokens& tokens;
+  PodStreams* streams = nullptr;
+};
+
+// The HTTP face: who asks (client certificate or token), what the URL means,
+// and the answer in the API's forms. One handler for all connections.
+//
+// Authorization is simple: whoever is authenticated may do everything; who is
+// not sees only /version and the health paths. RBAC objects are stored, not
+// enforced: all of this runs on one person's machine.
+class Front {
+ public:
+  Front(net::Loop& loop, Registry& registry, Tokens& tokens) : services_{loop, registry, tokens, nullptr} {}
+
+  void set_pod_streams(PodStreams& streams) { services_.streams = &streams; }
+  net::Task<void> handle(std::shared_ptr<http::Exchange> exchange);
+
+ private:
+  Answer<User> authenticate(const http::Exchange& exchange) const;
+  net::Task<void> serve_resource(RestRequest request);
+
+  Services services_;
+};
+
+// Each answers the request itself.
+void serve_get(Services& services, RestRequest request);
+void serve_list(Services& services, RestRequest request);
+net::Task<void> serve_watch(Services& services, RestRequest request);
+net::Task<void> serve_create(Services& services, RestRequest request);
+net::Task<void> serve_update(Services& services, RestRequest request);
+net::Task<void> serve_patch(Services& services, RestRequest request);
+net::Task<void> serve_delete(Services& services, RestRequest request);
+net::Task<void> serve_delete_collection(Services& services, RestRequest request);
+
+// Subresources that are no plain view of the object: binding, eviction, log,
+// exec, attach, portforward, token, scale. False: not one of these.
+bool is_special_subresource(const RestRequest& request);
+net::Task<void> serve_subresource(Services& services, RestRequest request);
+net::Task<void> serve_log(Services& services, RestRequest request);
+net::Task<void> serve_exec(Services& services, RestRequest request);
+net::Task<void> serve_port_forward(Services& services, RestRequest request);
+
+// Kinds that are asked and not kept: TokenReview, SubjectAccessReview, ...
+bool is_review(const ApiPath& path);
+net::Task<void> serve_review(Services& services, std::shared_ptr<http::Exchange> exchange, ApiPath path, User user);
+
+// /api, /apis, /apis/G, /api/v1, /apis/G/V, /openapi/v3...; false: none of these.
+bool serve_discovery(const Catalog& catalog, http::Exchange& exchange);
+bool serve_openapi(const Catalog& catalog, http::Exchange& exchange);
+
+// An object or list of objects in the shape that was asked for.
+void respond_object(RestRequest& request, int status, const objects::Object& object,
+                    const std::vector<std::string>& warnings = {});
+
+}  // namespace localkube

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "localkube/store/database.h"
+
+#include <sqlite3.h>
+
+#include <cstdlib>
+
+#include "base/log.h"
+
+namespace localkube {
+
+base::Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
+  sqlite3* handle = nullptr;
+  int code = sqlite3_open_v2(path.c_str(), &handle,
+                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  auto failed = [&](const char* doing) {
+    std::string why = handle ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
+    sqlite3_close(handle);
+    return base::fail(base::ErrorKind::Unavailable, std::string(doing) + " " + path + ": " + why);
+  };
+  if (code != SQLITE_OK) return failed("open the store");
+  sqlite3_busy_timeout(handle, 0);
+  const char* setup =
+      "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+      "PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY; BEGIN IMMEDIATE; COMMIT;";
+  code = sqlite3_exec(handle, setup, nullptr, nullptr, nullptr);
+  if (code == SQLITE_BUSY || code == SQLITE_LOCKED) return failed("another process holds the store");
+  if (code != SQLITE_OK) return failed("set up the store");
+  return std::unique_ptr<Database>(new Database(handle));
+}
+
+Database::~Database() { sqlite3_close(handle_); }
+
+void Database::die(std::string_view doing) const {
+  base::log::critical("store: {}: {}; stopping, for nothing more can be made durable", doing, sqlite3_errmsg(handle_));
+  spdlog::default_logger()->flush();
+  std::abort();
+}
+
+void Database::execute(const char* sql) {
+  if (sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) die(sql);
+}
+
+Database::Statement::Statement(Database& database, std::string_view sql) : database_(database) {
+  if (sqlite3_prepare_v3(database.handle_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
+                         &statement_, nullptr) != SQLITE_OK)
+    database.die(sql);
+}
+
+Database::Statement::~Statement() { sqlite3_finalize(statement_); }
+
+void Database::Statement::run(std::initializer_list<Value> values) {
+  each(values, [](const Row&) {});
+}
+
+void Database::Statement::each(std::initializer_list<Value> values, const std::function<void(const Row&)>& call) {
+  int column = 0;
+  for (const Value& value : values) {
+    ++column;
+    int code = SQLITE_OK;
+    if (auto* number = std::get_if<int64_t>(&value)) {
+      code = sqlite3_bind_int64(statement_, column, *number);
+    } else if (auto* text = std::get_if<std::string_view>(&value)) {
+      code = sqlite3_bind_text64(statement_, column, text->data() ? text->data() : "", text->size(), SQLITE_STATIC,
+                                 SQLITE_UTF8);
+    } else {
+      code = sqlite3_bind_null(statement_, column);
+    }
+    if (code != SQLITE_OK) database_.die(sqlite3_sql(statement_));
+  }
+  int code;
+  while ((code = sqlite3_step(statement_)) == SQLITE_ROW) call(Row(statement_));
+  if (code != SQLITE_DONE) database_.die(sqlite3_sql(statement_));
+  sqlite3_reset(statement_);
+  sqlite3_clear_bindings(statement_);
+}
+
+int64_t Database::Row::number(int column) const { return sqlite3_column_int64(statement_, column); }
+std::string_view Database::Row::text(int column) const {
+  const unsigned char* bytes = sqlite3_column_text(statement_, column);
+  return {reinterpret_cast<const char*>(bytes), static_cast<size_t>(sqlite3_column_bytes(statement_, column))};
+}
+bool Database::Row::is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
+
+}  // namespace localkube

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/error.h"
+
+typedef struct sqlite3 sqlite3;
+typedef struct sqlite3_stmt sqlite3_stmt;
+
+namespace localkube {
+
+// A SQLite file as the store wants it: opening may fail, anything after that is
+// fail-stop (the message goes to the log, then the process aborts), because a
+// write that cannot be made durable must not be acknowledged.
+class Database {
+ public:
+  using Value = std::variant<std::nullptr_t, int64_t, std::string_view>;
+
+  static base::Result<std::unique_ptr<Database>> open(const std::string& path);
+  ~Database();
+  Database(const Database&) = delete;
+
+  // A row while it is read; columns count from 0. Text lives until the next row.
+  class Row {
+   public:
+    int64_t number(int column) const;
+    std::string_view text(int column) const;
+    bool is_null(int column) const;
+
+   private:
+    friend class Database;
+    explicit Row(sqlite3_stmt* statement) : statement_(statement) {}
+    sqlite3_stmt* statement_;
+  };
+
+  // A statement that is prepared once and run often.
+  class Statement {
+   public:
+    Statement(Database& database, std::string_view sql);
+    ~Statement();
+    Statement(const Statement&) = delete;
+    void run(std::initializer_list<Value> values);
+    void each(std::initializer_list<Value> values, const std::function<void(const Row&)>& call);
+
+   private:
+    Database& database_;
+    sqlite3_stmt* statement_ = nullptr;
+  };
+
+  void execute(const char* sql);
+
+ private:
+  explicit Database(sqlite3* handle) : handle_(handle) {}
+  [[noreturn]] void die(std::string_view doing) const;
+  sqlite3* handle_;
+};
+
+}  // namespace localkube
