@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/access/access_log.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace proxy {
+
+bool LogFilter::takes(const telemetry::Record& record) const {
+  auto compares = [this](int64_t value) {
+    switch (compare) {
+      case Compare::Equal: return value == number;
+      case Compare::AtLeast: return value >= number;
+      case Compare::AtMost: return value <= number;
+      case Compare::NotEqual: return value != number;
+    }
+    return false;
+  };
+  switch (kind) {
+    case Kind::Always: return true;
+    case Kind::Never: return false;
+    case Kind::Status: return compares(record.status);
+    case Kind::Duration:
+      return compares(std::chrono::duration_cast<std::chrono::milliseconds>(record.duration).count());
+    case Kind::Flags: return flags ? (record.flags & flags) != 0 : record.flags != 0;
+    case Kind::NotHealthCheck: return true;
+    case Kind::Fraction: {
+      auto id = record.header(telemetry::Message::Request, "x-request-id").value_or(std::string_view());
+      return std::hash<std::string_view>{}(id) % 1'000'000 < number;
+    }
+    case Kind::Header: {
+      http::RequestHead head;
+      head.method = record.method;
+      head.path = record.path;
+      head.authority = record.authority;
+      if (auto value = record.header(telemetry::Message::Request, header->name)) head.headers.add(header->name, *value);
+      return header->matches(head);
+    }
+    case Kind::And: return std::all_of(parts.begin(), parts.end(), [&](const LogFilter& f) { return f.takes(record); });
+    case Kind::Or: return std::any_of(parts.begin(), parts.end(), [&](const LogFilter& f) { return f.takes(record); });
+  }
+  return true;
+}
+
+base::Result<std::shared_ptr<LogFile>> LogFile::open(const std::string& path) {
+  std::shared_ptr<LogFile> file(new LogFile(path));
+  TRY(file->reopen());
+  return file;
+}
+
+base::Result<void> LogFile::reopen() {
+  int fd = -1;
+  if (path_ == "/dev/stdout") {
+    fd = fcntl(1, F_DUPFD_CLOEXEC, 3);  // opening it anew would truncate, or fail under another user
+  } else if (path_ == "/dev/stderr") {
+    fd = fcntl(2, F_DUPFD_CLOEXEC, 3);
+  } else {
+    fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  }
+  if (fd < 0) return std::unexpected(base::system_error("open access log " + path_, errno));
+  std::lock_guard lock(mutex_);
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = fd;
+  return {};
+}
+
+LogFile::~LogFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+void LogFile::write(std::string_view lines) {
+  std::lock_guard lock(mutex_);
+  while (!lines.empty()) {
+    ssize_t n = ::write(fd_, lines.data(), lines.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;  // a full disk costs log lines, not requests
+    lines.remove_prefix(static_cast<size_t>(n));
+  }
+}
+
+}  // namespace proxy

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "proxy/route/match.h"
+#include "telemetry/format.h"
+
+namespace proxy {
+
+// Which records a log takes; a tree of conditions.
+struct LogFilter {
+  enum class Kind : uint8_t { Always, Status, Duration, Flags, NotHealthCheck, Fraction, Header, And, Or, Never };
+  enum class Compare : uint8_t { Equal, AtLeast, AtMost, NotEqual };
+  Kind kind = Kind::Always;
+  Compare compare = Compare::Equal;
+  uint32_t number = 0;  // status, milliseconds, or per million
+  uint32_t flags = 0;   // 0: any flag
+  std::optional<HeaderMatch> header;
+  std::vector<LogFilter> parts;
+
+  bool takes(const telemetry::Record& record) const;
+};
+
+// A file, or standard output, that all threads append whole lines to. Lines
+// are gathered per thread; the lock is taken once a gathered block.
+class LogFile {
+ public:
+  // "/dev/stdout" and "/dev/stderr" too.
+  static base::Result<std::shared_ptr<LogFile>> open(const std::string& path);
+  ~LogFile();
+  LogFile(const LogFile&) = delete;
+
+  void write(std::string_view lines);
+  base::Result<void> reopen();
+  const std::string& path() const { return path_; }
+
+ private:
+  explicit LogFile(std::string path) : path_(std::move(path)) {}
+  std::mutex mutex_;
+  std::string path_;
+  int fd_ = -1;
+};
+
+// One access log of a listener or an HTTP connection manager.
+struct AccessLog {
+  std::shared_ptr<LogFile> file;
+  telemetry::LineFormat format;
+  LogFilter filter;
+};
+
+}  // namespace proxy

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+
+#include "http/server.h"
+
+namespace proxy {
+
+class Process;
+
+// Envoy's admin interface, as far as istioctl, dashboards and people use it.
+// What changes something needs POST. Main thread.
+class Admin {
+ public:
+  explicit Admin(Process& process);
+  base::Result<net::Address> listen(const net::Address& address) { return server_.listen(address); }
+
+ private:
+  static net::Task<void> serve(Process& process, std::shared_ptr<http::Exchange> exchange);
+  http::Server server_;
+};
+
+}  // namespace proxy

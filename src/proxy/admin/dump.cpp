@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/admin/dump.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include "identity/certificate.h"
+
+namespace proxy {
+namespace {
+
+using base::Json;
+
+std::string time_text(std::chrono::system_clock::time_point at) {
+  time_t seconds = std::chrono::system_clock::to_time_t(at);
+  auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count() % 1000;
+  tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[40], out[48];
+  strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+  snprintf(out, sizeof out, "%s.%03dZ", text, static_cast<int>(millis));
+  return out;
+}
+
+Json json_of(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  std::string text;
+  if (!google::protobuf::util::MessageToJsonString(message, &text, options).ok()) return nullptr;
+  auto parsed = base::parse_json(text);
+  return parsed ? *parsed : Json(nullptr);
+}
+
+// The resource with its "@type", as an Any in protobuf's JSON. A message that
+// holds an Any of a type that is not linked in cannot be printed: then its type alone.
+Json json_of(const std::string& type_url, const std::string& body) {
+  google::protobuf::Any any;
+  any.set_type_url(type_url);
+  any.set_value(body);
+  Json out = json_of(any);
+  if (!out.is_null()) return out;
+  return Json{{"@type", type_url}};
+}
+
+Json failure_of(const Configuration::Entry& entry) {
+  return Json{{"details", entry.error}, {"version_info", entry.error_version}, {"last_update_attempt", time_text(entry.rejected_at)}};
+}
+
+// `state` holds version, time and resource under `key`.
+Json state_of(const Configuration::Entry& entry, const char* key) {
+  return Json{{"version_info", entry.version}, {"last_updated", time_text(entry.updated)}, {key, json_of(entry.type_url, entry.body)}};
+}
+
+Json listeners_dump(const Configuration& configuration) {
+  Json out{{"@type", "type.googleapis.com/envoy.admin.v3.ListenersConfigDump"}};
+  for (const auto& [name, entry] : configuration.entries(Kind::Listener)) {
+    if (entry.from == Configuration::From::Bootstrap) {
+      out["static_listeners"].push_back(Json{{"listener", json_of(entry.type_url, entry.body)}, {"last_updated", time_text(entry.updated)}});
+      continue;
+    }
+    Json one{{"name", name}};
+    if (!entry.body.empty()) one[entry.warming ? "warming_state" : "active_state"] = state_of(entry, "listener");
+    if (!entry.error.empty()) one["error_state"] = failure_of(entry);
+    out["dynamic_listeners"].push_back(std::move(one));
+  }
+  return out;
+}
+
+Json clusters_dump(const Configuration& configuration) {
+  Json out{{"@type", "type.googleapis.com/envoy.admin.v3.ClustersConfigDump"}};
+  for (const auto& [name, entry] : configuration.entries(Kind::Cluster)) {
+    if (entry.from == Configuration::From::Bootstrap) {
+      out["static_clusters"].push_back(Json{{"cluster", json_of(entry.type_url, entry.body)}, {"last_updated", time_text(entry.updated)}});
+    } else if (!entry.body.empty()) {
+      Json one = state_of(entry, "cluster");
+      if (!entry.error.empty()) one["error_state"] = failure_of(entry);
+      out[entry.warming ? "dynamic_warming_clusters" : "dynamic_active_clusters"].push_back(std::move(one));
+    }
+  }
+  return out;
+}
+
+// Routes that a listener holds itself are static, as Envoy shows them.
+void add_inline_routes(const google::protobuf::Message& message, Json& out) {
+  using envoy::config::listener::v3::Listener;
+  using envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
+  const auto& listener = static_cast<const Listener&>(message);
+  auto add = [&](const envoy::config::listener::v3::FilterChain& chain) {
+    for (const auto& filter : chain.filters()) {
+      auto http = unpack<HttpConnectionManager>(filter.typed_config());
+      if (!http || !http->has_route_config()) continue;
+      google::protobuf::Any any;
+      any.PackFrom(http->route_config());
+      out.push_back(Json{{"route_config", json_of(any.type_url(), any.value())}});
+    }
+  };
+  for (const auto& chain : listener.filter_chains()) add(chain);
+  if (listener.has_default_filter_chain()) add(listener.default_filter_chain());
+}
+
+Json routes_dump(const Configuration& configuration) {
+  Json out{{"@type", "type.googleapis.com/envoy.admin.v3.RoutesConfigDump"}};
+  Json inline_routes = Json::array();
+  for (const auto& [name, entry] : configuration.entries(Kind::Listener)) {
+    envoy::config::listener::v3::Listener listener;
+    if (listener.ParseFromString(entry.body)) add_inline_routes(listener, inline_routes);
+  }
+  if (!inline_routes.empty()) out["static_route_configs"] = std::move(inline_routes);
+  for (const auto& [name, entry] : configuration.entries(Kind::RouteTable)) {
+    if (entry.body.empty()) continue;
+    Json one = state_of(entry, "route_config");
+    if (!entry.error.empty()) one["error_state"] = failure_of(entry);
+    out["dynamic_route_configs"].push_back(std::move(one));
+  }
+  return out;
+}
+
+Json endpoints_dump(const Configuration& configuration) {
+  Json out{{"@type", "type.googleapis.com/envoy.admin.v3.EndpointsConfigDump"}};
+  for (const auto& [name, entry] : configuration.entries(Kind::Endpoints))
+    if (!entry.body.empty()) out["dynamic_endpoint_configs"].push_back(state_of(entry, "endpoint_config"));
+  for (const auto& [name, entry] : configuration.entries(Kind::Cluster)) {
+    envoy::config::cluster::v3::Cluster cluster;
+    if (!cluster.ParseFromString(entry.body) || !cluster.has_load_assignment()) continue;
+    google::protobuf::Any any;
+    any.PackFrom(cluster.load_assignment());
+    out["static_endpoint_configs"].push_back(Json{{"endpoint_config", json_of(any.type_url(), any.value())}});
+  }
+  return out;
+}
+
+Json secrets_dump(const Configuration& configuration) {
+  Json out{{"@type", "type.googleapis.com/envoy.admin.v3.SecretsConfigDump"}};
+  for (const auto& [name, entry] : configuration.entries(Kind::Secret)) {
+    auto secret = entry.secret;
+    if (secret.has_tls_certificate()) {
+      auto& certificate = *secret.mutable_tls_certificate();
+      if (auto chain = compile(certificate.certificate_chain())) certificate.mutable_certificate_chain()->set_inline_bytes(*chain);
+      certificate.mutable_private_key()->set_inline_bytes("[redacted]");
+    }
+    google::protobuf::Any any;
+    any.PackFrom(secret);
+    Json one{{"name", name}, {"version_info", entry.version}, {"last_updated", time_text(entry.updated)}, {"secret", json_of(any.type_url(), any.value())}};
+    out[entry.from == Configuration::From::Bootstrap ? "static_secrets" : "dynamic_active_secrets"].push_back(std::move(one));
+  }
+  return out;
+}
+
+std::string_view health_name(Health health) {
+  switch (health) {
+    case Health::Unhealthy: return "UNHEALTHY";
+    case Health::Draining: return "DRAINING";
+    case Health::Degraded: return "DEGRADED";
+    default: return "HEALTHY";
+  }
+}
+
+Json address_json(const net::Address& address) {
+  if (address.is_unix()) return Json{{"pipe", {{"path", address.ip()}}}};
+  return Json{{"socket_address", {{"address", address.ip()}, {"port_value", address.port()}}}};
+}
+
+}  // namespace
+
+Json config_dump(const Process& process, bool with_endpoints, std::string_view resource) {
+  const Configuration& configuration = process.configuration();
+  Json bootstrap = json_of(process.bootstrap());
+  std::vector<Json> parts{Json{{"@type", "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump"}, {"bootstrap", std::move(bootstrap)}},
+                          clusters_dump(configuration)};
+  if (with_endpoints) parts.push_back(endpoints_dump(configuration));
+  parts.push_back(listeners_dump(configuration));
+  parts.push_back(routes_dump(configuration));
+  parts.push_back(secrets_dump(configuration));
+  Json out{{"configs", Json::array()}};
+  for (Json& part : parts) {
+    if (resource.empty()) {
+      out["configs"].push_back(std::move(part));
+    } else if (auto it = part.find(std::string(resource)); it != part.end() && it->is_array()) {
+      for (Json& one : *it) out["configs"].push_back(std::move(one));
+    }
+  }
+  return out;
+}
+
+Json clusters_json(const Process& process, const std::map<std::string, std::vector<Process::HostFacts>>& hosts) {
+  const Configuration& configuration = process.configuration();
+  Json out{{"cluster_statuses", Json::array()}};
+  for (const auto& [name, list] : hosts) {
+    Json status{{"name", name}, {"observability_name", name + ";"}};
+    auto it = configuration.entries(Kind::Cluster).find(name);
+    if (it != configuration.entries(Kind::Cluster).end()) {
+      if (it->second.from == Configuration::From::ControlPlane) status["added_via_api"] = true;
+      if (it->second.cluster && !it->second.cluster->endpoints_name.empty()) status["eds_service_name"] = it->second.cluster->endpoints_name;
+    }
+    for (const auto& facts : list) {
+      Json health{{"eds_health_status", health_name(facts.endpoint.health)}};
+      if (facts.ejected) health["failed_outlier_check"] = true;
+      auto counter = [](const char* stat, uint64_t value) { return Json{{"name", stat}, {"value", std::to_string(value)}}; };
+      auto gauge = [](const char* stat, uint64_t value) { return Json{{"type", "GAUGE"}, {"name", stat}, {"value", std::to_string(value)}}; };
+      Json host{{"address", address_json(facts.endpoint.address)},
+                {"stats", Json::array({counter("cx_connect_fail", facts.connect_failures), counter("cx_total", facts.connections_total),
+                                       counter("rq_error", facts.failed), counter("rq_success", facts.requests - std::min(facts.requests, facts.failed)),
+                                       counter("rq_total", facts.requests), gauge("cx_active", facts.connections), gauge("rq_active", facts.active)})},
+                {"health_status", std::move(health)},
+                {"weight", facts.endpoint.weight},
+                {"priority", facts.endpoint.priority},
+                {"locality", Json::object()}};
+      if (!facts.hostname.empty()) host["hostname"] = facts.hostname;
+      status["host_statuses"].push_back(std::move(host));
+    }
+    out["cluster_statuses"].push_back(std::move(status));
+  }
+  return out;
+}
+
+std::string clusters_text(const Process& process, const std::map<std::string, std::vector<Process::HostFacts>>& hosts) {
+  const Configuration& configuration = process.configuration();
+  std::string out;
+  for (const auto& [name, list] : hosts) {
+    auto it = configuration.entries(Kind::Cluster).find(name);
+    bool api = it != configuration.entries(Kind::Cluster).end() && it->second.from == Configuration::From::ControlPlane;
+    out += name + "::observability_name::" + name + ";\n" + name + "::added_via_api::" + (api ? "true" : "false") + "\n";
+    for (const auto& facts : list) {
+      std::string before = name + "::" + facts.address + "::";
+      auto line = [&](const char* key, const std::string& value) { out += before + key + "::" + value + "\n"; };
+      line("cx_active", std::to_string(facts.connections));
+      line("cx_connect_fail", std::to_string(facts.connect_failures));
+      line("cx_total", std::to_string(facts.connections_total));
+      line("rq_active", std::to_string(facts.active));
+      line("rq_error", std::to_string(facts.failed));
+      line("rq_success", std::to_string(facts.requests - std::min(facts.requests, facts.failed)));
+      line("rq_total", std::to_string(facts.requests));
+      line("hostname", facts.hostname);
+      line("health_flags", facts.ejected ? "/failed_outlier_check" : facts.endpoint.health == Health::Unhealthy ? "/failed_eds_health" : "healthy");
+      line("weight", std::to_string(facts.endpoint.weight));
+      line("priority", std::to_string(facts.endpoint.priority));
+    }
+  }
+  return out;
+}
+
+Json listeners_json(const Process& process) {
+  Json out{{"listener_statuses", Json::array()}};
+  for (const auto& [name, address] : process.configuration().bound_addresses())
+    out["listener_statuses"].push_back(Json{{"name", name}, {"local_address", address_json(address)}});
+  return out;
+}
+
+Json certificates_json(const Process& process) {
+  Json out{{"certificates", Json::array()}};
+  auto details = [](const identity::Certificate& certificate) {
+    Json one{{"serial_number", certificate.serial}, {"valid_from", time_text(certificate.not_before)}, {"expiration_time", time_text(certificate.not_after)}};
+    auto left = std::chrono::duration_cast<std::chrono::hours>(certificate.not_after - std::chrono::system_clock::now()).count() / 24;
+    one["days_until_expiration"] = std::to_string(std::max<int64_t>(0, left));
+    for (const std::string& uri : certificate.uri_names) one["subject_alt_names"].push_back(Json{{"uri", uri}});
+    for (const std::string& name : certificate.dns_names) one["subject_alt_names"].push_back(Json{{"dns", name}});
+    return one;
+  };
+  Json own = Json::array(), roots = Json::array();
+  for (const auto& [name, entry] : process.configuration().entries(Kind::Secret)) {
+    bool leaf = entry.secret.has_tls_certificate();
+    auto pem = compile(leaf ? entry.secret.tls_certificate().certificate_chain() : entry.secret.validation_context().trusted_ca());
+    if (!pem || pem->empty()) continue;
+    auto chain = identity::Certificate::chain_from_pem(*pem);
+    if (!chain) continue;
+    for (const auto& certificate : *chain) (leaf ? own : roots).push_back(details(certificate));
+  }
+  if (!own.empty() || !roots.empty()) out["certificates"].push_back(Json{{"ca_cert", std::move(roots)}, {"cert_chain", std::move(own)}});
+  return out;
+}
+
+Json server_info(const Process& process) {
+  auto up = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - process.started()).count();
+  std::string uptime = std::to_string(up) + "s";
+  const ProcessOptions& options = process.options();
+  const char* state = process.draining() ? "DRAINING" : process.not_ready_because.empty() ? "LIVE" : "INITIALIZING";
+  return Json{{"version", "seine/" SEINE_VERSION},
+              {"state", state},
+              {"hot_restart_version", "disabled"},
+              {"uptime_current_epoch", uptime},
+              {"uptime_all_epochs", uptime},
+              {"command_line_options",
+               {{"concurrency", options.concurrency}, {"config_path", options.config_path}, {"log_level", options.log_level}, {"mode", "Serve"}}},
+              {"node", json_of(process.bootstrap().node())}};
+}
+
+}  // namespace proxy

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/filter/cors.h"
+
+#include <algorithm>
+
+#include "proxy/stream/stream.h"
+
+namespace proxy {
+
+static const CorsPolicy* policy_of(const Stream& stream) {
+  const Policies* own = stream.policies_for_cors();
+  return own && !own->cors_off && own->cors && own->cors->enabled ? own->cors.get() : nullptr;
+}
+
+Verdict CorsFilter::on_request(Stream& stream) const {
+  stream.cors_origin().clear();
+  auto origin = stream.request.headers.get("origin");
+  if (!origin || origin->empty()) return Continue{};
+  const CorsPolicy* policy = policy_of(stream);
+  if (!policy) return Continue{};
+  bool allowed = std::any_of(policy->origins.begin(), policy->origins.end(), [&](const StringMatch& match) { return match.matches(*origin); });
+  bool preflight = stream.request.method == "OPTIONS" && stream.request.headers.contains("access-control-request-method");
+  if (!allowed) {
+    if (!preflight || policy->forward_unmatched_preflights) return Continue{};
+    return Reply{.status = 200, .details = "cors_response"};
+  }
+  stream.cors_origin() = *origin;
+  if (!preflight) return Continue{};
+  Reply reply{.status = 200, .details = "cors_response"};
+  if (!policy->methods.empty()) reply.headers.add("access-control-allow-methods", policy->methods);
+  if (!policy->headers.empty()) reply.headers.add("access-control-allow-headers", policy->headers);
+  if (!policy->max_age.empty()) reply.headers.add("access-control-max-age", policy->max_age);
+  return reply;
+}
+
+void CorsFilter::on_response(Stream& stream, http::ResponseHead& head) const {
+  if (stream.cors_origin().empty()) return;
+  const CorsPolicy* policy = policy_of(stream);
+  if (!policy) return;
+  head.headers.set("access-control-allow-origin", stream.cors_origin());
+  if (policy->credentials) head.headers.set("access-control-allow-credentials", "true");
+  if (!policy->expose.empty()) head.headers.set("access-control-expose-headers", policy->expose);
+}
+
+}  // namespace proxy

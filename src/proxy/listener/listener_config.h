@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/address.h"
+#include "proxy/access/access_log.h"
+#include "proxy/filter/filter.h"
+#include "proxy/upstream/cluster_config.h"
+
+namespace proxy {
+
+// An HTTP connection manager, compiled.
+struct HttpConfig {
+  enum class Codec : uint8_t { Auto, Http1, Http2 };
+  enum class ServerHeader : uint8_t { Overwrite, AppendIfAbsent, PassThrough };
+  enum class ClientCert : uint8_t { Sanitize, ForwardOnly, AppendForward, SanitizeSet, AlwaysForwardOnly };
+  enum class EscapedSlashes : uint8_t { Keep, Reject, Redirect, Forward };
+
+  std::string stat_prefix;
+  Codec codec = Codec::Auto;
+  std::shared_ptr<const RouteTable> own_routes;
+  Slot routes = kNone;  // where they are not its own
+  std::string server_name = "envoy";
+  ServerHeader server_header = ServerHeader::Overwrite;
+  std::string via;
+  bool use_remote_address = false;
+  uint32_t trusted_hops = 0;
+  bool skip_forwarded_append = false;
+  bool websocket = false;
+  bool normalize_path = false;
+  bool merge_slashes = false;
+  EscapedSlashes escaped_slashes = EscapedSlashes::Keep;
+  bool strip_matching_port = false, strip_any_port = false, strip_trailing_dot = false;
+  bool request_ids = true;
+  bool keep_external_request_id = false;
+  bool request_id_in_response = false;
+  bool reject_underscores = false, drop_underscores = false;
+  bool accept_http10 = false;
+  bool forward_100_continue = false;
+  ClientCert client_cert = ClientCert::Sanitize;
+  bool cert_subject = false, cert_pem = false, cert_dns = false, cert_uri = false;
+  size_t max_header_bytes = 60 * 1024;
+  uint32_t max_headers = 100;
+  uint32_t http2_streams = 100;
+  std::chrono::milliseconds idle_timeout{3'600'000};          // of the connection
+  std::chrono::milliseconds stream_idle_timeout{300'000};     // 0: none
+  std::chrono::milliseconds request_timeout{0};
+  std::chrono::milliseconds headers_timeout{10'000};
+  std::vector<std::shared_ptr<const Filter>> filters;  // in order, without the router
+  bool suppress_envoy_headers = false;
+  std::vector<std::shared_ptr<const AccessLog>> access_logs;
+};
+
+// A TCP proxy, compiled.
+struct TcpConfig {
+  std::string stat_prefix;
+  std::vector<WeightedTarget> targets;
+  uint32_t total_weight = 1;
+  std::chrono::milliseconds idle_timeout{3'600'000};
+  uint32_t connect_attempts = 1;
+  std::vector<std::shared_ptr<const AccessLog>> access_logs;
+};
+
+struct AddressRange {
+  net::Address prefix;
+  uint8_t bits = 0;
+  bool contains(const net::Address& address) const;
+  static base::Result<AddressRange> parse(std::string_view ip, uint32_t bits);
+};
+
+struct FilterChainMatch {
+  enum class Source : uint8_t { Any, SameIpOrLoopback, External };
+  uint16_t destination_port = 0;  // 0: any
+  std::vector<AddressRange> destinations;
+  std::vector<std::string> server_names;  // lower case; "*.x" too
+  std::string transport;                  // "tls", "raw_buffer"; empty: any
+  std::vector<std::string> protocols;
+  std::vector<AddressRange> direct_sources, sources;
+  std::vector<uint16_t> source_ports;
+  Source source = Source::Any;
+};
+
+// One way of treating a connection: how it is encrypted, and what speaks on it.
+struct FilterChain {
+  std::string name;
+  FilterChainMatch match;
+  Transport transport;
+  bool require_client_certificate = false;
+  std::chrono::milliseconds transport_timeout{0};
+  std::vector<std::shared_ptr<const NetworkFilter>> filters;  // before the last one
+  std::shared_ptr<const HttpConfig> http;                     // one of the two
+  std::shared_ptr<const TcpConfig> tcp;
+};
+
+// What is known of a connection when its filter chain is chosen.
+struct Arrival {
+  net::Address local;   // the original destination
+  net::Address remote;
+  std::string_view server_name;
+  std::string_view transport = "raw_buffer";
+  std::vector<std::string_view> protocols;  // ALPN, or what the bytes look like
+};
+
+// A Listener, compiled.
+struct Listener {
+  struct Inspector {
+    bool on = false;
+    std::vector<std::pair<uint32_t, uint32_t>> off_ports;  // [first, second)
+    bool runs_for(uint16_t port) const;
+  };
+  std::string name;
+  std::vector<net::Address> addresses;
+  bool bind = true;
+  bool hand_over = false;              // use_original_dst: to the listener of the original destination
+  bool original_destination = false;   // listener filter
+  Inspector tls_inspector, http_inspector;
+  std::chrono::milliseconds inspect_timeout{15'000};  // 0: none
+  bool continue_on_timeout = false;
+  bool inbound = false;   // traffic_direction
+  bool outbound = false;
+  bool transparent = false;
+  bool reuse_port = true;
+  uint32_t buffer_limit = 32 * 1024;
+  std::vector<std::shared_ptr<const FilterChain>> chains;
+  std::shared_ptr<const FilterChain> default_chain;
+  std::vector<std::shared_ptr<const AccessLog>> access_logs;
+  std::vector<Slot> route_tables;  // that must be there before it serves
+  std::vector<Slot> tls;           // likewise
+  uint64_t hash = 0;               // of the resource: another one means another listener
+
+  // As Envoy: at each step the most specific criterion that fits keeps its
+  // chains and drops the others, without going back. Steps: destination port,
+  // destination address, server name, transport, application protocols, direct
+  // source, kind of source, source address, source port. None: nullptr.
+  const FilterChain* chain_for(const Arrival& arrival) const;
+};
+
+}  // namespace proxy

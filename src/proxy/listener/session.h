@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "net/connection.h"
+#include "proxy/listener/listener_config.h"
+#include "proxy/runtime/list.h"
+#include "proxy/runtime/worker.h"
+#include "proxy/stream/sides.h"
+
+namespace proxy {
+
+struct AllSessions;
+
+// Anything that lives because a peer connected to us. Owns itself: it stands in
+// its worker's list until it calls bury().
+class Session : public Mortal, public Link<AllSessions> {
+ public:
+  explicit Session(Worker& worker) : worker_(worker) {
+    worker.sessions.push_back(*this);
+    ++worker.session_count;
+    worker.load.store(worker.session_count, std::memory_order_relaxed);
+  }
+
+  // To go as soon as what is under way has ended.
+  virtual void drain() = 0;
+  // Called about once a second: to end what took too long.
+  virtual void sweep(net::Clock::time_point now) = 0;
+  // The process ends: everything is dropped at once.
+  void abandon() { bury(); }
+  // What it was accepted under, or nullptr; a listener that changed drains its sessions.
+  virtual const FilterChain* filter_chain() const { return nullptr; }
+
+  Worker& worker() const { return worker_; }
+
+ protected:
+  // The last thing that it does; deleted at the end of the turn.
+  void bury() {
+    if (buried_) return;
+    buried_ = true;
+    leave();
+    --worker_.session_count;
+    worker_.load.store(worker_.session_count, std::memory_order_relaxed);
+    worker_.bury(std::unique_ptr<Mortal>(this));
+  }
+  bool buried() const { return buried_; }
+
+ private:
+  Worker& worker_;
+  bool buried_ = false;
+};
+
+// What is known of a downstream connection once its filter chain is chosen and
+// its handshake done. Its HTTP streams point to it.
+struct Origin {
+  std::shared_ptr<const Listener> listener;
+  std::shared_ptr<const FilterChain> chain;
+  const HttpConfig* http = nullptr;  // the chain's
+  net::Address local;                // where the peer meant to go
+  net::Address remote;
+  std::string local_text, remote_text, remote_ip;
+  const net::TlsPeer* tls = nullptr;  // nullptr: clear text
+  bool mutual_tls = false;
+  bool from_seine = false;  // the peer is another Seine proxy, which multiplexes
+  std::string peer_uri;     // the first URI SAN of its certificate
+  std::string subject;      // of its certificate, "O=x,CN=y"
+  std::string certificate_hash;
+  uint32_t peer_number = 0;  // in the worker's metrics
+
+  void describe(const net::TlsPeer& peer);
+};
+
+// Takes an accepted socket through listener filters, filter chain and TLS, to
+// the session that its chain wants.
+void begin_session(Worker& worker, std::shared_ptr<const Listener> listener, int fd, const net::Address& peer);
+
+}  // namespace proxy

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/route/match.h"
+
+#include <re2/re2.h>
+
+#include "base/strings.h"
+
+namespace proxy {
+namespace {
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+// `pattern` is lower case already.
+bool equal_lowered(std::string_view text, std::string_view pattern) {
+  if (text.size() != pattern.size()) return false;
+  for (size_t i = 0; i < text.size(); ++i)
+    if (lower(text[i]) != pattern[i]) return false;
+  return true;
+}
+
+bool starts_with(std::string_view text, std::string_view prefix, bool ignore_case) {
+  if (text.size() < prefix.size()) return false;
+  text = text.substr(0, prefix.size());
+  return ignore_case ? equal_lowered(text, prefix) : text == prefix;
+}
+
+bool ends_with(std::string_view text, std::string_view suffix, bool ignore_case) {
+  if (text.size() < suffix.size()) return false;
+  text = text.substr(text.size() - suffix.size());
+  return ignore_case ? equal_lowered(text, suffix) : text == suffix;
+}
+
+}  // namespace
+
+bool StringMatch::matches(std::string_view text) const {
+  switch (kind) {
+    case Kind::Exact: return ignore_case ? equal_lowered(text, value) : text == value;
+    case Kind::Prefix: return starts_with(text, value, ignore_case);
+    case Kind::Suffix: return ends_with(text, value, ignore_case);
+    case Kind::Contains:
+      return ignore_case ? base::to_lower(text).find(value) != std::string::npos : text.find(value) != text.npos;
+    case Kind::Regex: return re2::RE2::FullMatch(re2::StringPiece(text.data(), text.size()), *regex);
+  }
+  return false;
+}
+
+std::optional<std::string_view> header_of(const http::RequestHead& request, std::string_view name, std::string& joined) {
+  if (name.starts_with(':')) {
+    if (name == ":method") return request.method;
+    if (name == ":path") return request.path;
+    if (name == ":authority") return request.authority;
+    if (name == ":scheme") return request.scheme;
+    return std::nullopt;
+  }
+  if (name == "host") return request.authority;
+  auto first = request.headers.get(name);
+  if (!first || request.headers.count(name) == 1) return first;
+  joined = request.headers.joined(name);
+  return joined;
+}
+
+bool HeaderMatch::matches(const http::RequestHead& request) const {
+  std::string joined;
+  auto found = header_of(request, name, joined);
+  if (kind == Kind::Present) {
+    bool there = found.has_value() || missing_is_empty;
+    return (there == present) != invert;
+  }
+  // Envoy: a missing header fails the match whether or not it is inverted, unless it counts as empty.
+  if (!found && !missing_is_empty) return false;
+  std::string_view text = found.value_or(std::string_view());
+  bool matched = false;
+  if (kind == Kind::Value) {
+    matched = value.matches(text);
+  } else if (auto number = base::parse_number<int64_t>(text)) {
+    matched = *number >= range_start && *number < range_end;
+  }
+  return matched != invert;
+}
+
+bool QueryMatch::matches(const http::RequestHead& request) const {
+  auto found = http::query_parameter(request.query(), name);
+  if (!value) return found.has_value() == present;
+  return found && value->matches(*found);
+}
+
+bool PathMatch::matches(const http::RequestHead& request) const {
+  if (kind == Kind::Connect) return request.method == "CONNECT";
+  std::string_view path = request.path;
+  if (kind == Kind::Prefix) return starts_with(path, value, ignore_case);
+  path = path.substr(0, path.find_first_of("?#"));
+  switch (kind) {
+    case Kind::Exact: return ignore_case ? equal_lowered(path, value) : path == value;
+    case Kind::SeparatedPrefix:
+      return starts_with(path, value, ignore_case) && (path.size() == value.size() || path[value.size()] == '/');
+    case Kind::Regex: return re2::RE2::FullMatch(re2::StringPiece(path.data(), path.size()), *regex);
+    default: return false;
+  }
+}
+
+}  // namespace proxy

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/strings.h"
+#include "proxy/filter/policy.h"
+#include "proxy/route/match.h"
+#include "proxy/route/mutation.h"
+
+namespace proxy {
+
+using Milliseconds = std::chrono::milliseconds;
+
+// A name that RuntimeConfig keeps an index for: where the thing it names may
+// come and go while the one who names it stays. kNone: no name.
+using Slot = uint32_t;
+inline constexpr Slot kNone = static_cast<Slot>(-1);
+
+// When a failed try is tried again, and how often.
+struct RetryPolicy {
+  enum On : uint32_t {
+    k5xx = 1u << 0, kGatewayError = 1u << 1, kReset = 1u << 2, kConnectFailure = 1u << 3, kRefusedStream = 1u << 4,
+    kRetriable4xx = 1u << 5, kRetriableStatusCodes = 1u << 6, kRetriableHeaders = 1u << 7, kEnvoyRatelimited = 1u << 8,
+    kGrpcCancelled = 1u << 9, kGrpcDeadlineExceeded = 1u << 10, kGrpcInternal = 1u << 11,
+    kGrpcResourceExhausted = 1u << 12, kGrpcUnavailable = 1u << 13, kResetBeforeRequest = 1u << 14,
+  };
+  uint32_t on = 0;
+  uint32_t retries = 1;
+  Milliseconds per_try_timeout{0};  // 0: none
+  std::vector<int> status_codes;    // kRetriableStatusCodes
+  std::vector<std::string> header_names;
+  bool avoid_previous_hosts = false;
+  uint32_t host_attempts = 1;
+  Milliseconds back_off_base{25};
+  Milliseconds back_off_max{250};
+
+  static uint32_t on_of(std::string_view words, std::vector<int>& status_codes);  // unknown words are left out
+};
+
+struct RegexRewrite {
+  std::shared_ptr<const re2::RE2> pattern;
+  std::string substitution;  // RE2's \1
+};
+
+struct HashPolicy {
+  enum class Kind : uint8_t { Header, Cookie, SourceIp, Query };
+  Kind kind = Kind::Header;
+  std::string name;
+  std::string cookie_path;
+  std::optional<std::chrono::seconds> cookie_ttl;
+  bool terminal = false;
+};
+
+struct Mirror {
+  Slot cluster = kNone;
+  uint32_t per_million = 1'000'000;
+};
+
+// One destination of a route.
+struct WeightedTarget {
+  Slot cluster = kNone;
+  uint32_t weight = 1;
+  std::string host_rewrite;
+  HeaderMutation request, response;
+};
+
+struct Forward {
+  std::vector<WeightedTarget> targets;  // one, or several by weight
+  uint32_t total_weight = 1;
+  std::string cluster_header;  // the cluster's name is in this header, in place of targets
+  int cluster_not_found_status = 503;
+  std::optional<std::string> prefix_rewrite;
+  std::optional<RegexRewrite> regex_rewrite;
+  std::string host_rewrite;
+  bool auto_host_rewrite = false;
+  std::string host_rewrite_header;
+  bool append_forwarded_host = false;
+  Milliseconds timeout{15'000};  // 0: none
+  std::optional<Milliseconds> idle_timeout;
+  std::optional<Milliseconds> max_duration;
+  std::optional<RetryPolicy> retry;
+  std::vector<HashPolicy> hash;
+  std::vector<Mirror> mirrors;
+  bool high_priority = false;
+  std::optional<bool> websocket;  // the route's own word about Upgrade
+};
+
+struct Redirect {
+  int status = 301;
+  std::string scheme;  // empty: the request's
+  std::string host;
+  uint32_t port = 0;
+  std::string path;
+  std::optional<std::string> prefix_rewrite;
+  std::optional<RegexRewrite> regex_rewrite;
+  bool strip_query = false;
+};
+
+struct DirectResponse {
+  int status = 200;
+  std::string body;
+  std::optional<telemetry::Format> body_format;
+};
+
+// The proxy of a proxyless peer's kind: nothing to forward to.
+struct NoForward {};
+
+struct Route {
+  std::string name;
+  PathMatch path;
+  std::vector<HeaderMatch> headers;
+  std::vector<QueryMatch> query;
+  uint32_t per_million = 1'000'000;  // runtime_fraction
+  bool only_grpc = false;
+
+  std::variant<Forward, Redirect, DirectResponse, NoForward> action;
+  HeaderMutation request, response;
+  Policies policies;   // what filters were told for this route
+  std::string origin;  // "/apis/networking.istio.io/v1/namespaces/default/virtual-service/reviews"
+  std::string operation;
+
+  bool matches(const http::RequestHead& request, uint32_t dice) const;
+};
+
+struct VirtualHost {
+  std::string name;
+  std::vector<std::string> domains;
+  std::vector<Route> routes;
+  HeaderMutation request, response;
+  Policies policies;
+  bool require_tls = false;
+  bool attempt_count_in_request = false;
+  bool attempt_count_in_response = false;
+};
+
+// A RouteConfiguration, compiled. Immutable; shared by all threads.
+class RouteTable {
+ public:
+  std::string name;
+  bool ignore_port = false;
+  HeaderMutation request, response;
+  Policies policies;
+  bool most_specific_wins = false;
+
+  // Two hosts may not share a domain; the error names it.
+  base::Result<void> add(std::shared_ptr<const VirtualHost> host);
+
+  // Exact domain, then the longest "*.suffix", then the longest "prefix.*", then "*".
+  const VirtualHost* host_for(std::string_view authority) const;
+  const std::vector<std::shared_ptr<const VirtualHost>>& hosts() const { return hosts_; }
+
+ private:
+  struct Wildcard {
+    size_t size;
+    base::StringMap<const VirtualHost*> hosts;
+  };
+  static const VirtualHost* find(const std::vector<Wildcard>& wildcards, std::string_view host, bool suffix);
+  static bool insert(std::vector<Wildcard>& wildcards, std::string_view text, const VirtualHost* host);
+
+  std::vector<std::shared_ptr<const VirtualHost>> hosts_;
+  base::StringMap<const VirtualHost*> exact_;
+  std::vector<Wildcard> suffixes_, prefixes_;  // longest first
+  const VirtualHost* any_ = nullptr;
+};
+
+struct Chosen {
+  const VirtualHost* host = nullptr;
+  const Route* route = nullptr;
+};
+
+// The first route of the request's virtual host that matches. `dice` is a random number.
+Chosen choose(const RouteTable& table, const http::RequestHead& request, uint32_t dice);
+
+// The request's path as the route rewrites it.
+std::string rewritten_path(const Route& route, const Forward& forward, std::string_view path);
+// Where a redirect sends the request.
+std::string location_of(const Route& route, const Redirect& redirect, const http::RequestHead& request);
+// One target by weight.
+const WeightedTarget& pick(const Forward& forward, uint32_t dice);
+
+}  // namespace proxy

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/runtime/bootstrap.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "base/json.h"
+// Messages that stand inside an Any must be linked in to be read.
+#include "envoy/extensions/access_loggers/file/v3/file.pb.h"
+#include "envoy/extensions/access_loggers/stream/v3/stream.pb.h"
+#include "envoy/extensions/filters/http/cors/v3/cors.pb.h"
+#include "envoy/extensions/filters/http/fault/v3/fault.pb.h"
+#include "envoy/extensions/filters/http/router/v3/router.pb.h"
+#include "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.pb.h"
+#include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
+
+namespace proxy {
+
+base::Result<Bootstrap> parse_bootstrap(const std::string& text, UnknownFields unknown) {
+  auto documents = TRY(base::parse_yaml(text));  // JSON is YAML
+  if (documents.size() != 1) return base::fail(base::ErrorKind::Invalid, "a bootstrap is one document");
+  Bootstrap out;
+  google::protobuf::util::JsonParseOptions options;
+  options.ignore_unknown_fields = unknown == UnknownFields::Ignore;
+  auto read = google::protobuf::util::JsonStringToMessage(documents[0].dump(), &out, options);
+  if (!read.ok()) return base::fail(base::ErrorKind::Invalid, std::string(read.message()));
+  return out;
+}
+
+base::Result<Bootstrap> read_bootstrap(const std::string& path, UnknownFields unknown) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return base::fail(base::ErrorKind::NotFound, "cannot read " + path);
+  std::stringstream text;
+  text << file.rdbuf();
+  auto out = parse_bootstrap(text.str(), unknown);
+  if (!out) return base::fail(out.error().kind, path + ": " + out.error().message);
+  return out;
+}
+
+template <typename Message>
+static base::Result<void> load(const google::protobuf::RepeatedPtrField<Message>& from, Kind kind, Configuration& configuration) {
+  std::vector<Resource> resources;
+  for (const Message& message : from) {
+    Resource resource{.name = message.name()};
+    if constexpr (requires { message.address().socket_address(); }) {
+      if (resource.name.empty()) resource.name = message.address().socket_address().address() + ":" + std::to_string(message.address().socket_address().port_value());
+    }
+    resource.body.PackFrom(message);
+    resources.push_back(std::move(resource));
+  }
+  auto rejections = configuration.update(kind, resources, {}, Configuration::From::Bootstrap);
+  if (rejections.empty()) return {};
+  return base::fail(base::ErrorKind::Invalid, rejections[0].name + ": " + rejections[0].reason);
+}
+
+base::Result<void> validate(const Bootstrap& bootstrap) {
+  Slots slots;
+  LogFiles logs;
+  Compiler compiler{slots, logs};
+  auto about = [](const std::string& name, const base::Error& error) {
+    return base::fail(error.kind, name + ": " + error.message);
+  };
+  for (const auto& cluster : bootstrap.static_resources().clusters())
+    if (auto compiled = compiler.cluster(cluster); !compiled) return about(cluster.name(), compiled.error());
+  for (const auto& listener : bootstrap.static_resources().listeners())
+    if (auto compiled = compiler.listener(listener); !compiled) return about(listener.name(), compiled.error());
+  return {};
+}
+
+base::Result<void> load_static(const Bootstrap& bootstrap, Configuration& configuration) {
+  const auto& resources = bootstrap.static_resources();
+  TRY(load(resources.secrets(), Kind::Secret, configuration));
+  TRY(load(resources.clusters(), Kind::Cluster, configuration));
+  return load(resources.listeners(), Kind::Listener, configuration);
+}
+
+}  // namespace proxy

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "base/error.h"
+#include "envoy/config/bootstrap/v3/bootstrap.pb.h"
+#include "proxy/runtime/configuration.h"
+
+namespace proxy {
+
+using Bootstrap = envoy::config::bootstrap::v3::Bootstrap;
+
+// Envoy's bootstrap as JSON or YAML. A field that is not known is an error that
+// names it, unless `unknown` says to pass over it.
+enum class UnknownFields { Refuse, Ignore };
+base::Result<Bootstrap> parse_bootstrap(const std::string& text, UnknownFields unknown = UnknownFields::Refuse);
+base::Result<Bootstrap> read_bootstrap(const std::string& path, UnknownFields unknown = UnknownFields::Refuse);
+
+// Puts the static resources in force: secrets, clusters, listeners. The first one that is refused ends it.
+base::Result<void> load_static(const Bootstrap& bootstrap, Configuration& configuration);
+
+// Compiles everything that is static, without binding or serving anything.
+base::Result<void> validate(const Bootstrap& bootstrap);
+
+}  // namespace proxy

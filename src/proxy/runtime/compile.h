@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <google/protobuf/any.pb.h>
+#include <google/protobuf/duration.pb.h>
+#include <google/protobuf/struct.pb.h>
+
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "envoy/config/accesslog/v3/accesslog.pb.h"
+#include "envoy/config/cluster/v3/cluster.pb.h"
+#include "envoy/config/core/v3/base.pb.h"
+#include "envoy/config/endpoint/v3/endpoint.pb.h"
+#include "envoy/config/listener/v3/listener.pb.h"
+#include "envoy/config/route/v3/route.pb.h"
+#include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
+#include "envoy/type/matcher/v3/regex.pb.h"
+#include "envoy/type/matcher/v3/string.pb.h"
+#include "envoy/type/v3/percent.pb.h"
+#include "proxy/runtime/config.h"
+#include "proxy/runtime/slots.h"
+
+// From xDS messages to what the data path runs on. Errors are what a NACK
+// says; a field that Seine does not know changes nothing unless it protects
+// something (authorization, TLS), where it is an error.
+namespace proxy {
+
+namespace core = envoy::config::core::v3;
+
+// Files of access logs, opened once however many listeners write to them.
+class LogFiles {
+ public:
+  base::Result<std::shared_ptr<LogFile>> open(const std::string& path);
+  void reopen_all();
+
+ private:
+  base::StringMap<std::shared_ptr<LogFile>> files_;
+};
+
+struct Compiler {
+  Slots& slots;
+  LogFiles& logs;
+
+  base::Result<std::shared_ptr<const Cluster>> cluster(const envoy::config::cluster::v3::Cluster& from) const;
+  base::Result<std::shared_ptr<const EndpointSet>> endpoints(const envoy::config::endpoint::v3::ClusterLoadAssignment& from) const;
+  base::Result<std::shared_ptr<const VirtualHost>> virtual_host(const envoy::config::route::v3::VirtualHost& from) const;
+  base::Result<std::shared_ptr<const RouteTable>> route_table(const envoy::config::route::v3::RouteConfiguration& from) const;
+  base::Result<std::shared_ptr<const Listener>> listener(const envoy::config::listener::v3::Listener& from) const;
+
+  base::Result<std::shared_ptr<const HttpConfig>> http(
+      const envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager& from) const;
+  base::Result<Transport> upstream_transport(const core::TransportSocket& from, bool http2) const;
+  base::Result<Transport> downstream_transport(const core::TransportSocket& from, bool http, bool* require_client) const;
+  base::Result<std::vector<std::shared_ptr<const AccessLog>>> access_logs(
+      const google::protobuf::RepeatedPtrField<envoy::config::accesslog::v3::AccessLog>& from) const;
+};
+
+base::Result<StringMatch> compile(const envoy::type::matcher::v3::StringMatcher& from);
+base::Result<std::shared_ptr<const re2::RE2>> compile_regex(const std::string& pattern);
+base::Result<HeaderMatch> compile(const envoy::config::route::v3::HeaderMatcher& from);
+base::Result<net::Address> compile(const core::Address& from);
+base::Result<std::string> compile(const core::DataSource& from);
+base::Result<Policies> compile_policies(const google::protobuf::Map<std::string, google::protobuf::Any>& from);
+base::Result<std::shared_ptr<const Filter>> compile_filter(
+    const envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter& from);
+
+std::chrono::milliseconds milliseconds_of(const google::protobuf::Duration& from);
+uint32_t per_million(const envoy::type::v3::FractionalPercent& from);
+std::string origin_of(const core::Metadata& metadata);  // filter_metadata.istio.config
+std::string_view string_field(const google::protobuf::Struct& from, const std::string& name);
+
+// The message's name without "type.googleapis.com/", looking into TypedStructs.
+std::string type_of(const google::protobuf::Any& from);
+// The message of an Any, or of a TypedStruct in it.
+base::Result<void> unpack_into(const google::protobuf::Any& from, google::protobuf::Message& to);
+template <typename Message>
+base::Result<Message> unpack(const google::protobuf::Any& from) {
+  Message out;
+  TRY(unpack_into(from, out));
+  return out;
+}
+
+}  // namespace proxy

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <re2/re2.h>
+
+#include "proxy/runtime/compile.h"
+
+namespace proxy {
+
+base::Result<std::shared_ptr<const re2::RE2>> compile_regex(const std::string& pattern) {
+  re2::RE2::Options options;
+  options.set_log_errors(false);
+  options.set_max_mem(1 << 20);
+  auto regex = std::make_shared<const re2::RE2>(pattern, options);
+  if (!regex->ok()) return base::fail(base::ErrorKind::Invalid, "regular expression \"" + pattern + "\": " + regex->error());
+  return regex;
+}
+
+base::Result<StringMatch> compile(const envoy::type::matcher::v3::StringMatcher& from) {
+  using From = envoy::type::matcher::v3::StringMatcher;
+  StringMatch out;
+  switch (from.match_pattern_case()) {
+    case From::kExact: out.kind = StringMatch::Kind::Exact; out.value = from.exact(); break;
+    case From::kPrefix: out.kind = StringMatch::Kind::Prefix; out.value = from.prefix(); break;
+    case From::kSuffix: out.kind = StringMatch::Kind::Suffix; out.value = from.suffix(); break;
+    case From::kContains: out.kind = StringMatch::Kind::Contains; out.value = from.contains(); break;
+    case From::kSafeRegex:
+      out.kind = StringMatch::Kind::Regex;
+      out.regex = TRY(compile_regex(from.safe_regex().regex()));
+      break;
+    default: return base::fail(base::ErrorKind::Invalid, "a string matcher without a pattern");
+  }
+  out.ignore_case = from.ignore_case() && out.kind != StringMatch::Kind::Regex;
+  if (out.ignore_case) out.value = base::to_lower(out.value);
+  return out;
+}
+
+base::Result<HeaderMatch> compile(const envoy::config::route::v3::HeaderMatcher& from) {
+  using From = envoy::config::route::v3::HeaderMatcher;
+  HeaderMatch out;
+  out.name = base::to_lower(from.name());
+  if (out.name.empty()) return base::fail(base::ErrorKind::Invalid, "a header matcher without a name");
+  out.invert = from.invert_match();
+  out.missing_is_empty = from.treat_missing_header_as_empty();
+  auto text = [&](StringMatch::Kind kind, const std::string& value) {
+    out.kind = HeaderMatch::Kind::Value;
+    out.value.kind = kind;
+    out.value.value = value;
+  };
+  switch (from.header_match_specifier_case()) {
+    case From::kExactMatch: text(StringMatch::Kind::Exact, from.exact_match()); break;
+    case From::kPrefixMatch: text(StringMatch::Kind::Prefix, from.prefix_match()); break;
+    case From::kSuffixMatch: text(StringMatch::Kind::Suffix, from.suffix_match()); break;
+    case From::kContainsMatch: text(StringMatch::Kind::Contains, from.contains_match()); break;
+    case From::kSafeRegexMatch:
+      text(StringMatch::Kind::Regex, {});
+      out.value.regex = TRY(compile_regex(from.safe_regex_match().regex()));
+      break;
+    case From::kRangeMatch:
+      out.kind = HeaderMatch::Kind::Range;
+      out.range_start = from.range_match().start();
+      out.range_end = from.range_match().end();
+      break;
+    case From::kStringMatch:
+      out.kind = HeaderMatch::Kind::Value;
+      out.value = TRY(compile(from.string_match()));
+      break;
+    case From::kPresentMatch:
+      out.kind = HeaderMatch::Kind::Present;
+      out.present = from.present_match();
+      break;
+    default: out.kind = HeaderMatch::Kind::Present; break;
+  }
+  return out;
+}
+
+}  // namespace proxy

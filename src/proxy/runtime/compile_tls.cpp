@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
+#include "proxy/runtime/compile.h"
+
+namespace proxy {
+namespace {
+
+namespace tls = envoy::extensions::transport_sockets::tls::v3;
+
+// What two Seine proxies speak to each other: HTTP/2 whatever the application speaks.
+constexpr std::string_view kSeineProtocol = "seine/1";
+
+base::Result<void> add_names(const tls::CertificateValidationContext& from, Transport& out) {
+  for (const auto& matcher : from.match_subject_alt_names()) out.sans.push_back({.match = TRY(compile(matcher))});
+  for (const auto& typed : from.match_typed_subject_alt_names()) {
+    SanMatch san{.match = TRY(compile(typed.matcher()))};
+    if (typed.san_type() == tls::SubjectAltNameMatcher::URI) san.type = SanMatch::Type::Uri;
+    else if (typed.san_type() == tls::SubjectAltNameMatcher::DNS) san.type = SanMatch::Type::Dns;
+    else return base::fail(base::ErrorKind::Invalid, "only URI and DNS subject alternative names can be matched");
+    out.sans.push_back(std::move(san));
+  }
+  if (from.verify_certificate_spki_size() || from.verify_certificate_hash_size() || from.has_crl())
+    return base::fail(base::ErrorKind::Invalid, "certificate pins and revocation lists are not known");
+  return {};
+}
+
+base::Result<TlsSpec> common_spec(const tls::CommonTlsContext& from, Transport& out) {
+  TlsSpec spec;
+  if (from.tls_certificate_sds_secret_configs_size()) {
+    spec.certificate_secret = from.tls_certificate_sds_secret_configs(0).name();
+  } else if (from.tls_certificates_size()) {
+    spec.certificate_chain = TRY(compile(from.tls_certificates(0).certificate_chain()));
+    spec.private_key = TRY(compile(from.tls_certificates(0).private_key()));
+  }
+  const tls::CertificateValidationContext* validation = nullptr;
+  switch (from.validation_context_type_case()) {
+    case tls::CommonTlsContext::kValidationContext: validation = &from.validation_context(); break;
+    case tls::CommonTlsContext::kValidationContextSdsSecretConfig:
+      spec.roots_secret = from.validation_context_sds_secret_config().name();
+      break;
+    case tls::CommonTlsContext::kCombinedValidationContext:
+      validation = &from.combined_validation_context().default_validation_context();
+      spec.roots_secret = from.combined_validation_context().validation_context_sds_secret_config().name();
+      break;
+    default: break;
+  }
+  if (validation) {
+    TRY(add_names(*validation, out));
+    if (validation->has_trusted_ca()) spec.roots = TRY(compile(validation->trusted_ca()));
+    if (validation->trust_chain_verification() == tls::CertificateValidationContext::ACCEPT_UNTRUSTED) spec.verify_peer = false;
+  }
+  spec.tls13_only = from.tls_params().tls_minimum_protocol_version() == tls::TlsParameters::TLSv1_3;
+  spec.alpn.assign(from.alpn_protocols().begin(), from.alpn_protocols().end());
+  return spec;
+}
+
+bool lists(const std::vector<std::string>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+}  // namespace
+
+base::Result<Transport> Compiler::upstream_transport(const core::TransportSocket& from, bool http2) const {
+  Transport out;
+  std::string type = type_of(from.typed_config());
+  if (type == "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer" || type.empty()) return out;
+  if (type != "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext")
+    return base::fail(base::ErrorKind::Invalid, "upstream transport socket " + from.name() + " (" + type + ") is not known");
+  auto context = TRY(unpack<tls::UpstreamTlsContext>(from.typed_config()));
+  TlsSpec spec = TRY(common_spec(context.common_tls_context(), out));
+  // No roots: nothing to verify against, as in Envoy.
+  if (spec.roots.empty() && spec.roots_secret.empty()) spec.verify_peer = false;
+  out.sni = context.sni();
+  out.sni_from_host = context.auto_host_sni();
+  out.check_host = context.auto_sni_san_validation();
+  out.istio_alpn = lists(spec.alpn, "istio");
+  spec.check_server_name = out.check_host;
+  if (out.istio_alpn) {
+    out.tls_tcp = slots.tls(spec);  // as written: "istio-peer-exchange", "istio"
+    // What Istio's istio.alpn filter puts in place of the cluster's list, request by request.
+    spec.alpn = http2 ? std::vector<std::string>{"istio-h2", "istio", "h2"}
+                      : std::vector<std::string>{"istio-http/1.1", "istio", "http/1.1"};
+    out.tls_exclusive = slots.tls(spec);
+    spec.alpn.insert(spec.alpn.begin(), std::string(kSeineProtocol));
+  }
+  out.tls = slots.tls(std::move(spec));
+  return out;
+}
+
+base::Result<Transport> Compiler::downstream_transport(const core::TransportSocket& from, bool http, bool* require_client) const {
+  Transport out;
+  std::string type = type_of(from.typed_config());
+  if (type == "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer" || type.empty()) return out;
+  if (type != "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext")
+    return base::fail(base::ErrorKind::Invalid, "downstream transport socket " + from.name() + " (" + type + ") is not known");
+  auto context = TRY(unpack<tls::DownstreamTlsContext>(from.typed_config()));
+  TlsSpec spec = TRY(common_spec(context.common_tls_context(), out));
+  spec.server = true;
+  spec.require_client_certificate = context.require_client_certificate().value();
+  *require_client = spec.require_client_certificate;
+  if (spec.certificate_secret.empty() && spec.certificate_chain.empty())
+    return base::fail(base::ErrorKind::Invalid, "No TLS certificates found for server context");
+  if (spec.require_client_certificate && spec.roots.empty() && spec.roots_secret.empty())
+    return base::fail(base::ErrorKind::Invalid, "client certificates are required and nothing is there to verify them against");
+  if (http && spec.require_client_certificate) spec.alpn.insert(spec.alpn.begin(), std::string(kSeineProtocol));
+  out.tls = slots.tls(std::move(spec));
+  return out;
+}
+
+}  // namespace proxy

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "net/tls.h"
+#include "proxy/listener/listener_config.h"
+#include "proxy/route/route.h"
+#include "proxy/upstream/cluster_config.h"
+
+namespace proxy {
+
+struct AddressHash {
+  size_t operator()(const net::Address& address) const { return address.hash(); }
+};
+
+// Everything that the control plane said, compiled: names are indices, host
+// names are hashed, regular expressions are built. Immutable, shared by all
+// threads; what did not change is shared with the RuntimeConfig before it.
+// A slot without a value is something that is named and not there: a route to
+// such a cluster answers 503 NC.
+struct RuntimeConfig {
+  uint64_t version = 0;
+  std::string identity;  // the SPIFFE id of this proxy's own certificate
+  std::vector<std::shared_ptr<const Listener>> listeners;          // those that are ready to serve
+  std::vector<std::shared_ptr<const RouteTable>> route_tables;     // by slot
+  std::vector<std::shared_ptr<const Cluster>> clusters;            // by slot
+  std::vector<std::shared_ptr<const net::TlsContext>> tls;         // by slot; none: its secrets are not there
+  std::shared_ptr<const base::StringMap<Slot>> cluster_names;      // for cluster_header
+  std::unordered_map<net::Address, std::shared_ptr<const Listener>, AddressHash> unbound;  // for use_original_dst
+
+  // The unbound listener of that very address, or of the wildcard with that port.
+  std::shared_ptr<const Listener> hand_over(const net::Address& original) const;
+
+  const Cluster* cluster(Slot slot) const { return slot < clusters.size() ? clusters[slot].get() : nullptr; }
+  const RouteTable* route_table(Slot slot) const { return slot < route_tables.size() ? route_tables[slot].get() : nullptr; }
+  std::shared_ptr<const net::TlsContext> tls_context(Slot slot) const { return slot < tls.size() ? tls[slot] : nullptr; }
+};
+
+}  // namespace proxy

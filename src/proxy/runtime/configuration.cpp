@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/runtime/configuration.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "identity/certificate.h"
+#include "proxy/listener/socket.h"
+
+namespace proxy {
+
+Configuration::~Configuration() {
+  for (auto& [key, bound] : bound_)
+    for (int fd : bound.fds) close(fd);
+}
+
+const Configuration::Entry* Configuration::find(Kind kind, std::string_view name) const {
+  const Entries& all = entries(kind);
+  auto it = all.find(name);
+  return it == all.end() ? nullptr : &it->second;
+}
+
+std::vector<Rejection> Configuration::update(Kind kind, std::span<const Resource> changed, std::span<const std::string> removed, From from) {
+  std::vector<Rejection> rejections;
+  Entries& all = mutable_entries(kind);
+  for (const Resource& resource : changed) {
+    auto [it, added] = all.try_emplace(resource.name);
+    Entry& entry = it->second;
+    if (!added && entry.from == From::Bootstrap && from == From::ControlPlane) {
+      rejections.push_back({resource.name, "a resource of that name is in the bootstrap and cannot be changed"});
+      continue;
+    }
+    entry.from = from;
+    if (!added && entry.error.empty() && entry.body == resource.body.value() && !entry.body.empty()) {
+      entry.version = resource.version;  // the same again
+      continue;
+    }
+    auto taken = take(kind, resource, entry);
+    auto now = std::chrono::system_clock::now();
+    if (!taken) {
+      ++rejected_count_[static_cast<size_t>(kind)];
+      entry.error = taken.error().message;
+      entry.error_version = resource.version;
+      entry.rejected_body = resource.body.value();
+      entry.rejected_at = now;
+      if (entry.type_url.empty()) entry.type_url = resource.body.type_url();
+      rejections.push_back({resource.name, taken.error().message});
+      if (added && from == From::Bootstrap) all.erase(it);
+      continue;
+    }
+    ++updated_count_[static_cast<size_t>(kind)];
+    entry.error.clear();
+    entry.rejected_body.clear();
+    entry.version = resource.version;
+    entry.type_url = resource.body.type_url();
+    entry.body = resource.body.value();
+    entry.updated = now;
+  }
+  for (const std::string& name : removed)
+    if (auto it = all.find(name); it != all.end() && it->second.from == from) remove(kind, name);
+
+  if (kind == Kind::Endpoints) {
+    bool warmed = false;
+    for (const Resource& resource : changed) {
+      const Entry* entry = find(kind, resource.name);
+      if (!entry || !entry->endpoints) continue;
+      send_endpoints(resource.name, entry->endpoints);
+      for (const auto& [name, cluster] : entries(Kind::Cluster))
+        warmed |= cluster.next_cluster && cluster.next_cluster->endpoints_name == resource.name;
+    }
+    if (!warmed) return rejections;  // the usual case: one set of endpoints changed, and nothing else
+  }
+  settle();
+  publish();
+  tell_wanted();
+  return rejections;
+}
+
+base::Result<void> Configuration::take(Kind kind, const Resource& resource, Entry& entry) {
+  Compiler compiler{slots_, logs_};
+  auto named = [&](const std::string& inner) -> base::Result<void> {
+    if (inner == resource.name || inner.empty()) return {};
+    return base::fail(base::ErrorKind::Invalid, "the resource " + resource.name + " holds one that is named " + inner);
+  };
+  switch (kind) {
+    case Kind::Listener: return take_listener(resource, entry);
+    case Kind::Cluster: {
+      auto message = TRY(unpack<envoy::config::cluster::v3::Cluster>(resource.body));
+      TRY(named(message.name()));
+      entry.next_cluster = TRY(compiler.cluster(message));
+      return {};
+    }
+    case Kind::RouteTable: {
+      auto message = TRY(unpack<envoy::config::route::v3::RouteConfiguration>(resource.body));
+      TRY(named(message.name()));
+      entry.routes = TRY(compiler.route_table(message));
+      slots_.route_table(resource.name);
+      return {};
+    }
+    case Kind::Endpoints: {
+      auto message = TRY(unpack<envoy::config::endpoint::v3::ClusterLoadAssignment>(resource.body));
+      TRY(named(message.cluster_name()));
+      entry.endpoints = TRY(compiler.endpoints(message));
+      return {};
+    }
+    case Kind::Secret: {
+      auto message = TRY(unpack<envoy::extensions::transport_sockets::tls::v3::Secret>(resource.body));
+      TRY(named(message.name()));
+      entry.secret = std::move(message);
+      secrets_changed_ = true;
+      return {};
+    }
+  }
+  return {};
+}
+
+base::Result<void> Configuration::take_listener(const Resource& resource, Entry& entry) {
+  auto message = TRY(unpack<envoy::config::listener::v3::Listener>(resource.body));
+  if (message.name().empty()) message.set_name(resource.name);
+  auto listener = TRY((Compiler{slots_, logs_}.listener(message)));
+  if (listener->bind) {
+    for (const net::Address& address : listener->addresses) {
+      std::string key = address.text();
+      auto it = bound_.find(key);
+      if (it != bound_.end() && address.port() != 0) {
+        if (it->second.listener == listener->name) continue;
+        return base::fail(base::ErrorKind::Conflict, "error adding listener: '" + listener->name +
+                                                         "' has duplicate address '" + key + "' as existing listener");
+      }
+      auto fds = TRY(open_listening(address, static_cast<unsigned>(workers_.size()), listener->transparent));
+      sockaddr_storage name{};
+      socklen_t size = sizeof name;
+      getsockname(fds[0], reinterpret_cast<sockaddr*>(&name), &size);
+      if (address.port() == 0) key = listener->name + " " + key;
+      bound_[key] = {listener->name, net::Address::of(reinterpret_cast<sockaddr*>(&name), size), std::move(fds)};
+      opened_.push_back(key);
+    }
+  }
+  entry.next_listener = std::move(listener);
+  return {};
+}
+
+void Configuration::remove(Kind kind, const std::string& name) {
+  Entries& all = mutable_entries(kind);
+  auto it = all.find(name);
+  if (kind == Kind::Cluster && it->second.cluster && !it->second.cluster->dns_names.empty() && on_dns_cluster) on_dns_cluster(name, nullptr);
+  all.erase(it);
+  if (kind == Kind::Secret) secrets_changed_ = true;
+}
+
+bool Configuration::ready(const Listener& listener) const {
+  for (const auto& [name, slot] : slots_.route_table_names()) {
+    if (std::find(listener.route_tables.begin(), listener.route_tables.end(), slot) == listener.route_tables.end()) continue;
+    const Entry* entry = find(Kind::RouteTable, name);
+    if (!entry || !entry->routes) return false;
+  }
+  return std::all_of(listener.tls.begin(), listener.tls.end(), [&](Slot slot) { return slot < tls_.size() && tls_[slot]; });
+}
+
+void Configuration::settle() {
+  build_tls();
+  for (auto& [name, entry] : mutable_entries(Kind::Cluster)) {
+    if (!entry.next_cluster) continue;
+    const Cluster& next = *entry.next_cluster;
+    if (next.type == Cluster::Type::Eds && !find(Kind::Endpoints, next.endpoints_name)) {
+      entry.warming = true;
+      continue;
+    }
+    bool dns = !next.dns_names.empty(), was_dns = entry.cluster && !entry.cluster->dns_names.empty();
+    entry.cluster = std::move(entry.next_cluster);
+    entry.next_cluster.reset();
+    entry.warming = false;
+    if ((dns || was_dns) && on_dns_cluster) on_dns_cluster(name, dns ? entry.cluster : nullptr);
+    if (entry.cluster->type == Cluster::Type::Eds) {
+      auto endpoints = find(Kind::Endpoints, entry.cluster->endpoints_name)->endpoints;
+      for (Worker* worker : workers_)
+        worker->post([worker, slot = entry.cluster->slot, endpoints] { worker->set_endpoints(slot, endpoints); });
+    }
+  }
+  for (auto& [name, entry] : mutable_entries(Kind::Listener)) {
+    if (!entry.next_listener) continue;
+    entry.warming = !ready(*entry.next_listener);
+    if (entry.warming) continue;
+    entry.listener = std::move(entry.next_listener);
+    entry.next_listener.reset();
+  }
+  // Sockets whose listener is gone, or is elsewhere now.
+  for (auto it = bound_.begin(); it != bound_.end();) {
+    const Entry* entry = find(Kind::Listener, it->second.listener);
+    auto uses = [&](const std::shared_ptr<const Listener>& listener) {
+      return listener && listener->bind && std::any_of(listener->addresses.begin(), listener->addresses.end(), [&](const net::Address& a) {
+               return a.text() == it->first || listener->name + " " + a.text() == it->first;
+             });
+    };
+    if (entry && (uses(entry->listener) || uses(entry->next_listener))) {
+      ++it;
+      continue;
+    }
+    for (int fd : it->second.fds) close(fd);
+    closed_.push_back(it->first);
+    std::erase(opened_, it->first);
+    it = bound_.erase(it);
+  }
+}
+
+base::Result<std::shared_ptr<const net::TlsContext>> Configuration::make_context(const TlsSpec& spec) const {
+  net::TlsSettings settings;
+  settings.certificate_chain = spec.certificate_chain;
+  settings.private_key = spec.private_key;
+  settings.trusted_roots = spec.roots;
+  settings.verify_peer = spec.verify_peer;
+  settings.require_client_certificate = spec.require_client_certificate;
+  settings.check_server_name = spec.check_server_name;
+  settings.alpn = spec.alpn;
+  settings.tls13_only = spec.tls13_only;
+  if (!spec.certificate_secret.empty()) {
+    const Entry* entry = find(Kind::Secret, spec.certificate_secret);
+    if (!entry || !entry->secret.has_tls_certificate())
+      return base::fail(base::ErrorKind::NotFound, "secret " + spec.certificate_secret + " is not there");
+    settings.certificate_chain = TRY(compile(entry->secret.tls_certificate().certificate_chain()));
+    settings.private_key = TRY(compile(entry->secret.tls_certificate().private_key()));
+  }
+  if (!spec.roots_secret.empty()) {
+    const Entry* entry = find(Kind::Secret, spec.roots_secret);
+    if (!entry || !entry->secret.has_validation_context())
+      return base::fail(base::ErrorKind::NotFound, "secret " + spec.roots_secret + " is not there");
+    settings.trusted_roots = TRY(compile(entry->secret.validation_context().trusted_ca()));
+  }
+  return spec.server ? net::TlsContext::server(settings) : net::TlsContext::client(settings);
+}
+
+void Configuration::build_tls() {
+  const auto& specs = slots_.tls_specs();
+  if (secrets_changed_) tls_.clear();
+  secrets_changed_ = false;
+  size_t before = tls_.size();
+  tls_.resize(specs.size());
+  for (size_t i = before; i < specs.size(); ++i) {
+    auto context = make_context(specs[i]);
+    if (context) {
+      tls_[i] = std::move(*context);
+    } else if (context.error().kind != base::ErrorKind::NotFound) {
+      base::log::error("TLS: {}", context.error().message);
+    }
+  }
+}
+
+void Configuration::publish() {
+  auto config = std::make_shared<RuntimeConfig>();
+  config->version = published_->version + 1;
+  config->tls = tls_;
+  config->clusters.resize(slots_.clusters());
+  for (const auto& [name, entry] : entries(Kind::Cluster))
+    if (entry.cluster) config->clusters[entry.cluster->slot] = entry.cluster;
+  config->route_tables.resize(slots_.route_tables());
+  for (const auto& [name, entry] : entries(Kind::RouteTable))
+    if (entry.routes) config->route_tables[slots_.route_table(name)] = entry.routes;
+  for (const auto& [name, entry] : entries(Kind::Listener)) {
+    if (!entry.listener) continue;
+    config->listeners.push_back(entry.listener);
+    if (!entry.listener->bind)
+      for (const net::Address& address : entry.listener->addresses) config->unbound[address] = entry.listener;
+  }
+  config->cluster_names = slots_.cluster_names();
+  if (const Entry* own = find(Kind::Secret, "default"); own && own->secret.has_tls_certificate()) {
+    auto chain = compile(own->secret.tls_certificate().certificate_chain());
+    if (chain)
+      if (auto leaf = identity::Certificate::from_pem(*chain); leaf && !leaf->uri_names.empty()) config->identity = leaf->uri_names[0];
+  }
+  published_ = config;
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    Change change{.config = config, .closed = closed_};
+    for (const std::string& key : opened_) {
+      Bound& bound = bound_[key];
+      int fd = i < bound.fds.size() ? bound.fds[i] : -1;
+      change.opened.push_back({key, fd, bound.listener});
+    }
+    workers_[i]->post([worker = workers_[i], change = std::move(change)]() mutable { worker->apply(std::move(change)); });
+  }
+  for (const std::string& key : opened_) bound_[key].fds.clear();
+  opened_.clear();
+  closed_.clear();
+}
+
+void Configuration::send_endpoints(const std::string& name, const std::shared_ptr<const EndpointSet>& endpoints) {
+  for (const auto& [cluster_name, entry] : entries(Kind::Cluster)) {
+    if (!entry.cluster || entry.cluster->endpoints_name != name) continue;
+    for (Worker* worker : workers_)
+      worker->post([worker, slot = entry.cluster->slot, endpoints] { worker->set_endpoints(slot, endpoints); });
+  }
+}
+
+void Configuration::resolved(const std::string& name, std::shared_ptr<const EndpointSet> endpoints) {
+  const Entry* entry = find(Kind::Cluster, name);
+  if (!entry || !entry->cluster) return;
+  dns_endpoints_[name] = endpoints;
+  for (Worker* worker : workers_)
+    worker->post([worker, slot = entry->cluster->slot, endpoints] { worker->set_endpoints(slot, endpoints); });
+}
+
+void Configuration::tell_wanted() {
+  if (!on_wanted) return;
+  std::set<std::string> wanted[kKinds];
+  for (const auto& [name, entry] : entries(Kind::Cluster))
+    for (const auto& cluster : {entry.cluster, entry.next_cluster})
+      if (cluster && cluster->type == Cluster::Type::Eds) wanted[static_cast<size_t>(Kind::Endpoints)].insert(cluster->endpoints_name);
+  for (const auto& [name, entry] : entries(Kind::Listener))
+    for (const auto& listener : {entry.listener, entry.next_listener})
+      for (Slot slot : listener ? listener->route_tables : std::vector<Slot>{})
+        for (const auto& [table, its_slot] : slots_.route_table_names())
+          if (its_slot == slot) wanted[static_cast<size_t>(Kind::RouteTable)].insert(table);
+  for (const TlsSpec& spec : slots_.tls_specs())
+    for (const std::string* secret : {&spec.certificate_secret, &spec.roots_secret})
+      if (!secret->empty()) wanted[static_cast<size_t>(Kind::Secret)].insert(*secret);
+  for (Kind kind : {Kind::Endpoints, Kind::RouteTable, Kind::Secret}) {
+    auto& known = wanted_[static_cast<size_t>(kind)];
+    auto& now = wanted[static_cast<size_t>(kind)];
+    if (now == known) continue;
+    known = now;
+    on_wanted(kind, now);
+  }
+}
+
+std::vector<std::pair<std::string, net::Address>> Configuration::bound_addresses() const {
+  std::vector<std::pair<std::string, net::Address>> out;
+  for (const auto& [key, bound] : bound_) out.emplace_back(bound.listener, bound.address);
+  return out;
+}
+
+bool Configuration::listeners_ready() const {
+  const Entries& all = entries(Kind::Listener);
+  return std::all_of(all.begin(), all.end(), [](const auto& entry) { return entry.second.listener || !entry.second.error.empty(); });
+}
+
+}  // namespace proxy

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "envoy/extensions/transport_sockets/tls/v3/secret.pb.h"
+#include "proxy/runtime/compile.h"
+#include "proxy/runtime/worker.h"
+
+namespace proxy {
+
+enum class Kind : uint8_t { Listener, Cluster, RouteTable, Endpoints, Secret };
+inline constexpr size_t kKinds = 5;
+
+// A resource as it came, from the bootstrap or a control plane.
+struct Resource {
+  std::string name;
+  std::string version;
+  google::protobuf::Any body;
+};
+struct Rejection {
+  std::string name;
+  std::string reason;
+};
+
+// Everything the proxy was told, and what of it is in force. Main thread only.
+//
+// Each resource stands for itself: one that does not compile is rejected, with
+// the reason, and its last good state stays. A cluster serves once its
+// endpoints are known, a listener once its route tables and certificates are;
+// until then what was there before serves.
+class Configuration {
+ public:
+  explicit Configuration(std::vector<Worker*> workers) : workers_(std::move(workers)) {}
+  ~Configuration();
+  Configuration(const Configuration&) = delete;
+
+  enum class From : uint8_t { Bootstrap, ControlPlane };
+  // Takes a batch and publishes what became ready.
+  std::vector<Rejection> update(Kind kind, std::span<const Resource> changed, std::span<const std::string> removed,
+                                From from = From::ControlPlane);
+
+  // Endpoints of a DNS cluster.
+  void resolved(const std::string& cluster, std::shared_ptr<const EndpointSet> endpoints);
+
+  // The names that need to be subscribed to; called as they change.
+  std::function<void(Kind kind, const std::set<std::string>& names)> on_wanted;
+  // Called with every cluster that needs names resolved, and with those that do not any more (nullptr).
+  std::function<void(const std::string& name, std::shared_ptr<const Cluster> cluster)> on_dns_cluster;
+
+  struct Entry {
+    From from = From::ControlPlane;
+    std::string version;                // of `body`
+    std::string type_url;
+    std::string body;                   // the resource in force or, before the first, warming
+    bool warming = false;
+    std::chrono::system_clock::time_point updated{};
+    std::string error, error_version;   // of the last rejection; empty: none
+    std::string rejected_body;
+    std::chrono::system_clock::time_point rejected_at{};
+
+    std::shared_ptr<const Listener> listener, next_listener;
+    std::shared_ptr<const Cluster> cluster, next_cluster;
+    std::shared_ptr<const RouteTable> routes;
+    std::shared_ptr<const EndpointSet> endpoints;
+    envoy::extensions::transport_sockets::tls::v3::Secret secret;
+  };
+  using Entries = std::map<std::string, Entry, std::less<>>;
+  const Entries& entries(Kind kind) const { return entries_[static_cast<size_t>(kind)]; }
+  const RuntimeConfig& published() const { return *published_; }
+  // Where a listener is really bound (port 0 in the configuration picks one).
+  std::vector<std::pair<std::string, net::Address>> bound_addresses() const;
+  // All listeners that were ever told of serve.
+  bool listeners_ready() const;
+  uint64_t rejected(Kind kind) const { return rejected_count_[static_cast<size_t>(kind)]; }
+  uint64_t updated(Kind kind) const { return updated_count_[static_cast<size_t>(kind)]; }
+  LogFiles& logs() { return logs_; }
+
+ private:
+  struct Bound {
+    std::string listener;
+    net::Address address;  // as bound
+    std::vector<int> fds;  // not handed to the workers yet
+  };
+  Entries& mutable_entries(Kind kind) { return entries_[static_cast<size_t>(kind)]; }
+  base::Result<void> take(Kind kind, const Resource& resource, Entry& entry);
+  base::Result<void> take_listener(const Resource& resource, Entry& entry);
+  void remove(Kind kind, const std::string& name);
+  void build_tls();
+  void settle();    // moves what is ready from warming to in force
+  void publish();
+  void send_endpoints(const std::string& name, const std::shared_ptr<const EndpointSet>& endpoints);
+  void tell_wanted();
+  bool ready(const Listener& listener) const;
+  base::Result<std::shared_ptr<const net::TlsContext>> make_context(const TlsSpec& spec) const;
+  const Entry* find(Kind kind, std::string_view name) const;
+
+  std::vector<Worker*> workers_;
+  Slots slots_;
+  LogFiles logs_;
+  Entries entries_[kKinds];
+  std::map<std::string, std::shared_ptr<const EndpointSet>> dns_endpoints_;
+  std::map<std::string, Bound> bound_;  // by configured address
+  std::vector<std::string> closed_;     // to be closed by the workers
+  std::vector<std::string> opened_;     // keys of bound_ that the workers do not have yet
+  std::vector<std::shared_ptr<const net::TlsContext>> tls_;
+  bool secrets_changed_ = false;
+  std::shared_ptr<const RuntimeConfig> published_ = std::make_shared<const RuntimeConfig>();
+  std::set<std::string> wanted_[kKinds];
+  uint64_t rejected_count_[kKinds] = {}, updated_count_[kKinds] = {};
+};
+
+}  // namespace proxy

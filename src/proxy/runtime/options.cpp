@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/runtime/options.h"
+
+#include <thread>
+
+#include "base/strings.h"
+
+namespace proxy {
+
+std::string_view Options::help_text() {
+  return "seine-proxy: the data plane of Seine\n"
+         "\n"
+         "  seine-proxy -c FILE          serve what Envoy's bootstrap FILE (YAML or JSON) says\n"
+         "  seine-proxy sidecar|router   serve as a pod's sidecar, or as a gateway, of a mesh\n"
+         "  seine-proxy capture ...      redirect this network namespace's traffic into a sidecar\n"
+         "\n"
+         "  -c, --config-path FILE       the bootstrap\n"
+         "      --config-yaml TEXT       the bootstrap itself\n"
+         "      --concurrency N          worker threads (default: one for each core)\n"
+         "  -l, --log-level LEVEL        trace, debug, info, warning, error, critical, off\n"
+         "      --mode serve|validate    validate: read the bootstrap and say whether it is good\n"
+         "      --drain-time-s N         how long connections of a changed listener may last (45)\n"
+         "      --allow-unknown-static-fields\n"
+         "      --version, --help\n"
+         "\n"
+         "example: seine-proxy -c bootstrap.yaml --concurrency 2 -l debug\n";
+}
+
+base::Result<Options> Options::parse(const std::vector<std::string>& arguments) {
+  Options out;
+  out.process.concurrency = std::max(1u, std::thread::hardware_concurrency());
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    std::string name = arguments[i], value;
+    bool has_value = false;
+    if (size_t equals = name.find('='); name.starts_with("--") && equals != std::string::npos) {
+      value = name.substr(equals + 1);
+      name.resize(equals);
+      has_value = true;
+    }
+    auto take = [&]() -> base::Result<std::string> {
+      if (has_value) return value;
+      if (i + 1 >= arguments.size()) return base::fail(base::ErrorKind::Invalid, name + " needs a value");
+      return arguments[++i];
+    };
+    auto number = [&]() -> base::Result<uint32_t> {
+      std::string text = TRY(take());
+      auto parsed = base::parse_number<uint32_t>(text);
+      if (!parsed) return base::fail(base::ErrorKind::Invalid, name + ": \"" + text + "\" is not a number");
+      return *parsed;
+    };
+    if (name == "-c" || name == "--config-path") {
+      out.process.config_path = TRY(take());
+    } else if (name == "--config-yaml") {
+      out.config_yaml = TRY(take());
+    } else if (name == "--concurrency") {
+      out.process.concurrency = std::clamp(TRY(number()), 1u, 1024u);
+    } else if (name == "-l" || name == "--log-level") {
+      out.process.log_level = TRY(take());
+    } else if (name == "--mode") {
+      std::string mode = TRY(take());
+      if (mode != "serve" && mode != "validate") return base::fail(base::ErrorKind::Invalid, "--mode is serve or validate, not \"" + mode + "\"");
+      out.mode = mode == "validate" ? Mode::Validate : Mode::Serve;
+    } else if (name == "--drain-time-s") {
+      out.process.drain_time = std::chrono::seconds(TRY(number()));
+    } else if (name == "--allow-unknown-static-fields") {
+      out.unknown = UnknownFields::Ignore;
+    } else if (name == "--help" || name == "-h") {
+      out.help = true;
+    } else if (name == "--version") {
+      out.version = true;
+    } else if (name == "--disable-hot-restart") {
+      // there is none
+    } else if (name == "--drain-strategy" || name == "--file-flush-interval-msec" || name == "--component-log-level" ||
+               name == "--local-address-ip-version" || name == "--base-id" || name == "--parent-shutdown-time-s" ||
+               name == "--log-format" || name == "--service-cluster" || name == "--service-node") {
+      TRY(take());  // Envoy's, without a meaning here
+    } else {
+      return base::fail(base::ErrorKind::Invalid, "unknown option " + name + "; see --help");
+    }
+  }
+  if (!out.help && !out.version && out.process.config_path.empty() && out.config_yaml.empty())
+    return base::fail(base::ErrorKind::Invalid, "a bootstrap is needed: -c FILE; see --help");
+  return out;
+}
+
+}  // namespace proxy

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "proxy/runtime/bootstrap.h"
+#include "proxy/runtime/process.h"
+
+namespace proxy {
+
+// The command line of a stand-alone proxy, with Envoy's words.
+struct Options {
+  enum class Mode : uint8_t { Serve, Validate } mode = Mode::Serve;
+  ProcessOptions process;
+  std::string config_yaml;  // merged over nothing: used where there is no file
+  UnknownFields unknown = UnknownFields::Refuse;
+  bool help = false, version = false;
+
+  static base::Result<Options> parse(const std::vector<std::string>& arguments);
+  static std::string_view help_text();
+};
+
+}  // namespace proxy

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/runtime/process.h"
+
+#include "base/log.h"
+
+namespace proxy {
+
+static std::vector<Worker*> pointers(const std::vector<std::unique_ptr<Worker>>& workers) {
+  std::vector<Worker*> out;
+  for (const auto& worker : workers) out.push_back(worker.get());
+  return out;
+}
+
+static std::vector<std::unique_ptr<Worker>> make_workers(const ProcessOptions& options) {
+  std::vector<std::unique_ptr<Worker>> out;
+  for (unsigned i = 0; i < std::max(1u, options.concurrency); ++i)
+    out.push_back(std::make_unique<Worker>(
+        WorkerOptions{.index = i, .istio_metrics = options.istio_metrics, .self = options.self, .drain_time = options.drain_time}));
+  return out;
+}
+
+Process::Process(net::Loop& loop, ProcessOptions options, Bootstrap bootstrap)
+    : loop_(loop), options_(std::move(options)), bootstrap_(std::move(bootstrap)), workers_(make_workers(options_)),
+      configuration_(pointers(workers_)), dns_(loop, configuration_) {
+  configuration_.on_dns_cluster = [this](const std::string& name, std::shared_ptr<const Cluster> cluster) {
+    dns_.set(name, std::move(cluster));
+  };
+}
+
+Process::~Process() {
+  admin_.reset();
+  workers_.clear();
+}
+
+base::Result<void> Process::start() {
+  for (auto& worker : workers_) worker->start();
+  TRY(load_static(bootstrap_, configuration_));
+  if (bootstrap_.has_admin() && bootstrap_.admin().has_address()) {
+    admin_ = std::make_unique<Admin>(*this);
+    admin_address_ = TRY(admin_->listen(TRY(compile(bootstrap_.admin().address()))));
+  }
+  return {};
+}
+
+void Process::stop_listening(bool only_inbound) {
+  for (auto& worker : workers_)
+    worker->post([&worker = *worker, only_inbound] {
+      worker.stop_listening(only_inbound);
+      worker.drain_connections();
+    });
+}
+
+size_t Process::busy() const {
+  size_t sum = 0;
+  for (const auto& worker : workers_) sum += worker->load.load(std::memory_order_relaxed);
+  return sum;
+}
+
+net::Task<void> Process::drain(std::chrono::milliseconds limit) {
+  draining_ = true;
+  stop_listening(false);
+  auto until = loop_.now() + limit;
+  co_await net::sleep(loop_, std::chrono::milliseconds(20));
+  while (busy() && loop_.now() < until) co_await net::sleep(loop_, std::chrono::milliseconds(20));
+}
+
+net::Task<telemetry::Scrape> Process::scrape() {
+  telemetry::Scrape sum;
+  for (auto& worker : workers_) {
+    net::Oneshot<telemetry::Scrape> answer;
+    worker->post([worker = worker.get(), &main = loop_, answer]() mutable {
+      telemetry::Scrape part;
+      worker->collect(part);
+      main.post([answer = std::move(answer), part = std::move(part)]() mutable { answer.set(std::move(part)); });
+    });
+    telemetry::Scrape part = co_await answer.wait();
+    sum.add(part);
+  }
+  sum.gauge("envoy_server_uptime", {}, std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_).count());
+  sum.gauge("envoy_server_concurrency", {}, static_cast<double>(workers_.size()));
+  sum.gauge("envoy_server_live", {}, draining_ ? 0 : 1);
+  sum.gauge("envoy_cluster_manager_active_clusters", {}, static_cast<double>(configuration_.entries(Kind::Cluster).size()));
+  sum.gauge("envoy_listener_manager_total_listeners_active", {}, static_cast<double>(configuration_.entries(Kind::Listener).size()));
+  sum.counter("envoy_cluster_manager_cds_update_success", {}, configuration_.updated(Kind::Cluster));
+  sum.counter("envoy_cluster_manager_cds_update_rejected", {}, configuration_.rejected(Kind::Cluster));
+  sum.counter("envoy_listener_manager_lds_update_success", {}, configuration_.updated(Kind::Listener));
+  sum.counter("envoy_listener_manager_lds_update_rejected", {}, configuration_.rejected(Kind::Listener));
+  co_return sum;
+}
+
+net::Task<std::map<std::string, std::vector<Process::HostFacts>>> Process::hosts() {
+  using Facts = std::map<std::string, std::vector<HostFacts>>;
+  Facts sum;
+  for (auto& worker : workers_) {
+    net::Oneshot<Facts> answer;
+    worker->post([worker = worker.get(), &main = loop_, answer]() mutable {
+      Facts part;
+      const RuntimeConfig& config = worker->config();
+      for (Slot slot = 0; slot < config.clusters.size(); ++slot)
+        if (config.clusters[slot]) worker->cluster(slot);  // an admin's look may make what traffic would
+      worker->each_cluster([&](ClusterState& state) {
+        auto& list = part[state.config()->name];
+        state.each_host([&](Host& host) {
+          HostFacts facts{.address = host.text, .hostname = host.hostname, .workload = host.workload};
+          facts.endpoint.address = host.address;
+          facts.endpoint.weight = host.weight;
+          facts.endpoint.priority = host.priority;
+          facts.endpoint.health = host.health;
+          facts.requests = host.requests_total;
+          facts.failed = host.requests_failed;
+          facts.connections_total = host.connections_total;
+          facts.connect_failures = host.connect_failures;
+          facts.active = host.active;
+          facts.connections = host.connections;
+          facts.ejected = host.ejected_until > worker->loop().now();
+          list.push_back(std::move(facts));
+        });
+      });
+      main.post([answer = std::move(answer), part = std::move(part)]() mutable { answer.set(std::move(part)); });
+    });
+    Facts part = co_await answer.wait();
+    for (auto& [name, list] : part) {
+      auto& all = sum[name];
+      for (HostFacts& facts : list) {
+        auto same = std::find_if(all.begin(), all.end(), [&](const HostFacts& other) { return other.address == facts.address; });
+        if (same == all.end()) {
+          all.push_back(std::move(facts));
+          continue;
+        }
+        same->requests += facts.requests;
+        same->failed += facts.failed;
+        same->connections_total += facts.connections_total;
+        same->connect_failures += facts.connect_failures;
+        same->active += facts.active;
+        same->connections += facts.connections;
+        same->ejected |= facts.ejected;
+      }
+    }
+  }
+  for (auto& [name, list] : sum) std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.address < b.address; });
+  co_return sum;
+}
+
+}  // namespace proxy

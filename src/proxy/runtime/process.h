@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/loop.h"
+#include "proxy/admin/admin.h"
+#include "proxy/runtime/bootstrap.h"
+#include "proxy/upstream/dns.h"
+
+namespace proxy {
+
+struct ProcessOptions {
+  unsigned concurrency = 1;
+  std::string log_level = "info";
+  std::string config_path;
+  std::chrono::milliseconds drain_time{45'000};   // for connections under a listener that changed
+  std::chrono::milliseconds exit_drain{5'000};    // at most so long from SIGTERM to the end
+  bool istio_metrics = false;
+  Workload self;
+};
+
+// The data plane of one process: its workers, its configuration, its admin
+// port. Lives on the main thread's loop.
+class Process {
+ public:
+  Process(net::Loop& loop, ProcessOptions options, Bootstrap bootstrap);
+  ~Process();
+
+  // Static resources and the admin port; from here on it serves.
+  base::Result<void> start();
+  // Stops accepting and is done once all requests have ended or time is up.
+  net::Task<void> drain(std::chrono::milliseconds limit);
+  void stop_listening(bool only_inbound);
+
+  Configuration& configuration() { return configuration_; }
+  const Configuration& configuration() const { return configuration_; }
+  const Bootstrap& bootstrap() const { return bootstrap_; }
+  const ProcessOptions& options() const { return options_; }
+  net::Loop& loop() const { return loop_; }
+  std::chrono::steady_clock::time_point started() const { return started_; }
+  net::Address admin_address() const { return admin_address_; }
+
+  // What all workers counted.
+  net::Task<telemetry::Scrape> scrape();
+  struct HostFacts {
+    std::string address, hostname, workload;
+    Endpoint endpoint;
+    uint64_t requests = 0, failed = 0, connections_total = 0, connect_failures = 0;
+    uint32_t active = 0, connections = 0;
+    bool ejected = false;
+  };
+  // Endpoints of every cluster with the sums over all workers.
+  net::Task<std::map<std::string, std::vector<HostFacts>>> hosts();
+  size_t busy() const;  // requests and connections under way, roughly
+
+  bool draining() const { return draining_; }
+  // Set by whoever waits for a control plane: "" when live.
+  std::string not_ready_because;
+  std::function<void()> on_quit;
+
+ private:
+  net::Loop& loop_;
+  ProcessOptions options_;
+  Bootstrap bootstrap_;
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::vector<std::unique_ptr<Worker>> workers_;
+  Configuration configuration_;
+  DnsClusters dns_;
+  std::unique_ptr<Admin> admin_;
+  net::Address admin_address_;
+  bool draining_ = false;
+};
+
+}  // namespace proxy

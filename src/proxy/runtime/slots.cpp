@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/runtime/slots.h"
+
+namespace proxy {
+
+std::string TlsSpec::key() const {
+  std::string out;
+  auto add = [&out](std::string_view part) {
+    out += std::to_string(part.size());
+    out += ':';
+    out += part;
+  };
+  out += server ? 's' : 'c';
+  out += require_client_certificate ? 'r' : '-';
+  out += verify_peer ? 'v' : '-';
+  out += tls13_only ? '3' : '-';
+  out += check_server_name ? 'n' : '-';
+  for (std::string_view part : {std::string_view(certificate_secret), std::string_view(roots_secret),
+                                std::string_view(certificate_chain), std::string_view(private_key), std::string_view(roots)})
+    add(part);
+  for (const std::string& protocol : alpn) add(protocol);
+  return out;
+}
+
+static Slot slot_of(base::StringMap<Slot>& names, std::string_view name) {
+  auto it = names.find(name);
+  if (it == names.end()) it = names.emplace(std::string(name), static_cast<Slot>(names.size())).first;
+  return it->second;
+}
+
+Slot Slots::cluster(std::string_view name) {
+  size_t before = clusters_.size();
+  Slot slot = slot_of(clusters_, name);
+  if (clusters_.size() != before) shared_.reset();
+  return slot;
+}
+
+Slot Slots::route_table(std::string_view name) { return slot_of(route_tables_, name); }
+
+Slot Slots::tls(TlsSpec spec) {
+  Slot slot = slot_of(tls_, spec.key());
+  if (slot == specs_.size()) specs_.push_back(std::move(spec));
+  return slot;
+}
+
+std::shared_ptr<const base::StringMap<Slot>> Slots::cluster_names() {
+  if (!shared_) shared_ = std::make_shared<const base::StringMap<Slot>>(clusters_);
+  return shared_;
+}
+
+}  // namespace proxy

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/strings.h"
+#include "proxy/route/route.h"
+
+namespace proxy {
+
+// What a TLS context is made of, with secrets by name or in line.
+struct TlsSpec {
+  bool server = false;
+  std::string certificate_secret, roots_secret;  // SDS
+  std::string certificate_chain, private_key, roots;  // PEM, in line
+  bool require_client_certificate = false;
+  bool verify_peer = true;
+  bool tls13_only = false;
+  bool check_server_name = false;  // client: the certificate must carry the name asked for
+  std::vector<std::string> alpn;
+
+  std::string key() const;  // equal specs have equal keys, and share one context
+};
+
+// The indices by which compiled resources name each other. Indices are given
+// at the first mention and never taken back, so what is compiled stays right
+// when other resources come and go. Main thread only.
+class Slots {
+ public:
+  Slot cluster(std::string_view name);
+  Slot route_table(std::string_view name);
+  Slot tls(TlsSpec spec);
+
+  std::shared_ptr<const base::StringMap<Slot>> cluster_names();  // a copy that threads may share
+  size_t clusters() const { return clusters_.size(); }
+  size_t route_tables() const { return route_tables_.size(); }
+  const std::vector<TlsSpec>& tls_specs() const { return specs_; }
+  const base::StringMap<Slot>& route_table_names() const { return route_tables_; }
+
+ private:
+  base::StringMap<Slot> clusters_, route_tables_, tls_;
+  std::vector<TlsSpec> specs_;
+  std::shared_ptr<const base::StringMap<Slot>> shared_;
+};
+
+}  // namespace proxy

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <google/protobuf/util/json_util.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "proxy/runtime/compile.h"
+#include "udpa/type/v1/typed_struct.pb.h"
+#include "xds/type/v3/typed_struct.pb.h"
+
+namespace proxy {
+namespace {
+
+std::string_view name_in(std::string_view type_url) {
+  size_t slash = type_url.rfind('/');
+  return slash == type_url.npos ? type_url : type_url.substr(slash + 1);
+}
+
+constexpr std::string_view kTypedStructs[] = {"udpa.type.v1.TypedStruct", "xds.type.v3.TypedStruct"};
+
+// Both messages have the same fields.
+std::optional<udpa::type::v1::TypedStruct> typed_struct(const google::protobuf::Any& from) {
+  std::string_view name = name_in(from.type_url());
+  if (name != kTypedStructs[0] && name != kTypedStructs[1]) return std::nullopt;
+  udpa::type::v1::TypedStruct out;
+  if (!out.ParseFromString(from.value())) return std::nullopt;
+  return out;
+}
+
+}  // namespace
+
+std::string type_of(const google::protobuf::Any& from) {
+  if (auto wrapped = typed_struct(from)) return std::string(name_in(wrapped->type_url()));
+  return std::string(name_in(from.type_url()));
+}
+
+base::Result<void> unpack_into(const google::protobuf::Any& from, google::protobuf::Message& to) {
+  std::string type = type_of(from);
+  if (type != to.GetTypeName())
+    return base::fail(base::ErrorKind::Invalid, "unexpected type " + type + " where " + to.GetTypeName() + " belongs");
+  if (auto wrapped = typed_struct(from)) {
+    std::string json;
+    google::protobuf::util::JsonParseOptions options;
+    options.ignore_unknown_fields = true;
+    auto written = google::protobuf::util::MessageToJsonString(wrapped->value(), &json);
+    if (!written.ok() || !google::protobuf::util::JsonStringToMessage(json, &to, options).ok())
+      return base::fail(base::ErrorKind::Invalid, "cannot read the TypedStruct as " + type);
+    return {};
+  }
+  if (!to.ParseFromString(from.value())) return base::fail(base::ErrorKind::Invalid, "malformed " + type);
+  return {};
+}
+
+std::chrono::milliseconds milliseconds_of(const google::protobuf::Duration& from) {
+  return std::chrono::seconds(from.seconds()) + std::chrono::milliseconds(from.nanos() / 1'000'000);
+}
+
+uint32_t per_million(const envoy::type::v3::FractionalPercent& from) {
+  uint64_t scale = 10'000;  // HUNDRED
+  if (from.denominator() == envoy::type::v3::FractionalPercent::TEN_THOUSAND) scale = 100;
+  if (from.denominator() == envoy::type::v3::FractionalPercent::MILLION) scale = 1;
+  return static_cast<uint32_t>(std::min<uint64_t>(from.numerator() * scale, 1'000'000));
+}
+
+std::string_view string_field(const google::protobuf::Struct& from, const std::string& name) {
+  auto it = from.fields().find(name);
+  return it == from.fields().end() ? std::string_view() : std::string_view(it->second.string_value());
+}
+
+std::string origin_of(const core::Metadata& metadata) {
+  auto it = metadata.filter_metadata().find("istio");
+  return it == metadata.filter_metadata().end() ? std::string() : std::string(string_field(it->second, "config"));
+}
+
+base::Result<net::Address> compile(const core::Address& from) {
+  if (from.has_pipe()) {
+    if (from.pipe().path().empty()) return base::fail(base::ErrorKind::Invalid, "a pipe address without a path");
+    return net::Address::unix_path(from.pipe().path());
+  }
+  if (!from.has_socket_address()) return base::fail(base::ErrorKind::Invalid, "an address that is neither a socket's nor a pipe's");
+  const auto& socket = from.socket_address();
+  if (socket.port_value() > 65535)
+    return base::fail(base::ErrorKind::Invalid, "port " + std::to_string(socket.port_value()) + " is above 65535");
+  return net::Address::parse(socket.address(), static_cast<uint16_t>(socket.port_value()));
+}
+
+base::Result<std::string> compile(const core::DataSource& from) {
+  if (from.has_inline_string()) return from.inline_string();
+  if (from.has_inline_bytes()) return from.inline_bytes();
+  if (from.has_environment_variable()) {
+    const char* value = getenv(from.environment_variable().c_str());
+    if (!value) return base::fail(base::ErrorKind::NotFound, "environment variable " + from.environment_variable() + " is not set");
+    return std::string(value);
+  }
+  if (from.has_filename()) {
+    std::ifstream file(from.filename(), std::ios::binary);
+    if (!file) return base::fail(base::ErrorKind::NotFound, "cannot read " + from.filename());
+    std::stringstream text;
+    text << file.rdbuf();
+    return text.str();
+  }
+  return std::string();
+}
+
+}  // namespace proxy

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/runtime/worker.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <random>
+
+#include "base/log.h"
+#include "proxy/listener/session.h"
+#include "proxy/stream/stream.h"
+#include "proxy/upstream/connections.h"
+
+namespace proxy {
+
+static constexpr auto kSweepEvery = std::chrono::seconds(1);
+static constexpr auto kLogsWithin = std::chrono::milliseconds(200);
+static constexpr size_t kLogBlock = 32 * 1024;
+
+Worker::Worker(WorkerOptions worker_options)
+    : options(std::move(worker_options)), after_turn_(loop_, [](void* self) { static_cast<Worker*>(self)->end_of_turn(); }, this),
+      sweep_timer_(loop_, [this] { sweep(); }), log_timer_(loop_, [this] { flush_logs(); }),
+      dice_(std::random_device{}() | uint64_t{std::random_device{}()} << 32),
+      pin_(new ConfigPin{.config = std::make_shared<const RuntimeConfig>(), .users = 1}) {}
+
+Worker::~Worker() {
+  if (thread_.joinable()) {
+    loop_.post([this] {
+      sockets_.clear();
+      sessions.each([](Session& session) { session.abandon(); });
+      flush_logs();
+      loop_.stop();
+    });
+    thread_.join();
+  }
+  grave_.clear();
+  clusters_.clear();
+  if (pin_ && --pin_->users == 0) delete pin_;
+}
+
+void Worker::start() {
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), ("worker-" + std::to_string(options.index)).c_str());
+    loop_.run();
+  });
+}
+
+void Worker::apply(Change change) {
+  auto* fresh = new ConfigPin{.config = std::move(change.config), .users = 1};
+  ConfigPin* before = std::exchange(pin_, fresh);
+  const RuntimeConfig& config = *fresh->config;
+  if (clusters_.size() < config.clusters.size()) clusters_.resize(config.clusters.size());
+  for (Slot slot = 0; slot < clusters_.size(); ++slot) {
+    const auto& cluster = slot < config.clusters.size() ? config.clusters[slot] : nullptr;
+    if (clusters_[slot]) clusters_[slot]->configure(cluster);
+  }
+  for (const std::string& address : change.closed) sockets_.erase(address);
+  for (Change::Socket& opened : change.opened) {
+    auto [it, added] = sockets_.try_emplace(opened.address);
+    Socket& socket = it->second;
+    socket.listener_name = opened.listener;
+    if (opened.fd < 0) continue;  // stays open, under another listener
+    auto listening = net::Listener::adopt(loop_, opened.fd, [this, &socket](int fd, const net::Address& peer) { accepted(socket, fd, peer); });
+    if (listening) socket.listener = std::move(*listening);
+    else base::log::error("listen on {}: {}", opened.address, listening.error().message);
+  }
+  for (auto& [address, socket] : sockets_) socket.config = find_listener(socket.listener_name);
+
+  // Connections under filter chains that are no more are asked to go.
+  std::unordered_map<const FilterChain*, bool> alive;
+  auto note = [&](const Listener& listener) {
+    for (const auto& chain : listener.chains) alive[chain.get()] = true;
+    if (listener.default_chain) alive[listener.default_chain.get()] = true;
+  };
+  for (const auto& listener : config.listeners) note(*listener);
+  sessions.each([&](Session& session) {
+    const FilterChain* chain = session.filter_chain();
+    if (chain && !alive.contains(chain)) session.drain();
+  });
+  unpin(*before);
+}
+
+std::shared_ptr<const Listener> Worker::find_listener(std::string_view name) const {
+  for (const auto& listener : pin_->config->listeners)
+    if (listener->name == name) return listener;
+  return nullptr;
+}
+
+void Worker::unpin(ConfigPin& pin) {
+  if (--pin.users == 0) delete &pin;
+}
+
+void Worker::set_endpoints(Slot slot, std::shared_ptr<const EndpointSet> endpoints) {
+  if (slot < clusters_.size() && clusters_[slot]) return clusters_[slot]->set_endpoints(std::move(endpoints));
+  early_endpoints_[slot] = std::move(endpoints);
+}
+
+ClusterState* Worker::cluster(Slot slot) {
+  const RuntimeConfig& config = *pin_->config;
+  if (slot >= config.clusters.size() || !config.clusters[slot]) return nullptr;
+  auto& state = clusters_[slot];
+  if (!state) {
+    state = std::make_unique<ClusterState>(*this, slot);
+    if (auto it = early_endpoints_.find(slot); it != early_endpoints_.end()) {
+      state->set_endpoints(std::move(it->second));
+      early_endpoints_.erase(it);
+    }
+    state->configure(config.clusters[slot]);
+  }
+  return state.get();
+}
+
+void Worker::accepted(Socket& socket, int fd, const net::Address& peer) {
+  if (!socket.config) {
+    ::close(fd);
+    return;
+  }
+  if (!sweep_timer_.armed()) sweep_timer_.arm(kSweepEvery);
+  begin_session(*this, socket.config, fd, peer);
+}
+
+void Worker::stop_listening(bool only_inbound) {
+  std::erase_if(sockets_, [&](const auto& entry) { return !only_inbound || (entry.second.config && entry.second.config->inbound); });
+}
+
+void Worker::drain_connections() {
+  draining = true;
+  sessions.each([](Session& session) { session.drain(); });
+}
+
+Stream& Worker::new_stream() {
+  if (free_streams_.empty()) {
+    pool_.push_back(std::make_unique<Stream>(*this));
+    return *pool_.back();
+  }
+  Stream& stream = *free_streams_.back();
+  free_streams_.pop_back();
+  return stream;
+}
+
+void Worker::retire(Stream& stream) {
+  dead_streams_.push_back(&stream);
+  after_turn_.schedule();
+}
+
+void Worker::end_of_turn() {
+  free_streams_.insert(free_streams_.end(), dead_streams_.begin(), dead_streams_.end());
+  dead_streams_.clear();
+  std::vector<std::unique_ptr<Mortal>> dead;
+  dead.swap(grave_);
+}
+
+void Worker::sweep() {
+  auto now = loop_.now();
+  sessions.each([&](Session& session) { session.sweep(now); });
+  bool connected = false;
+  for (auto& state : clusters_) {
+    if (!state) continue;
+    state->sweep(now);
+    connected |= state->counts.active_connections > 0;
+  }
+  // Peak use is over: give most of the pooled streams back.
+  if (active_streams == 0 && pool_.size() > 64 && dead_streams_.empty()) {
+    free_streams_.clear();
+    pool_.clear();
+  }
+  if (connected || !sessions.empty()) sweep_timer_.arm(kSweepEvery);
+}
+
+std::chrono::system_clock::time_point Worker::wall_clock() {
+  if (wall_turn_ != loop_.now()) {
+    wall_turn_ = loop_.now();
+    wall_ = std::chrono::system_clock::now();
+  }
+  return wall_;
+}
+
+void Worker::log(const AccessLog& log, const telemetry::Record& record) {
+  if (!log.filter.takes(record)) return;
+  std::string* lines = nullptr;
+  for (auto& [file, text] : log_lines_)
+    if (file == log.file) lines = &text;
+  if (!lines) {
+    log_lines_.emplace_back(log.file, std::string());
+    lines = &log_lines_.back().second;
+  }
+  size_t before = lines->size();
+  log.format.append(record, *lines);
+  // A peer must not be able to forge a line.
+  for (size_t i = before; i + 1 < lines->size(); ++i)
+    if ((*lines)[i] == '\n' || (*lines)[i] == '\r' || (*lines)[i] == '\x1b') (*lines)[i] = ' ';
+  if (lines->size() >= kLogBlock) return flush_logs();
+  if (!log_timer_.armed()) log_timer_.arm(kLogsWithin);
+}
+
+void Worker::flush_logs() {
+  for (auto& [file, text] : log_lines_) {
+    if (text.empty()) continue;
+    file->write(text);
+    text.clear();
+    if (text.capacity() > 2 * kLogBlock) text.shrink_to_fit();
+  }
+}
+
+}  // namespace proxy

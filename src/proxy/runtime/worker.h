@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "net/listener.h"
+#include "net/loop.h"
+#include "proxy/runtime/config.h"
+#include "proxy/runtime/list.h"
+#include "proxy/stream/metrics.h"
+#include "proxy/stream/sides.h"
+#include "proxy/upstream/cluster_state.h"
+#include "telemetry/metrics.h"
+
+namespace proxy {
+
+class Session;
+class Stream;
+struct AllSessions;
+
+// A fast, thread-bound source of random numbers for choices (not for secrets).
+class Dice {
+ public:
+  explicit Dice(uint64_t seed) : state_(seed | 1) {}
+  uint64_t next() {  // xorshift64*
+    state_ ^= state_ >> 12;
+    state_ ^= state_ << 25;
+    state_ ^= state_ >> 27;
+    return state_ * 0x2545F4914F6CDD1DULL;
+  }
+  uint32_t roll() { return static_cast<uint32_t>(next() >> 32); }
+
+ private:
+  uint64_t state_;
+};
+
+// Keeps one RuntimeConfig alive on one worker, counted without atomics.
+struct ConfigPin {
+  std::shared_ptr<const RuntimeConfig> config;
+  uint32_t users = 0;
+};
+
+// A change for a worker: the configuration, and sockets to open and to close.
+struct Change {
+  struct Socket {
+    std::string address;  // as text; the key
+    int fd = -1;
+    std::string listener;
+  };
+  std::shared_ptr<const RuntimeConfig> config;
+  std::vector<Socket> opened;
+  std::vector<std::string> closed;
+};
+
+struct WorkerCounts {
+  uint64_t connections = 0, connections_closed = 0, no_filter_chain = 0, requests = 0, requests_reset = 0,
+           protocol_errors = 0, tls_handshakes = 0, tls_failures = 0, identity_failures = 0;
+  uint64_t by_class[6] = {};
+};
+
+struct WorkerOptions {
+  unsigned index = 0;
+  bool istio_metrics = false;
+  Workload self;
+  std::chrono::milliseconds drain_time{45'000};
+};
+
+// One thread of the data path: its loop, its listeners, the connections that it
+// accepted and those upstream. Nothing in here is touched by another thread;
+// others post().
+class Worker {
+ public:
+  explicit Worker(WorkerOptions options);
+  ~Worker();  // stops and joins
+  Worker(const Worker&) = delete;
+
+  void start();
+  void post(std::move_only_function<void()> job) { loop_.post(std::move(job)); }
+
+  // --- on the worker's thread ---
+  void apply(Change change);
+  void set_endpoints(Slot cluster, std::shared_ptr<const EndpointSet> endpoints);
+  void stop_listening(bool only_inbound);
+  void drain_connections();  // asks peers to go as their requests end
+
+  net::Loop& loop() { return loop_; }
+  const RuntimeConfig& config() const { return *pin_->config; }
+  ConfigPin& pin() {
+    ++pin_->users;
+    return *pin_;
+  }
+  void unpin(ConfigPin& pin);
+  ClusterState* cluster(Slot slot);  // nullptr: it is not configured
+  Dice& dice() { return dice_; }
+
+  void bury(std::unique_ptr<Mortal> body) {
+    grave_.push_back(std::move(body));
+    after_turn_.schedule();
+  }
+  Stream& new_stream();
+  void retire(Stream& stream);  // back to the pool once this turn is over
+
+  void log(const AccessLog& log, const telemetry::Record& record);
+  std::chrono::system_clock::time_point wall_clock();  // of this turn
+
+  List<Session, AllSessions> sessions;
+  size_t session_count = 0;
+  size_t active_streams = 0;
+  bool draining = false;
+  std::atomic<size_t> load{0};  // sessions, as of the last turn that changed them; for the main thread
+  WorkerCounts counts;
+  RequestMetrics metrics;
+  const WorkerOptions options;
+
+  // What this worker counted since it began.
+  void collect(telemetry::Scrape& scrape);
+  template <typename Call>
+  void each_cluster(Call call) {
+    for (auto& state : clusters_)
+      if (state && state->config()) call(*state);
+  }
+
+ private:
+  struct Socket {
+    std::unique_ptr<net::Listener> listener;
+    std::string listener_name;
+    std::shared_ptr<const Listener> config;
+  };
+  void accepted(Socket& socket, int fd, const net::Address& peer);
+  void end_of_turn();
+  void sweep();
+  void flush_logs();
+  std::shared_ptr<const Listener> find_listener(std::string_view name) const;
+
+  net::Loop loop_;
+  std::thread thread_;
+  net::Deferred after_turn_;
+  net::Timer sweep_timer_;
+  net::Timer log_timer_;
+  Dice dice_;
+  ConfigPin* pin_;
+  std::vector<std::unique_ptr<ClusterState>> clusters_;  // by slot
+  std::unordered_map<Slot, std::shared_ptr<const EndpointSet>> early_endpoints_;
+  std::unordered_map<std::string, Socket> sockets_;
+  std::vector<std::unique_ptr<Mortal>> grave_;
+  std::vector<std::unique_ptr<Stream>> pool_;
+  std::vector<Stream*> free_streams_, dead_streams_;
+  std::vector<std::pair<std::shared_ptr<LogFile>, std::string>> log_lines_;
+  std::chrono::system_clock::time_point wall_;
+  net::Clock::time_point wall_turn_{};
+};
+
+}  // namespace proxy

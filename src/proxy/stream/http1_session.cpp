@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/stream/http1_session.h"
+
+#include "base/strings.h"
+#include "http/h1.h"
+#include "proxy/stream/stream.h"
+
+namespace proxy {
+namespace {
+
+namespace h1 = http::h1;
+
+class Http1Session final : public Session, public Downstream, private net::Connection::Handler {
+ public:
+  Http1Session(Worker& worker, std::unique_ptr<net::Connection> connection, std::unique_ptr<Origin> origin)
+      : Session(worker), connection_(std::move(connection)), origin_(std::move(origin)),
+        parser_({.head = origin_->http->max_header_bytes, .fields = origin_->http->max_headers}),
+        last_active_(worker.loop().now()) {
+    connection_->set_handler(*this);
+  }
+
+  void start() {
+    if (!connection_->input().empty()) on_data(*connection_);
+  }
+
+  void drain() override {
+    draining_ = true;
+    if (!stream_ && !parser_.in_message() && connection_) {
+      connection_->close_after_flush(std::chrono::seconds(1));
+      closing_ = true;
+    }
+  }
+  void sweep(net::Clock::time_point now) override {
+    if (stream_) {
+      auto limit = origin_->http->stream_idle_timeout;
+      if (limit.count() > 0 && now > last_active_ + limit) time_out();
+      return;
+    }
+    auto limit = parser_.in_message() ? origin_->http->headers_timeout : origin_->http->idle_timeout;
+    if (closing_ || limit.count() == 0 || now < last_active_ + limit) return;
+    connection_->close();
+    end();
+  }
+  const FilterChain* filter_chain() const override { return origin_->chain.get(); }
+
+ private:
+  // --- the connection ---
+  void on_data(net::Connection&) override {
+    if (closing_) return;
+    last_active_ = worker().loop().now();
+    in_loop_ = true;
+    while (connection_ && !closing_ && !(stream_ && request_done_) && step()) {
+    }
+    in_loop_ = false;
+    if (closing_ || !connection_) return;
+    if (unconsumed_ >= kMostUnconsumed) connection_->pause_reading();
+  }
+
+  // Parses one event; false where nothing more can be done now.
+  bool step() {
+    std::string_view all = connection_->input().view(), left = all;
+    if (all.empty()) return false;
+    h1::Event event = parser_.parse(left);
+    auto consume = [&] { connection_->input().consume(all.size() - left.size()); };
+    switch (event) {
+      case h1::Event::NeedMore: consume(); return false;
+      case h1::Event::Error: consume(); refuse(); return false;
+      case h1::Event::Head: {
+        h1::Body body = parser_.body();
+        bool end = body.empty();
+        if (end) request_done_ = parser_.parse(left) == h1::Event::Complete;
+        consume();
+        begin_request(body, end);
+        return true;
+      }
+      case h1::Event::Data: {
+        std::string_view data = parser_.data();
+        bool end = body_ends_here(left);
+        consume();
+        unconsumed_ += data.size();
+        if (stream_) stream_->on_request_data(data, end);
+        return true;
+      }
+      case h1::Event::Complete:
+        consume();
+        request_done_ = true;
+        if (!stream_) return true;
+        if (parser_.trailers().empty()) stream_->on_request_data({}, true);
+        else stream_->on_request_trailers(parser_.trailers());
+        return true;
+      case h1::Event::Interim: return false;
+    }
+    return false;
+  }
+
+  // The piece just parsed is the last: saves the next protocol an empty frame.
+  bool body_ends_here(std::string_view& left) {
+    if (parser_.body().kind != h1::Body::Kind::Length) return false;
+    body_left_ -= parser_.data().size();
+    if (body_left_) return false;
+    request_done_ = parser_.parse(left) == h1::Event::Complete;
+    return request_done_;
+  }
+
+  void begin_request(h1::Body body, bool end) {
+    body_left_ = body.size;
+    unconsumed_ = 0;
+    head_sent_ = false;
+    Stream& stream = worker().new_stream();
+    stream_ = &stream;
+    auto protocol = parser_.minor_version() == 0 ? telemetry::Protocol::Http10 : telemetry::Protocol::Http11;
+    stream.begin(*this, *origin_, protocol, 1);
+    std::swap(stream.request, parser_.head());
+    keep_alive_ = parser_.keep_alive();
+    if (parser_.connection_names_fields()) h1::remove_named_by_connection(stream.request.headers);
+    if (protocol == telemetry::Protocol::Http10 && !origin_->http->accept_http10) {
+      keep_alive_ = false;
+      Reply answer{.status = 426, .details = "low_version"};
+      return stream.reply(std::move(answer));
+    }
+    if (parser_.expects_continue() && !origin_->http->forward_100_continue) {
+      h1::write_interim(connection_->output(), 100);
+      stream.request.headers.remove("expect");
+    }
+    stream.on_request(body, end, parser_.wants_upgrade());
+  }
+
+  // The bytes are no HTTP: answer as far as that is possible, and go.
+  void refuse() {
+    ++worker().counts.protocol_errors;
+    int status = parser_.error_status();
+    if (stream_) {
+      Stream& stream = *stream_;
+      stream.record.set(telemetry::Flag::DownstreamProtocolError);
+      bool started = head_sent_;
+      keep_alive_ = false;
+      if (!started) {
+        Reply answer{.status = status, .body = "Bad Request", .details = "http1.codec_error"};
+        return stream.reply(std::move(answer));
+      }
+      stream.on_downstream_reset();
+      connection_->close();
+      return end();
+    }
+    http::ResponseHead head;
+    head.status = status;
+    std::string_view body = status == 400 ? "Bad Request" : http::reason_phrase(status);
+    head.headers.add("content-type", "text/plain");
+    h1::write_response(connection_->output(), head, h1::Body::length(body.size()), h1::Connection::Close);
+    connection_->write(body);
+    close_softly();
+  }
+
+  void close_softly() {
+    closing_ = true;
+    connection_->close_after_flush(std::chrono::seconds(1));
+  }
+
+  void time_out() {
+    Stream& stream = *stream_;
+    stream.record.set(telemetry::Flag::StreamIdleTimeout);
+    if (head_sent_) return abort(stream);
+    keep_alive_ = false;
+    Reply answer{.status = 408, .body = "stream timeout", .details = "stream_idle_timeout"};
+    stream.reply(std::move(answer));
+  }
+
+  void on_end(net::Connection&) override {
+    if (stream_ && !closing_) {  // a peer that shuts down its side still reads
+      if (request_done_) {
+        keep_alive_ = false;
+        return;
+      }
+      stream_->on_downstream_reset();
+    }
+    if (!connection_) return;
+    if (closing_ || connection_->pending()) return close_softly();
+    connection_->close();
+    end();
+  }
+  void on_drained(net::Connection&) override {
+    if (stream_) stream_->on_downstream_writable();
+  }
+  void on_closed(net::Connection&, const base::Error&) override {
+    if (stream_) stream_->on_downstream_reset();
+    end();
+  }
+
+  void end() {
+    if (stream_) stream_->on_downstream_reset();
+    ++worker().counts.connections_closed;
+    bury();
+  }
+
+  // --- Downstream ---
+  void send_head(Stream& stream, const http::ResponseHead& head, h1::Body body, bool ended) override {
+    head_sent_ = true;
+    last_active_ = worker().loop().now();
+    chunked_ = false;
+    if (head.status == 101) {
+      h1::write_response(connection_->output(), head, h1::Body::none(), h1::Connection::Upgrade);
+      return;
+    }
+    if (ended && (stream.head_request() || head.status == 304)) {
+      auto length = head.headers.get("content-length");
+      auto size = length ? base::parse_number<uint64_t>(*length) : std::nullopt;
+      body = size ? h1::Body::length(*size) : h1::Body::none();
+    } else if (ended && head.status != 204) {
+      body = h1::Body::length(0);
+    } else if (body.kind == h1::Body::Kind::UntilClose || body.kind == h1::Body::Kind::Chunked) {
+      if (parser_.minor_version() == 0) {
+        body = h1::Body::until_close();
+        keep_alive_ = false;
+      } else {
+        body = h1::Body::chunked();
+        chunked_ = true;
+      }
+    }
+    if (draining_ || !request_done_) keep_alive_ = false;
+    h1::write_response(connection_->output(), head, body, keep_alive_ ? h1::Connection::KeepAlive : h1::Connection::Close);
+  }
+  void send_interim(Stream&, const http::ResponseHead& head) override {
+    h1::write_interim(connection_->output(), head.status);
+  }
+  size_t send_data(Stream&, std::string_view bytes, bool ended) override {
+    if (!bytes.empty() && connection_->full()) return 0;
+    last_active_ = worker().loop().now();
+    net::Buffer& out = connection_->output();
+    if (chunked_) {
+      h1::write_chunk(out, bytes);
+      if (ended) h1::write_last_chunk(out);
+    } else {
+      out.append(bytes);
+    }
+    return bytes.size();
+  }
+  void send_trailers(Stream&, const http::Headers& trailers) override {
+    if (chunked_) h1::write_last_chunk(connection_->output(), trailers);
+  }
+  void abort(Stream&) override {
+    broken_ = true;
+    connection_->reset_on_close();
+  }
+  void consumed(Stream&, size_t bytes) override {
+    bool was_full = unconsumed_ >= kMostUnconsumed;
+    unconsumed_ -= std::min(unconsumed_, bytes);
+    if (was_full && unconsumed_ < kMostUnconsumed && connection_) connection_->resume_reading();
+  }
+  void released(Stream&) override {
+    stream_ = nullptr;
+    if (!connection_ || buried()) return;
+    if (broken_) {
+      connection_->close();
+      return end();
+    }
+    if (closing_) return;
+    if (!keep_alive_ || draining_ || !request_done_) return close_softly();
+    request_done_ = false;
+    parser_.next();
+    if (!in_loop_ && !connection_->input().empty()) connection_->resume_reading();
+  }
+  std::unique_ptr<net::Connection> take_connection(Stream&) override {
+    auto out = std::move(connection_);
+    bury();
+    return out;
+  }
+
+  static constexpr size_t kMostUnconsumed = 64 * 1024;
+
+  std::unique_ptr<net::Connection> connection_;
+  std::unique_ptr<Origin> origin_;
+  h1::RequestParser parser_;
+  Stream* stream_ = nullptr;
+  net::Clock::time_point last_active_;
+  uint64_t body_left_ = 0;
+  size_t unconsumed_ = 0;
+  bool request_done_ = false;
+  bool keep_alive_ = true;
+  bool head_sent_ = false;
+  bool chunked_ = false;
+  bool draining_ = false;
+  bool closing_ = false;
+  bool broken_ = false;
+  bool in_loop_ = false;
+};
+
+}  // namespace
+
+void start_http1_session(Worker& worker, std::unique_ptr<net::Connection> connection, std::unique_ptr<Origin> origin) {
+  (new Http1Session(worker, std::move(connection), std::move(origin)))->start();
+}
+
+}  // namespace proxy

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/strings.h"
+#include "telemetry/metrics.h"
+
+namespace proxy {
+
+class Stream;
+struct RuntimeConfig;
+
+// Who a workload is, in the labels of Istio's metrics; empty prints "unknown".
+struct Workload {
+  std::string name, ns, app, version, canonical_service, canonical_revision, cluster, principal;
+
+  static Workload parse(std::string_view endpoint_metadata);  // "name;namespace;canonical;revision;cluster"
+};
+
+// Istio's standard metrics of one worker. A request costs one look-up by
+// numbers: workloads are numbered when endpoints and connections come.
+class RequestMetrics {
+ public:
+  uint32_t number_of(const Workload& workload);  // 0 is nobody known
+  const Workload& workload(uint32_t number) const { return workloads_[number]; }
+
+  void count(const Stream& stream);
+  void collect(const RuntimeConfig& config, const Workload& self, telemetry::Scrape& scrape) const;
+
+ private:
+  struct Key {
+    uint32_t peer = 0;     // the other side's number
+    uint32_t cluster = 0;  // slot
+    uint32_t flags = 0;
+    int16_t status = 0;
+    int8_t grpc_status = -1;
+    bool inbound = false, grpc = false, mutual_tls = false;
+    bool operator==(const Key&) const = default;
+  };
+  struct Hash {
+    size_t operator()(const Key& key) const {
+      uint64_t a = uint64_t{key.peer} << 32 | key.cluster;
+      uint64_t b = uint64_t{key.flags} << 32 | uint64_t{static_cast<uint16_t>(key.status)} << 16 |
+                   uint64_t{static_cast<uint8_t>(key.grpc_status)} << 8 | key.inbound << 2 | key.grpc << 1 | int{key.mutual_tls};
+      return (a ^ b * 0x9e3779b97f4a7c15ULL) * 0xbf58476d1ce4e5b9ULL >> 7;
+    }
+  };
+  struct Series {
+    uint64_t requests = 0;
+    telemetry::Histogram duration, request_bytes, response_bytes;
+  };
+  telemetry::Labels labels_of(const Key& key, const RuntimeConfig& config, const Workload& self) const;
+
+  std::vector<Workload> workloads_{Workload{}};
+  base::StringMap<uint32_t> numbers_;
+  std::unordered_map<Key, Series, Hash> series_;
+};
+
+}  // namespace proxy

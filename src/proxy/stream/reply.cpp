@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <charconv>
+#include <ctime>
+
+#include "base/strings.h"
+#include "proxy/stream/stream.h"
+
+namespace proxy {
+namespace {
+
+// The `date` of this second, rendered once a second and thread.
+std::string_view date_of(std::chrono::system_clock::time_point wall) {
+  thread_local time_t second = 0;
+  thread_local char text[40];
+  thread_local size_t size = 0;
+  time_t now = std::chrono::system_clock::to_time_t(wall);
+  if (now != second) {
+    second = now;
+    tm parts{};
+    gmtime_r(&now, &parts);
+    size = strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  }
+  return {text, size};
+}
+
+// What gRPC says for an HTTP status of the proxy's own.
+std::string_view grpc_status_of(int status) {
+  switch (status) {
+    case 400: return "13";
+    case 401: return "16";
+    case 403: return "7";
+    case 404: return "12";
+    case 429: case 502: case 503: case 504: return "14";
+    default: return "2";
+  }
+}
+
+std::string percent_encoded(std::string_view text) {  // gRPC's message: printable ASCII without '%'
+  std::string out;
+  for (unsigned char c : text) {
+    if (c >= 0x20 && c < 0x7f && c != '%') {
+      out += static_cast<char>(c);
+    } else {
+      char hex[4];
+      snprintf(hex, sizeof hex, "%%%02X", c);
+      out += hex;
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+// The fields that every response of a listener carries.
+void Stream::prepare_response_head(bool from_upstream) {
+  const HttpConfig& http = *origin_->http;
+  http::Headers& headers = response.headers;
+  if (from_upstream && !http.suppress_envoy_headers) {
+    auto taken = std::chrono::duration_cast<std::chrono::milliseconds>(worker_.loop().now() - upstream_began_).count();
+    char text[16];
+    auto [end, error] = std::to_chars(text, text + sizeof text, taken);
+    headers.set("x-envoy-upstream-service-time", {text, static_cast<size_t>(end - text)});
+  }
+  if (chosen_.host) {
+    if (chosen_.host->attempt_count_in_response && attempts_) headers.set("x-envoy-attempt-count", std::to_string(attempts_));
+    const Route* route = chosen_.route;
+    if (table_->most_specific_wins) {
+      table_->response.apply(headers, record);
+      chosen_.host->response.apply(headers, record);
+      if (route) route->response.apply(headers, record);
+      if (target_) target_->response.apply(headers, record);
+    } else {
+      if (target_) target_->response.apply(headers, record);
+      if (route) route->response.apply(headers, record);
+      chosen_.host->response.apply(headers, record);
+      table_->response.apply(headers, record);
+    }
+  }
+  for (size_t i = filter_at_; i > 0; --i) http.filters[i - 1]->on_response(*this, response);
+  if (!headers.contains("date")) headers.add("date", date_of(worker_.wall_clock()));
+  switch (http.server_header) {
+    case HttpConfig::ServerHeader::Overwrite: headers.set("server", http.server_name); break;
+    case HttpConfig::ServerHeader::AppendIfAbsent:
+      if (!headers.contains("server")) headers.add("server", http.server_name);
+      break;
+    case HttpConfig::ServerHeader::PassThrough: break;
+  }
+  if (!http.via.empty()) headers.add("via", http.via);
+  if (http.request_id_in_response)
+    if (auto request_id = request.headers.get("x-request-id")) headers.set("x-request-id", *request_id);
+}
+
+void Stream::send_response_head(http::h1::Body body, bool end) {
+  response_started_ = true;
+  record.status = response.status;
+  downstream_->send_head(*this, response, body, end);
+}
+
+void Stream::send_reply(int status, std::string_view body, std::string_view details) {
+  Reply answer{.status = status, .body = std::string(body), .details = std::string(details)};
+  reply(std::move(answer));
+}
+
+void Stream::reply(Reply answer) {
+  if (phase_ == Phase::Done || response_started_) return;
+  release_upstream();
+  timer_.cancel();
+  if (answer.details.data() != details_.data()) details_ = answer.details;
+  record.details = details_;
+  record.flags |= answer.flags;
+  response.status = answer.status;
+  response.headers.clear();
+  for (auto field : answer.headers) response.headers.add(field.name, field.value);
+  phase_ = Phase::Streaming;
+  response_ended_ = true;
+  if (grpc_ && answer.status != 200) {
+    response.status = 200;
+    response.headers.add("content-type", "application/grpc");
+    response.headers.add("grpc-status", grpc_status_of(answer.status));
+    if (!answer.body.empty()) response.headers.add("grpc-message", percent_encoded(answer.body));
+    prepare_response_head(false);
+    send_response_head(http::h1::Body::length(0), true);
+    return complete_response();
+  }
+  if (!answer.body.empty() && !response.headers.contains("content-type")) response.headers.add("content-type", "text/plain");
+  bool bodyless = head_request_ || answer.body.empty();
+  response.headers.set("content-length", std::to_string(answer.body.size()));
+  prepare_response_head(false);
+  send_response_head(http::h1::Body::length(answer.body.size()), bodyless);
+  if (bodyless) return complete_response();
+  push_response(answer.body, true);
+}
+
+}  // namespace proxy

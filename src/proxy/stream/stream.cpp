@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/stream/stream.h"
+
+#include <algorithm>
+
+#include "proxy/tcp/relay.h"
+
+namespace proxy {
+
+// As much of a request's body is kept for a retry, or waits for an upstream.
+static constexpr size_t kKept = 64 * 1024;
+
+static std::optional<std::string_view> find_header(const void* source, telemetry::Message message, std::string_view name) {
+  const auto& stream = *static_cast<const Stream*>(source);
+  if (message == telemetry::Message::Response) {
+    if (!stream.response_started()) return std::nullopt;
+    return stream.response.headers.get(name);
+  }
+  if (message == telemetry::Message::Trailers) return std::nullopt;
+  if (name.starts_with(':')) {
+    if (name == ":method") return stream.request.method;
+    if (name == ":path") return stream.request.path;
+    if (name == ":authority") return stream.request.authority;
+    if (name == ":scheme") return stream.request.scheme;
+    return std::nullopt;
+  }
+  if (name == "host") return stream.request.authority;
+  return stream.request.headers.get(name);
+}
+
+Stream::Stream(Worker& worker) : worker_(worker), timer_(worker.loop(), [this] { on_timer(); }) {}
+
+void Stream::begin(Downstream& downstream, const Origin& origin, telemetry::Protocol protocol, uint64_t stream_id) {
+  downstream_ = &downstream;
+  origin_ = &origin;
+  id = stream_id;
+  upstream_id = 0;
+  pin_ = &worker_.pin();
+  upstream_ = nullptr;
+  cluster_ = nullptr;
+  host_ = nullptr;
+  table_ = nullptr;
+  chosen_ = {};
+  forward_ = nullptr;
+  target_ = nullptr;
+  phase_ = Phase::Filters;
+  upgrade_ = grpc_ = head_request_ = request_ended_ = request_sent_ = response_started_ = false;
+  response_ended_ = response_sent_ = has_request_trailers_ = has_response_trailers_ = waiting_ = false;
+  request_head_sent_ = timer_is_route_ = false;
+  body_kept_ = true;
+  attempts_ = retries_left_ = destination_number_ = 0;
+  filter_at_ = 0;
+  kept_sent_ = 0;
+  response_owed_ = 0;
+  started_ = worker_.loop().now();
+  route_deadline_ = try_deadline_ = resume_at_ = {};
+
+  record = {};
+  record.source = this;
+  record.find = &find_header;
+  record.protocol = protocol;
+  record.tls = origin.tls != nullptr;
+  record.mutual_tls = origin.mutual_tls;
+  record.downstream_local = origin.local_text;
+  record.downstream_remote = origin.remote_text;
+  record.peer_uri_san = origin.peer_uri;
+  if (origin.tls) record.server_name = origin.tls->server_name;
+  ++worker_.active_streams;
+  ++worker_.counts.requests;
+}
+
+void Stream::on_request(http::h1::Body body, bool end, bool wants_upgrade) {
+  request_body_ = body;
+  request_ended_ = end;
+  head_request_ = request.method == "HEAD";
+  upgrade_ = wants_upgrade;
+  if (!prepare_request()) return;
+  run_filters();
+}
+
+void Stream::run_filters() {
+  phase_ = Phase::Filters;
+  const auto& filters = origin_->http->filters;
+  while (filter_at_ < filters.size()) {
+    const Filter& filter = *filters[filter_at_++];
+    Verdict verdict = filter.on_request(*this);
+    if (std::holds_alternative<Continue>(verdict)) continue;
+    if (auto* answer = std::get_if<Reply>(&verdict)) return reply(std::move(*answer));
+    return;  // paused
+  }
+  route_request();
+}
+
+void Stream::resume_request() {
+  if (phase_ == Phase::Filters && !response_started_) run_filters();
+}
+
+void Stream::wait_and_repeat(std::chrono::milliseconds delay) {
+  --filter_at_;
+  resume_at_ = worker_.loop().now() + delay;
+  timer_.arm(delay);
+}
+
+// --- the request's body -------------------------------------------------
+
+void Stream::on_request_data(std::string_view bytes, bool end) {
+  if (phase_ == Phase::Done) return;
+  record.bytes_received += bytes.size();
+  request_ended_ |= end;
+  if (response_sent_) return;
+  bool streaming = phase_ == Phase::Streaming && upstream_;
+  if (streaming && kept_.empty() && (retries_left_ == 0 || response_started_)) {
+    body_kept_ = body_kept_ && bytes.empty();
+    size_t taken = upstream_->send_data(*this, bytes, end);
+    if (taken == bytes.size()) {
+      request_sent_ = end;
+      if (!bytes.empty()) downstream_->consumed(*this, bytes.size());
+      return;
+    }
+    kept_.append(bytes.substr(taken));
+    downstream_->consumed(*this, taken);
+    request_unreported_ += bytes.size() - taken;
+    return;
+  }
+  kept_.append(bytes);
+  request_unreported_ += bytes.size();
+  if (streaming) push_request();
+  report_consumed();
+}
+
+void Stream::on_request_trailers(http::Headers& trailers) {
+  if (phase_ == Phase::Done) return;
+  std::swap(request_trailers_, trailers);
+  has_request_trailers_ = !request_trailers_.empty();
+  request_ended_ = true;
+  if (phase_ == Phase::Streaming && upstream_ && !response_sent_) push_request();
+}
+
+// The peer may send more while little waits here.
+void Stream::report_consumed() {
+  if (!request_unreported_ || kept_.size() - kept_sent_ > kKept / 2) return;
+  downstream_->consumed(*this, std::exchange(request_unreported_, 0));
+}
+
+// Sends what waits in kept_; false where the upstream takes no more for now.
+bool Stream::push_request() {
+  if (request_sent_) return true;
+  bool keep = body_kept_ && retries_left_ > 0 && !response_started_ && kept_.size() <= kKept;
+  std::string_view unsent = kept_.view().substr(kept_sent_);
+  bool end = request_ended_ && !has_request_trailers_;
+  if (!unsent.empty() || end) {
+    size_t taken = upstream_->send_data(*this, unsent, end);
+    if (!upstream_) return false;
+    kept_sent_ += taken;
+    bool all = taken == unsent.size();
+    if (!keep && kept_sent_) {
+      kept_.consume(kept_sent_);
+      kept_sent_ = 0;
+      body_kept_ = false;
+    }
+    if (!all) return false;
+    request_sent_ = end;
+  }
+  if (request_ended_ && has_request_trailers_) {
+    upstream_->send_trailers(*this, request_trailers_);
+    request_sent_ = true;
+  }
+  return true;
+}
+
+void Stream::on_upstream_writable() {
+  if (phase_ != Phase::Streaming || !upstream_) return;
+  push_request();
+  report_consumed();
+}
+
+// --- the response -------------------------------------------------------
+
+void Stream::on_upstream(Upstream& upstream) {
+  waiting_ = false;
+  upstream_ = &upstream;
+  if (phase_ != Phase::Connecting) {
+    release_upstream();
+    return;
+  }
+  send_request_head();
+}
+
+void Stream::on_interim() {
+  if (phase_ != Phase::Streaming || response_started_) return;
+  if (response.status == 100 && !origin_->http->forward_100_continue) return;
+  downstream_->send_interim(*this, response);
+}
+
+void Stream::on_response(http::h1::Body body, bool end) {
+  if (phase_ != Phase::Streaming) return;
+  record.has_upstream_headers = true;
+  auto now = worker_.loop().now();
+  record.until_upstream_headers = now - started_;
+  if (cluster_) {
+    ++cluster_->counts.by_class[std::clamp(response.status / 100, 0, 5)];
+    cluster_->report(*host_, response.status, false);
+  }
+  if (response.status >= 500) ++host_->requests_failed;
+  if (!end && body.kind == http::h1::Body::Kind::None) body = http::h1::Body::chunked();
+  if (retries_left_ && retry_after_response()) return;
+  timer_.cancel();
+  record.details = "via_upstream";
+  response_ended_ = end;
+  prepare_response_head(true);
+  if (response.status == 101 && upgrade_) {
+    response_started_ = true;
+    record.status = 101;
+    downstream_->send_head(*this, response, http::h1::Body::none(), true);
+    auto down = downstream_->take_connection(*this);
+    auto up = upstream_->take_connection(*this);
+    upstream_ = nullptr;
+    if (down && up) start_relay(worker_, std::move(down), std::move(up), {});
+    response_sent_ = request_ended_ = request_sent_ = true;
+    return finish();
+  }
+  if (route_deadline_ != net::Clock::time_point{} && !end)
+    timer_.arm(std::max<net::Clock::duration>(route_deadline_ - now, {}));
+  send_response_head(body, end);
+  if (end) complete_response();
+}
+
+void Stream::on_response_data(std::string_view bytes, bool end) {
+  if (phase_ != Phase::Streaming || !response_started_) return;
+  response_ended_ |= end;
+  push_response(bytes, end);
+}
+
+void Stream::push_response(std::string_view bytes, bool end) {
+  if (!response_left_.empty()) {
+    response_left_.append(bytes);
+    response_owed_ += bytes.size();
+    return;
+  }
+  size_t taken = downstream_->send_data(*this, bytes, end);
+  record.bytes_sent += taken;
+  if (taken < bytes.size()) {
+    response_left_.append(bytes.substr(taken));
+    response_owed_ += bytes.size();
+    return;
+  }
+  if (upstream_ && !bytes.empty()) upstream_->consumed(*this, bytes.size());
+  if (end) complete_response();
+}
+
+void Stream::on_response_trailers(http::Headers& trailers) {
+  if (phase_ != Phase::Streaming || !response_started_) return;
+  std::swap(response_trailers_, trailers);
+  response_ended_ = true;
+  has_response_trailers_ = !response_trailers_.empty();
+  if (!response_left_.empty()) return;
+  if (has_response_trailers_) {
+    downstream_->send_trailers(*this, response_trailers_);
+  } else {
+    downstream_->send_data(*this, {}, true);
+  }
+  complete_response();
+}
+
+void Stream::on_downstream_writable() {
+  if (phase_ == Phase::Done || response_left_.empty()) return;
+  bool end = response_ended_ && !has_response_trailers_;
+  size_t taken = downstream_->send_data(*this, response_left_.view(), end);
+  record.bytes_sent += taken;
+  bool all = taken == response_left_.size();
+  response_left_.consume(taken);
+  if (!all) return;
+  response_left_.recycle();
+  if (upstream_ && response_owed_) upstream_->consumed(*this, std::exchange(response_owed_, 0));
+  response_owed_ = 0;
+  if (!response_ended_) return;
+  if (has_response_trailers_) downstream_->send_trailers(*this, response_trailers_);
+  complete_response();
+}
+
+void Stream::complete_response() {
+  response_sent_ = true;
+  finish();
+}
+
+// --- ends ---------------------------------------------------------------
+
+void Stream::on_upstream_failed(const Failure& failure) {
+  if (phase_ == Phase::Done) return;
+  waiting_ = false;
+  if (upstream_) {
+    upstream_ = nullptr;
+    --host_->active;
+    if (cluster_) --cluster_->counts.active_requests;
+  }
+  transport_failure_ = failure.transport;
+  record.transport_failure = transport_failure_;
+  if (cluster_ && host_) {
+    ++host_->requests_failed;
+    if (failure.kind == Failure::Kind::Connect || failure.kind == Failure::Kind::ConnectTimeout) ++cluster_->counts.connect_failures;
+    else ++cluster_->counts.resets;
+    if (failure.kind != Failure::Kind::Overflow) cluster_->report(*host_, 503, true);
+    host_ = nullptr;  // may go before this stream does
+  }
+  if (!response_started_ && retry_after_failure(failure)) return;
+  fail_with(failure);
+}
+
+void Stream::on_downstream_reset() {
+  if (phase_ == Phase::Done) return;
+  record.set(telemetry::Flag::DownstreamTermination);
+  record.details = "downstream_remote_disconnect";
+  if (!response_started_) record.status = 0;
+  ++worker_.counts.requests_reset;
+  finish();
+}
+
+void Stream::on_timer() {
+  if (phase_ == Phase::Done) return;
+  auto now = worker_.loop().now();
+  if (phase_ == Phase::Filters && resume_at_ != net::Clock::time_point{}) {
+    if (now < resume_at_) return timer_.arm(resume_at_ - now);
+    resume_at_ = {};
+    return resume_request();
+  }
+  if (phase_ == Phase::Backoff && now >= resume_at_ && (route_deadline_ == net::Clock::time_point{} || now < route_deadline_)) {
+    resume_at_ = {};
+    return start_attempt();
+  }
+  bool whole = route_deadline_ != net::Clock::time_point{} && now >= route_deadline_;
+  bool one = !whole && !response_started_ && try_deadline_ != net::Clock::time_point{} && now >= try_deadline_;
+  if (!whole && !one) return arm_timers();
+  if (cluster_) ++(whole ? cluster_->counts.timeouts : cluster_->counts.per_try_timeouts);
+  if (cluster_ && host_) cluster_->report(*host_, 504, true);
+  release_upstream();
+  record.set(telemetry::Flag::UpstreamRequestTimeout);
+  if (response_started_) {
+    record.details = "response_timeout";
+    downstream_->abort(*this);
+    return finish();
+  }
+  if (one && may_retry() && forward_->retry && (forward_->retry->on & (RetryPolicy::k5xx | RetryPolicy::kGatewayError)))
+    return schedule_retry();
+  send_reply(504, "upstream request timeout", one ? "upstream_per_try_timeout" : "response_timeout");
+}
+
+// Lets go of whatever this stream has, or waits for, upstream.
+void Stream::release_upstream() {
+  if (waiting_) {
+    host_->stop_waiting(*this);
+    waiting_ = false;
+  }
+  if (!upstream_) return;
+  Upstream* upstream = std::exchange(upstream_, nullptr);
+  --host_->active;
+  if (cluster_) --cluster_->counts.active_requests;
+  upstream->reset(*this);  // harmless where both sides had ended
+}
+
+void Stream::finish() {
+  if (phase_ == Phase::Done) return;
+  phase_ = Phase::Done;
+  timer_.cancel();
+  release_upstream();
+  record.duration = worker_.loop().now() - started_;
+  write_record();
+  Downstream* downstream = std::exchange(downstream_, nullptr);
+  if (downstream) downstream->released(*this);
+  worker_.unpin(*pin_);
+  pin_ = nullptr;
+  --worker_.active_streams;
+  kept_.clear();
+  kept_.recycle();
+  response_left_.clear();
+  response_left_.recycle();
+  tried_.clear();
+  request_unreported_ = 0;
+  worker_.retire(*this);
+}
+
+Slot Stream::cluster_slot() const { return cluster_ && cluster_->config() ? cluster_->config()->slot : kNone; }
+
+std::optional<int> Stream::grpc_status() const {
+  auto text = has_response_trailers_ ? response_trailers_.get("grpc-status") : response.headers.get("grpc-status");
+  return text ? base::parse_number<int>(*text) : std::nullopt;
+}
+
+void Stream::write_record() {
+  if (record.status) ++worker_.counts.by_class[std::clamp(record.status / 100, 0, 5)];
+  if (worker_.options.istio_metrics) worker_.metrics.count(*this);
+  const auto& logs = origin_->http->access_logs;
+  if (logs.empty()) return;
+  record.start = worker_.wall_clock() - std::chrono::duration_cast<std::chrono::system_clock::duration>(record.duration);
+  record.method = request.method;
+  record.path = request.path;
+  record.authority = request.authority;
+  record.scheme = request.scheme;
+  for (const auto& log : logs) worker_.log(*log, record);
+}
+
+}  // namespace proxy

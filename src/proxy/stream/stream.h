@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/loop.h"
+#include "proxy/filter/filter.h"
+#include "proxy/listener/session.h"
+#include "proxy/runtime/worker.h"
+#include "proxy/stream/sides.h"
+#include "telemetry/record.h"
+
+namespace proxy {
+
+struct Waiting;
+
+// One HTTP request and its response on their way through the proxy, whatever
+// the two protocols are. Pooled per worker: heads and buffers keep their memory.
+//
+// The life: on_request, filters, route, an attempt or several upstream,
+// response, record. `phase_` only goes forward; once it is Done nothing that
+// still comes from either side has an effect, and the object is reused no
+// earlier than the end of the loop's turn.
+class Stream : public Link<Waiting> {
+ public:
+  explicit Stream(Worker& worker);
+  Stream(const Stream&) = delete;
+
+  // --- from the downstream connection ---
+  void begin(Downstream& downstream, const Origin& origin, telemetry::Protocol protocol, uint64_t id);
+  // The head stands in `request`. `body` says how its end is known, `end` that there is none.
+  void on_request(http::h1::Body body, bool end, bool wants_upgrade);
+  // All of the bytes are taken; Downstream::consumed follows when they went on.
+  void on_request_data(std::string_view bytes, bool end);
+  void on_request_trailers(http::Headers& trailers);
+  void on_downstream_writable();
+  void on_downstream_reset();  // the peer has gone, or gave this stream up
+
+  // --- from the upstream side ---
+  void on_upstream(Upstream& upstream);  // waited for
+  void on_upstream_failed(const Failure& failure);
+  // The head stands in `response`.
+  void on_response(http::h1::Body body, bool end);
+  void on_interim();
+  void on_response_data(std::string_view bytes, bool end);
+  void on_response_trailers(http::Headers& trailers);
+  void on_upstream_writable();
+
+  // --- for filters ---
+  Worker& worker() const { return worker_; }
+  const Origin& origin() const { return *origin_; }
+  const VirtualHost* virtual_host() const { return chosen_.host; }
+  const Route* route() const { return chosen_.route; }
+  const RouteTable* route_table() const { return table_; }
+  const Policies* policies_for_fault() const { return most_specific(&Policies::fault, &Policies::fault_off); }
+  const Policies* policies_for_cors() const { return most_specific(&Policies::cors, &Policies::cors_off); }
+  void resume_request();       // after Pause
+  void reply(Reply reply);     // instead of going on
+  // For a filter that returns Pause: it is asked again then.
+  void wait_and_repeat(std::chrono::milliseconds delay);
+  std::string& cors_origin() { return cors_origin_; }
+  size_t filter_index() const { return filter_at_; }
+
+  http::RequestHead request;
+  http::ResponseHead response;
+  telemetry::Record record;
+  uint64_t id = 0;              // its downstream connection's
+  uint64_t upstream_id = 0;     // its upstream connection's
+  std::string original_path;    // before a rewrite
+
+  bool done() const { return phase_ == Phase::Done; }
+  bool response_started() const { return response_started_; }
+  bool is_grpc() const { return grpc_; }
+  bool head_request() const { return head_request_; }
+  bool upgrading() const { return upgrade_; }
+  Host* host() const { return host_; }
+  uint32_t destination_number() const { return destination_number_; }
+  Slot cluster_slot() const;
+  std::optional<int> grpc_status() const;
+
+ private:
+  friend class Worker;
+  enum class Phase : uint8_t { Idle, Filters, Connecting, Streaming, Backoff, Done };
+
+  template <typename Policy>
+  const Policies* most_specific(std::shared_ptr<const Policy> Policies::*policy, bool Policies::*off) const {
+    for (const Policies* at : {chosen_.route ? &chosen_.route->policies : nullptr,
+                               chosen_.host ? &chosen_.host->policies : nullptr, table_ ? &table_->policies : nullptr})
+      if (at && (at->*policy || at->*off)) return at;
+    return nullptr;
+  }
+
+  // request_head.cpp
+  bool prepare_request();         // false: it was answered
+  void prepare_forwarded_headers();
+  void prepare_client_certificate();
+  void prepare_request_id();
+  bool normalize_target();
+  // stream.cpp
+  void run_filters();
+  void finish();
+  void release_upstream();
+  bool push_request();
+  void report_consumed();
+  void push_response(std::string_view bytes, bool end);
+  void complete_response();
+  void write_record();
+  void on_timer();
+  // router.cpp
+  void route_request();
+  void forward(const Forward& forward);
+  void redirect(const Redirect& redirect);
+  void start_attempt();
+  void send_request_head();
+  void prepare_upstream_head(const Forward& forward);
+  std::optional<uint64_t> hash_of(const Forward& forward) const;
+  void arm_timers();
+  // retry.cpp
+  bool retry_after_failure(const Failure& failure);
+  bool retry_after_response();
+  bool may_retry() const;
+  void schedule_retry();
+  void fail_with(const Failure& failure);
+  // reply.cpp
+  void send_reply(int status, std::string_view body, std::string_view details);
+  void prepare_response_head(bool from_upstream);
+  void send_response_head(http::h1::Body body, bool end);
+
+  Worker& worker_;
+  net::Timer timer_;
+  Downstream* downstream_ = nullptr;
+  const Origin* origin_ = nullptr;
+  ConfigPin* pin_ = nullptr;
+  Upstream* upstream_ = nullptr;
+  ClusterState* cluster_ = nullptr;
+  Host* host_ = nullptr;
+  const RouteTable* table_ = nullptr;
+  Chosen chosen_;
+  const Forward* forward_ = nullptr;
+  const WeightedTarget* target_ = nullptr;
+
+  Phase phase_ = Phase::Idle;
+  http::h1::Body request_body_;
+  bool upgrade_ = false;
+  bool grpc_ = false;
+  bool head_request_ = false;
+  bool request_ended_ = false;       // the peer sent all of it
+  bool request_sent_ = false;        // and it all went upstream
+  bool response_started_ = false;    // a final head went downstream
+  bool response_ended_ = false;      // upstream sent all of it
+  bool response_sent_ = false;       // and it all went downstream
+  bool has_request_trailers_ = false, has_response_trailers_ = false;
+  bool body_kept_ = true;            // kept_ holds the whole body so far: a retry is possible
+  bool waiting_ = false;             // in a host's queue
+  bool request_head_sent_ = false;   // in this attempt
+  bool timer_is_route_ = false;
+  uint32_t attempts_ = 0;
+  uint32_t retries_left_ = 0;
+  uint32_t destination_number_ = 0;  // in the worker's metrics
+  size_t filter_at_ = 0;
+  net::Buffer kept_;                 // the request's body as far as it came; for retries and while there is no upstream
+  size_t kept_sent_ = 0;             // of kept_, in this attempt
+  size_t request_unreported_ = 0;    // bytes to report to the downstream as consumed
+  net::Buffer response_left_;        // what the downstream could not take yet
+  size_t response_owed_ = 0;         // bytes to report to the upstream as consumed
+  http::Headers request_trailers_, response_trailers_;
+  std::vector<const Host*> tried_;
+  net::Clock::time_point started_{}, route_deadline_{}, try_deadline_{}, resume_at_{};
+  net::Clock::time_point upstream_began_{};
+  std::string cors_origin_, scratch_, details_, transport_failure_, upstream_host_, upstream_local_;
+};
+
+}  // namespace proxy

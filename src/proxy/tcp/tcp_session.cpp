@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/tcp/tcp_session.h"
+
+#include "proxy/tcp/relay.h"
+#include "proxy/upstream/cluster_state.h"
+
+namespace proxy {
+namespace {
+
+using telemetry::Flag;
+
+// From the choice of a host until the connection to it stands; the relay does the rest.
+class TcpSession final : public Session {
+ public:
+  TcpSession(Worker& worker, std::unique_ptr<net::Connection> connection, std::unique_ptr<Origin> origin)
+      : Session(worker), downstream_(std::move(connection)), origin_(std::move(origin)), down_(*this), up_(*this),
+        began_(worker.loop().now()) {
+    downstream_->set_handler(down_);
+    downstream_->pause_reading();
+  }
+
+  void start() {
+    const TcpConfig& config = *origin_->chain->tcp;
+    uint32_t at = worker().dice().roll() % config.total_weight;
+    for (const WeightedTarget& target : config.targets) {
+      if (at < target.weight || &target == &config.targets.back()) {
+        cluster_ = worker().cluster(target.cluster);
+        break;
+      }
+      at -= target.weight;
+    }
+    if (!cluster_) return fail(Flag::NoClusterFound, "cluster_not_found");
+    connect();
+  }
+
+  void drain() override {}
+  void sweep(net::Clock::time_point) override {}
+  const FilterChain* filter_chain() const override { return origin_ ? origin_->chain.get() : nullptr; }
+
+ private:
+  struct Down final : net::Connection::Handler {
+    explicit Down(TcpSession& session) : session(session) {}
+    void on_data(net::Connection&) override {}
+    void on_end(net::Connection&) override {}
+    void on_closed(net::Connection&, const base::Error&) override { session.fail(Flag::DownstreamTermination, {}); }
+    TcpSession& session;
+  };
+  struct Up final : net::Connection::Handler {
+    explicit Up(TcpSession& session) : session(session) {}
+    void on_ready(net::Connection&) override { session.ready(); }
+    void on_data(net::Connection&) override {}
+    void on_end(net::Connection&) override {}
+    void on_closed(net::Connection&, const base::Error& error) override { session.connect_failed(error.message); }
+    TcpSession& session;
+  };
+
+  void connect() {
+    ++attempts_;
+    host_ = cluster_->pick({.original = origin_->local});
+    if (!host_) return fail(Flag::NoHealthyUpstream, "no_healthy_upstream");
+    ++cluster_->counts.connections;
+    upstream_ = std::make_unique<net::Connection>(worker().loop(), up_);
+    const Cluster& config = *cluster_->config();
+    const Transport& transport = *host_->transport;
+    std::shared_ptr<const net::TlsContext> context;
+    if (transport.is_tls() && !(context = worker().config().tls_context(transport.tls_tcp != kNone ? transport.tls_tcp : transport.tls)))
+      return fail(Flag::UpstreamConnectionFailure, "TLS certificates are not ready");
+    auto begun = upstream_->connect({.address = host_->address, .source = config.source, .timeout = config.connect_timeout});
+    if (!begun) return connect_failed(begun.error().message);
+    if (context) upstream_->start_tls(std::move(context), transport.sni);
+  }
+
+  void ready() {
+    if (const net::TlsPeer* peer = upstream_->tls(); peer && !carries_name(host_->transport->sans, *peer))
+      return connect_failed("the peer's certificate carries none of the expected names");
+    auto origin = std::shared_ptr<Origin>(std::move(origin_));
+    ++cluster_->counts.active_connections;
+    start_relay(worker(), std::move(downstream_), std::move(upstream_),
+                [&worker = worker(), cluster = cluster_, host = host_->text, origin, began = began_](const RelayEnd& end) {
+                  --cluster->counts.active_connections;
+                  telemetry::Record record;
+                  record.bytes_received = end.received;
+                  record.bytes_sent = end.sent;
+                  record.upstream_host = host;
+                  write_record(worker, *origin, cluster, began, record);
+                });
+    bury();
+  }
+
+  void connect_failed(std::string_view reason) {
+    ++cluster_->counts.connect_failures;
+    cluster_->report(*host_, 503, true);
+    upstream_->close();
+    if (attempts_ < origin_->chain->tcp->connect_attempts) return connect();
+    fail(Flag::UpstreamConnectionFailure, reason);
+  }
+
+  void fail(Flag flag, std::string_view reason) {
+    if (buried()) return;
+    telemetry::Record record;
+    record.set(flag);
+    record.transport_failure = reason;
+    if (host_) record.upstream_host = host_->text;
+    write_record(worker(), *origin_, cluster_, began_, record);
+    downstream_->close();
+    if (upstream_) upstream_->close();
+    bury();
+  }
+
+  static void write_record(Worker& worker, const Origin& origin, ClusterState* cluster, net::Clock::time_point began,
+                           telemetry::Record& record) {
+    const auto& logs = origin.chain->tcp->access_logs;
+    if (logs.empty()) return;
+    record.duration = worker.loop().now() - began;
+    record.start = worker.wall_clock() - std::chrono::duration_cast<std::chrono::system_clock::duration>(record.duration);
+    record.downstream_local = origin.local_text;
+    record.downstream_remote = origin.remote_text;
+    record.peer_uri_san = origin.peer_uri;
+    if (cluster && cluster->config()) record.cluster = cluster->config()->name;
+    for (const auto& log : logs) worker.log(*log, record);
+  }
+
+  std::unique_ptr<net::Connection> downstream_, upstream_;
+  std::unique_ptr<Origin> origin_;
+  Down down_;
+  Up up_;
+  ClusterState* cluster_ = nullptr;
+  Host* host_ = nullptr;
+  uint32_t attempts_ = 0;
+  net::Clock::time_point began_;
+};
+
+}  // namespace
+
+void start_tcp_session(Worker& worker, std::unique_ptr<net::Connection> connection, std::unique_ptr<Origin> origin) {
+  (new TcpSession(worker, std::move(connection), std::move(origin)))->start();
+}
+
+}  // namespace proxy

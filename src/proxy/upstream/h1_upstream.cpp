@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/strings.h"
+#include "proxy/stream/stream.h"
+#include "proxy/upstream/connections.h"
+
+namespace proxy {
+
+namespace h1 = http::h1;
+
+H1Upstream::H1Upstream(Host& host, std::unique_ptr<net::Connection> connection)
+    : host_(host), connection_(std::move(connection)) {
+  connection_->set_handler(*this);
+  ++host_.connections;
+  ++host_.cluster.counts.active_connections;
+}
+
+H1Upstream::~H1Upstream() {
+  --host_.connections;
+  --host_.cluster.counts.active_connections;
+}
+
+void H1Upstream::attach(Stream& stream) {
+  stream_ = &stream;
+  stream.upstream_id = 0;
+}
+
+void H1Upstream::send_head(Stream& stream, const http::RequestHead& head, h1::Body body, bool end) {
+  request_done_ = end;
+  response_done_ = false;
+  unconsumed_ = 0;
+  h1::Answers answers = stream.head_request() ? h1::Answers::Head : h1::Answers::Other;
+  parser_.next(answers);
+  // A request without a body says so only where its method would suggest one.
+  bool bare = end && (body.kind == h1::Body::Kind::None || body.size == 0);
+  if (bare) body = head.method == "POST" || head.method == "PUT" || head.method == "PATCH" ? h1::Body::length(0) : h1::Body::none();
+  else if (body.kind != h1::Body::Kind::Length) body = h1::Body::chunked();
+  chunked_ = body.kind == h1::Body::Kind::Chunked;
+  h1::write_request(connection_->output(), head, body,
+                    stream.upgrading() ? h1::Connection::Upgrade : h1::Connection::KeepAlive);
+}
+
+size_t H1Upstream::send_data(Stream&, std::string_view bytes, bool end) {
+  if (!bytes.empty() && connection_->full()) return 0;
+  net::Buffer& out = connection_->output();
+  if (chunked_) {
+    h1::write_chunk(out, bytes);
+    if (end) h1::write_last_chunk(out);
+  } else {
+    out.append(bytes);
+  }
+  request_done_ |= end;
+  return bytes.size();
+}
+
+void H1Upstream::send_trailers(Stream&, const http::Headers& trailers) {
+  if (chunked_) h1::write_last_chunk(connection_->output(), trailers);
+  request_done_ = true;
+}
+
+void H1Upstream::consumed(Stream&, size_t bytes) {
+  if (!unconsumed_) return;
+  unconsumed_ -= std::min(unconsumed_, bytes);
+  if (!unconsumed_ && !gone_) connection_->resume_reading();
+}
+
+void H1Upstream::on_drained(net::Connection&) {
+  if (stream_) stream_->on_upstream_writable();
+}
+
+void H1Upstream::on_data(net::Connection&) {
+  if (!stream_) {  // nobody asked
+    connection_->close();
+    return leave_host();
+  }
+  while (stream_ && !gone_ && step()) {
+  }
+  if (unconsumed_ && stream_ && !gone_) connection_->pause_reading();
+}
+
+// Parses one event and passes it on; false where nothing more can be done now.
+bool H1Upstream::step() {
+  std::string_view all = connection_->input().view(), left = all;
+  if (all.empty()) return false;
+  h1::Event event = parser_.parse(left);
+  auto consume = [&] { connection_->input().consume(all.size() - left.size()); };
+  auto ended = [&] {
+    response_done_ = true;
+    if (!parser_.keep_alive() || !left.empty()) reusable_ = false;
+  };
+  switch (event) {
+    case h1::Event::NeedMore: consume(); return false;
+    case h1::Event::Interim:
+      consume();
+      std::swap(stream_->response, parser_.head());
+      stream_->on_interim();
+      return true;
+    case h1::Event::Head: {
+      h1::Body body = parser_.body();
+      body_left_ = body.size;
+      bool end = body.empty() && parser_.parse(left) == h1::Event::Complete;
+      if (parser_.connection_names_fields()) h1::remove_named_by_connection(parser_.head().headers);
+      std::swap(stream_->response, parser_.head());
+      consume();
+      if (end) ended();
+      stream_->on_response(body, end);
+      return true;
+    }
+    case h1::Event::Data: {
+      std::string_view data = parser_.data();
+      body_left_ -= std::min<uint64_t>(body_left_, data.size());
+      bool end = parser_.body().kind == h1::Body::Kind::Length && body_left_ == 0 && parser_.parse(left) == h1::Event::Complete;
+      consume();
+      unconsumed_ += data.size();
+      if (end) ended();
+      stream_->on_response_data(data, end);
+      return true;
+    }
+    case h1::Event::Complete:
+      consume();
+      ended();
+      if (parser_.trailers().empty()) stream_->on_response_data({}, true);
+      else stream_->on_response_trailers(parser_.trailers());
+      return true;
+    case h1::Event::Error:
+      fail(Failure::Kind::Protocol, parser_.error());
+      return false;
+  }
+  return false;
+}
+
+void H1Upstream::on_end(net::Connection&) {
+  if (stream_ && !response_done_) {
+    if (parser_.finish() == h1::Event::Complete) {
+      response_done_ = true;
+      reusable_ = false;
+      stream_->on_response_data({}, true);
+      return;
+    }
+    return fail(Failure::Kind::Terminated);
+  }
+  reusable_ = false;
+  if (stream_) return;
+  connection_->close();
+  leave_host();
+}
+
+void H1Upstream::on_closed(net::Connection&, const base::Error&) {
+  if (stream_) return fail(Failure::Kind::Terminated);
+  leave_host();
+}
+
+void H1Upstream::fail(Failure::Kind kind, std::string_view transport) {
+  connection_->close();
+  bool reused = served_ > 0 && !parser_.in_message();
+  Stream* stream = std::exchange(stream_, nullptr);
+  leave_host();
+  if (stream) stream->on_upstream_failed({.kind = kind, .transport = transport, .reused = reused});
+}
+
+void H1Upstream::reset(Stream&) {
+  stream_ = nullptr;
+  if (gone_) return;
+  ++served_;
+  const Cluster* config = host_.cluster.config();
+  bool spent = config && config->max_requests_per_connection && served_ >= config->max_requests_per_connection;
+  if (!response_done_ || !request_done_ || !reusable_ || spent || !connection_->open()) {
+    connection_->close();
+    return leave_host();
+  }
+  if (unconsumed_) {
+    unconsumed_ = 0;
+    connection_->resume_reading();
+  }
+  idle_since_ = host_.worker.loop().now();
+  host_.idle(*this);
+}
+
+void H1Upstream::retire() {
+  reusable_ = false;
+  if (stream_ || gone_) return;
+  connection_->close();
+  leave_host();
+}
+
+void H1Upstream::leave_host() {
+  if (gone_) return;
+  gone_ = true;
+  host_.gone(*this);
+}
+
+std::unique_ptr<net::Connection> H1Upstream::take_connection(Stream&) {
+  auto out = std::move(connection_);
+  stream_ = nullptr;
+  --host_.active;
+  --host_.cluster.counts.active_requests;
+  leave_host();
+  return out;
+}
+
+}  // namespace proxy

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/strings.h"
+#include "proxy/stream/stream.h"
+#include "proxy/upstream/connections.h"
+
+namespace proxy {
+
+namespace h2 = http::h2;
+
+static Stream* stream_of(const h2::Stream& at) { return static_cast<Stream*>(at.user); }
+static h2::StreamId id_of(const Stream& stream) { return static_cast<h2::StreamId>(stream.upstream_id); }
+
+H2Upstream::H2Upstream(Host& host, std::unique_ptr<net::Connection> connection, bool seine)
+    : host_(host), connection_(std::move(connection)),
+      session_(h2::Role::Client, {.extended_connect = false}, *this, connection_->output()), seine_(seine),
+      limit_(host.cluster.config() ? host.cluster.config()->http2_streams : 100), idle_since_(host.worker.loop().now()) {
+  connection_->set_handler(*this);
+  ++host_.connections;
+  ++host_.cluster.counts.active_connections;
+}
+
+H2Upstream::~H2Upstream() {
+  --host_.connections;
+  --host_.cluster.counts.active_connections;
+}
+
+void H2Upstream::attach(Stream& stream) {
+  stream.upstream_id = 0;
+  ++streams_;
+}
+
+void H2Upstream::detach(Stream& stream) {
+  if (h2::StreamId id = id_of(stream)) session_.set_user(id, nullptr);
+  stream.upstream_id = 0;
+  ++served_;
+  idle_since_ = host_.worker.loop().now();
+  --streams_;
+}
+
+void H2Upstream::send_head(Stream& stream, const http::RequestHead& head, http::h1::Body, bool end) {
+  stream.upstream_id = session_.send_request(head, end, &stream);
+  flush();
+}
+
+size_t H2Upstream::send_data(Stream& stream, std::string_view bytes, bool end) {
+  size_t taken = session_.send_data(id_of(stream), bytes, end);
+  flush();
+  return taken;
+}
+
+void H2Upstream::send_trailers(Stream& stream, const http::Headers& trailers) {
+  session_.send_trailers(id_of(stream), trailers);
+  flush();
+}
+
+void H2Upstream::consumed(Stream& stream, size_t bytes) {
+  session_.consumed(id_of(stream), bytes);
+  flush();
+}
+
+void H2Upstream::reset(Stream& stream) {
+  h2::StreamId id = id_of(stream);
+  if (id && session_.open(id)) session_.reset(id, h2::ErrorCode::Cancel);
+  detach(stream);
+  if (gone_) return;
+  if (lost_ || (retiring_ && !streams_)) return lost({});
+  flush();
+  const Cluster* config = host_.cluster.config();
+  if (config && config->max_requests_per_connection && served_ >= config->max_requests_per_connection) retire();
+  else if (can_take()) host_.roomy(*this);
+}
+
+void H2Upstream::retire() {
+  retiring_ = true;
+  if (!streams_) lost({});
+}
+
+void H2Upstream::flush() {
+  if (gone_) return;
+  connection_->output();
+  connection_->full();
+}
+
+void H2Upstream::on_data(net::Connection&) {
+  size_t taken = session_.receive(connection_->input().view(), host_.worker.loop().now());
+  if (gone_) return;
+  connection_->input().consume(taken);
+  if (session_.should_close()) return lost(session_.error());
+  flush();
+}
+
+void H2Upstream::on_drained(net::Connection&) {
+  session_.output_drained();
+  flush();
+}
+
+// The connection is of no use any more; its streams fail.
+void H2Upstream::lost(std::string_view reason) {
+  if (gone_) return;
+  gone_ = true;
+  lost_ = true;
+  std::string kept(reason);  // may lie in what goes away here
+  session_.connection_lost();
+  connection_->close();
+  host_.gone(*this);
+}
+
+void H2Upstream::on_response(h2::Stream& at, http::ResponseHead& head, bool end) {
+  Stream* stream = stream_of(at);
+  if (!stream) return;
+  std::swap(stream->response, head);
+  if (stream->response.status < 200) return stream->on_interim();
+  auto length = stream->response.headers.get("content-length");
+  auto size = length ? base::parse_number<uint64_t>(*length) : std::nullopt;
+  stream->on_response(end ? http::h1::Body::none() : size ? http::h1::Body::length(*size) : http::h1::Body::chunked(), end);
+}
+
+void H2Upstream::on_data(h2::Stream& at, std::string_view bytes, bool end) {
+  if (Stream* stream = stream_of(at)) return stream->on_response_data(bytes, end);
+  session_.consumed(at.id, bytes.size());
+}
+
+void H2Upstream::on_trailers(h2::Stream& at, http::Headers& trailers) {
+  if (Stream* stream = stream_of(at)) stream->on_response_trailers(trailers);
+}
+
+void H2Upstream::on_reset(h2::Stream& at, h2::ErrorCode code) {
+  Stream* stream = stream_of(at);
+  if (!stream) return;
+  detach(*stream);
+  Failure failure{.kind = Failure::Kind::RemoteReset, .reused = served_ > 1};
+  if (code == h2::ErrorCode::RefusedStream) failure.kind = Failure::Kind::RefusedStream;
+  if (lost_) failure.kind = Failure::Kind::Terminated;
+  if (code == h2::ErrorCode::ProtocolError) failure.kind = Failure::Kind::Protocol;
+  stream->on_upstream_failed(failure);
+}
+
+void H2Upstream::on_writable(h2::Stream& at) {
+  if (Stream* stream = stream_of(at)) stream->on_upstream_writable();
+}
+
+void H2Upstream::on_goaway(h2::StreamId, h2::ErrorCode) {
+  retiring_ = true;
+  if (!streams_) lost("GOAWAY");
+}
+
+void H2Upstream::on_settings() {
+  if (can_take()) host_.roomy(*this);
+}
+
+}  // namespace proxy
