@@ -90,7 +90,9 @@ TEST(PodAccount, StatusCountsSidecarsAndKeepsTheTimesOfConditions) {
   EXPECT_EQ(status["initContainerStatuses"].size(), 2u);
   EXPECT_EQ(status["containerStatuses"][0]["state"]["waiting"]["reason"], "PodInitializing");
   for (const base::Json& condition : status["conditions"])
-    if (condition["type"] == "PodScheduled") EXPECT_EQ(condition["lastTransitionTime"], "2026-01-01T00:00:00Z");
+    if (condition["type"] == "PodScheduled") {
+      EXPECT_EQ(condition["lastTransitionTime"], "2026-01-01T00:00:00Z");
+    }
 }
 
 }  // namespace
