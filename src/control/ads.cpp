@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "config/specs.h"
 #include "translate/translate.h"
 
 namespace control {

@@ -43,7 +43,7 @@ class Ads {
     std::string address;
     std::chrono::system_clock::time_point connected;
     mesh::Proxy proxy;
-    std::map<std::string, xds::ServerSession::Status> types;  // by short name
+    std::map<std::string, xds::ServerSession::Status, std::less<>> types;  // by short name
   };
   std::vector<Client> clients() const;
   size_t connected() const { return streams_.size(); }

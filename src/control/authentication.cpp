@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/authentication.h"
 
+#include <algorithm>
+
+#include "base/strings.h"
+
 namespace control {
 
 using base::ErrorKind;

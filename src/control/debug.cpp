@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "config/kinds.h"
+#include "config/specs.h"
 
 namespace control {
 

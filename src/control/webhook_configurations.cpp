@@ -2,6 +2,7 @@
 #include "control/webhook_configurations.h"
 
 #include <map>
+#include <set>
 
 #include "base/log.h"
 #include "base/strings.h"

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/webhooks.h"
+
+#include <gmock/gmock.h>
+
+#include "base/strings.h"
+#include "control/webhook_configurations.h"
+
+namespace control {
+namespace {
+
+using objects::Json;
+using objects::Object;
+using testing::HasSubstr;
+
+Json yaml(std::string_view text) { return base::parse_yaml(text).value().at(0); }
+
+struct Bench {
+  net::Loop loop;
+  Metrics metrics;
+  Ingest ingest{loop, [this](const Ingest::Change&) { loop.stop(); }};
+  Webhooks webhooks{ingest, metrics, {}};
+
+  // Takes the objects in and builds the first snapshot.
+  explicit Bench(std::vector<std::string_view> documents = {}) {
+    loop.post([this, documents] {
+      for (std::string_view text : documents) ingest.put(Object(yaml(text)));
+      ingest.begin();
+    });
+    loop.run();
+  }
+};
+
+Json review(Json object, std::string_view ns = "default") {
+  return {{"apiVersion", "admission.k8s.io/v1"},
+          {"kind", "AdmissionReview"},
+          {"request", {{"uid", "u-1"}, {"namespace", ns}, {"operation", "CREATE"}, {"object", std::move(object)}}}};
+}
+
+constexpr std::string_view kFirst = R"yaml(
+  apiVersion: networking.istio.io/v1
+  kind: VirtualService
+  metadata: {name: first, namespace: default, creationTimestamp: "2026-01-01T00:00:00Z"}
+  spec: {hosts: [helloworld.default.svc.cluster.local], http: [{route: [{destination: {host: helloworld}}]}]}
+)yaml";
+
+TEST(InjectWebhook, AnswersWithAPatchUnderTheSameUid) {
+  Bench bench;
+  Json pod = yaml("{metadata: {name: nginx}, spec: {containers: [{name: nginx, image: nginx}]}}");
+  Json answer = bench.webhooks.inject(review(pod)).value();
+  EXPECT_EQ(answer["response"]["uid"], "u-1");
+  EXPECT_EQ(answer["response"]["allowed"], true);
+  Json patch = Json::parse(base::from_base64(answer["response"]["patch"].get<std::string>()).value());
+  Json after = pod.patch(patch);
+  EXPECT_EQ(after["spec"]["initContainers"].size(), 2u);
+  EXPECT_EQ(bench.metrics.injections, 1u);
+}
+
+TEST(InjectWebhook, LeavesAloneWhatDoesNotWantIt) {
+  Bench bench;
+  Json pod = yaml("{metadata: {labels: {sidecar.istio.io/inject: 'false'}}, spec: {containers: [{name: a}]}}");
+  Json answer = bench.webhooks.inject(review(pod)).value();
+  EXPECT_EQ(answer["response"]["allowed"], true);
+  EXPECT_FALSE(answer["response"].contains("patch"));
+}
+
+TEST(InjectWebhook, TakesMeshConfigsWord) {
+  Bench bench({R"yaml(
+    apiVersion: v1
+    kind: ConfigMap
+    metadata: {name: istio, namespace: istio-system}
+    data: {mesh: "{trustDomain: td.example, defaultConfig: {discoveryAddress: 'here:15012'}}"}
+  )yaml"});
+  inject::Settings settings = bench.webhooks.injection_settings();
+  EXPECT_EQ(settings.trust_domain, "td.example");
+  EXPECT_EQ(settings.proxy_config["discoveryAddress"], "here:15012");
+}
+
+TEST(ValidateWebhook, DeniesInIstiosWords) {
+  Bench bench;
+  Json object = yaml(R"yaml(
+    apiVersion: networking.istio.io/v1beta1
+    kind: VirtualService
+    metadata: {name: all, namespace: default}
+    spec: {hosts: ["*"], http: [{route: [{destination: {host: helloworld}}]}]}
+  )yaml");
+  Json answer = bench.webhooks.validate(review(object)).value();
+  EXPECT_EQ(answer["response"]["allowed"], false);
+  EXPECT_EQ(answer["response"]["status"]["message"],
+            "configuration is invalid: wildcard host * is not allowed for virtual services bound to the mesh gateway");
+}
+
+TEST(ValidateWebhook, WarnsOfASecondVirtualServiceForAHostAndNamesBoth) {
+  Bench bench({kFirst});
+  Json second = yaml(kFirst);
+  second["metadata"]["name"] = "second";
+  second["metadata"]["creationTimestamp"] = "2026-01-02T00:00:00Z";
+  Json answer = bench.webhooks.validate(review(second)).value();
+  ASSERT_EQ(answer["response"]["allowed"], true);
+  ASSERT_TRUE(answer["response"].contains("warnings")) << answer.dump();
+  std::string warnings = answer["response"]["warnings"].dump();
+  EXPECT_THAT(warnings, HasSubstr("default/first"));
+  EXPECT_THAT(warnings, HasSubstr("default/second"));
+
+  Json again = bench.webhooks.validate(review(yaml(kFirst))).value();
+  EXPECT_THAT(again["response"].value("warnings", Json::array()).dump(), testing::Not(HasSubstr("second")));
+}
+
+TEST(Webhooks, RefuseWhatIsNoReview) {
+  Bench bench;
+  for (const char* text : {"{}", "{kind: AdmissionReview}", "{kind: Pod, request: {uid: a}}", "{kind: AdmissionReview, request: {uid: a}}"})
+    EXPECT_FALSE(bench.webhooks.inject(yaml(text))) << text;
+}
+
+TEST(WebhookConfigurations, GetTheBundleAndTheStrictPolicyOnceDenialsArrive) {
+  Json document = yaml(R"yaml(
+    kind: ValidatingWebhookConfiguration
+    metadata: {name: v, labels: {istio.io/rev: default}}
+    webhooks:
+    - {name: other, clientConfig: {service: {name: other, namespace: istio-system}}, failurePolicy: Ignore}
+    - {name: ours, clientConfig: {service: {name: istiod, namespace: istio-system}}, failurePolicy: Ignore}
+  )yaml");
+  WebhookConfigurations::Service service{"istio-system", "default"};
+  using Denials = WebhookConfigurations::Denials;
+  auto patched = [&](Denials denials) {
+    return document.patch(WebhookConfigurations::patch(Object(document), service, "PEM", denials));
+  };
+  Json early = patched(Denials::NotSeen);
+  EXPECT_EQ(early["webhooks"][1]["clientConfig"]["caBundle"], base::to_base64("PEM"));
+  EXPECT_EQ(early["webhooks"][1]["failurePolicy"], "Ignore");
+  document = patched(Denials::Arrive);
+  EXPECT_EQ(document["webhooks"][1]["failurePolicy"], "Fail");
+  EXPECT_EQ(document["webhooks"][0]["failurePolicy"], "Ignore");
+  EXPECT_FALSE(document["webhooks"][0]["clientConfig"].contains("caBundle"));
+  EXPECT_EQ(patched(Denials::Arrive), document);
+
+  document["metadata"]["labels"]["istio.io/rev"] = "canary";
+  EXPECT_TRUE(WebhookConfigurations::patch(Object(document), service, "NEW", Denials::Arrive).empty());
+}
+
+}  // namespace
+}  // namespace control
