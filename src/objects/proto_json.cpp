@@ -5,6 +5,13 @@
 #include <google/protobuf/message.h>
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+
 namespace objects {
 
 using google::protobuf::Descriptor;
@@ -38,11 +45,68 @@ static std::string unknown_field(const base::Json& json, const Descriptor& type,
   return {};
 }
 
+// "500ms", "1m30s" as nanoseconds; nullopt where it is not of Go's form.
+static std::optional<int64_t> go_duration(std::string_view text) {
+  constexpr std::pair<std::string_view, double> kUnits[] = {{"ns", 1},   {"us", 1e3},  {"ms", 1e6},
+                                                            {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
+  bool negative = text.starts_with('-');
+  if (negative) text.remove_prefix(1);
+  double total = 0;
+  if (text.empty()) return std::nullopt;
+  while (!text.empty()) {
+    size_t digits = text.find_first_not_of("0123456789.");
+    if (digits == 0 || digits == std::string_view::npos) return std::nullopt;
+    size_t end = std::min(text.find_first_of("0123456789.", digits), text.size());
+    auto unit = std::ranges::find(kUnits, text.substr(digits, end - digits), [](const auto& known) { return known.first; });
+    double amount = 0;
+    auto [stop, error] = std::from_chars(text.data(), text.data() + digits, amount);
+    if (unit == std::end(kUnits) || error != std::errc{} || stop != text.data() + digits) return std::nullopt;
+    total += amount * unit->second;
+    text.remove_prefix(end);
+  }
+  if (total > 9e18) return std::nullopt;
+  return static_cast<int64_t>(negative ? -std::llround(total) : std::llround(total));
+}
+
+// Istio's users write durations as Go does; protobuf's JSON knows seconds only.
+static void rewrite_durations(base::Json& json, const Descriptor& type) {
+  if (type.full_name() == "google.protobuf.Duration") {
+    if (!json.is_string()) return;
+    auto nanoseconds = go_duration(json.get_ref<const std::string&>());
+    if (!nanoseconds) return;
+    char text[48];
+    std::snprintf(text, sizeof text, "%s%lld.%09llds", *nanoseconds < 0 ? "-" : "",
+                  std::abs(*nanoseconds / 1'000'000'000LL), std::abs(*nanoseconds % 1'000'000'000LL));
+    json = text;
+    return;
+  }
+  if (!json.is_object() || type.full_name().starts_with("google.protobuf.")) return;
+  for (auto& [key, value] : json.items()) {
+    const FieldDescriptor* field = type.FindFieldByCamelcaseName(key);
+    for (int i = 0; !field && i < type.field_count(); ++i)
+      if (type.field(i)->json_name() == key || type.field(i)->name() == key) field = type.field(i);
+    if (!field || field->type() != FieldDescriptor::TYPE_MESSAGE) continue;
+    const Descriptor* inner = field->message_type();
+    if (field->is_map()) {
+      const FieldDescriptor* item = inner->FindFieldByNumber(2);
+      if (item->type() == FieldDescriptor::TYPE_MESSAGE && value.is_object())
+        for (auto& [name, entry] : value.items()) rewrite_durations(entry, *item->message_type());
+    } else if (field->is_repeated()) {
+      if (value.is_array())
+        for (base::Json& item : value) rewrite_durations(item, *inner);
+    } else {
+      rewrite_durations(value, *inner);
+    }
+  }
+}
+
 base::Result<void> from_json(const base::Json& json, google::protobuf::Message& message) {
   if (std::string path = unknown_field(json, *message.GetDescriptor(), ""); !path.empty())
     return base::fail(base::ErrorKind::Invalid, "unknown field \"" + path + "\"");
   message.Clear();
-  auto status = google::protobuf::util::JsonStringToMessage(json.dump(), &message);
+  base::Json plain = json;
+  rewrite_durations(plain, *message.GetDescriptor());
+  auto status = google::protobuf::util::JsonStringToMessage(plain.dump(), &message);
   if (!status.ok()) return base::fail(base::ErrorKind::Invalid, std::string(status.message()));
   return {};
 }
