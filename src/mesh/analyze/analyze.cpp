@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <tuple>
+
+#include "config/kinds.h"
+#include "mesh/analyze/rules.h"
+
+namespace mesh {
+
+void find_broken_documents(const Inputs& inputs, Findings& out) {
+  for (const config::IstioKind& kind : config::istio_kinds())
+    for (const auto& [place, entry] : inputs.table(kind.group, kind.kind))
+      if (!entry.error.empty())
+        out.push_back({config::Severity::Error, "SN0100", entry.object->ref(), "spec", entry.error,
+                       "it is ignored until it is mended"});
+}
+
+std::vector<config::Finding> analyze(const Inputs& inputs, const Snapshot& snapshot) {
+  Findings out;
+  find_broken_documents(inputs, out);
+  find_shared_hosts(snapshot, out);
+  find_unknown_destinations(inputs, snapshot, out);
+  find_unknown_gateways(snapshot, out);
+  find_hosts_outside_gateways(snapshot, out);
+  find_unknown_rule_hosts(inputs, snapshot, out);
+  find_empty_subsets(inputs, snapshot, out);
+  find_idle_gateways(snapshot, out);
+  std::ranges::stable_sort(out, [](const config::Finding& a, const config::Finding& b) {
+    return std::tie(a.severity, a.object, a.path) < std::tie(b.severity, b.object, b.path);
+  });
+  return out;
+}
+
+}  // namespace mesh

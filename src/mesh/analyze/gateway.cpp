@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "mesh/analyze/rules.h"
+#include "mesh/hostname.h"
+#include "mesh/labels.h"
+
+namespace mesh {
+namespace {
+
+using config::Severity;
+
+const config::Gateway* gateway_of(const Snapshot& snapshot, std::string_view name) {
+  for (const auto& gateway : snapshot.gateways)
+    if (gateway->meta.ref.ns + "/" + gateway->meta.ref.name == name) return gateway.get();
+  return nullptr;
+}
+
+// Whether a server of the gateway takes this host of that namespace.
+bool offers(const config::Gateway& gateway, std::string_view ns, std::string_view host) {
+  for (const auto& server : gateway.spec.servers())
+    for (const std::string& entry : server.hosts()) {
+      size_t slash = entry.find('/');
+      std::string_view from = slash == std::string::npos ? std::string_view("*") : std::string_view(entry).substr(0, slash);
+      std::string_view offered = slash == std::string::npos ? std::string_view(entry) : std::string_view(entry).substr(slash + 1);
+      if (from == ".") from = gateway.meta.ref.ns;
+      if ((from == "*" || from == ns) && overlaps(offered, host)) return true;
+    }
+  return false;
+}
+
+std::vector<std::string> offered_hosts(const config::Gateway& gateway) {
+  std::vector<std::string> out;
+  for (const auto& server : gateway.spec.servers()) out.insert(out.end(), server.hosts().begin(), server.hosts().end());
+  return out;
+}
+
+}  // namespace
+
+void find_unknown_gateways(const Snapshot& snapshot, Findings& out) {
+  for (const auto& virtual_service : snapshot.virtual_services)
+    for (int i = 0; i < virtual_service->spec.gateways_size(); ++i) {
+      const std::string& name = virtual_service->spec.gateways(i);
+      if (name == "mesh" || gateway_of(snapshot, name)) continue;
+      out.push_back({Severity::Error, "SN0210", virtual_service->meta.ref, "spec.gateways[" + std::to_string(i) + "]",
+                     "Referenced gateway not found: \"" + name + "\"",
+                     "a Gateway in another namespace is written namespace/name"});
+    }
+}
+
+void find_hosts_outside_gateways(const Snapshot& snapshot, Findings& out) {
+  for (const auto& virtual_service : snapshot.virtual_services)
+    for (const std::string& name : virtual_service->spec.gateways()) {
+      const config::Gateway* gateway = gateway_of(snapshot, name);
+      if (!gateway) continue;
+      const objects::Ref& ref = virtual_service->meta.ref;
+      for (int i = 0; i < virtual_service->spec.hosts_size(); ++i) {
+        const std::string& host = virtual_service->spec.hosts(i);
+        if (offers(*gateway, ref.ns, host)) continue;
+        out.push_back({Severity::Warning, "SN0211", ref, "spec.hosts[" + std::to_string(i) + "]",
+                       "one or more host [" + host + "] defined in VirtualService " + ref.ns + "/" + ref.name +
+                           " not found in Gateway " + name,
+                       "the Gateway takes: " + base::join(offered_hosts(*gateway), ", ")});
+      }
+    }
+}
+
+void find_idle_gateways(const Snapshot& snapshot, Findings& out) {
+  for (const auto& gateway : snapshot.gateways) {
+    const auto& selector = gateway->spec.selector();
+    auto selected = [&](const auto& entry) { return has_all(entry.second->labels, selector); };
+    if (std::ranges::any_of(snapshot.workloads, selected)) continue;
+    std::vector<std::string> pairs;
+    for (const auto& [key, value] : selector) pairs.push_back(key + "=" + value);
+    std::ranges::sort(pairs);
+    out.push_back({Severity::Warning, "SN0212", gateway->meta.ref, "spec.selector",
+                   "Referenced selector not found: \"" + base::join(pairs, ",") + "\"",
+                   "no pod carries these labels, so nothing listens for this Gateway"});
+  }
+}
+
+}  // namespace mesh
