@@ -27,8 +27,9 @@ std::vector<std::string> names_of(const ApiServerOptions& options) {
 }
 
 net::Task<void> make_namespace(Registry& registry, std::string name) {
+  objects::Resource resource{"", "v1", "namespaces"};
   objects::Object object(Json{{"metadata", {{"name", name}}}});
-  auto made = co_await registry.create({"", "v1", "namespaces"}, std::move(object));
+  auto made = co_await registry.create(std::move(resource), std::move(object));
   (void)made;
 }
 

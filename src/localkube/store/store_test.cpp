@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "localkube/store/store.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+namespace localkube {
+namespace {
+
+class StoreTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    char folder[] = "/tmp/localkube-store-XXXXXX";
+    ASSERT_NE(mkdtemp(folder), nullptr);
+    folder_ = folder;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::unique_ptr<Store> open(net::Loop& loop, Store::Options options = {}) {
+    auto store = Store::open(loop, folder_ + "/store.db", options);
+    EXPECT_TRUE(store) << store.error().message;
+    return std::move(*store);
+  }
+
+  std::string folder_;
+};
+
+Json document(const std::string& name, int value = 0) { return {{"metadata", {{"name", name}}}, {"value", value}}; }
+Key config_map(const std::string& name) { return {"configmaps", "default", name}; }
+Key secret() { return {"secrets", "default", "s"}; }
+
+net::Task<void> put_many(Store& store, std::vector<int64_t>& revisions) {
+  for (int i = 0; i < 5; ++i) {
+    int64_t expected = i == 0 ? 0 : revisions.back();
+    auto record = co_await store.put(config_map("a"), expected, document("a", i));
+    if (record) revisions.push_back(record->revision);
+  }
+}
+
+TEST_F(StoreTest, RevisionsRiseAndReadsSeeTheLastWrite) {
+  net::Loop loop;
+  auto store = open(loop);
+  std::vector<int64_t> revisions;
+  net::run_to_end(loop, put_many(*store, revisions));
+  ASSERT_EQ(revisions.size(), 5u);
+  EXPECT_TRUE(std::is_sorted(revisions.begin(), revisions.end()));
+  const Record* record = store->find("configmaps", "default", "a");
+  ASSERT_NE(record, nullptr);
+  EXPECT_EQ((*record->object)["value"], 4);
+  EXPECT_EQ((*record->object)["metadata"]["resourceVersion"], std::to_string(revisions.back()));
+}
+
+net::Task<void> race(Store& store, int& won, int& lost) {
+  auto record = co_await store.put(config_map("a"), 0, document("a"));
+  ++(record ? won : lost);
+}
+
+TEST_F(StoreTest, OfTwoWritersInOneTurnOneWins) {
+  net::Loop loop;
+  auto store = open(loop);
+  int won = 0, lost = 0;
+  net::spawn(race(*store, won, lost));
+  net::spawn(race(*store, won, lost));
+  EXPECT_EQ(store->find("configmaps", "default", "a"), nullptr) << "not acknowledged yet";
+  store->flush();
+  EXPECT_EQ(won, 1);
+  EXPECT_EQ(lost, 1);
+  EXPECT_NE(store->find("configmaps", "default", "a"), nullptr);
+}
+
+net::Task<void> acknowledge(Store& store, int fd) {
+  for (int i = 0;; ++i) {
+    std::string name = "n" + std::to_string(i);
+    auto record = co_await store.put(config_map(name), 0, document(name));
+    if (!record || ::write(fd, &record->revision, sizeof record->revision) < 0) co_return;
+  }
+}
+
+TEST_F(StoreTest, WhatWasAcknowledgedSurvivesKill9AndRevisionsGoOn) {
+  int pipes[2];
+  ASSERT_EQ(pipe(pipes), 0);
+  pid_t child = fork();
+  if (child == 0) {
+    net::Loop loop;
+    auto store = open(loop);
+    loop.post([&] { net::spawn(acknowledge(*store, pipes[1])); });
+    loop.run();
+    _exit(0);
+  }
+  close(pipes[1]);
+  int64_t revision = 0;
+  int acknowledged = 0;
+  while (acknowledged < 20 && read(pipes[0], &revision, sizeof revision) == sizeof revision) ++acknowledged;
+  kill(child, SIGKILL);
+  while (read(pipes[0], &revision, sizeof revision) == sizeof revision) ++acknowledged;
+  waitpid(child, nullptr, 0);
+  close(pipes[0]);
+  ASSERT_GE(acknowledged, 20);
+
+  net::Loop loop;
+  auto store = open(loop);
+  for (int i = 0; i < acknowledged; ++i)
+    EXPECT_NE(store->find("configmaps", "default", "n" + std::to_string(i)), nullptr) << i;
+  EXPECT_GE(store->revision(), revision);
+  std::vector<int64_t> more;
+  net::run_to_end(loop, put_many(*store, more));
+  EXPECT_GT(more.front(), revision);
+}
+
+net::Task<void> live(Store& store) {
+  auto a = co_await store.put(config_map("a"), 0, document("a", 1));
+  auto b = co_await store.put(secret(), 0, document("s"));
+  auto c = co_await store.put(config_map("a"), a->revision, document("a", 2));
+  auto d = co_await store.remove(config_map("a"), c->revision);
+  (void)b;
+  (void)d;
+}
+
+TEST_F(StoreTest, ChangesCanBeReadAgainAfterARestart) {
+  {
+    net::Loop loop;
+    auto store = open(loop);
+    net::run_to_end(loop, live(*store));
+  }
+  net::Loop loop;
+  auto store = open(loop);
+  auto all = store->changes("configmaps", 0);
+  ASSERT_TRUE(all);
+  ASSERT_EQ(all->size(), 3u);
+  EXPECT_EQ((*all)[0].type, Event::Type::Added);
+  EXPECT_EQ((*(*all)[0].object)["value"], 1);
+  EXPECT_EQ((*all)[1].type, Event::Type::Modified);
+  EXPECT_EQ((*(*all)[1].object)["value"], 2);
+  EXPECT_EQ((*(*all)[1].before)["value"], 1);
+  EXPECT_EQ((*all)[2].type, Event::Type::Deleted);
+  EXPECT_EQ((*(*all)[2].object)["value"], 2);
+  EXPECT_EQ((*(*all)[2].object)["metadata"]["resourceVersion"], std::to_string((*all)[2].revision));
+  EXPECT_EQ(store->changes("configmaps", (*all)[1].revision)->size(), 1u);
+}
+
+net::Task<void> forget(Store& store) {
+  const Record* record = store.find("secrets", "default", "s");
+  auto gone = co_await store.remove(secret(), record->revision);
+  (void)gone;
+}
+
+TEST_F(StoreTest, AHistoryThatIsTooOldIsGoneAlsoAfterARestart) {
+  int64_t floor = 0;
+  {
+    net::Loop loop;
+    auto store = open(loop, {.history = 10, .history_bytes = 1u << 20});
+    for (int i = 0; i < 5; ++i) {
+      net::run_to_end(loop, live(*store));
+      net::run_to_end(loop, forget(*store));
+    }
+    floor = store->oldest();
+    EXPECT_GT(floor, 0);
+    EXPECT_FALSE(store->changes("configmaps", floor - 1));
+    EXPECT_TRUE(store->changes("configmaps", floor));
+  }
+  net::Loop loop;
+  auto store = open(loop, {.history = 10, .history_bytes = 1u << 20});
+  EXPECT_EQ(store->oldest(), floor);
+  EXPECT_FALSE(store->changes("configmaps", floor - 1));
+}
+
+TEST_F(StoreTest, ASecondProcessIsTurnedAway) {
+  net::Loop loop;
+  auto first = open(loop);
+  auto second = Store::open(loop, folder_ + "/store.db", {});
+  ASSERT_FALSE(second);
+  EXPECT_NE(second.error().message.find("another process holds the store"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace localkube
