@@ -76,8 +76,8 @@ void ClientExchange::set_error(base::Error error) {
 
 void ClientExchange::end(base::Error error) {
   auto self = weak_from_this().lock();
+  set_error(std::move(error));  // first: losing the connection would tell another
   leave();
-  set_error(std::move(error));
 }
 
 bool has_body(const RequestHead& head) {
