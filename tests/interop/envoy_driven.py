@@ -11,6 +11,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 
 import peers
@@ -112,7 +113,7 @@ def inside(namespace, *command):
     return ["ip", "netns", "exec", namespace, *map(str, command)]
 
 
-def bootstrap(api_type):
+def bootstrap(api_type, secrets):
     h2 = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
         "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
         "explicit_http_config": {"http2_protocol_options": {}}}}
@@ -131,7 +132,8 @@ def bootstrap(api_type):
              "load_assignment": {"cluster_name": "xds-grpc", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {
                  "socket_address": {"address": "127.0.0.1", "port_value": 15010}}}}]}]}},
             {"name": "sds-grpc", "type": "STATIC", "connect_timeout": "1s", "typed_extension_protocol_options": h2,
-             "load_assignment": {"cluster_name": "sds-grpc", "endpoints": []}}]},
+             "load_assignment": {"cluster_name": "sds-grpc", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {
+                 "pipe": {"path": str(secrets)}}}}]}]}}]},
     }
 
 
@@ -169,8 +171,15 @@ def drive(programs, tools, api_type):
         peers.start(inside(CLIENT, "setpriv", "--reuid=1337", "--regid=1337", "--clear-groups", programs / "seined",
                            "--config-dir", mesh, "--plaintext", "15010"), folder / "seined.log")
         os.chmod(folder, 0o755)
+        # Clusters and listeners that could speak mTLS wait for their certificate, which an agent would serve.
+        secrets = folder / "secrets"
+        secrets.mkdir()
+        os.chown(secrets, 1337, 1337)
+        peers.start(inside(CLIENT, "setpriv", "--reuid=1337", "--regid=1337", "--clear-groups", sys.executable,
+                           pathlib.Path(__file__).with_name("sds_server.py"), secrets / "socket",
+                           "spiffe://cluster.local/ns/default/sa/default"), folder / "secrets.log")
         config = folder / "bootstrap.json"
-        config.write_text(json.dumps(bootstrap(api_type)))
+        config.write_text(json.dumps(bootstrap(api_type, secrets / "socket")))
         subprocess.run(inside(CLIENT, programs / "seine-proxy", "capture", "--outbound-port", 15001, "--inbound-port", 15006,
                               "--proxy-uid", 1337, "--proxy-gid", 1337, "--exclude-inbound-ports", "15090,15021,15020"), check=True)
         log = folder / "envoy.log"
