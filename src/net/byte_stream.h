@@ -42,7 +42,12 @@ struct ConnectOptions {
   std::string server_name;
   std::chrono::milliseconds timeout{10'000};
 };
-Task<base::Result<std::unique_ptr<ByteStream>>> connect(Loop& loop, Address address, ConnectOptions options = {});
+Task<base::Result<std::unique_ptr<ByteStream>>> connect(Loop& loop, Address address, ConnectOptions options);
+// Not a default argument: GCC 12 destroys an aggregate that is one twice within a co_await.
+inline Task<base::Result<std::unique_ptr<ByteStream>>> connect(Loop& loop, Address address) {
+  ConnectOptions options;
+  return connect(loop, std::move(address), std::move(options));
+}
 
 // The addresses of a host name (or of a literal address), by /etc/hosts and DNS, with `port` set.
 Task<base::Result<std::vector<Address>>> resolve(Loop& loop, std::string host, uint16_t port);
