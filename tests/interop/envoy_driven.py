@@ -174,10 +174,8 @@ def drive(programs, tools, api_type):
         # Clusters and listeners that could speak mTLS wait for their certificate, which an agent would serve.
         secrets = folder / "secrets"
         secrets.mkdir()
-        os.chown(secrets, 1337, 1337)
-        peers.start(inside(CLIENT, "setpriv", "--reuid=1337", "--regid=1337", "--clear-groups", sys.executable,
-                           pathlib.Path(__file__).with_name("sds_server.py"), secrets / "socket",
-                           "spiffe://cluster.local/ns/default/sa/default"), folder / "secrets.log")
+        peers.start([sys.executable, pathlib.Path(__file__).with_name("sds_server.py"), secrets / "socket",
+                     "spiffe://cluster.local/ns/default/sa/default"], folder / "secrets.log")
         config = folder / "bootstrap.json"
         config.write_text(json.dumps(bootstrap(api_type, secrets / "socket")))
         subprocess.run(inside(CLIENT, programs / "seine-proxy", "capture", "--outbound-port", 15001, "--inbound-port", 15006,

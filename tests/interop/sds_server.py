@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The secrets `default` and `ROOTCA` for an Envoy without Istio's agent: a throwaway certificate, over a Unix socket."""
+import os
 import pathlib
 import subprocess
 import sys
@@ -57,6 +58,7 @@ if __name__ == "__main__":
     socket, identity = sys.argv[1:3]
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=64))
     sds_pb2_grpc.add_SecretDiscoveryServiceServicer_to_server(Sds(pathlib.Path(socket).parent, identity), server)
+    os.umask(0)  # Envoy runs as another user
     server.add_insecure_port(f"unix:{socket}")
     server.start()
     threading.Event().wait()
