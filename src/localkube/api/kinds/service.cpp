@@ -50,9 +50,9 @@ void prepare_update(Json& service, const Json& old) {
   // What the server allocated stays unless it is said otherwise.
   for (const char* key : {"clusterIP", "clusterIPs"})
     if (const Json* value = base::find(*before, key); value && (!spec.contains(key) || spec[key] == "")) spec[key] = *value;
+  if (spec["type"] != "LoadBalancer") spec.erase("allocateLoadBalancerNodePorts");
   if (spec["type"] == "ClusterIP") {
     spec.erase("externalTrafficPolicy");
-    spec.erase("allocateLoadBalancerNodePorts");
     if (base::text(*before, "type") != "ClusterIP")
       each_item(service, [](Json& port) { port.erase("nodePort"); }, "spec", "ports");
     return;

@@ -55,7 +55,8 @@ net::Task<void> forward(net::Loop& loop, SessionPointer session, StreamPointer e
   if (!parsed) {
     why = address;
   } else {
-    auto connected = co_await net::connect(loop, *parsed);
+    net::ConnectOptions options;
+    auto connected = co_await net::connect(loop, *parsed, std::move(options));
     if (!connected) {
       why = connected.error().message;
     } else {
