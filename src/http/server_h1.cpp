@@ -234,6 +234,7 @@ void ServerHttp1::refuse(int status, std::string_view why) {
     if (answered) return connection_.retire();
     if (connection_.retired()) return;
   }
+  if (parser_.foreign()) return connection_.close_after_flush();
   ResponseHead head;
   head.status = status ? status : 400;
   const std::string text = std::string(why) + "\n";
@@ -245,7 +246,8 @@ void ServerHttp1::refuse(int status, std::string_view why) {
 }
 
 bool ServerHttp1::may_keep_alive() const {
-  if (!parser_.keep_alive() || parser_.minor_version() == 0 || connection_.core().draining || ended_) return false;
+  if (!parser_.keep_alive() || parser_.minor_version() == 0 || connection_.core().draining) return false;
+  if (ended_ && connection_.transport().input().empty()) return false;
   if (!in_request_) return true;
   // The rest of the body has to be read to get at the next request.
   return !expects_continue_ && parser_.body().kind == h1::Body::Kind::Length && parser_.body().size <= kMostDiscarded;

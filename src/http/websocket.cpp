@@ -194,7 +194,6 @@ net::Task<base::Result<std::optional<WebSocket::Message>>> WebSocket::read() {
     }
     if (wrong.code) {
       co_await close(wrong.code, wrong.why);
-      stream_->close();
       co_return base::fail(ErrorKind::Invalid, std::string("WebSocket: ") + wrong.why);
     }
     if (!frame) {
@@ -222,7 +221,6 @@ net::Task<base::Result<std::optional<WebSocket::Message>>> WebSocket::read() {
     if (!frame->final) continue;
     if (message->kind == Kind::Text && !is_utf8(message->data)) {
       co_await close(kNotUtf8, "text that is not UTF-8");
-      stream_->close();
       co_return base::fail(ErrorKind::Invalid, "WebSocket: text that is not UTF-8");
     }
     co_return message;
