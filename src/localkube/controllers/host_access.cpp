@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "localkube/controllers/host_access.h"
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "localkube/fields.h"
+#include "localkube/network/pod_network.h"
+
+namespace localkube {
+
+static constexpr const char* kHostPorts = "localkube.seine.dev/host-ports";
+static constexpr const char* kLoopback = "127.0.0.1";
+
+// Where a port of the host is looked for if it cannot be had: 80 -> 8080.
+static std::string second_choice(int64_t port) { return std::to_string(port < 1024 ? port + 8000 : port + 1); }
+
+HostAccess::HostAccess(Cluster& cluster, HostPortsClient& host, std::string listen)
+    : cluster_(cluster),
+      host_(host),
+      listen_(std::move(listen)),
+      queue_(cluster.loop, [this](std::string key) { return reconcile(this, std::move(key)); }) {
+  services_ = cluster_.api.watch(kinds::kServices, [this](const Change& change) {
+    std::string_view type = base::text(change.object.spec(), "type");
+    std::string key = key_of(change.object.ns(), change.object.name());
+    if (type == "LoadBalancer" || type == "NodePort" || open_.contains(key)) queue_.add(key);
+  });
+}
+
+std::map<std::string, HostAccess::Wanted> HostAccess::wanted_of(const objects::Object& service) const {
+  std::map<std::string, Wanted> out;
+  std::string_view type = base::text(service.spec(), "type");
+  std::string name = key_of(service.ns(), service.name());
+  bool everywhere = listen_ == "0.0.0.0";
+  for (const base::Json& port : items(service.spec(), "ports")) {
+    std::string protocol = string_at(port, "protocol");
+    if (!protocol.empty() && protocol != "TCP") continue;
+    int64_t outer = number(port, "port"), node = number(port, "nodePort");
+    std::string on = everywhere ? listen_ : kLoopback;
+    if (node != 0)
+      out["node " + std::to_string(node)] = {.candidates = {on + ":" + std::to_string(node)},
+                                             .target = std::string(kGatewayAddress) + ":" + std::to_string(node)};
+    if (type != "LoadBalancer") continue;
+    Wanted wanted{.candidates = {on + ":" + std::to_string(outer), on + ":" + second_choice(outer)},
+                  .target = string_at(service.spec(), "clusterIP") + ":" + std::to_string(outer),
+                  .balanced_port = outer};
+    out["balancer " + name + " " + std::to_string(outer)] = wanted;
+    if (listen_.empty() || everywhere || listen_ == kLoopback) continue;
+    wanted.candidates = {listen_ + ":" + std::to_string(outer), listen_ + ":" + second_choice(outer)};
+    out["balancer " + name + " " + std::to_string(outer) + " " + listen_] = wanted;
+  }
+  return out;
+}
+
+void HostAccess::close_others(const std::string& service, const std::map<std::string, Wanted>& wanted) {
+  auto& open = open_[service];
+  for (auto at = open.begin(); at != open.end();) {
+    auto still = wanted.find(at->first);
+    if (still != wanted.end() && still->second.target == at->second.target) {
+      ++at;
+      continue;
+    }
+    host_.close(at->first);
+    at = open.erase(at);
+  }
+}
+
+net::Task<bool> HostAccess::reconcile(HostAccess* self, std::string key) {
+  auto [ns, name] = names_of_key(key);
+  auto service = self->cluster_.api.get(kinds::kServices, ns, name);
+  std::map<std::string, Wanted> wanted;
+  if (service && !service->deleting()) wanted = self->wanted_of(*service);
+  self->close_others(key, wanted);
+  bool all = true;
+  for (auto& [what, one] : wanted) {
+    if (self->open_[key].contains(what)) continue;
+    auto opened = co_await self->host_.listen(what, one.candidates);
+    auto target = net::Address::parse_host_port(one.target);
+    if (!opened || !target) {
+      base::log::warn("Service {}: {}", key, opened ? target.error().message : opened.error().message);
+      all = false;
+      continue;
+    }
+    auto relay = Relay::make(self->cluster_.loop, std::move(opened->socket), *target);
+    if (!relay) {
+      base::log::warn("Service {}: {}", key, relay.error().message);
+      all = false;
+      continue;
+    }
+    self->open_[key][what] = {.relay = std::move(*relay), .target = one.target, .host = opened->address};
+  }
+  if (self->open_[key].empty()) self->open_.erase(key);
+  if (service && !service->deleting() && base::text(service->spec(), "type") == "LoadBalancer") {
+    bool announced = co_await announce(self, std::move(*service));
+    all = all && announced;
+  }
+  co_return all;
+}
+
+net::Task<bool> HostAccess::announce(HostAccess* self, objects::Object service) {
+  std::string key = key_of(service.ns(), service.name()), ns(service.ns()), name(service.name()), ports;
+  for (const auto& [what, wanted] : self->wanted_of(service)) {
+    auto open = self->open_[key].find(what);
+    if (wanted.balanced_port == 0 || open == self->open_[key].end()) continue;
+    ports += (ports.empty() ? "" : ",") + std::to_string(wanted.balanced_port) + "=" + open->second.host.text();
+  }
+  if (service.annotation(kHostPorts) != ports) {
+    base::Json patch = {{"metadata", {{"annotations", {{kHostPorts, ports}}}}}};
+    auto patched = co_await self->cluster_.api.patch(kinds::kServices, ns, name, PatchType::Merge, std::move(patch));
+    if (!patched) co_return patched.error().code == 404;
+    service = std::move(*patched);
+  }
+  bool outside = !self->listen_.empty() && self->listen_ != "0.0.0.0";
+  base::Json status = {{"loadBalancer", {{"ingress", base::Json::array({{{"ip", outside ? self->listen_ : kLoopback}, {"ipMode", "VIP"}}})}}}};
+  if (service.status() == status) co_return true;
+  service.json()["status"] = std::move(status);
+  service.json()["metadata"].erase("resourceVersion");
+  auto written = co_await self->cluster_.api.update_status(kinds::kServices, std::move(service));
+  co_return written || written.error().code == 404;
+}
+
+}  // namespace localkube

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "localkube/controllers/cluster.h"
+#include "localkube/network/relay.h"
+#include "localkube/process/host_ports.h"
+
+namespace localkube {
+
+// Makes Services reachable from the host: node ports on its loopback, the ports
+// of LoadBalancers on the loopback and on the address of --listen. A port that
+// is taken, or not allowed, is replaced by another one; the Service's annotation
+// "localkube.seine.dev/host-ports" ("80=127.0.0.1:8080,...") says where each is.
+// Assigns the LoadBalancers' addresses.
+class HostAccess {
+ public:
+  HostAccess(Cluster& cluster, HostPortsClient& host, std::string listen);
+
+ private:
+  struct Open {
+    std::unique_ptr<Relay> relay;
+    std::string target;
+    net::Address host;
+  };
+  // Which host addresses lead where: key -> (candidates, target inside).
+  struct Wanted {
+    std::vector<std::string> candidates;
+    std::string target;
+    int64_t balanced_port = 0;  // of a LoadBalancer
+  };
+  std::map<std::string, Wanted> wanted_of(const objects::Object& service) const;
+  static net::Task<bool> reconcile(HostAccess* self, std::string key);
+  static net::Task<bool> announce(HostAccess* self, objects::Object service);
+  void close_others(const std::string& service, const std::map<std::string, Wanted>& wanted);
+
+  Cluster& cluster_;
+  HostPortsClient& host_;
+  const std::string listen_;  // empty: the loopback only
+  std::map<std::string, std::map<std::string, Open>> open_;  // by Service
+  WorkQueue queue_;
+  Api::Handle services_;
+};
+
+}  // namespace localkube
