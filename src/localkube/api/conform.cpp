@@ -4,6 +4,7 @@
 #include "localkube/api/custom/schema.h"
 #include "localkube/api/kinds/document.h"
 #include "localkube/api/registry.h"
+#include "objects/schema.h"
 
 namespace localkube {
 
@@ -49,6 +50,9 @@ void conform_custom(const KindRow& row, const std::string& version, Json& object
     }
   prune(object, it->second.schema, "", unknown);
   fill_defaults(object, it->second.schema);
+  for (const char* key : {"labels", "annotations", "finalizers", "ownerReferences", "creationTimestamp"})
+    if (const Json* value = base::find(head, "metadata", key); value && (value->is_null() || value->empty()))
+      head["metadata"].erase(key);
   object.update(head);
 }
 
@@ -57,7 +61,15 @@ void conform_custom(const KindRow& row, const std::string& version, Json& object
 Answer<void> conform(const KindRow& row, const std::string& version, Json& object, Call& call) {
   TRY(check_kind(row, version, object));
   std::vector<std::string> unknown;
-  if (row.custom) conform_custom(row, version, object, unknown);
+  if (row.custom) {
+    conform_custom(row, version, object, unknown);
+  } else if (const objects::Schema* schema = objects::find_schema(row.object_kind(version))) {
+    auto found = schema->conform(object);
+    if (!found)
+      return std::unexpected(bad_request(row.kind + " in version " + in_quotes(version) + " cannot be handled as a " +
+                                         row.kind + ": " + found.error().message));
+    unknown = std::move(*found);
+  }
   TRY(report_unknown(row, version, unknown, call));
   if (row.rules.defaults && !row.to_stored) row.rules.defaults(object);
   return {};

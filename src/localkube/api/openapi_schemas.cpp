@@ -3,6 +3,8 @@
 
 #include "base/strings.h"
 #include "localkube/api/custom/custom_kind.h"
+#include "objects/openapi.h"
+#include "objects/schema.h"
 
 namespace localkube {
 
@@ -19,6 +21,13 @@ std::string schema_name(const KindRow& row, const std::string& version) {
 }  // namespace
 
 void add_schemas(const KindRow& row, const std::string& version, Json& schemas) {
+  if (!row.custom) {
+    objects::Kind kind = row.object_kind(version);
+    if (const objects::Schema* known = objects::find_schema(kind)) {
+      objects::add_kind_schema(kind, *known, schemas);
+      return;
+    }
+  }
   Json schema = {{"type", "object"}};
   if (row.custom)
     if (auto it = row.custom->versions.find(version); it != row.custom->versions.end() && it->second.schema.is_object())

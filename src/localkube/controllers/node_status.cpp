@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/strings.h"
 #include "localkube/fields.h"
 #include "localkube/network/pod_network.h"
 #include "localkube/process/files.h"

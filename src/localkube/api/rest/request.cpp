@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "base/strings.h"
 #include "localkube/api/kinds/document.h"
-#include "localkube/api/protobuf_body.h"
+#include "objects/schema.h"
 
 namespace localkube {
 
@@ -182,7 +182,11 @@ net::Task<Answer<Json>> read_document(std::shared_ptr<http::Exchange> exchange, 
   auto body = co_await read_body(exchange);
   if (!body) co_return std::unexpected(std::move(body.error()));
   std::string_view type = media_type(exchange->request());
-  if (type == "application/vnd.kubernetes.protobuf") co_return json_of_protobuf(*body);
+  if (type == "application/vnd.kubernetes.protobuf") {
+    auto document = objects::json_of_protobuf(*body);
+    if (!document) co_return std::unexpected(bad_request("reading the protobuf body: " + document.error().message));
+    co_return std::move(*document);
+  }
   if (type == "application/yaml" || type == "application/apply-patch+yaml") {
     auto documents = base::parse_yaml(*body);
     if (!documents) co_return std::unexpected(bad_request(parse_complaint(documents.error().message, *body, row->kind)));
