@@ -36,7 +36,8 @@ std::string accept_key(std::string_view key) {
 }
 
 bool has_token(const Headers& headers, std::string_view name, std::string_view token) {
-  for (std::string_view piece : base::split(headers.joined(name), ',')) {
+  const std::string all = headers.joined(name);
+  for (std::string_view piece : base::split(all, ',')) {
     if (base::equal_ignoring_case(base::trim(piece), token)) return true;
   }
   return false;

@@ -364,6 +364,7 @@ TEST(ByteStream, ClosingItEndsAReadThatWaits) {
   auto result = run_to_end(loop, read_one(stream));
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().kind, base::ErrorKind::Closed);
+  run_to_end(loop, sleep(loop, 1ms));  // the other side sees the end
 }
 
 TEST(Buffer, BytesStayInOrderThroughGrowthAndConsumption) {
