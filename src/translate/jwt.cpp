@@ -11,12 +11,19 @@ namespace {
 namespace jwt_v3 = envoy::extensions::filters::http::jwt_authn::v3;
 using config::security::JWTRule;
 
-// The keys in the rule, or those fetched from its jwksUri. Without them no
-// token can be right, so an empty set refuses every one.
+// A key whose private half was thrown away: Envoy refuses an empty set, and
+// with this one no token is right.
+constexpr const char* kNobodysKey =
+    R"({"keys":[{"kty":"RSA","alg":"RS256","kid":"nobody","e":"AQAB","n":"xRBCTCeJyW-e3ZGEI57I9hjY05K57g4uCKLSBzHbZVE_)"
+    R"(ogWFuhvT7xGhQ81Ybx1AU-EVDRQBPyha4jtyKshT5Ehkq9KgVCVKS1F1SBB6Pg_uDBRwikczieAI72tbC4cvt6BoCx5Qm6ijWq_FvGDWMHbU)"
+    R"(wCYd4F7-oKfPL3C4CKh4R9xgtoLqFRCZNPoYhYleayidrlAE3rAHTGCJGmycEl-bXIqoLwWCMYolrlMxvYIlUAY8Sw48ikGiaerxmzdS2Tz4)"
+    R"(vKE3QnesloS6fE4iex30T-Fip81x4cOm7nruMd3USDLPYbLhYev_3uhSM0gw1X5gYJfD4urCPI9BNu1gfQ"}]})";
+
+// The keys in the rule, or those fetched from its jwksUri.
 std::string keys_of(const JWTRule& rule, const mesh::View& view) {
   if (!rule.jwks().empty()) return rule.jwks();
   const std::string* fetched = view.jwks(rule.jwks_uri());
-  return fetched ? *fetched : R"({"keys":[]})";
+  return fetched ? *fetched : kNobodysKey;
 }
 
 jwt_v3::JwtProvider provider_of(const JWTRule& rule, const mesh::View& view) {

@@ -135,9 +135,12 @@ void set_client_tls(core::TransportSocket* socket, const istio_api::ClientTLSSet
   }
   bool verify = !tls.has_insecure_skip_verify() || !tls.insecure_skip_verify().value();
   if (verify) {
-    auto* validation = common->mutable_validation_context();
-    if (tls.ca_certificates().empty()) validation->mutable_system_root_certs();
-    else validation->mutable_trusted_ca()->set_filename(tls.ca_certificates());
+    // The machine's own roots are a secret of the agent's, as with Istio: where
+    // nobody serves it, no connection is made, rather than an unverified one.
+    auto* combined = common->mutable_combined_validation_context();
+    auto* validation = combined->mutable_default_validation_context();
+    std::string roots = tls.ca_certificates().empty() ? "system" : tls.ca_certificates();
+    use_agent(combined->mutable_validation_context_sds_secret_config(), "file-root:" + roots);
     match_names(validation, tls.subject_alt_names());
   }
   if (mesh::is_http2(protocol)) common->add_alpn_protocols("h2");

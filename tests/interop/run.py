@@ -18,12 +18,14 @@ subprocess.run([sys.executable, "-m", "pip", "install", "-q", *PEERS], check=Tru
 import ads_server  # noqa: E402  (needs the peers)
 import envoy_driven  # noqa: E402
 import peers  # noqa: E402
+import scenarios_in_envoy  # noqa: E402
 
 programs = pathlib.Path(given.bin)
 if given.only != "envoy":
     for variant in ("GRPC", "DELTA_GRPC"):
         ads_server.drive(str(programs / "seine-proxy"), variant)
 if given.only != "ads":
+    scenarios_in_envoy.drive(programs)
     for variant in ("GRPC", "DELTA_GRPC"):
         envoy_driven.drive(programs, pathlib.Path(given.tools), variant)
 peers.finish()

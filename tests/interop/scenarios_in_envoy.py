@@ -85,12 +85,14 @@ def try_one(envoy, programs, pod, rules):
                    if name.endswith(("update_rejected", "listener_create_failure")) and value.strip() != "0"]
             active = int(found.get("listener_manager.total_listeners_active", "0"))
             warming = int(found.get("listener_manager.total_listeners_warming", "0"))
-            return ("bad", bad) if bad else (("good", active) if active == wanted and warming == 0 else None)
+            loaded = int(found.get("cluster_manager.cds.update_success", "0")) and int(found.get("listener_manager.lds.update_success", "0"))
+            return ("bad", bad) if bad else (("good", active) if loaded and active == wanted and warming == 0 else None)
         verdict = peers.until(settled, 20)
         name = f"{pod} with {rules.stem if rules else 'no rules'}"
         detail = verdict or "listeners never became active"
         if not (verdict and verdict[0] == "good"):
-            detail = f"{detail}\n{chr(10).join(l for l in log.read_text().splitlines() if "eprecated" not in l)[-1500:]}"
+            said = [line for line in log.read_text().splitlines() if "eprecated" not in line]
+            detail = "\n".join([str(detail), *said])
         peers.check(f"Envoy takes what {name} is told", bool(verdict and verdict[0] == "good"), detail)
     finally:
         process.send_signal(signal.SIGKILL)
