@@ -107,6 +107,8 @@ class RequestParser : public MessageParser {
   bool expects_continue() const { return expects_continue_; }
   // Asks to change the protocol (headers has "upgrade"). False where the request has a body: then it is ignored.
   bool wants_upgrade() const { return upgrade_; }
+  // After Error: the first line is not of HTTP at all. Close without an answer.
+  bool foreign() const { return foreign_; }
   void next();  // after Complete: ready for another request
 
  private:
@@ -117,6 +119,7 @@ class RequestParser : public MessageParser {
   bool connect_ = false;
   bool expects_continue_ = false;
   bool upgrade_ = false;
+  bool foreign_ = false;
 };
 
 // What a response answers: that decides whether it has a body.

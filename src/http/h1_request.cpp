@@ -96,12 +96,17 @@ Event RequestParser::parse_head(std::string_view& input) {
   static constexpr std::string_view kVersion = "HTTP/1.";
   if (rest.size() < kVersion.size() + 3) {  // "HTTP/1.1" CR LF
     size_t known = std::min(rest.size(), kVersion.size());
-    if (rest.substr(0, known) != kVersion.substr(0, known)) return fail(400, "an invalid protocol version");
+    if (rest.substr(0, known) != kVersion.substr(0, known)) {
+      foreign_ = true;
+      return fail(400, "an invalid protocol version");
+    }
     if (rest.find('\n') != std::string_view::npos) return fail(400, "LF without CR");
     return wait_for_more(input, limits_.head);
   }
   if (!rest.starts_with(kVersion)) {
-    return rest.starts_with("HTTP/") ? fail(505, "not HTTP/1.0 or HTTP/1.1") : fail(400, "an invalid protocol version");
+    if (rest.starts_with("HTTP/")) return fail(505, "not HTTP/1.0 or HTTP/1.1");
+    foreign_ = true;
+    return fail(400, "an invalid protocol version");
   }
   char minor = rest[kVersion.size()];
   if (rest[8] != '\r' || rest[9] != '\n') return fail(400, "the request line does not end with CR LF");

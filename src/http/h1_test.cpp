@@ -132,6 +132,16 @@ TEST(H1Request, MalformedLinesAreRefused) {
   EXPECT_EQ(request_error("GET / HTTQ/1.1\r\nHost: a\r\n\r\n"), 400);
 }
 
+TEST(H1Request, WhatIsNotHttpIsToldFromABadRequest) {
+  for (auto [bytes, foreign] : {std::pair{"INVALID CONNECTION PREFACE\r\n\r\n", true}, {"GET / FTP", true},
+                                {"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", false}}) {
+    RequestParser parser;
+    std::string_view input = bytes;
+    EXPECT_EQ(parser.parse(input), Event::Error);
+    EXPECT_EQ(parser.foreign(), foreign) << bytes;
+  }
+}
+
 TEST(H1Request, MalformedChunksAreRefused) {
   auto with = [](std::string_view body) {
     return request_error("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + std::string(body));
