@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
+#include <cstdlib>
 
+#include "agent/certificates.h"
+#include "agent/environment.h"
+#include "agent/status.h"
 #include "base/log.h"
 #include "capture/rules.h"
 #include "net/loop.h"
+#include "proxy/runtime/control_plane.h"
 #include "proxy/runtime/options.h"
 #include "proxy/runtime/signals.h"
 
-static int fail(const base::Error& error) {
+namespace {
+
+int fail(const base::Error& error) {
   fprintf(stderr, "seine-proxy: %s\n", error.message.c_str());
   return 1;
 }
 
-static int run_capture(const std::vector<std::string>& arguments) {
+int run_capture(const std::vector<std::string>& arguments) {
   auto rules = capture::parse_rules(arguments);
   if (!rules) return fail(rules.error());
   auto applied = capture::apply(*rules);
@@ -21,7 +28,8 @@ static int run_capture(const std::vector<std::string>& arguments) {
   return 0;
 }
 
-static int run_proxy(const std::vector<std::string>& arguments) {
+// Stand-alone: what a bootstrap file says.
+int run_proxy(const std::vector<std::string>& arguments) {
   auto options = proxy::Options::parse(arguments);
   if (!options) return fail(options.error());
   if (options->help || options->version) {
@@ -43,13 +51,120 @@ static int run_proxy(const std::vector<std::string>& arguments) {
   proxy::Process process(loop, options->process, std::move(*bootstrap));
   auto started = process.start();
   if (!started) return fail(started.error());
+  std::unique_ptr<proxy::ControlPlane> control_plane;
+  if (process.bootstrap().dynamic_resources().has_ads_config()) {
+    auto dialer = proxy::dialer_of(loop, process.bootstrap(), process.configuration());
+    if (!dialer) return fail(dialer.error());
+    proxy::ControlPlane::Options settings{.variant = proxy::variant_of(process.bootstrap()), .node = process.bootstrap().node()};
+    control_plane = std::make_unique<proxy::ControlPlane>(loop, process.configuration(), std::move(settings), std::move(*dialer));
+  }
   signals.serve(process);
   loop.run();
   return 0;
 }
 
+proxy::Resource secret_resource(envoy::extensions::transport_sockets::tls::v3::Secret secret, const std::string& version) {
+  proxy::Resource out{.name = secret.name(), .version = version};
+  out.body.PackFrom(secret);
+  return out;
+}
+
+// The agent's certificate, under the names that istiod's resources ask for.
+void take_credentials(proxy::Configuration& configuration, const agent::Credentials& credentials) {
+  envoy::extensions::transport_sockets::tls::v3::Secret own, roots;
+  own.set_name("default");
+  own.mutable_tls_certificate()->mutable_certificate_chain()->set_inline_string(credentials.certificate_chain);
+  own.mutable_tls_certificate()->mutable_private_key()->set_inline_string(credentials.private_key);
+  roots.set_name("ROOTCA");
+  roots.mutable_validation_context()->mutable_trusted_ca()->set_inline_string(credentials.roots);
+  std::string version = std::to_string(std::hash<std::string>{}(credentials.certificate_chain));
+  std::vector<proxy::Resource> secrets{secret_resource(std::move(own), version), secret_resource(std::move(roots), version)};
+  for (const auto& rejection : configuration.update(proxy::Kind::Secret, secrets, {}, proxy::Configuration::From::Bootstrap))
+    base::log::error("secret {}: {}", rejection.name, rejection.reason);
+}
+
+proxy::Workload workload_of(const agent::Environment& environment) {
+  auto label = [&](const char* name) {
+    auto it = environment.labels.find(name);
+    return it == environment.labels.end() ? std::string() : it->second;
+  };
+  proxy::Workload out{.name = std::string(base::text(environment.metadata, "WORKLOAD_NAME")), .ns = environment.ns, .app = label("app"), .version = label("version")};
+  out.canonical_service = label("service.istio.io/canonical-name");
+  if (out.canonical_service.empty()) out.canonical_service = out.app.empty() ? out.name : out.app;
+  out.canonical_revision = label("service.istio.io/canonical-revision");
+  if (out.canonical_revision.empty()) out.canonical_revision = out.version.empty() ? "latest" : out.version;
+  out.cluster = base::text(environment.metadata, "CLUSTER_ID");
+  out.principal = environment.uri();
+  return out;
+}
+
+proxy::Bootstrap bootstrap_of(const agent::Environment& environment) {
+  proxy::Bootstrap out;
+  *out.mutable_node() = agent::node_of(environment);
+  auto& admin = *out.mutable_admin()->mutable_address()->mutable_socket_address();
+  admin.set_address("127.0.0.1");
+  admin.set_port_value(15000);
+  return out;
+}
+
+// A connection to the control plane: TLS with the mesh's root, this workload's
+// certificate as soon as there is one, and its token.
+base::Result<xds::AdsClient::Dial> dial(net::Loop& loop, const agent::Environment& environment, const agent::Certificates& certificates) {
+  auto target = TRY(agent::split_address(environment.discovery_address));
+  net::TlsSettings tls{.trusted_roots = TRY(agent::read_secret(environment.root_file)), .alpn = {"h2"}};
+  if (const auto& credentials = certificates.current()) {
+    tls.certificate_chain = credentials->certificate_chain;
+    tls.private_key = credentials->private_key;
+  }
+  http::ClientOptions options{.host = target.first, .port = target.second, .version = http::Version::Http2};
+  options.tls = TRY(net::TlsContext::client(tls));
+  options.server_name = target.first;
+  xds::AdsClient::Dial out{.client = std::make_unique<http::Client>(loop, std::move(options))};
+  out.metadata.add("authorization", "Bearer " + TRY(agent::read_secret(environment.token_file)));
+  return out;
+}
+
+net::Task<std::string> metrics_of(const proxy::Process& process) { co_return process.scrape().prometheus(); }
+
+// Beside an application, or as a gateway, in a mesh.
+int run_in_mesh(agent::Role role, const std::vector<std::string>& arguments) {
+  std::string level = "info";
+  for (size_t i = 0; i + 1 < arguments.size(); ++i)
+    if (arguments[i] == "-l" || arguments[i] == "--log-level" || arguments[i] == "--proxyLogLevel") level = arguments[i + 1];
+  base::start_log("proxy", level);
+  auto environment = agent::read_environment(role, [](const char* name) { return static_cast<const char*>(std::getenv(name)); });
+  if (!environment) return fail(environment.error());
+
+  net::Loop loop;
+  proxy::Signals signals(loop);
+  proxy::ProcessOptions options{.concurrency = environment->concurrency > 0 ? static_cast<unsigned>(environment->concurrency) : 1u,
+                                .log_level = level, .exit_drain = environment->drain, .istio_metrics = true, .self = workload_of(*environment)};
+  proxy::Process process(loop, std::move(options), bootstrap_of(*environment));
+  auto started = process.start();
+  if (!started) return fail(started.error());
+
+  agent::Certificates certificates(loop, *environment, [&](const agent::Credentials& credentials) { take_credentials(process.configuration(), credentials); });
+  proxy::ControlPlane::Options settings{.variant = xds::Variant::Delta, .node = process.bootstrap().node(), .local_secrets = {"default", "ROOTCA"}};
+  proxy::ControlPlane control_plane(loop, process.configuration(), std::move(settings), [&] { return dial(loop, *environment, certificates); });
+  agent::Status status(loop, *environment,
+                       {.ready = [&] { return control_plane.answered() && process.not_ready().empty(); },
+                        .metrics = [&] { return metrics_of(process); }});
+  auto listening = status.listen({});
+  if (!listening) return fail(listening.error());
+  base::log::info("{} of {}/{}, control plane {}", role == agent::Role::Sidecar ? "sidecar" : "gateway", environment->ns, environment->pod, environment->discovery_address);
+  signals.serve(process);
+  loop.run();
+  return 0;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   std::vector<std::string> arguments(argv + 1, argv + argc);
-  if (!arguments.empty() && arguments[0] == "capture") return run_capture({arguments.begin() + 1, arguments.end()});
+  const std::string first = arguments.empty() ? "" : arguments[0];
+  const std::vector<std::string> rest(arguments.begin() + (arguments.empty() ? 0 : 1), arguments.end());
+  if (first == "capture") return run_capture(rest);
+  if (first == "sidecar") return run_in_mesh(agent::Role::Sidecar, rest);
+  if (first == "router") return run_in_mesh(agent::Role::Router, rest);
   return run_proxy(arguments);
 }

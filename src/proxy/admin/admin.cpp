@@ -65,8 +65,7 @@ net::Task<void> Admin::serve(Process& process, std::shared_ptr<http::Exchange> e
   const std::string query(exchange->request().query());
   const bool json = http::query_parameter(query, "format").value_or("") == "json";
   if (path == "/ready") {
-    std::string why = process.draining() ? "DRAINING" : process.not_ready_because;
-    if (why.empty() && !process.configuration().listeners_ready()) why = "PRE_INITIALIZING";
+    std::string why = process.not_ready();
     exchange->respond(why.empty() ? 200 : 503, (why.empty() ? std::string("LIVE") : why) + "\n");
   } else if (path == "/config_dump") {
     bool endpoints = query.find("include_eds") != std::string::npos;
@@ -85,7 +84,7 @@ net::Task<void> Admin::serve(Process& process, std::shared_ptr<http::Exchange> e
       exchange->respond(200, text);
     }
   } else if (path == "/stats/prometheus" || path == "/stats") {
-    auto scrape = co_await process.scrape();
+    auto scrape = process.scrape();
     bool prometheus = path == "/stats/prometheus" || http::query_parameter(query, "format").value_or("") == "prometheus";
     if (prometheus) exchange->respond(200, scrape.prometheus(), kPrometheus);
     else exchange->respond(200, scrape.plain(http::query_parameter(query, "filter").value_or("")));

@@ -272,7 +272,7 @@ Json server_info(const Process& process) {
   auto up = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - process.started()).count();
   std::string uptime = std::to_string(up) + "s";
   const ProcessOptions& options = process.options();
-  const char* state = process.draining() ? "DRAINING" : process.not_ready_because.empty() ? "LIVE" : "INITIALIZING";
+  const char* state = process.draining() ? "DRAINING" : process.not_ready().empty() ? "LIVE" : "INITIALIZING";
   return Json{{"version", "seine/" SEINE_VERSION},
               {"state", state},
               {"hot_restart_version", "disabled"},

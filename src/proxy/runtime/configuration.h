@@ -52,6 +52,8 @@ class Configuration {
 
   // The names that need to be subscribed to; called as they change.
   std::function<void(Kind kind, const std::set<std::string>& names)> on_wanted;
+  // Calls it for everything that is wanted now and was not told.
+  void tell_wanted();
   // Called with every cluster that needs names resolved, and with those that do not any more (nullptr).
   std::function<void(const std::string& name, std::shared_ptr<const Cluster> cluster)> on_dns_cluster;
 
@@ -97,7 +99,6 @@ class Configuration {
   void settle();    // moves what is ready from warming to in force
   void publish();
   void send_endpoints(const std::string& name, const std::shared_ptr<const EndpointSet>& endpoints);
-  void tell_wanted();
   bool ready(const Listener& listener) const;
   base::Result<std::shared_ptr<const net::TlsContext>> make_context(const TlsSpec& spec) const;
   const Entry* find(Kind kind, std::string_view name) const;

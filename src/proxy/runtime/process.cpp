@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/runtime/process.h"
 
+#include <future>
+
 #include "base/log.h"
 
 namespace proxy {
@@ -64,17 +66,23 @@ net::Task<void> Process::drain(std::chrono::milliseconds limit) {
   while (busy() && loop_.now() < until) co_await net::sleep(loop_, std::chrono::milliseconds(20));
 }
 
-net::Task<telemetry::Scrape> Process::scrape() {
+std::string Process::not_ready() const {
+  if (draining_) return "DRAINING";
+  if (!not_ready_because.empty()) return not_ready_because;
+  return configuration_.listeners_ready() ? "" : "PRE_INITIALIZING";
+}
+
+telemetry::Scrape Process::scrape() const {
   telemetry::Scrape sum;
-  for (auto& worker : workers_) {
-    net::Oneshot<telemetry::Scrape> answer;
-    worker->post([worker = worker.get(), &main = loop_, answer]() mutable {
-      telemetry::Scrape part;
-      worker->collect(part);
-      main.post([answer = std::move(answer), part = std::move(part)]() mutable { answer.set(std::move(part)); });
+  for (const auto& worker : workers_) {
+    std::promise<telemetry::Scrape> answer;
+    auto part = answer.get_future();
+    worker->post([worker = worker.get(), answer = std::move(answer)]() mutable {
+      telemetry::Scrape counted;
+      worker->collect(counted);
+      answer.set_value(std::move(counted));
     });
-    telemetry::Scrape part = co_await answer.wait();
-    sum.add(part);
+    sum.add(part.get());
   }
   sum.gauge("envoy_server_uptime", {}, std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_).count());
   sum.gauge("envoy_server_concurrency", {}, static_cast<double>(workers_.size()));
@@ -85,7 +93,7 @@ net::Task<telemetry::Scrape> Process::scrape() {
   sum.counter("envoy_cluster_manager_cds_update_rejected", {}, configuration_.rejected(Kind::Cluster));
   sum.counter("envoy_listener_manager_lds_update_success", {}, configuration_.updated(Kind::Listener));
   sum.counter("envoy_listener_manager_lds_update_rejected", {}, configuration_.rejected(Kind::Listener));
-  co_return sum;
+  return sum;
 }
 
 net::Task<std::map<std::string, std::vector<Process::HostFacts>>> Process::hosts() {

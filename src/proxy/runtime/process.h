@@ -43,8 +43,8 @@ class Process {
   std::chrono::steady_clock::time_point started() const { return started_; }
   net::Address admin_address() const { return admin_address_; }
 
-  // What all workers counted.
-  net::Task<telemetry::Scrape> scrape();
+  // What all workers counted. Waits for each of them to end its turn.
+  telemetry::Scrape scrape() const;
   struct HostFacts {
     std::string address, hostname, workload;
     Endpoint endpoint;
@@ -57,8 +57,9 @@ class Process {
   size_t busy() const;  // requests and connections under way, roughly
 
   bool draining() const { return draining_; }
-  // Set by whoever waits for a control plane: "" when live.
-  std::string not_ready_because;
+  // "" when all listeners serve and nobody says otherwise.
+  std::string not_ready() const;
+  std::string not_ready_because;  // of whoever waits for a control plane, or was told to
   std::function<void()> on_quit;
 
  private:

@@ -49,6 +49,7 @@ void Dial::on_end(net::Connection&) {
 void Dial::on_closed(net::Connection&, const base::Error& error) {
   if (error.kind == base::ErrorKind::Timeout) return fail({.kind = Failure::Kind::ConnectTimeout});
   reason_ = error.message;
+  if (reason_.starts_with("connect to ")) reason_ = "delayed connect error: " + reason_.substr(reason_.rfind(": ") + 2);  // Envoy's words
   fail({.kind = Failure::Kind::Connect, .transport = reason_});
 }
 

@@ -97,7 +97,9 @@ bool H1Upstream::step() {
     case h1::Event::Head: {
       h1::Body body = parser_.body();
       body_left_ = body.size;
-      bool end = body.empty() && parser_.parse(left) == h1::Event::Complete;
+      // To HEAD, and with 304, the length is told of a body that does not come.
+      bool bodyless = body.empty() || stream_->head_request() || parser_.head().status == 304;
+      bool end = bodyless && parser_.parse(left) == h1::Event::Complete;
       if (parser_.connection_names_fields()) h1::remove_named_by_connection(parser_.head().headers);
       std::swap(stream_->response, parser_.head());
       consume();
