@@ -149,6 +149,7 @@ std::vector<Endpoint> endpoints_of(const config::ServiceEntry& entry, const Serv
     Endpoint itself;
     itself.address = service.hostname;
     itself.port = port.target;
+    itself.workload = workload_of(api::WorkloadEntry(), entry.meta.ref, entry.meta.ref.name);
     out.push_back(std::move(itself));
   }
   return out;

@@ -43,7 +43,7 @@ const objects::Object* mesh_config_map(const Inputs& inputs) {
 }
 
 bool earlier(const Service& a, const Service& b) {
-  return std::tie(a.created, a.name, a.ns) < std::tie(b.created, b.name, b.ns);
+  return std::tie(a.created, a.hostname, a.ns) < std::tie(b.created, b.hostname, b.ns);
 }
 
 }  // namespace

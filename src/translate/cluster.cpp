@@ -68,7 +68,8 @@ bool set_discovery(Cluster& cluster, const mesh::View& view, const mesh::Service
   switch (service.resolution) {
     case mesh::Resolution::Endpoints: use_eds(cluster); return true;
     case mesh::Resolution::Passthrough:
-      if (service.from_kubernetes && view.proxy().type != mesh::ProxyType::Sidecar) use_eds(cluster);
+      // A gateway's clients dialled the gateway, so their address says nothing.
+      if (view.proxy().type != mesh::ProxyType::Sidecar) use_eds(cluster);
       else use_original_destination(cluster);
       return true;
     case mesh::Resolution::Dns: use_dns(cluster, Cluster::STRICT_DNS); break;

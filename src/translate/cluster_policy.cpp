@@ -64,7 +64,7 @@ MutualPeer peer_of(const mesh::View& view, const Security& security) {
   peer.sni = cluster_sni(security.port.number, security.subset, security.service.hostname);
   peer.identities = view.service_accounts(security.service);
   bool http2 = upgrades_to_http2(security.policy, security.port.protocol);
-  peer.alpn = mutual_alpn(http2 ? mesh::Protocol::Http2 : security.port.protocol);
+  peer.alpn = mutual_alpn(http2 ? mesh::Protocol::Http2 : security.port.protocol, view.proxy().dialect);
   return peer;
 }
 
@@ -190,10 +190,12 @@ void apply_http_options(Cluster& cluster, mesh::Protocol protocol, const istio_a
   using Tls = istio_api::ClientTLSSettings;
   if (policy.has_tls() && (policy.tls().mode() == Tls::SIMPLE || policy.tls().mode() == Tls::MUTUAL)) {
     bool skip = policy.tls().has_insecure_skip_verify() && policy.tls().insecure_skip_verify().value();
-    auto* upstream = options.mutable_upstream_http_protocol_options();
-    upstream->set_auto_sni(policy.tls().sni().empty());
-    upstream->set_auto_san_validation(policy.tls().subject_alt_names().empty() && policy.tls().sni().empty() && !skip);
-    needed = true;
+    if (policy.tls().sni().empty()) {
+      auto* upstream = options.mutable_upstream_http_protocol_options();
+      upstream->set_auto_sni(true);
+      upstream->set_auto_san_validation(policy.tls().subject_alt_names().empty() && !skip);
+      needed = true;
+    }
   }
   if (needed) pack(options, &(*cluster.mutable_typed_extension_protocol_options())[kHttpOptions]);
 }

@@ -146,6 +146,14 @@ void disable_at(listeners_v3::ListenerFilter& filter, const std::vector<int>& po
   for (int port : ports) range(*predicate.mutable_or_match()->add_rules(), port);
 }
 
+// Whether a chain asks if plain text is HTTP: else nobody needs to look.
+bool tells_plain_http_apart(const Listener& listener) {
+  return std::ranges::any_of(listener.filter_chains(), [](const FilterChain& chain) {
+    const auto& match = chain.filter_chain_match();
+    return match.transport_protocol() == "raw_buffer" && match.application_protocols_size() > 0;
+  });
+}
+
 }  // namespace
 
 void add_inbound_listener(const mesh::View& view, std::vector<Resource>& out) {
@@ -181,8 +189,10 @@ void add_inbound_listener(const mesh::View& view, std::vector<Resource>& out) {
   add_original_destination(listener);
   add_tls_inspector(listener);
   disable_at(*listener.mutable_listener_filters(1), no_tls);
-  add_http_inspector(listener);
-  disable_at(*listener.mutable_listener_filters(2), no_http);
+  if (tells_plain_http_apart(listener)) {
+    add_http_inspector(listener);
+    disable_at(*listener.mutable_listener_filters(2), no_http);
+  }
   set(listener.mutable_listener_filters_timeout(), view.mesh().protocol_detection_timeout);
   listener.set_continue_on_listener_filters_timeout(true);
   listener.set_traffic_direction(core::INBOUND);

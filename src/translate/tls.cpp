@@ -102,7 +102,9 @@ void gateway_credentials(tls_v3::CommonTlsContext* common, const istio_api::Serv
 
 }  // namespace
 
-std::vector<std::string> mutual_alpn(mesh::Protocol protocol) {
+std::vector<std::string> mutual_alpn(mesh::Protocol protocol, mesh::Dialect dialect) {
+  if (dialect == mesh::Dialect::Seine && mesh::is_http2(protocol)) return {"istio-peer-exchange", "istio", "h2"};
+  if (dialect == mesh::Dialect::Seine) return {"istio-peer-exchange", "istio"};
   if (mesh::is_http2(protocol)) return {"istio-h2", "istio", "h2"};
   if (mesh::is_http(protocol)) return {"istio-http/1.1", "istio", "http/1.1"};
   return {"istio-peer-exchange", "istio"};

@@ -21,10 +21,11 @@ struct MutualPeer {
   std::vector<std::string> alpn;
 };
 
-// Istio's ALPN list for what will flow: servers choose the filter chain by what
-// the client offers, so a declared protocol must be named here where no filter
-// rewrites it for each request.
-std::vector<std::string> mutual_alpn(mesh::Protocol protocol);
+// Istio's ALPN list for what will flow. Servers choose the filter chain by what
+// the client offers. Seine's proxy names the protocol of each request itself;
+// for a stock Envoy, which lacks Istio's filter for it, the declared one is
+// written here, and what goes to a sniffed port arrives as TCP.
+std::vector<std::string> mutual_alpn(mesh::Protocol protocol, mesh::Dialect dialect);
 
 void set_mutual_tls(core::TransportSocket* socket, const MutualPeer& peer);
 void set_raw(core::TransportSocket* socket);
