@@ -16,10 +16,18 @@ Answer<void> check_kind(const KindRow& row, const std::string& version, Json& ob
   std::string kind = string_at(object, "kind"), api_version = string_at(object, "apiVersion");
   if (kind.empty()) object["kind"] = kind = wanted.kind;
   if (api_version.empty()) object["apiVersion"] = api_version = wanted.api_version();
-  if (kind != wanted.kind)
+  if (kind != wanted.kind) {
+    auto group = base::cut(api_version, '/');
+    objects::Kind given{std::string(group ? group->first : ""), std::string(group ? group->second : api_version), kind};
+    std::string package = wanted.group.empty() ? "core" : wanted.group.substr(0, wanted.group.find('.'));
+    std::string why = objects::find_schema(given)
+                          ? "converting (" + given.version + "." + kind + ") to (" + package + "." + wanted.kind +
+                                "): unknown conversion"
+                          : "no kind " + in_quotes(kind) + " is registered for version " + in_quotes(api_version) +
+                                " in scheme \"pkg/runtime/scheme.go:110\"";
     return std::unexpected(bad_request(kind + " in version " + in_quotes(api_version) + " cannot be handled as a " +
-                                       wanted.kind + ": converting (" + kind + ") to (" + wanted.kind +
-                                       "): unknown conversion"));
+                                       wanted.kind + ": " + why));
+  }
   if (api_version != wanted.api_version())
     return std::unexpected(bad_request("the API version in the data (" + api_version +
                                        ") does not match the expected API version (" + wanted.api_version() + ")"));

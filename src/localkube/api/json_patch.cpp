@@ -2,6 +2,7 @@
 #include "localkube/api/json_patch.h"
 
 #include "localkube/api/refusal.h"
+#include "objects/patch.h"
 
 namespace localkube {
 
@@ -9,21 +10,17 @@ Answer<Json> json_patched(const Json& document, const Json& patch) {
   if (!patch.is_array())
     return std::unexpected(bad_request(
         "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"));
-  try {
-    return document.patch(patch);  // throws; the one place that calls it
-  } catch (const Json::exception&) {
-    return std::unexpected(
-        Refusal{422, "Invalid", "the server rejected our request due to an error in our request", Json::object()});
-  }
+  auto result = objects::json_patched(document, patch);
+  if (result) return std::move(*result);
+  return std::unexpected(
+      Refusal{422, "Invalid", "the server rejected our request due to an error in our request", Json::object()});
 }
 
 Answer<Json> merge_patched(const Json& document, const Json& patch) {
   if (!patch.is_object())
     return std::unexpected(bad_request(
         "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}"));
-  Json merged = document;
-  merged.merge_patch(patch);
-  return merged;
+  return objects::merge_patched(document, patch);
 }
 
 }  // namespace localkube

@@ -17,12 +17,16 @@ void stamp(const KindRow& row, std::string_view version, Json& object) {
   object["kind"] = row.kind;
 }
 
-// What must not change by itself for the generation to stay.
+// What raises the generation when it changes. A pod's node is not asked for by
+// anybody, so binding counts no generation; a Deployment's annotations do.
 Json generation_part(const Json& object) {
   Json part = object;
   part.erase("metadata");
   part.erase("status");
   part.erase("apiVersion");
+  if (object["kind"] == "Pod" && part["spec"].is_object()) part["spec"].erase("nodeName");
+  if (object["kind"] == "Deployment")
+    if (const Json* annotations = base::find(object, "metadata", "annotations")) part["annotations"] = *annotations;
   return part;
 }
 

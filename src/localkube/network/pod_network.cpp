@@ -35,6 +35,9 @@ base::Result<PodNetwork> PodNetwork::make() {
   TRY(set_kernel(std::string("ipv4/conf/") + kBridge + "/send_redirects", "0"));
   TRY(set_kernel("ipv4/conf/all/rp_filter", "0"));
   TRY(set_kernel(std::string("ipv4/conf/") + kBridge + "/rp_filter", "0"));
+  // Where the kernel can run IP rules on bridged frames, it would turn a pod's
+  // packet to itself around inside the bridge, which drops it.
+  if (access("/proc/sys/net/bridge", F_OK) == 0) TRY(set_kernel("bridge/bridge-nf-call-iptables", "0"));
   unsigned bridge = TRY(netlink.index_of(kBridge));
   return PodNetwork(std::move(netlink), bridge);
 }

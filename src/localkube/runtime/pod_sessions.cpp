@@ -182,7 +182,7 @@ net::Task<Answer<net::Queue<std::string>>> PodRuntime::logs(std::string ns, std:
     co_return bad("previous terminated container \"" + options.container + "\" in pod \"" + name + "\" not found");
   if (!container->ever_started)
     co_return bad("container \"" + options.container + "\" in pod \"" + name + "\" is waiting to start: " +
-                  (container->reason.empty() ? "PodInitializing" : container->reason));
+                  (container->reason.empty() ? "ContainerCreating" : container->reason));
   LogOrder order{.path = std::move(path), .options = std::move(options), .ended = {}};
   std::weak_ptr<Pod> weak = pod;
   order.ended = [weak, wanted = order.options.container, attempt] {

@@ -33,8 +33,11 @@ void service_defaults(Json& service) {
 void service_families(Json& service) {
   Json& spec = service["spec"];
   if (spec["type"] == "ExternalName") return;
-  set_default(spec, "ipFamilies", Json::array({"IPv4"}));
-  set_default(spec, "ipFamilyPolicy", "SingleStack");
+  // Endpoints that somebody else writes may be of either family.
+  const Json* selector = base::find(spec, "selector");
+  bool open = base::text(spec, "clusterIP") == "None" && (!selector || selector->empty());
+  set_default(spec, "ipFamilies", open ? Json::array({"IPv4", "IPv6"}) : Json::array({"IPv4"}));
+  set_default(spec, "ipFamilyPolicy", open ? "RequireDualStack" : "SingleStack");
 }
 
 void prepare_create(Json& service) {

@@ -19,8 +19,9 @@ std::string_view media_type(const http::RequestHead& head) {
 }
 
 std::string parse_complaint(const std::string& error, std::string_view body, const std::string& kind) {
-  std::string what = body.empty() ? "unexpected end of JSON input (<empty>)"
-                                  : error + " (" + std::string(body.substr(0, 256)) + ")";
+  bool cut_off = body.empty() || error.find("unexpected end of input") != error.npos;
+  std::string what = cut_off ? "unexpected end of JSON input" : error;
+  what += body.empty() ? " (<empty>)" : " (" + std::string(body.substr(0, 256)) + ")";
   return "the object provided is unrecognized (must be of type " + kind + "): couldn't get version/kind; json parse error: " + what;
 }
 
