@@ -43,8 +43,8 @@ std::vector<Json> custom_resource_definitions() {
   std::vector<Json> out;
   for (const IstioKind& kind : istio_kinds()) {
     const google::protobuf::Descriptor* type = spec_of(kind);
-    if (!type) continue;
-    Json spec = objects::structural_schema(*type);
+    Json spec = type ? objects::structural_schema(*type)
+                     : Json{{"type", "object"}, {"x-kubernetes-preserve-unknown-fields", true}};
     Json versions = Json::array();
     for (std::string_view version : kind.versions) versions.push_back(version_of(kind, version, spec));
     Json names = {{"kind", kind.kind},

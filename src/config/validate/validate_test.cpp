@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+
+#include "config/config.h"
+#include "config/kinds.h"
+
+namespace config {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+objects::Object object(std::string_view yaml) {
+  auto documents = base::parse_yaml(yaml);
+  EXPECT_TRUE(documents) << documents.error().message;
+  return objects::Object(documents->front());
+}
+
+objects::Object virtual_service(std::string_view spec) {
+  return object("{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: vs, namespace: default}, spec: " +
+                std::string(spec) + "}");
+}
+
+// "spec.hosts[0]: message" of each error.
+std::vector<std::string> errors(const objects::Object& object) {
+  std::vector<std::string> out;
+  for (const Finding& finding : validate(object))
+    if (finding.severity == Severity::Error) out.push_back(finding.path + ": " + finding.message);
+  return out;
+}
+
+std::vector<std::string> warnings(const objects::Object& object) {
+  std::vector<std::string> out;
+  for (const Finding& finding : validate(object))
+    if (finding.severity == Severity::Warning) out.push_back(finding.path + ": " + finding.message);
+  return out;
+}
+
+TEST(VirtualService, AWildcardHostNeedsAGatewayAndIsDeniedInIstiosWords) {
+  auto bad = virtual_service("{hosts: ['*'], http: [{route: [{destination: {host: a}}]}]}");
+  EXPECT_EQ(admission_message(validate(bad)),
+            "configuration is invalid: wildcard host * is not allowed for virtual services bound to the mesh gateway");
+  auto good = virtual_service("{hosts: ['*'], gateways: [front], http: [{route: [{destination: {host: a}}]}]}");
+  EXPECT_THAT(errors(good), IsEmpty());
+}
+
+TEST(VirtualService, WeightsNeedNotSumTo100ButMayNotBeNegativeOrAllZero) {
+  auto weights = [](int one, int two) {
+    return virtual_service("{hosts: [a], http: [{route: [{destination: {host: a}, weight: " + std::to_string(one) +
+                           "}, {destination: {host: b}, weight: " + std::to_string(two) + "}]}]}");
+  };
+  EXPECT_THAT(errors(weights(150, 20)), IsEmpty());
+  EXPECT_THAT(errors(weights(-1, 20)), ElementsAre("spec.http[0].route[0].weight: weight -1 < 0"));
+  EXPECT_THAT(errors(weights(0, 0)), ElementsAre("spec.http[0].route: total destination weight = 0"));
+}
+
+TEST(VirtualService, AFieldThatDoesNotExistIsNamed) {
+  EXPECT_THAT(errors(virtual_service("{hosts: [a], http: [{rout: []}]}")), ElementsAre(HasSubstr("http[0].rout")));
+}
+
+TEST(VirtualService, HostsMustBeNamesAndDifferent) {
+  EXPECT_THAT(errors(virtual_service("{hosts: ['a b'], http: [{route: [{destination: {host: a}}]}]}")),
+              ElementsAre(HasSubstr("spec.hosts[0]: domain name \"a b\" invalid")));
+  EXPECT_THAT(errors(virtual_service("{hosts: ['*.foo.bar', '*.bar'], http: [{route: [{destination: {host: a}}]}]}")),
+              ElementsAre(HasSubstr("duplicate hosts in virtual service")));
+  EXPECT_THAT(errors(virtual_service("{hosts: [a]}")),
+              ElementsAre("spec: http, tcp or tls must be provided in virtual service"));
+}
+
+TEST(VirtualService, RoutesMustLeadSomewhere) {
+  EXPECT_THAT(errors(virtual_service("{hosts: [a], http: [{match: [{uri: {prefix: /}}]}]}")),
+              ElementsAre("spec.http[0]: HTTP route, redirect or direct_response is required"));
+  EXPECT_THAT(errors(virtual_service("{hosts: [a], http: [{route: [{destination: {}}]}]}")),
+              ElementsAre("spec.http[0].route[0].destination.host: destination host is required"));
+}
+
+TEST(VirtualService, TimeoutsRetriesAndExpressionsAreChecked) {
+  EXPECT_THAT(errors(virtual_service("{hosts: [a], http: [{timeout: 10us, route: [{destination: {host: a}}]}]}")),
+              ElementsAre("spec.http[0].timeout: duration must be greater than 1ms"));
+  EXPECT_THAT(errors(virtual_service("{hosts: [a], http: [{retries: {attempts: 2, retryOn: sometimes}, route: "
+                                     "[{destination: {host: a}}]}]}")),
+              ElementsAre("spec.http[0].retries.retryOn: \"sometimes\" is not a valid retryOn policy"));
+  EXPECT_THAT(errors(virtual_service("{hosts: [a], http: [{match: [{uri: {regex: '(a'}}], route: [{destination: {host: a}}]}]}")),
+              ElementsAre(HasSubstr("is not a valid RE2 regular expression")));
+}
+
+TEST(VirtualService, ARuleBehindACatchAllIsWarnedOf) {
+  EXPECT_THAT(warnings(virtual_service("{hosts: [a], http: [{route: [{destination: {host: a}}]}, {route: [{destination: {host: b}}]}]}")),
+              ElementsAre(HasSubstr("spec.http[1]: virtualService rule #1 not used")));
+}
+
+TEST(Gateway, ServersAreCheckedForPortsHostsAndTls) {
+  auto gateway = [](std::string_view server) {
+    return object("{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: g, namespace: default}, spec: {selector: {a: b}, servers: [" +
+                  std::string(server) + "]}}");
+  };
+  EXPECT_THAT(errors(gateway("{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}")), IsEmpty());
+  EXPECT_THAT(errors(gateway("{port: {number: 80}, hosts: []}")), SizeIs(3));
+  EXPECT_THAT(errors(gateway("{port: {number: 443, name: https, protocol: HTTPS}, hosts: ['*']}")),
+              ElementsAre(HasSubstr("server must have TLS settings for HTTPS/TLS protocols")));
+  EXPECT_THAT(errors(gateway("{port: {number: 443, name: https, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE}}")),
+              SizeIs(2));
+}
+
+TEST(DestinationRule, WhatDoesNotActIsSaid) {
+  auto rule = object("{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: d, namespace: default}, "
+                     "spec: {host: a, trafficPolicy: {tunnel: {protocol: CONNECT, targetHost: b, targetPort: 1}}}}");
+  EXPECT_THAT(warnings(rule), ElementsAre(HasSubstr("tunnel is stored, but Seine does not act on it yet")));
+}
+
+TEST(AuthorizationPolicy, WhatCannotBeEnforcedIsRefused) {
+  auto policy = [](std::string_view spec) {
+    return object("{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: p, namespace: default}, spec: " +
+                  std::string(spec) + "}");
+  };
+  EXPECT_THAT(errors(policy("{action: CUSTOM, provider: {name: x}, rules: [{}]}")), SizeIs(1));
+  EXPECT_THAT(errors(policy("{rules: [{when: [{key: request.heders, values: [x]}]}]}")),
+              ElementsAre("spec.rules[0].when[0].key: unknown attribute: request.heders"));
+  EXPECT_THAT(errors(policy("{}")), IsEmpty());
+}
+
+TEST(Validate, SeveralErrorsAreCounted) {
+  auto message = admission_message(validate(virtual_service("{hosts: ['*', '*'], http: [{}]}")));
+  EXPECT_THAT(message, HasSubstr("configuration is invalid: 3 errors occurred:\n\t* "));
+}
+
+TEST(Validate, KindsOfOthersAreNotJudged) {
+  EXPECT_THAT(validate(object("{apiVersion: v1, kind: Service, metadata: {name: s}, spec: {nonsense: 1}}")), IsEmpty());
+}
+
+TEST(CustomResources, EveryKindHasAStrictSchemaAndAStatus) {
+  auto manifests = custom_resource_definitions();
+  ASSERT_EQ(manifests.size(), istio_kinds().size());
+  for (const auto& manifest : manifests) {
+    for (const auto& version : manifest["spec"]["versions"]) {
+      EXPECT_TRUE(version["subresources"].contains("status")) << manifest["metadata"]["name"];
+      EXPECT_EQ(version["schema"]["openAPIV3Schema"]["type"], "object");
+    }
+  }
+}
+
+}  // namespace
+}  // namespace config
