@@ -156,8 +156,9 @@ void ServerHttp2::on_data() {
   transport.input().consume(taken);
   if (!greeted_ && session_.settings_received()) greeted_ = true;
   if (session_.open_streams() > 0) {
-    connection_.disarm();
+    if (!stalled_) connection_.disarm();
   } else if (greeted_) {
+    stalled_ = false;
     connection_.arm(connection_.core().options.idle_timeout);
   }
   touch();
@@ -174,9 +175,14 @@ void ServerHttp2::touch() {
   connection_.close_after_flush();
 }
 
+void ServerHttp2::stalled() {
+  if (!std::exchange(stalled_, true)) connection_.arm(connection_.core().options.idle_timeout);
+}
+
 void ServerHttp2::let_go(h2::StreamId id) {
   session_.set_user(id, nullptr);
   if (session_.open_streams() == 0 && !closing_ && !connection_.retired()) {
+    stalled_ = false;
     connection_.arm(connection_.core().options.idle_timeout);
   }
 }
@@ -210,7 +216,8 @@ void ServerHttp2::on_reset(h2::Stream& stream, h2::ErrorCode) {
 }
 
 void ServerHttp2::on_writable(h2::Stream& stream) {
-  if (session_.open_streams() > 0) connection_.disarm();
+  stalled_ = false;
+  connection_.disarm();
   if (auto* exchange = static_cast<Http2Exchange*>(stream.user)) exchange->on_writable();
 }
 

@@ -23,7 +23,7 @@ class ServerHttp2 final : public ServerProtocol, public h2::Sink {
   // For the exchange. After each call on the session, touch().
   h2::Session& session() { return session_; }
   void touch();
-  void stalled() { connection_.arm(connection_.core().options.idle_timeout); }
+  void stalled();  // a response waits for the peer's window, or for the socket
   void let_go(h2::StreamId id);
 
  private:
@@ -39,6 +39,7 @@ class ServerHttp2 final : public ServerProtocol, public h2::Sink {
   h2::Session session_;
   bool greeted_ = false;  // the peer's preface and settings came
   bool closing_ = false;
+  bool stalled_ = false;  // and only progress stops that clock, no chatter
 };
 
 }  // namespace http
