@@ -6,7 +6,7 @@
 #include "base/strings.h"
 #include "localkube/api/custom/custom_kind.h"
 #include "localkube/api/kinds/document.h"
-#include "localkube/api/strategic.h"
+#include "objects/patch.h"
 
 namespace localkube {
 
@@ -15,7 +15,8 @@ namespace {
 // Which fields say who a list's item is; empty: the list is one value.
 std::vector<std::string> list_keys(const KindRow& row, const std::string& version, const std::vector<std::string>& path) {
   if (!row.custom) {
-    std::string key = merge_key(row.object_kind(version), path);
+    const objects::Schema* schema = objects::find_schema(row.object_kind(version));
+    std::string key(schema ? objects::list_key(*schema, path) : std::string_view());
     if (key.empty()) return {};
     if (key == "port" || key == "containerPort") return {key, "protocol"};
     return {key};

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "localkube/api/apply.h"
-#include "localkube/api/json_patch.h"
 #include "localkube/api/kinds/document.h"
 #include "localkube/api/registry.h"
 #include "localkube/api/scale.h"
-#include "localkube/api/strategic.h"
+#include "objects/patch.h"
 
 namespace localkube {
 
@@ -12,6 +11,28 @@ namespace {
 
 constexpr const char* kCustomPatches =
     "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+
+// What is no patch is 400, what does not apply 422; the API says no more of it.
+Answer<Json> json_patched(const Json& document, const Json& patch) {
+  if (!patch.is_array())
+    return std::unexpected(bad_request(
+        "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"));
+  auto changed = objects::json_patched(document, patch);
+  if (changed) return std::move(*changed);
+  return std::unexpected(
+      Refusal{422, "Invalid", "the server rejected our request due to an error in our request", Json::object()});
+}
+
+Answer<void> check_map(const Json& patch) {
+  if (patch.is_object()) return {};
+  return std::unexpected(bad_request(
+      "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}"));
+}
+
+Answer<Json> merge_patched(const Json& document, const Json& patch) {
+  TRY(check_map(patch));
+  return objects::merge_patched(document, patch);
+}
 
 Refusal no_manager() {
   Problems problems;
@@ -26,9 +47,12 @@ Answer<Json> patched(const KindRow& row, const std::string& version, PatchType t
   switch (type) {
     case PatchType::Json: return json_patched(current, patch);
     case PatchType::Merge: return merge_patched(current, patch);
-    case PatchType::Strategic:
-      if (row.custom) return std::unexpected(unsupported_media_type(kCustomPatches));
-      return strategic_patched(row.object_kind(version), current, patch);
+    case PatchType::Strategic: {
+      const objects::Schema* schema = objects::find_schema(row.object_kind(version));
+      if (!schema) return std::unexpected(unsupported_media_type(kCustomPatches));
+      TRY(check_map(patch));
+      return objects::strategic_patched(*schema, current, patch);
+    }
     case PatchType::Apply: break;
   }
   return std::unexpected(unsupported_media_type(kCustomPatches));

@@ -6,10 +6,10 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "http/client.h"
-#include "localkube/api/json_patch.h"
 #include "localkube/api/kinds/document.h"
 #include "localkube/api/metadata.h"
 #include "localkube/api/selectors.h"
+#include "objects/patch.h"
 
 namespace localkube {
 
@@ -286,9 +286,10 @@ net::Task<Answer<Json>> Webhooks::mutate(Review review, CallPointer call) {
       std::string name = string_at(hooks[i].hook, "name");
       auto patch = base::parse_json(*encoded);
       if (!patch) co_return std::unexpected(internal("webhook " + in_quotes(name) + " sent a patch that is not JSON"));
-      Answer<Json> changed = json_patched(review.object, *patch);
+      auto changed = objects::json_patched(review.object, *patch);
       if (!changed)
-        co_return std::unexpected(internal("webhook " + in_quotes(name) + " sent a patch that does not apply"));
+        co_return std::unexpected(internal("webhook " + in_quotes(name) + " sent a patch that does not apply: " +
+                                           changed.error().message));
       if (*changed != review.object && round == 0) last_change = i + 1;
       review.object = std::move(*changed);
     }
