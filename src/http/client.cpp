@@ -267,7 +267,8 @@ net::Task<base::Result<Response>> fetch_once(std::shared_ptr<ClientCore> core, R
   auto exchange = opened->exchange;
   Handle handle(exchange);  // resets it, however this ends
   net::Timer timer(core->loop, [&exchange, &core] {
-    exchange->end({ErrorKind::Timeout, "no whole response within " + std::to_string(core->options.timeout.count()) + " ms",
+    exchange->end({ErrorKind::Timeout,
+                   "no whole response within " + std::to_string(core->options.timeout.count()) + " ms",
                    base::Side::Internal, true});
   });
   timer.arm(core->options.timeout);

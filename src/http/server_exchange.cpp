@@ -14,7 +14,8 @@ net::Task<base::Result<std::string>> Exchange::read_all(size_t limit) {
     if (!piece) co_return std::unexpected(std::move(piece.error()));
     if (!*piece) co_return all;
     if (all.size() + (*piece)->size() > limit) {
-      co_return base::fail(ErrorKind::Exhausted, "the request's body is larger than " + std::to_string(limit) + " bytes");
+      co_return base::fail(ErrorKind::Exhausted,
+                           "the request's body is larger than " + std::to_string(limit) + " bytes");
     }
     if (all.empty()) {
       all = std::move(**piece);
@@ -41,7 +42,9 @@ net::Task<base::Result<std::optional<std::string>>> ServerExchange::read() {
       co_return out;
     }
     if (request_complete_) co_return std::nullopt;
-    if (broken_ || !attached()) co_return base::fail(ErrorKind::Closed, "the peer ended the request before its body's end");
+    if (broken_ || !attached()) {
+      co_return base::fail(ErrorKind::Closed, "the peer ended the request before its body's end");
+    }
     body_wanted();
     co_await readable_.wait();
   }

@@ -205,9 +205,11 @@ net::Task<base::Result<std::optional<WebSocket::Message>>> WebSocket::read() {
       continue;
     }
     if (frame->opcode == kClose) {
-      const uint16_t code = frame->payload.empty() ? 1000
-                                                   : static_cast<uint16_t>(static_cast<uint8_t>(frame->payload[0]) << 8 |
-                                                                           static_cast<uint8_t>(frame->payload[1]));
+      uint16_t code = 1000;
+      if (!frame->payload.empty()) {
+        const auto high = static_cast<uint8_t>(frame->payload[0]), low = static_cast<uint8_t>(frame->payload[1]);
+        code = static_cast<uint16_t>(high << 8 | low);
+      }
       co_await close(code);
       co_return std::nullopt;
     }

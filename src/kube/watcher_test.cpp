@@ -55,8 +55,8 @@ net::Task<void> answer(std::shared_ptr<http::Exchange> exchange, Script& script)
 }
 
 std::string list_of(std::vector<Json> items, const std::string& version) {
-  return Json{{"kind", "ConfigMapList"}, {"apiVersion", "v1"}, {"metadata", {{"resourceVersion", version}}}, {"items", items}}
-      .dump();
+  const Json metadata = {{"resourceVersion", version}};
+  return Json{{"kind", "ConfigMapList"}, {"apiVersion", "v1"}, {"metadata", metadata}, {"items", items}}.dump();
 }
 std::string event(const std::string& type, Json object) {
   return Json{{"type", type}, {"object", std::move(object)}}.dump() + "\n";
@@ -120,7 +120,8 @@ TEST_F(Watching, ListsAgainWhenItsPositionIsGoneAndTellsOnlyWhatDiffers) {
       {"resourceVersion=3", 200, {event("ERROR", {{"kind", "Status"}, {"code", 410}})}},
       {"?limit=", 200, {list_of({config_map("a", "1"), config_map("b", "7"), config_map("d", "8")}, "8")}},
       {"resourceVersion=8", 410, {"{}"}},
-      {"?limit=", 200, {list_of({config_map("a", "1"), config_map("b", "7"), config_map("d", "8"), config_map("e", "9")}, "9")}},
+      {"?limit=", 200, {list_of({config_map("a", "1"), config_map("b", "7"), config_map("d", "8"),
+                                 config_map("e", "9")}, "9")}},
       {"resourceVersion=9", 200, {}, false, true},
   };
   EXPECT_EQ(told_until("added e"),
