@@ -207,8 +207,8 @@ net::Task<void> Prober::run(std::shared_ptr<State> state) {
       if (!state->stopped && ++failures == failures_wanted) state->calls.changed(false);
     }
     if (state->stopped) co_return;
-    bool quick = eager && !succeeded_once && pause < period;
-    co_await net::sleep(loop, quick ? pause : period);
+    milliseconds rest = eager && !succeeded_once && pause < period ? pause : period;
+    co_await net::sleep(loop, rest);
     pause = std::min(pause * 3 / 2 + milliseconds(5), milliseconds(500));
   }
 }
