@@ -35,7 +35,10 @@ void Ingest::note(mesh::Scope scope) {
 // work, within 5 and 100 ms; after that the next change goes at once again.
 void Ingest::build() {
   auto began = net::Clock::now();
-  snapshot_ = mesh::Snapshot::build(inputs_, snapshot_.get());
+  auto next = mesh::Snapshot::build(inputs_, snapshot_.get());
+  // An endpoint that brings a new identity, or one of a headless Service, changes clusters or listeners as well.
+  if (snapshot_ && next->configuration() != snapshot_->configuration()) pending_ = mesh::Scope::Everything;
+  snapshot_ = std::move(next);
   Change change{snapshot_, std::exchange(pending_, mesh::Scope::Nothing), pending_since_};
   publish_(change);
   auto ended = net::Clock::now();
