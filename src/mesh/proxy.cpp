@@ -25,6 +25,23 @@ bool truth_of(const base::Json* value) {
                    (value->is_string() && value->get_ref<const std::string&>() == "true"));
 }
 
+// POD_PORTS as the injector writes it: [{"name":"http","containerPort":80}], as
+// a list or as its text.
+std::map<std::string, int, std::less<>> ports_of(const base::Json* value) {
+  std::map<std::string, int, std::less<>> out;
+  if (!value) return out;
+  if (value->is_string()) {
+    auto parsed = base::parse_json(value->get_ref<const std::string&>());
+    return parsed && parsed->is_array() ? ports_of(&*parsed) : out;
+  }
+  if (value->is_array())
+    for (const base::Json& port : *value)
+      if (const base::Json* number = base::find(port, "containerPort"); number && number->is_number_integer())
+        out[std::string(base::text(port, "name"))] = number->get<int>();
+  out.erase("");
+  return out;
+}
+
 }  // namespace
 
 base::Result<Proxy> parse_proxy(std::string_view node_id, const base::Json& metadata, std::string_view user_agent) {
@@ -58,6 +75,7 @@ base::Result<Proxy> parse_proxy(std::string_view node_id, const base::Json& meta
   proxy.service_account = base::text(metadata, "SERVICE_ACCOUNT");
   proxy.version = base::text(metadata, "ISTIO_VERSION");
   proxy.revision = base::text(metadata, "ISTIO_REVISION");
+  proxy.named_ports = ports_of(base::find(metadata, "POD_PORTS"));
   proxy.unprivileged = truth_of(base::find(metadata, "UNPRIVILEGED_POD"));
   proxy.capture = base::text(metadata, "INTERCEPTION_MODE") != "NONE";
   if (user_agent == "seine-proxy") proxy.dialect = Dialect::Seine;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,7 @@ struct Proxy {
   std::string version;  // node.metadata.ISTIO_VERSION
   std::string revision;
   objects::Labels labels;
+  std::map<std::string, int, std::less<>> named_ports;  // of the pod's containers, from POD_PORTS
   Locality locality;
   bool unprivileged = false;  // may not bind ports under 1024
   bool capture = true;        // INTERCEPTION_MODE is not NONE

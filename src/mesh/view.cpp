@@ -26,12 +26,13 @@ bool registry_only_of(const MeshConfig& mesh, const config::Sidecar* sidecar) {
   return sidecar->spec.outbound_traffic_policy().mode() == Policy::REGISTRY_ONLY;
 }
 
-// Where a workload listens for a Service's port.
-int target_of(const Port& port, const Workload* workload) {
+using NamedPorts = std::map<std::string, int, std::less<>>;
+
+// Where a workload listens for a Service's port; 0: its containers name no such port.
+int target_of(const Port& port, const NamedPorts& names) {
   if (port.target_name.empty()) return port.target;
-  if (!workload) return 0;
-  auto named = workload->named_ports.find(port.target_name);
-  return named == workload->named_ports.end() ? 0 : named->second;
+  auto named = names.find(port.target_name);
+  return named == names.end() ? 0 : named->second;
 }
 
 bool stands_behind(const Service& service, const std::string& ns, const objects::Labels& labels) {
@@ -39,14 +40,15 @@ bool stands_behind(const Service& service, const std::string& ns, const objects:
 }
 
 std::vector<InboundPort> inbound_ports_of(const Snapshot& snapshot, const std::string& ns,
-                                          const objects::Labels& labels, const Workload* workload) {
+                                          const objects::Labels& labels, const Workload* workload,
+                                          const NamedPorts& names) {
   std::vector<InboundPort> out;
   for (const auto& service : snapshot.services) {
     if (service->ns != ns) continue;
     for (const Port& port : service->ports) {
       if (port.protocol == Protocol::Udp) continue;
       if (service->from_kubernetes) {
-        int target = stands_behind(*service, ns, labels) ? target_of(port, workload) : 0;
+        int target = stands_behind(*service, ns, labels) ? target_of(port, names) : 0;
         if (target > 0) out.push_back({service, port, target});
         continue;
       }
@@ -63,12 +65,12 @@ std::vector<InboundPort> inbound_ports_of(const Snapshot& snapshot, const std::s
 // The ports of this gateway's pods that a server's port number means: what its
 // Services translate it to, or the number itself.
 std::vector<int> listen_ports(const Snapshot& snapshot, const Proxy& proxy, const objects::Labels& labels,
-                              const Workload* workload, int number) {
+                              const NamedPorts& names, int number) {
   std::vector<int> out;
   for (const auto& service : snapshot.services) {
     if (!service->from_kubernetes || !stands_behind(*service, proxy.ns, labels)) continue;
     if (const Port* port = service->port(number))
-      if (int target = target_of(*port, workload); target > 0 && std::ranges::find(out, target) == out.end())
+      if (int target = target_of(*port, names); target > 0 && std::ranges::find(out, target) == out.end())
         out.push_back(target);
   }
   if (out.empty()) out.push_back(number);
@@ -76,14 +78,14 @@ std::vector<int> listen_ports(const Snapshot& snapshot, const Proxy& proxy, cons
 }
 
 std::vector<GatewayServer> gateway_servers_of(const Snapshot& snapshot, const Proxy& proxy,
-                                              const objects::Labels& labels, const Workload* workload) {
+                                              const objects::Labels& labels, const NamedPorts& names) {
   std::vector<GatewayServer> out;
   for (const auto& gateway : snapshot.gateways) {
     if (!has_all(labels, gateway->spec.selector())) continue;
     for (int index = 0; index < gateway->spec.servers_size(); ++index) {
       const auto& port = gateway->spec.servers(index).port();
       int number = static_cast<int>(port.number());
-      for (int listen : listen_ports(snapshot, proxy, labels, workload, number))
+      for (int listen : listen_ports(snapshot, proxy, labels, names, number))
         if (listen >= 1024 || !proxy.unprivileged)
           out.push_back({gateway, index, listen, number, protocol_named(port.protocol())});
     }
@@ -111,11 +113,12 @@ std::vector<Shared<T>> selecting(const ByNamespace<T>& all, const std::string& r
 
 View::View(std::shared_ptr<const Snapshot> snapshot, Proxy proxy)
     : snapshot_(std::move(snapshot)), proxy_(std::move(proxy)), workload_(workload_for(*snapshot_, proxy_)) {
+  const NamedPorts& names = workload_ ? workload_->named_ports : proxy_.named_ports;
   if (proxy_.type == ProxyType::Sidecar) {
     sidecar_ = sidecar_of(*snapshot_, proxy_.ns, labels());
-    inbound_ports_ = inbound_ports_of(*snapshot_, proxy_.ns, labels(), workload_.get());
+    inbound_ports_ = inbound_ports_of(*snapshot_, proxy_.ns, labels(), workload_.get(), names);
   } else {
-    gateway_servers_ = gateway_servers_of(*snapshot_, proxy_, labels(), workload_.get());
+    gateway_servers_ = gateway_servers_of(*snapshot_, proxy_, labels(), names);
   }
   egress_ = egress_of(*snapshot_, proxy_.ns, sidecar_.get());
   registry_only_ = registry_only_of(snapshot_->mesh, sidecar_.get());
