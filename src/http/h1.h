@@ -120,6 +120,7 @@ class RequestParser : public MessageParser {
   bool expects_continue_ = false;
   bool upgrade_ = false;
   bool foreign_ = false;
+  bool blank_line_seen_ = false;
 };
 
 // What a response answers: that decides whether it has a body.

@@ -11,6 +11,7 @@ void RequestParser::next() {
   connect_ = false;
   expects_continue_ = false;
   upgrade_ = false;
+  blank_line_seen_ = false;
 }
 
 Event RequestParser::parse(std::string_view& input) {
@@ -62,8 +63,12 @@ Event RequestParser::read_target(std::string_view target) {
 }
 
 Event RequestParser::parse_head(std::string_view& input) {
-  if (seen_ == 0 && input.starts_with("\r\n")) input.remove_prefix(2);  // RFC 9112 section 2.2 asks for it
-  if (input.empty() || input == "\r") return Event::NeedMore;
+  if (!blank_line_seen_) {  // RFC 9112 section 2.2 asks for patience with one
+    if (input.empty() || input == "\r") return Event::NeedMore;
+    blank_line_seen_ = input.starts_with("\r\n");
+    if (blank_line_seen_) input.remove_prefix(2);
+  }
+  if (input.empty()) return Event::NeedMore;
   if (!worth_parsing(input)) {
     size_t longest_line = kLongestMethod + limits_.target + 16;
     if (input.size() > longest_line && input.substr(0, longest_line).find('\n') == std::string_view::npos)

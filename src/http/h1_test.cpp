@@ -122,6 +122,8 @@ TEST(H1Request, MalformedLinesAreRefused) {
   EXPECT_EQ(request_error("GET / HTTP/1.1\r\nHost:\r\n\r\n"), 400);
   for (auto host : {"a b", "user@a", "a,b", "a/b", "a:99999", "[::1", "a:b", "a:1:2"})
     EXPECT_EQ(request_error("GET / HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n"), 400) << host;
+  EXPECT_EQ(request_error("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"), 0);
+  EXPECT_EQ(request_error("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
   EXPECT_EQ(request_error("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
   EXPECT_EQ(request_error("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
   EXPECT_EQ(request_error("GET  / HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
