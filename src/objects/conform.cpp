@@ -3,6 +3,7 @@
 
 #include "base/strings.h"
 #include "objects/member.h"
+#include "objects/quantity.h"
 #include "objects/schema.h"
 
 namespace objects {
@@ -119,7 +120,7 @@ class Walk {
       case Form::Quantity:
         if (value.is_number()) value = value.dump();
         if (!value.is_string()) return wrong(value, field, parent);
-        return {};
+        return quantity(value);
       case Form::IntOrString:
         if (!value.is_number_integer() && !value.is_string()) return wrong(value, field, parent);
         return {};
@@ -128,6 +129,16 @@ class Walk {
         return {};
       case Form::Any: return {};
     }
+    return {};
+  }
+
+  base::Result<void> quantity(Json& value) {
+    auto canonical = canonical_quantity(value.get_ref<const std::string&>());
+    if (!canonical)
+      return base::fail(base::ErrorKind::Invalid,
+                        "quantities must match the regular expression "
+                        "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+    value = *std::move(canonical);
     return {};
   }
 

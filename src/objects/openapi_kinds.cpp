@@ -49,6 +49,12 @@ void add_type(const Descriptor& type, Json& schemas) {
   schemas[name] = std::move(schema);
 }
 
+// A type with a JSON form of its own, by its name.
+Json named(const FieldDescriptor& field, Json schema, Json& schemas) {
+  schemas.emplace(schema_name(*field.message_type()), std::move(schema));
+  return reference(*field.message_type());
+}
+
 // Of one value of the field; messages are described once and referred to.
 Json value_schema(const FieldDescriptor& field, Json& schemas) {
   switch (form_of(field)) {
@@ -59,10 +65,10 @@ Json value_schema(const FieldDescriptor& field, Json& schemas) {
       return {{"type", "integer"}, {"format", field.cpp_type() == FieldDescriptor::CPPTYPE_INT32 ? "int32" : "int64"}};
     case Form::Number: return {{"type", "number"}, {"format", "double"}};
     case Form::Time:
-    case Form::MicroTime: return {{"type", "string"}, {"format", "date-time"}};
-    case Form::Quantity: return {{"oneOf", {{{"type", "string"}}, {{"type", "number"}}}}};
+    case Form::MicroTime: return named(field, {{"type", "string"}, {"format", "date-time"}}, schemas);
+    case Form::Quantity: return named(field, {{"oneOf", {{{"type", "string"}}, {{"type", "number"}}}}}, schemas);
     case Form::IntOrString:
-      return {{"format", "int-or-string"}, {"oneOf", {{{"type", "integer"}}, {{"type", "string"}}}}};
+      return named(field, {{"format", "int-or-string"}, {"oneOf", {{{"type", "integer"}}, {{"type", "string"}}}}}, schemas);
     case Form::TextList: return {{"type", "array"}, {"items", {{"type", "string"}}}};
     case Form::Any: return {{"type", "object"}};
     case Form::Object: add_type(*field.message_type(), schemas); return reference(*field.message_type());

@@ -21,7 +21,7 @@ using google::protobuf::FieldDescriptor;
 // common slip, are looked for first so that their path can be told.
 static std::string unknown_field(const base::Json& json, const Descriptor& type, const std::string& path) {
   // Well-known types have JSON forms of their own (Struct, Duration, wrappers, Any).
-  if (!json.is_object() || type.full_name().starts_with("google.protobuf.")) return {};
+  if (!json.is_object() || type.well_known_type() != Descriptor::WELLKNOWNTYPE_UNSPECIFIED) return {};
   for (const auto& [key, value] : json.items()) {
     const FieldDescriptor* field = type.FindFieldByCamelcaseName(key);
     for (int i = 0; !field && i < type.field_count(); ++i)
@@ -80,7 +80,7 @@ static void rewrite_durations(base::Json& json, const Descriptor& type) {
     json = text;
     return;
   }
-  if (!json.is_object() || type.full_name().starts_with("google.protobuf.")) return;
+  if (!json.is_object() || type.well_known_type() != Descriptor::WELLKNOWNTYPE_UNSPECIFIED) return;
   for (auto& [key, value] : json.items()) {
     const FieldDescriptor* field = type.FindFieldByCamelcaseName(key);
     for (int i = 0; !field && i < type.field_count(); ++i)
