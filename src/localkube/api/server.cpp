@@ -9,6 +9,7 @@
 #include "http/server.h"
 #include "localkube/api/auth/pki.h"
 #include "localkube/api/auth/tokens.h"
+#include "localkube/api/event_expiry.h"
 #include "localkube/api/registry.h"
 #include "localkube/api/rest/front.h"
 #include "net/tls.h"
@@ -47,6 +48,7 @@ struct ApiServer::Parts {
   Registry registry;
   Tokens tokens;
   Front front;
+  EventExpiry event_expiry;
   std::shared_ptr<const net::TlsContext> tls;
   std::unique_ptr<http::Server> server;
 
@@ -59,7 +61,8 @@ struct ApiServer::Parts {
         admission(loop, *store),
         registry(loop, *store, catalog, allocator, admission),
         tokens(*store, pki.account_key),
-        front(loop, registry, tokens) {}
+        front(loop, registry, tokens),
+        event_expiry(loop, *store) {}
 };
 
 ApiServer::ApiServer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

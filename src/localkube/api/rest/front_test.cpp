@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "localkube/api/rest/front.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "base/strings.h"
+#include "http/client.h"
+#include "localkube/api/server.h"
+
+namespace localkube {
+namespace {
+
+std::string file(const std::string& path) {
+  std::ifstream in(path);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+// The server on a real port, asked over TLS.
+class FrontTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    char folder[] = "/tmp/localkube-front-XXXXXX";
+    ASSERT_NE(mkdtemp(folder), nullptr);
+    folder_ = folder;
+    start();
+    ASSERT_EQ(post("/api/v1/namespaces/default/serviceaccounts", R"({"metadata":{"name":"default"}})").status, 201);
+  }
+  void TearDown() override {
+    server_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+  void start() {
+    server_.reset();
+    ApiServerOptions options;
+    options.state_dir = folder_;
+    options.watch_history = 20;
+    auto opened = ApiServer::open(loop_, options);
+    ASSERT_TRUE(opened) << opened.error().message;
+    server_ = std::move(*opened);
+    auto address = server_->listen(*net::Address::parse("127.0.0.1", 0));
+    ASSERT_TRUE(address) << address.error().message;
+    port_ = address->port();
+  }
+
+  std::unique_ptr<http::Client> client(bool admin = true) {
+    net::TlsSettings settings;
+    settings.trusted_roots = server_->ca_certificate();
+    if (admin) {
+      settings.certificate_chain = file(folder_ + "/pki/admin.crt");
+      settings.private_key = file(folder_ + "/pki/admin.key");
+    }
+    http::ClientOptions options;
+    options.host = "127.0.0.1";
+    options.port = port_;
+    options.tls = *net::TlsContext::client(settings);
+    return std::make_unique<http::Client>(loop_, options);
+  }
+
+  struct Reply {
+    int status = 0;
+    Json body;
+  };
+  Reply ask(http::Request request, bool admin = true) {
+    auto from = client(admin);
+    auto response = net::run_to_end(loop_, from->fetch(std::move(request)));
+    EXPECT_TRUE(response) << response.error().message;
+    if (!response) return {};
+    auto body = base::parse_json(response->body);
+    return {response->status, body ? *body : Json(response->body)};
+  }
+  Reply get(const std::string& path, const char* accept = "application/json", const std::string& token = {}) {
+    http::Request request;
+    request.path = path;
+    request.headers.set("accept", accept);
+    if (!token.empty()) request.headers.set("authorization", "Bearer " + token);
+    return ask(std::move(request), token.empty());
+  }
+  Reply send(const char* method, const std::string& path, const std::string& body, const char* type) {
+    http::Request request;
+    request.method = method;
+    request.path = path;
+    request.headers.set("content-type", type);
+    request.body = body;
+    return ask(std::move(request));
+  }
+  Reply post(const std::string& path, const std::string& body) { return send("POST", path, body, "application/json"); }
+
+  net::Loop loop_;
+  std::string folder_;
+  uint16_t port_ = 0;
+  std::unique_ptr<ApiServer> server_;
+};
+
+const std::string kMaps = "/api/v1/namespaces/default/configmaps";
+const std::string kMapA = kMaps + "/a";
+
+TEST_F(FrontTest, StrangersSeeTheVersionAndNothingElse) {
+  http::Request version;
+  version.path = "/version";
+  EXPECT_EQ(ask(std::move(version), false).body["minor"], "33");
+  http::Request pods;
+  pods.path = "/api/v1/namespaces/default/pods";
+  Reply refused = ask(std::move(pods), false);
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_EQ(refused.body["message"],
+            "pods is forbidden: User \"system:anonymous\" cannot list resource \"pods\" in API group \"\" in the namespace "
+            "\"default\"");
+  EXPECT_EQ(get(kMaps, "application/json", "x.y.z").status, 401);
+}
+
+TEST_F(FrontTest, AServiceAccountsTokenIsGoodWhileTheAccountIs) {
+  TokenOrder order{.ns = "default", .service_account = "default", .audiences = {}, .lifetime = std::chrono::seconds(3600),
+                   .pod_name = {}, .pod_uid = {}};
+  auto token = server_->issue_token(order);
+  ASSERT_TRUE(token) << token.error().message;
+  EXPECT_EQ(get(kMaps, "application/json", token->text).status, 200);
+  order.audiences = {"istio-ca"};
+  auto other = server_->issue_token(order);
+  EXPECT_EQ(get(kMaps, "application/json", other->text).status, 401) << "meant for somebody else";
+  Json review = {{"spec", {{"token", other->text}, {"audiences", {"istio-ca"}}}}};
+  Reply answer = post("/apis/authentication.k8s.io/v1/tokenreviews", review.dump());
+  EXPECT_EQ(answer.body["status"]["user"]["username"], "system:serviceaccount:default:default");
+  EXPECT_EQ(answer.body["status"]["audiences"], Json::array({"istio-ca"}));
+  send("DELETE", "/api/v1/namespaces/default/serviceaccounts/default", "", "application/json");
+  EXPECT_EQ(get(kMaps, "application/json", token->text).status, 401);
+}
+
+TEST_F(FrontTest, StrictFieldValidationNamesTheField) {
+  Reply refused = post(kMaps + "?fieldValidation=Strict", R"({"metadata":{"name":"u"},"dat":1})");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(refused.body["message"],
+            "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: unknown field \"dat\"");
+  EXPECT_EQ(post(kMaps + "?fieldValidation=Ignore", R"({"metadata":{"name":"u"},"dat":1})").status, 201);
+}
+
+TEST_F(FrontTest, ALongListComesInPages) {
+  for (char name : {'a', 'b', 'c'})
+    ASSERT_EQ(post(kMaps, R"({"metadata":{"name":")" + std::string(1, name) + R"("}})").status, 201);
+  Reply first = get(kMaps + "?limit=2");
+  ASSERT_EQ(first.body["items"].size(), 2u);
+  EXPECT_EQ(first.body["metadata"]["remainingItemCount"], 1);
+  Reply second = get(kMaps + "?limit=2&continue=" + first.body["metadata"]["continue"].get<std::string>());
+  ASSERT_EQ(second.body["items"].size(), 1u);
+  EXPECT_EQ(second.body["items"][0]["metadata"]["name"], "c");
+  EXPECT_EQ(second.body["metadata"]["resourceVersion"], first.body["metadata"]["resourceVersion"]);
+}
+
+TEST_F(FrontTest, ATableHasTheColumnsThatKubectlPrints) {
+  ASSERT_EQ(post("/api/v1/namespaces/default/services", R"({"metadata":{"name":"s"},"spec":{"ports":[{"port":80}],"type":"LoadBalancer"}})").status, 201);
+  Reply table = get("/api/v1/namespaces/default/services", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json");
+  std::vector<std::string> names;
+  for (const Json& column : table.body["columnDefinitions"]) names.push_back(column["name"]);
+  EXPECT_EQ(names, (std::vector<std::string>{"Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age", "Selector"}));
+  EXPECT_EQ(table.body["rows"][0]["cells"][3], "<pending>");
+  EXPECT_EQ(get(kMaps, "text/plain").status, 406);
+}
+
+net::Task<std::vector<Json>> watch(http::Client& client, std::string path, size_t count) {
+  std::vector<Json> events;
+  http::RequestHead head;
+  head.path = path;
+  auto stream = co_await client.open(std::move(head));
+  if (!stream) co_return events;
+  (*stream)->finish();
+  auto response = co_await (*stream)->response();
+  std::string buffer;
+  while (response && events.size() < count) {
+    auto piece = co_await (*stream)->read();
+    if (!piece || !*piece) break;
+    buffer += **piece;
+    for (size_t end; (end = buffer.find('\n')) != buffer.npos; buffer.erase(0, end + 1))
+      if (auto event = base::parse_json(std::string_view(buffer).substr(0, end))) events.push_back(std::move(*event));
+  }
+  co_return events;
+}
+
+TEST_F(FrontTest, AWatchGoesOnWhereItStoppedAlsoAfterARestartOfTheServer) {
+  Reply made = post(kMaps, R"({"metadata":{"name":"a","labels":{"l":"1"}}})");
+  std::string version = made.body["metadata"]["resourceVersion"];
+  send("PATCH", kMapA, R"({"data":{"x":"1"}})", "application/merge-patch+json");
+  send("PATCH", kMapA, R"({"metadata":{"labels":null}})", "application/merge-patch+json");
+  send("DELETE", kMapA, "", "application/json");
+  start();
+  auto from = client();
+  auto events = net::run_to_end(loop_, watch(*from, kMaps + "?watch=true&labelSelector=l&resourceVersion=" + version, 2));
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[0]["type"], "MODIFIED");
+  EXPECT_EQ(events[0]["object"]["data"]["x"], "1");
+  EXPECT_EQ(events[1]["type"], "DELETED") << "it left the selection";
+  EXPECT_EQ(events[1]["object"]["metadata"]["labels"]["l"], "1");
+}
+
+TEST_F(FrontTest, AWatchFromAVersionThatIsForgottenIsToldSo) {
+  Reply made = post(kMaps, R"({"metadata":{"name":"a"}})");
+  for (int i = 0; i < 30; ++i)
+    send("PATCH", kMapA, Json{{"data", {{"x", std::to_string(i)}}}}.dump(), "application/merge-patch+json");
+  auto from = client();
+  std::string version = made.body["metadata"]["resourceVersion"];
+  auto events = net::run_to_end(loop_, watch(*from, kMaps + "?watch=true&resourceVersion=" + version, 1));
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0]["type"], "ERROR");
+  EXPECT_EQ(events[0]["object"]["code"], 410);
+  EXPECT_EQ(events[0]["object"]["reason"], "Expired");
+}
+
+}  // namespace
+}  // namespace localkube
