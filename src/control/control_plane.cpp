@@ -137,7 +137,8 @@ static net::Task<void> serve_webhooks(Webhooks& webhooks, Exchange exchange) {
   }
   auto review = base::parse_json(*body);
   base::Result<base::Json> answer = std::unexpected(base::Error{ErrorKind::Invalid, "not JSON"});
-  if (review) answer = inject ? webhooks.inject(*review) : webhooks.validate(*review);
+  if (review && inject) answer = webhooks.inject(*review);
+  else if (review) answer = webhooks.validate(*review);
   if (!answer) exchange->respond(400, answer.error().message + "\n");
   else exchange->respond(200, answer->dump(), "application/json");
 }
