@@ -53,6 +53,7 @@ static base::Result<std::unique_ptr<http::Client>> dial(net::Loop& loop, const E
   net::TlsSettings tls{.trusted_roots = roots, .alpn = {"h2"}};
   http::ClientOptions options{.host = host, .port = port, .version = http::Version::Http2};
   options.tls = TRY(net::TlsContext::client(tls));
+  options.connect_timeout = std::chrono::seconds(1);  // as for xDS: it may have just moved
   return std::make_unique<http::Client>(loop, std::move(options));
 }
 

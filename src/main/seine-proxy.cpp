@@ -119,6 +119,8 @@ base::Result<xds::AdsClient::Dial> dial(net::Loop& loop, const agent::Environmen
   http::ClientOptions options{.host = target.first, .port = target.second, .version = http::Version::Http2};
   options.tls = TRY(net::TlsContext::client(tls));
   options.server_name = target.first;
+  // Short: while a control plane restarts, its Service still leads to the address that is gone.
+  options.connect_timeout = std::chrono::seconds(1);
   xds::AdsClient::Dial out{.client = std::make_unique<http::Client>(loop, std::move(options))};
   out.metadata.add("authorization", "Bearer " + TRY(agent::read_secret(environment.token_file)));
   return out;
