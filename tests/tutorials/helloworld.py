@@ -11,6 +11,7 @@ import pathlib
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -137,8 +138,16 @@ def terminal(command, keys, seconds=20):
         if keys and re.search(keys[0][0].encode(), shown[keys[0][2] if len(keys[0]) > 2 else 0:]):
             os.write(fd, keys[0][1].encode())
             keys.pop(0)
-    _, status = os.waitpid(child, 0)
-    return shown.decode(errors="replace"), os.waitstatus_to_exitcode(status)
+    os.close(fd)  # hangs up on whatever still runs
+    for signal_number in (0, signal.SIGTERM, signal.SIGKILL):
+        if signal_number:
+            os.kill(child, signal_number)
+        for _ in range(20):
+            done, status = os.waitpid(child, os.WNOHANG)
+            if done:
+                return shown.decode(errors="replace"), os.waitstatus_to_exitcode(status)
+            time.sleep(0.1)
+    return shown.decode(errors="replace"), -1
 
 
 def service(version):
