@@ -58,7 +58,8 @@ void release(std::map<T, int>& counts, T value) {
 
 }  // namespace
 
-base::Result<Allocator::Ranges> Allocator::Ranges::parse(std::string_view service_range, uint16_t first, uint16_t last) {
+base::Result<Allocator::Ranges> Allocator::Ranges::parse(std::string_view service_range, uint16_t first,
+                                                         uint16_t last) {
   auto parts = base::cut(service_range, '/');
   auto network = parts ? parse_address(parts->first) : std::nullopt;
   auto prefix = parts ? base::parse_number<int>(parts->second) : std::nullopt;
@@ -158,35 +159,38 @@ void Allocator::allocate(Json& service, const Json* old, Reservation& reservatio
   size_t i = 0;
   std::set<uint16_t> mine;
   bool wanted = wants_ports(service);
-  each_item(service, [&](Json& port) {
-    std::string path = "spec.ports[" + std::to_string(i++) + "].nodePort";
-    int64_t asked = number(port, "nodePort");
-    if (asked == 0 && !wanted) {
-      port.erase("nodePort");
-      return;
-    }
-    if (asked != 0 && (asked < ranges_.first_port || asked > ranges_.last_port)) {
-      problems.invalid(path, std::to_string(asked),
-                       "provided port is not in the valid range. The range of valid ports is " +
-                           std::to_string(ranges_.first_port) + "-" + std::to_string(ranges_.last_port));
-      return;
-    }
-    std::optional<uint16_t> chosen = asked != 0 ? std::optional(static_cast<uint16_t>(asked)) : next_port();
-    if (!chosen) {
-      problems.invalid(path, "0", "failed to allocate a nodePort: range is full");
-      return;
-    }
-    if (!held_ports.contains(*chosen) && !mine.contains(*chosen)) {
-      if (ports_.contains(*chosen)) {
-        problems.invalid(path, std::to_string(*chosen), "provided port is already allocated");
-        return;
-      }
-      ++ports_[*chosen];
-      reservation.ports_.push_back(*chosen);
-    }
-    mine.insert(*chosen);
-    port["nodePort"] = *chosen;
-  }, "spec", "ports");
+  each_item(
+      service,
+      [&](Json& port) {
+        std::string path = "spec.ports[" + std::to_string(i++) + "].nodePort";
+        int64_t asked = number(port, "nodePort");
+        if (asked == 0 && !wanted) {
+          port.erase("nodePort");
+          return;
+        }
+        if (asked != 0 && (asked < ranges_.first_port || asked > ranges_.last_port)) {
+          problems.invalid(path, std::to_string(asked),
+                           "provided port is not in the valid range. The range of valid ports is " +
+                               std::to_string(ranges_.first_port) + "-" + std::to_string(ranges_.last_port));
+          return;
+        }
+        std::optional<uint16_t> chosen = asked != 0 ? std::optional(static_cast<uint16_t>(asked)) : next_port();
+        if (!chosen) {
+          problems.invalid(path, "0", "failed to allocate a nodePort: range is full");
+          return;
+        }
+        if (!held_ports.contains(*chosen) && !mine.contains(*chosen)) {
+          if (ports_.contains(*chosen)) {
+            problems.invalid(path, std::to_string(*chosen), "provided port is already allocated");
+            return;
+          }
+          ++ports_[*chosen];
+          reservation.ports_.push_back(*chosen);
+        }
+        mine.insert(*chosen);
+        port["nodePort"] = *chosen;
+      },
+      "spec", "ports");
 }
 
 }  // namespace localkube

@@ -99,10 +99,10 @@ class PodStreams {
       std::string error;
     };
     net::Oneshot<Exit> exited;
-    std::function<void(std::string)> write;           // to its standard input
+    std::function<void(std::string)> write;  // to its standard input
     std::function<void()> close_input;
     std::function<void(int rows, int columns)> resize;
-    std::function<void()> hang_up;                    // the client has gone
+    std::function<void()> hang_up;  // the client has gone
   };
   virtual net::Task<Answer<Process>> exec(std::string ns, std::string pod, ExecOptions options) = 0;
 

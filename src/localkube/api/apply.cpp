@@ -13,7 +13,8 @@ namespace localkube {
 namespace {
 
 // Which fields say who a list's item is; empty: the list is one value.
-std::vector<std::string> list_keys(const KindRow& row, const std::string& version, const std::vector<std::string>& path) {
+std::vector<std::string> list_keys(const KindRow& row, const std::string& version,
+                                   const std::vector<std::string>& path) {
   if (!row.custom) {
     const objects::Schema* schema = objects::find_schema(row.object_kind(version));
     std::string key(schema ? objects::list_key(*schema, path) : std::string_view());
@@ -42,16 +43,18 @@ std::string item_step(const Json& item, const std::vector<std::string>& keys) {
   if (keys.front() == "=") return "v:" + item.dump();
   Json key = Json::object();
   for (const std::string& name : keys)
-    if (const Json* value = base::find(item, name)) key[name] = *value;
-    else if (name == "protocol") key[name] = "TCP";
+    if (const Json* value = base::find(item, name))
+      key[name] = *value;
+    else if (name == "protocol")
+      key[name] = "TCP";
   return "k:" + key.dump();
 }
 
 bool not_owned(const std::vector<std::string>& path) {
   if (path.size() == 1) return path[0] == "apiVersion" || path[0] == "kind";
-  static const std::set<std::string> server = {"name", "namespace", "uid", "resourceVersion", "creationTimestamp",
-                                               "generation", "managedFields", "selfLink", "deletionTimestamp",
-                                               "deletionGracePeriodSeconds"};
+  static const std::set<std::string> server = {
+      "name",       "namespace",     "uid",      "resourceVersion",   "creationTimestamp",
+      "generation", "managedFields", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"};
   return path.size() == 2 && path[0] == "metadata" && server.contains(path[1]);
 }
 
@@ -193,7 +196,7 @@ void subtract(Json& set, const Json& other) {
 }
 
 Json entry(const KindRow& row, const std::string& version, const std::string& manager, Json fields) {
-  return {{"manager", manager}, {"operation", "Apply"}, {"apiVersion", row.object_kind(version).api_version()},
+  return {{"manager", manager}, {"operation", "Apply"},     {"apiVersion", row.object_kind(version).api_version()},
           {"time", now_text()}, {"fieldsType", "FieldsV1"}, {"fieldsV1", std::move(fields)}};
 }
 
@@ -230,7 +233,8 @@ Answer<Applied> apply(const KindRow& row, const std::string& version, const Json
     }
   }
   if (!sentences.empty())
-    return std::unexpected(Refusal{409, "Conflict",
+    return std::unexpected(Refusal{409,
+                                   "Conflict",
                                    "Apply failed with " + std::to_string(sentences.size()) +
                                        (sentences.size() == 1 ? " conflict: " : " conflicts: ") +
                                        base::join(sentences, "\n"),
@@ -254,7 +258,8 @@ Answer<Applied> apply(const KindRow& row, const std::string& version, const Json
   for (const Json& one : before)
     if (base::text(one, "manager") == call.field_manager && one.value("fieldsV1", Json()) == last["fieldsV1"])
       last["time"] = one.value("time", Json());
-  if (before.size() == result.managed_fields.size() && std::is_permutation(before.begin(), before.end(), result.managed_fields.begin()))
+  if (before.size() == result.managed_fields.size() &&
+      std::is_permutation(before.begin(), before.end(), result.managed_fields.begin()))
     result.managed_fields = before;
   return result;
 }

@@ -64,7 +64,7 @@ struct KindRow {
   std::string table = {};
   void (*to_stored)(Json& object) = nullptr;
   void (*from_stored)(Json& object) = nullptr;
-  std::string list = {};  // the list's kind where it is not KIND + "List"
+  std::string list = {};                          // the list's kind where it is not KIND + "List"
   std::shared_ptr<const CustomKind> custom = {};  // set where a CustomResourceDefinition made it
 
   std::string stored_in() const;  // the store's table

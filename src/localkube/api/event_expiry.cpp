@@ -14,9 +14,9 @@ constexpr int64_t kLifetime = 3600;
 
 int64_t last_seen(const Json& event) {
   int64_t last = 0;
-  for (std::string_view text : {base::text(event, "lastTimestamp"), base::text(event, "eventTime"),
-                                base::text(event, "series", "lastObservedTime"),
-                                base::text(event, "metadata", "creationTimestamp")})
+  for (std::string_view text :
+       {base::text(event, "lastTimestamp"), base::text(event, "eventTime"),
+        base::text(event, "series", "lastObservedTime"), base::text(event, "metadata", "creationTimestamp")})
     last = std::max(last, parse_time(text).value_or(0));
   return last;
 }

@@ -63,7 +63,8 @@ void validate_owners(const Json& object, Problems& problems) {
   for (const Json& owner : items(object, "metadata", "ownerReferences")) {
     std::string path = "metadata.ownerReferences[" + std::to_string(i++) + "]";
     for (const char* key : {"apiVersion", "kind", "name", "uid"})
-      if (base::text(owner, key).empty()) problems.invalid(path + "." + key, "\"\"", std::string(key) + " must not be empty");
+      if (base::text(owner, key).empty())
+        problems.invalid(path + "." + key, "\"\"", std::string(key) + " must not be empty");
     if (truth(owner, "controller") && ++controllers == 2)
       problems.invalid("metadata.ownerReferences", "[]", "Only one reference can have Controller set to true");
   }
@@ -130,7 +131,8 @@ void validate_metadata(const KindRow& row, const Json& object, Problems& problem
       bytes += key.size() + (value.is_string() ? value.get_ref<const std::string&>().size() : 0);
     }
   if (bytes > kMostAnnotationBytes)
-    problems.too_long("metadata.annotations", "may not be more than " + std::to_string(kMostAnnotationBytes) + " bytes");
+    problems.too_long("metadata.annotations",
+                      "may not be more than " + std::to_string(kMostAnnotationBytes) + " bytes");
   for (const Json& finalizer : items(object, "metadata", "finalizers"))
     if (std::string text = finalizer.is_string() ? finalizer.get<std::string>() : ""; !label_key_fault(text).empty())
       problems.invalid("metadata.finalizers", in_quotes(text), label_key_fault(text));
@@ -155,7 +157,8 @@ std::string new_uid() {
   bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0f) | 0x40);
   bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3f) | 0x80);
   std::string hex = base::to_hex({reinterpret_cast<const char*>(bytes), sizeof bytes});
-  return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" + hex.substr(16, 4) + "-" + hex.substr(20);
+  return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" + hex.substr(16, 4) + "-" +
+         hex.substr(20);
 }
 
 // No vowels and no look-alikes, so that no words appear.

@@ -34,10 +34,13 @@ void add_schemas(const KindRow& row, const std::string& version, Json& schemas) 
       schema = it->second.schema;
   Json& properties = schema["properties"];
   if (!properties.is_object()) properties = Json::object();
-  properties["apiVersion"] = {{"type", "string"}, {"description", "The version of the API that this document is written in."}};
+  properties["apiVersion"] = {{"type", "string"},
+                              {"description", "The version of the API that this document is written in."}};
   properties["kind"] = {{"type", "string"}, {"description", "What this document describes."}};
-  properties["metadata"] = {{"type", "object"}, {"description", "Name, namespace, labels and what else all kinds share."}};
-  schema["x-kubernetes-group-version-kind"] = Json::array({{{"group", row.group}, {"version", version}, {"kind", row.kind}}});
+  properties["metadata"] = {{"type", "object"},
+                            {"description", "Name, namespace, labels and what else all kinds share."}};
+  schema["x-kubernetes-group-version-kind"] =
+      Json::array({{{"group", row.group}, {"version", version}, {"kind", row.kind}}});
   schemas[schema_name(row, version)] = std::move(schema);
 }
 

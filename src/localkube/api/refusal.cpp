@@ -5,9 +5,7 @@
 
 namespace localkube {
 
-std::string in_quotes(std::string_view text) {
-  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
-}
+std::string in_quotes(std::string_view text) { return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 namespace {
 
@@ -42,14 +40,15 @@ std::string Problems::text(const Json& value) {
 }
 
 void Problems::required(std::string field, std::string detail) {
-  causes_.push_back({"FieldValueRequired", detail.empty() ? "Required value" : "Required value: " + detail,
-                     std::move(field)});
+  causes_.push_back(
+      {"FieldValueRequired", detail.empty() ? "Required value" : "Required value: " + detail, std::move(field)});
 }
 void Problems::invalid(std::string field, std::string value, std::string_view detail) {
   causes_.push_back({"FieldValueInvalid", "Invalid value: " + value + ": " + std::string(detail), std::move(field)});
 }
 void Problems::type_invalid(std::string field, std::string value, std::string_view detail) {
-  causes_.push_back({"FieldValueTypeInvalid", "Invalid value: " + value + ": " + std::string(detail), std::move(field)});
+  causes_.push_back(
+      {"FieldValueTypeInvalid", "Invalid value: " + value + ": " + std::string(detail), std::move(field)});
 }
 void Problems::not_supported(std::string field, std::string value, const std::vector<std::string>& supported) {
   std::vector<std::string> all;
@@ -80,9 +79,10 @@ Refusal already_exists(const objects::Resource& resource, std::string_view name)
 }
 
 Refusal conflict(const objects::Resource& resource, std::string_view name, std::string_view why) {
-  return {409, "Conflict",
-          "Operation cannot be fulfilled on " + resource_text(resource) + " " + in_quotes(name) + ": " + std::string(why),
-          details_of(resource, name)};
+  return {
+      409, "Conflict",
+      "Operation cannot be fulfilled on " + resource_text(resource) + " " + in_quotes(name) + ": " + std::string(why),
+      details_of(resource, name)};
 }
 
 Refusal modified(const objects::Resource& resource, std::string_view name) {
@@ -129,14 +129,15 @@ Refusal no_such_resource() {
   return {404, "NotFound", "the server could not find the requested resource", Json::object()};
 }
 Refusal unsupported_media_type(std::string_view accepted) {
-  return {415, "UnsupportedMediaType",
+  return {415,
+          "UnsupportedMediaType",
           "the body of the request was in an unknown format - accepted media types include: " + std::string(accepted),
           {}};
 }
 
 Json status_of(const Refusal& refusal) {
-  Json status = {{"kind", "Status"},     {"apiVersion", "v1"}, {"metadata", Json::object()},
-                 {"status", "Failure"},  {"message", refusal.message}, {"code", refusal.code}};
+  Json status = {{"kind", "Status"},    {"apiVersion", "v1"},         {"metadata", Json::object()},
+                 {"status", "Failure"}, {"message", refusal.message}, {"code", refusal.code}};
   if (!refusal.reason.empty()) status["reason"] = refusal.reason;
   if (!refusal.details.is_null()) status["details"] = refusal.details;
   return status;

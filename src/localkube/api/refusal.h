@@ -23,7 +23,7 @@ class Problems {
   struct Cause {
     std::string reason;  // "FieldValueRequired"
     std::string message;
-    std::string field;   // "spec.ports[0].port"
+    std::string field;  // "spec.ports[0].port"
   };
 
   void required(std::string field, std::string detail = {});

@@ -10,6 +10,9 @@ namespace localkube {
 
 namespace {
 
+constexpr size_t kMostGeneratedPrefix = 58;
+constexpr const char* kOtherNamespace =
+    "the namespace of the provided object does not match the namespace sent on the request";
 constexpr int kAttempts = 16;  // at a write that others overtake
 
 void stamp(const KindRow& row, std::string_view version, Json& object) {
@@ -28,6 +31,33 @@ Json generation_part(const Json& object) {
   if (object["kind"] == "Deployment")
     if (const Json* annotations = base::find(object, "metadata", "annotations")) part["annotations"] = *annotations;
   return part;
+}
+
+Json options_document(const char* kind, const Call& call) {
+  Json options = {{"kind", kind}, {"apiVersion", "meta.k8s.io/v1"}};
+  if (call.dry_run) options["dryRun"] = Json::array({"All"});
+  if (!call.field_manager.empty()) options["fieldManager"] = call.field_manager;
+  return options;
+}
+
+// Puts a new object where the URL says, without what only a server may set.
+Answer<void> clear_metadata(const Target& target, Json& object) {
+  if (!object.is_object()) return std::unexpected(bad_request("the object provided is not a JSON object"));
+  Json& given = object["metadata"];
+  if (!given.is_object()) given = Json::object();
+  std::string said = string_at(given, "namespace");
+  if (target.row->namespaced) {
+    if (!said.empty() && said != target.ns) return std::unexpected(bad_request(kOtherNamespace));
+    given["namespace"] = target.ns;
+  } else {
+    given.erase("namespace");
+  }
+  if (!base::text(given, "resourceVersion").empty())
+    return std::unexpected(bad_request("resourceVersion should not be set on objects to be created"));
+  for (const char* key : {"resourceVersion", "uid", "creationTimestamp", "deletionTimestamp", "generation", "selfLink",
+                          "deletionGracePeriodSeconds"})
+    given.erase(key);
+  return {};
 }
 
 bool has_finalizers(const Json& object) {
@@ -49,8 +79,8 @@ Registry::Registry(net::Loop& loop, Store& store, Catalog& catalog, Allocator& a
                 catalog_.set_custom(name, custom_row(*record.object));
                 return true;
               });
-  crds_ = store_.subscribe("apiextensions.k8s.io/customresourcedefinitions",
-                           [this](const Event& event) { on_crd(event); });
+  crds_ =
+      store_.subscribe("apiextensions.k8s.io/customresourcedefinitions", [this](const Event& event) { on_crd(event); });
 }
 
 Registry::~Registry() = default;
@@ -60,27 +90,11 @@ void Registry::on_crd(const Event& event) {
   catalog_.set_custom(name, event.type == Event::Type::Deleted ? nullptr : custom_row(*event.object));
 }
 
-CallPointer Registry::in_process_call() {
-  auto call = std::make_shared<Call>();
-  call->user = {.name = "system:localkube", .uid = "", .groups = {"system:masters", "system:authenticated"}, .extra = {}};
-  call->field_manager = "localkube";
-  call->validation = FieldValidation::Ignore;
-  call->in_process = true;
-  return call;
-}
-
 Json Registry::shown(const KindRow& row, std::string_view version, const Json& stored) {
   Json object = stored;
   stamp(row, version, object);
   if (row.from_stored) row.from_stored(object);
   return object;
-}
-
-Answer<Target> Registry::target_of(const objects::Resource& resource, std::string_view ns,
-                                   std::string_view name) const {
-  KindPointer row = catalog_.find_resource(resource);
-  if (!row) return std::unexpected(no_such_resource());
-  return Target{row, resource.version, row->namespaced ? std::string(ns) : std::string(), std::string(name), {}};
 }
 
 Answer<objects::Object> Registry::read(const Target& target) const {
@@ -89,48 +103,27 @@ Answer<objects::Object> Registry::read(const Target& target) const {
   return objects::Object(shown(*target.row, target.version, *record->object));
 }
 
-net::Task<Answer<objects::Object>> Registry::create_object(Target target, Json object, CallPointer call) {
+net::Task<Answer<Json>> Registry::mutated(Review review, CallPointer call) {
+  KindPointer row = review.row;
+  std::string version = review.version;
+  Json before = review.object;
+  auto changed = co_await admission_.mutate(std::move(review), std::move(call));
+  if (!changed || *changed == before) co_return changed;
+  stamp(*row, version, *changed);
+  CO_TRY(conform(*row, version, *changed, *in_process_call()));
+  co_return changed;
+}
+
+// Makes the document the stored one of a new object: name, identity, first status.
+void Registry::begin_life(Target& target, Json& object) const {
   const KindRow& row = *target.row;
-  if (!object.is_object()) co_return std::unexpected(bad_request("the object provided is not a JSON object"));
-  Json& given = object["metadata"];
-  if (!given.is_object()) given = Json::object();
-  if (row.namespaced) {
-    std::string said = string_at(given, "namespace");
-    if (!said.empty() && said != target.ns)
-      co_return std::unexpected(
-          bad_request("the namespace of the provided object does not match the namespace sent on the request"));
-    given["namespace"] = target.ns;
-  } else {
-    given.erase("namespace");
-  }
-  if (!base::text(given, "resourceVersion").empty())
-    co_return std::unexpected(bad_request("resourceVersion should not be set on objects to be created"));
-  for (const char* key : {"resourceVersion", "uid", "creationTimestamp", "deletionTimestamp", "generation", "selfLink",
-                          "deletionGracePeriodSeconds"})
-    given.erase(key);
-  CO_TRY(conform(row, target.version, object, *call));
-
-  Review review{.row = target.row, .version = target.version, .operation = "CREATE", .ns = target.ns,
-                .name = string_at(object, "metadata", "name"), .subresource = {}, .object = object,
-                .old_object = nullptr, .options = {{"kind", "CreateOptions"}, {"apiVersion", "meta.k8s.io/v1"}}};
-  if (call->dry_run) review.options["dryRun"] = Json::array({"All"});
-  auto mutated = co_await admission_.mutate(review, call);
-  if (!mutated) co_return std::unexpected(std::move(mutated.error()));
-  if (*mutated != object) {
-    object = std::move(*mutated);
-    stamp(row, target.version, object);
-    CO_TRY(conform(row, target.version, object, *in_process_call()));
-  }
-
   Json& metadata = object["metadata"];
-  bool generated = base::text(metadata, "name").empty() && !base::text(metadata, "generateName").empty();
-  if (generated) {
-    std::string prefix = string_at(metadata, "generateName").substr(0, 58);
+  target.name = string_at(metadata, "name");
+  if (target.name.empty() && !base::text(metadata, "generateName").empty()) {
+    std::string prefix = string_at(metadata, "generateName").substr(0, kMostGeneratedPrefix);
     do target.name = prefix + random_suffix();
     while (store_.latest(key_of(target)));
     metadata["name"] = target.name;
-  } else {
-    target.name = string_at(metadata, "name");
   }
   metadata["uid"] = new_uid();
   metadata["creationTimestamp"] = now_text();
@@ -139,6 +132,25 @@ net::Task<Answer<objects::Object>> Registry::create_object(Target target, Json o
   if (row.to_stored) row.to_stored(object);
   if (row.rules.prepare_create) row.rules.prepare_create(object);
   if (row.rules.defaults) row.rules.defaults(object);
+}
+
+net::Task<Answer<objects::Object>> Registry::create_object(Target target, Json object, CallPointer call) {
+  const KindRow& row = *target.row;
+  CO_TRY(clear_metadata(target, object));
+  CO_TRY(conform(row, target.version, object, *call));
+  Review review{.row = target.row,
+                .version = target.version,
+                .operation = "CREATE",
+                .ns = target.ns,
+                .name = string_at(object, "metadata", "name"),
+                .subresource = {},
+                .object = std::move(object),
+                .old_object = nullptr,
+                .options = options_document("CreateOptions", *call)};
+  auto admitted = co_await mutated(review, call);
+  if (!admitted) co_return std::unexpected(std::move(admitted.error()));
+  object = std::move(*admitted);
+  begin_life(target, object);
 
   Problems problems;
   validate_metadata(row, object, problems);
@@ -146,8 +158,7 @@ net::Task<Answer<objects::Object>> Registry::create_object(Target target, Json o
   if (row.rules.validate) row.rules.validate(object, problems);
   Allocator::Reservation reservation(allocator_);
   if (row.stored_in() == "services" && problems.empty()) allocator_.allocate(object, nullptr, reservation, problems);
-  if (!problems.empty())
-    co_return std::unexpected(invalid(row.object_kind(target.version), target.name, problems));
+  if (!problems.empty()) co_return std::unexpected(invalid(row.object_kind(target.version), target.name, problems));
 
   review.object = shown(row, target.version, object);
   review.name = target.name;
@@ -162,18 +173,16 @@ net::Task<Answer<objects::Object>> Registry::create_object(Target target, Json o
 }
 
 // The wanted document with all that an update cannot change put back.
-Answer<Json> Registry::merged_update(const Target& target, const Json& current, Json wanted, const Call& call) const {
+Answer<Json> Registry::merged_update(const Target& target, const Json& current, Json wanted) const {
   const KindRow& row = *target.row;
   if (!wanted.is_object()) return std::unexpected(bad_request("the object provided is not a JSON object"));
   if (!wanted["metadata"].is_object()) wanted["metadata"] = Json::object();
   std::string name = string_at(wanted, "metadata", "name"), ns = string_at(wanted, "metadata", "namespace");
   if (name.empty()) name = target.name;
   if (name != target.name)
-    return std::unexpected(bad_request("the name of the object (" + name + ") does not match the name on the URL (" +
-                                       target.name + ")"));
-  if (row.namespaced && !ns.empty() && ns != target.ns)
     return std::unexpected(
-        bad_request("the namespace of the provided object does not match the namespace sent on the request"));
+        bad_request("the name of the object (" + name + ") does not match the name on the URL (" + target.name + ")"));
+  if (row.namespaced && !ns.empty() && ns != target.ns) return std::unexpected(bad_request(kOtherNamespace));
   std::string version = string_at(wanted, "metadata", "resourceVersion");
   if (!version.empty() && !base::parse_number<uint64_t>(version))
     return std::unexpected(
@@ -183,8 +192,8 @@ Answer<Json> Registry::merged_update(const Target& target, const Json& current, 
   std::string uid = string_at(wanted, "metadata", "uid");
   if (!uid.empty() && uid != base::text(current, "metadata", "uid"))
     return std::unexpected(conflict(target.resource(), target.name,
-                                    "Precondition failed: UID in precondition: " + uid + ", UID in object meta: " +
-                                        string_at(current, "metadata", "uid")));
+                                    "Precondition failed: UID in precondition: " + uid +
+                                        ", UID in object meta: " + string_at(current, "metadata", "uid")));
   if (target.subresource == "status") {
     Json kept = current;
     Json status = wanted.value("status", Json());
@@ -215,7 +224,6 @@ Answer<Json> Registry::merged_update(const Target& target, const Json& current, 
     }
   }
   stamp(row, target.version, wanted);
-  (void)call;
   return wanted;
 }
 
@@ -239,16 +247,18 @@ net::Task<Answer<objects::Object>> Registry::modify(Target target, Transform tra
     if (row.from_stored) row.from_stored(object);
 
     if (target.subresource.empty() || target.subresource == "status") {
-      Review review{.row = target.row, .version = target.version, .operation = "UPDATE", .ns = target.ns,
-                    .name = target.name, .subresource = target.subresource, .object = object, .old_object = current,
-                    .options = {{"kind", "UpdateOptions"}, {"apiVersion", "meta.k8s.io/v1"}}};
-      auto mutated = co_await admission_.mutate(review, call);
-      if (!mutated) co_return std::unexpected(std::move(mutated.error()));
-      if (*mutated != object) {
-        object = std::move(*mutated);
-        stamp(row, target.version, object);
-        CO_TRY(conform(row, target.version, object, *in_process_call()));
-      }
+      Review review{.row = target.row,
+                    .version = target.version,
+                    .operation = "UPDATE",
+                    .ns = target.ns,
+                    .name = target.name,
+                    .subresource = target.subresource,
+                    .object = std::move(object),
+                    .old_object = current,
+                    .options = options_document("UpdateOptions", *call)};
+      auto admitted = co_await mutated(review, call);
+      if (!admitted) co_return std::unexpected(std::move(admitted.error()));
+      object = std::move(*admitted);
       review.object = object;
       auto allowed = co_await admission_.validate(std::move(review), call);
       if (!allowed) co_return std::unexpected(std::move(allowed.error()));
@@ -269,8 +279,7 @@ net::Task<Answer<objects::Object>> Registry::modify(Target target, Transform tra
     } else if (target.subresource == "status") {
       validate_custom(row, target.version, object, &current, problems);
     }
-    if (!problems.empty())
-      co_return std::unexpected(invalid(row.object_kind(target.version), target.name, problems));
+    if (!problems.empty()) co_return std::unexpected(invalid(row.object_kind(target.version), target.name, problems));
 
     // Compared in the same version, so that a write in another one is no change.
     Json same = before;
@@ -294,119 +303,10 @@ net::Task<Answer<objects::Object>> Registry::modify(Target target, Transform tra
 }
 
 net::Task<Answer<objects::Object>> Registry::update_object(Target target, Json object, CallPointer call) {
-  Transform transform = [this, target, object = std::move(object), call](const Json& current) {
-    return merged_update(target, current, object, *call);
+  Transform transform = [this, target, object = std::move(object)](const Json& current) {
+    return merged_update(target, current, object);
   };
   return modify(std::move(target), std::move(transform), std::move(call));
-}
-
-std::vector<objects::Object> Registry::list(const objects::Resource& resource, std::string_view ns) const {
-  std::vector<objects::Object> objects;
-  KindPointer row = catalog_.find_resource(resource);
-  if (!row) return objects;
-  store_.each(row->stored_in(), ns, [&](const std::string&, const std::string&, const Record& record) {
-    objects.emplace_back(shown(*row, resource.version, *record.object));
-    return true;
-  });
-  return objects;
-}
-
-std::optional<objects::Object> Registry::get(const objects::Resource& resource, std::string_view ns,
-                                             std::string_view name) const {
-  auto target = target_of(resource, ns, name);
-  if (!target) return std::nullopt;
-  auto object = read(*target);
-  if (!object) return std::nullopt;
-  return std::move(*object);
-}
-
-net::Task<Answer<objects::Object>> Registry::create(objects::Resource resource, objects::Object object) {
-  auto target = target_of(resource, object.ns(), "");
-  if (!target) co_return std::unexpected(std::move(target.error()));
-  auto answer = co_await create_object(std::move(*target), std::move(object.json()), in_process_call());
-  co_return answer;
-}
-
-net::Task<Answer<objects::Object>> Registry::update(objects::Resource resource, objects::Object object) {
-  auto target = target_of(resource, object.ns(), object.name());
-  if (!target) co_return std::unexpected(std::move(target.error()));
-  auto answer = co_await update_object(std::move(*target), std::move(object.json()), in_process_call());
-  co_return answer;
-}
-
-net::Task<Answer<objects::Object>> Registry::update_status(objects::Resource resource, objects::Object object) {
-  auto target = target_of(resource, object.ns(), object.name());
-  if (!target) co_return std::unexpected(std::move(target.error()));
-  target->subresource = "status";
-  auto answer = co_await update_object(std::move(*target), std::move(object.json()), in_process_call());
-  co_return answer;
-}
-
-net::Task<Answer<objects::Object>> Registry::patch(objects::Resource resource, std::string ns, std::string name,
-                                                   PatchType type, objects::Json patch, std::string subresource) {
-  auto target = target_of(resource, ns, name);
-  if (!target) co_return std::unexpected(std::move(target.error()));
-  target->subresource = std::move(subresource);
-  auto answer = co_await patch_object(std::move(*target), type, std::move(patch), in_process_call(), nullptr);
-  co_return answer;
-}
-
-net::Task<Answer<objects::Object>> Registry::remove(objects::Resource resource, std::string ns, std::string name,
-                                                    std::optional<int> grace_seconds) {
-  auto target = target_of(resource, ns, name);
-  if (!target) co_return std::unexpected(std::move(target.error()));
-  DeleteOrder order;
-  order.grace_seconds = grace_seconds;
-  auto answer = co_await delete_object(std::move(*target), std::move(order), in_process_call());
-  if (!answer) co_return std::unexpected(std::move(answer.error()));
-  co_return std::move(answer->object);
-}
-
-namespace {
-
-// A watch of Api: told of all there is by a job of its own, then of each change.
-struct LocalWatch {
-  KindPointer row;
-  std::string version;
-  std::function<void(const Change&)> call;
-  bool started = false;
-  Store::Handle subscription;
-};
-
-}  // namespace
-
-Api::Handle Registry::watch(objects::Resource resource, std::function<void(const Change&)> call) {
-  auto watch = std::make_shared<LocalWatch>();
-  watch->row = catalog_.find_resource(resource);
-  watch->version = resource.version;
-  watch->call = std::move(call);
-  if (!watch->row) return watch;
-  std::weak_ptr<LocalWatch> weak = watch;
-  watch->subscription = store_.subscribe(watch->row->stored_in(), [weak](const Event& event) {
-    auto watch = weak.lock();
-    if (!watch || !watch->started) return;
-    Change::Type type = event.type == Event::Type::Added      ? Change::Type::Added
-                        : event.type == Event::Type::Modified ? Change::Type::Modified
-                                                              : Change::Type::Deleted;
-    watch->call({type, objects::Object(shown(*watch->row, watch->version, *event.object))});
-  });
-  loop_.post([weak, &store = store_] {
-    auto watch = weak.lock();
-    if (!watch) return;
-    std::vector<std::shared_ptr<const Json>> all;
-    store.each(watch->row->stored_in(), "", [&](const std::string&, const std::string&, const Record& record) {
-      all.push_back(record.object);
-      return true;
-    });
-    watch->started = true;
-    watch.reset();
-    for (const auto& object : all) {
-      auto held = weak.lock();
-      if (!held) return;
-      held->call({Change::Type::Added, objects::Object(shown(*held->row, held->version, *object))});
-    }
-  });
-  return watch;
 }
 
 }  // namespace localkube

@@ -80,8 +80,9 @@ class Registry final : public Api {
   // From the object as it is (in the target's version) to the one that is wanted.
   using Transform = std::function<Answer<Json>(const Json& current)>;
   net::Task<Answer<objects::Object>> modify(Target target, Transform transform, CallPointer call);
-  Answer<Json> merged_update(const Target& target, const Json& current, Json wanted, const Call& call) const;
-  net::Task<Answer<objects::Object>> persist(Target target, int64_t expected, Json object, CallPointer call);
+  net::Task<Answer<Json>> mutated(Review review, CallPointer call);  // by admission, and in order again
+  void begin_life(Target& target, Json& object) const;
+  Answer<Json> merged_update(const Target& target, const Json& current, Json wanted) const;
   Answer<Target> target_of(const objects::Resource& resource, std::string_view ns, std::string_view name) const;
   Key key_of(const Target& target) const { return {target.row->stored_in(), target.ns, target.name}; }
   void on_crd(const Event& event);

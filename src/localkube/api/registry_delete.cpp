@@ -22,8 +22,9 @@ int64_t pod_grace(const Json& pod, std::optional<int64_t> asked) {
 void propagate(Json& object, const std::string& propagation) {
   Json& metadata = object["metadata"];
   Json finalizers = items(metadata, "finalizers");
-  std::erase_if(finalizers.get_ref<Json::array_t&>(),
-                [&](const Json& one) { return !propagation.empty() && (one == "foregroundDeletion" || one == "orphan"); });
+  std::erase_if(finalizers.get_ref<Json::array_t&>(), [&](const Json& one) {
+    return !propagation.empty() && (one == "foregroundDeletion" || one == "orphan");
+  });
   if (propagation == "Foreground") finalizers.push_back("foregroundDeletion");
   if (propagation == "Orphan") finalizers.push_back("orphan");
   if (finalizers.empty())
@@ -58,7 +59,8 @@ Answer<DeleteOrder> DeleteOrder::of(const Json& options) {
   if (!order.propagation.empty() && order.propagation != "Background" && order.propagation != "Foreground" &&
       order.propagation != "Orphan") {
     Problems problems;
-    problems.not_supported("propagationPolicy", in_quotes(order.propagation), {"Foreground", "Background", "Orphan", "nil"});
+    problems.not_supported("propagationPolicy", in_quotes(order.propagation),
+                           {"Foreground", "Background", "Orphan", "nil"});
     return std::unexpected(invalid({"meta.k8s.io", "v1", "DeleteOptions"}, "", problems));
   }
   return order;
@@ -87,8 +89,13 @@ net::Task<Answer<Deletion>> Registry::delete_object(Target target, DeleteOrder o
                                          "the ResourceVersion in the precondition (" + order.resource_version +
                                              ") does not match the ResourceVersion in record (" + version +
                                              "). The object might have been modified"));
-    Review review{.row = target.row, .version = target.version, .operation = "DELETE", .ns = target.ns,
-                  .name = target.name, .subresource = {}, .object = nullptr,
+    Review review{.row = target.row,
+                  .version = target.version,
+                  .operation = "DELETE",
+                  .ns = target.ns,
+                  .name = target.name,
+                  .subresource = {},
+                  .object = nullptr,
                   .old_object = shown(row, target.version, before),
                   .options = {{"kind", "DeleteOptions"}, {"apiVersion", "meta.k8s.io/v1"}}};
     auto allowed = co_await admission_.validate(std::move(review), call);
@@ -102,7 +109,8 @@ net::Task<Answer<Deletion>> Registry::delete_object(Target target, DeleteOrder o
     if (call->dry_run) co_return Deletion{objects::Object(shown(row, target.version, object)), !held};
     if (!held) {
       if (row.stored_in() == kCrds)
-        co_await remove_all(store_, string_at(object, "spec", "group") + "/" + string_at(object, "spec", "names", "plural"));
+        co_await remove_all(store_,
+                            string_at(object, "spec", "group") + "/" + string_at(object, "spec", "names", "plural"));
       auto gone = co_await store_.remove(key_of(target), record->revision);
       if (gone) co_return Deletion{objects::Object(shown(row, target.version, before)), true};
       continue;

@@ -25,8 +25,8 @@ Answer<Json> json_patched(const Json& document, const Json& patch) {
 
 Answer<void> check_map(const Json& patch) {
   if (patch.is_object()) return {};
-  return std::unexpected(bad_request(
-      "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}"));
+  return std::unexpected(
+      bad_request("error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}"));
 }
 
 Answer<Json> merge_patched(const Json& document, const Json& patch) {
@@ -45,15 +45,18 @@ Refusal no_manager() {
 Answer<Json> patched(const KindRow& row, const std::string& version, PatchType type, const Json& current,
                      const Json& patch) {
   switch (type) {
-    case PatchType::Json: return json_patched(current, patch);
-    case PatchType::Merge: return merge_patched(current, patch);
+    case PatchType::Json:
+      return json_patched(current, patch);
+    case PatchType::Merge:
+      return merge_patched(current, patch);
     case PatchType::Strategic: {
       const objects::Schema* schema = objects::find_schema(row.object_kind(version));
       if (!schema) return std::unexpected(unsupported_media_type(kCustomPatches));
       TRY(check_map(patch));
       return objects::strategic_patched(*schema, current, patch);
     }
-    case PatchType::Apply: break;
+    case PatchType::Apply:
+      break;
   }
   return std::unexpected(unsupported_media_type(kCustomPatches));
 }
@@ -84,10 +87,10 @@ net::Task<Answer<objects::Object>> Registry::patch_object(Target target, PatchTy
     }
     if (type != PatchType::Apply) {
       Json wanted = TRY(patched(row, target.version, type, current, patch));
-      return merged_update(target, current, std::move(wanted), *call);
+      return merged_update(target, current, std::move(wanted));
     }
     Applied applied = TRY(apply(row, target.version, current, patch, *call));
-    Json wanted = TRY(merged_update(target, current, std::move(applied.object), *call));
+    Json wanted = TRY(merged_update(target, current, std::move(applied.object)));
     wanted["metadata"]["managedFields"] = std::move(applied.managed_fields);
     return wanted;
   };

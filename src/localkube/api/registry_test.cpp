@@ -68,7 +68,9 @@ class RegistryTest : public testing::Test {
 };
 
 TEST_F(RegistryTest, APodIsStoredWithWhatAServerAdds) {
-  auto pod = create(kPods, R"({"metadata":{"name":"p","namespace":"default"},"spec":{"containers":[{"name":"c","image":"nginx:1.2"}]}})");
+  auto pod = create(
+      kPods,
+      R"({"metadata":{"name":"p","namespace":"default"},"spec":{"containers":[{"name":"c","image":"nginx:1.2"}]}})");
   ASSERT_TRUE(pod) << pod.error().message;
   const Json& spec = pod->json()["spec"];
   EXPECT_EQ(spec["serviceAccountName"], "default");
@@ -82,7 +84,8 @@ TEST_F(RegistryTest, APodIsStoredWithWhatAServerAdds) {
 
 TEST_F(RegistryTest, ServicesGetAddressesOfTheirOwnAndGiveThemBack) {
   auto text = [](const char* name, const char* more) {
-    return std::string(R"({"metadata":{"name":")") + name + R"(","namespace":"default"},"spec":{"ports":[{"port":80}])" + more + "}}";
+    return std::string(R"({"metadata":{"name":")") + name +
+           R"(","namespace":"default"},"spec":{"ports":[{"port":80}])" + more + "}}";
   };
   auto a = create(kServices, text("a", R"(,"type":"NodePort")"));
   auto b = create(kServices, text("b", ""));
@@ -117,7 +120,8 @@ TEST_F(RegistryTest, AStaleUpdateIsAConflictAndAnUpdateWithoutVersionIsNot) {
   old.json()["metadata"].erase("resourceVersion");
   EXPECT_TRUE(update(kConfigMaps, old));
   auto same = update(kConfigMaps, *api().get(kConfigMaps, "default", "c"));
-  EXPECT_EQ(same->resource_version(), api().get(kConfigMaps, "default", "c")->resource_version()) << "no change, no version";
+  EXPECT_EQ(same->resource_version(), api().get(kConfigMaps, "default", "c")->resource_version())
+      << "no change, no version";
 }
 
 TEST_F(RegistryTest, AWatchTellsWhatIsThereAndThenEachChangeInOrder) {
@@ -147,8 +151,9 @@ TEST_F(RegistryTest, NamespacesHaveToExistAndEndOnlyWhenTheyAreEmptied) {
   ASSERT_TRUE(remove(kNamespaces, "team"));
   auto late = create(kConfigMaps, R"({"metadata":{"name":"c","namespace":"team"}})");
   ASSERT_FALSE(late);
-  EXPECT_EQ(late.error().message,
-            "configmaps \"c\" is forbidden: unable to create new content in namespace team because it is being terminated");
+  EXPECT_EQ(
+      late.error().message,
+      "configmaps \"c\" is forbidden: unable to create new content in namespace team because it is being terminated");
   EXPECT_TRUE(api().get(kNamespaces, "", "team")->deleting());
   ASSERT_TRUE(patch(kNamespaces, "team", PatchType::Merge, R"({"spec":{"finalizers":[]}})", "finalize"));
   EXPECT_FALSE(api().get(kNamespaces, "", "team"));
@@ -166,7 +171,9 @@ TEST_F(RegistryTest, FinalizersHoldAnObjectUntilTheLastIsGone) {
 }
 
 TEST_F(RegistryTest, AScheduledPodIsGivenItsGraceAndGoesAtGraceZero) {
-  ASSERT_TRUE(create(kPods, R"({"metadata":{"name":"p","namespace":"default"},"spec":{"nodeName":"n","containers":[{"name":"c","image":"x"}]}})"));
+  ASSERT_TRUE(create(
+      kPods,
+      R"({"metadata":{"name":"p","namespace":"default"},"spec":{"nodeName":"n","containers":[{"name":"c","image":"x"}]}})"));
   auto going = remove(kPods, "p");
   ASSERT_TRUE(going);
   EXPECT_EQ(going->json()["metadata"]["deletionGracePeriodSeconds"], 30);
@@ -176,7 +183,8 @@ TEST_F(RegistryTest, AScheduledPodIsGivenItsGraceAndGoesAtGraceZero) {
 }
 
 TEST_F(RegistryTest, StatusAndSpecAreChangedApart) {
-  ASSERT_TRUE(create(kDeployments, R"({"metadata":{"name":"d","namespace":"default"},"spec":{"selector":{"matchLabels":{"a":"b"}},
+  ASSERT_TRUE(create(kDeployments,
+                     R"({"metadata":{"name":"d","namespace":"default"},"spec":{"selector":{"matchLabels":{"a":"b"}},
     "template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"x"}]}}}})"));
   objects::Object wanted = *api().get(kDeployments, "default", "d");
   EXPECT_EQ(wanted.json()["spec"]["replicas"], 1);
@@ -195,7 +203,8 @@ TEST_F(RegistryTest, StatusAndSpecAreChangedApart) {
 }
 
 TEST_F(RegistryTest, CustomObjectsAreDefaultedPrunedValidatedAndServedInEveryVersion) {
-  ASSERT_TRUE(create(kCrds, R"({"metadata":{"name":"things.example.org"},"spec":{"group":"example.org","scope":"Namespaced",
+  ASSERT_TRUE(
+      create(kCrds, R"({"metadata":{"name":"things.example.org"},"spec":{"group":"example.org","scope":"Namespaced",
     "names":{"plural":"things","kind":"Thing"},"versions":[
       {"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object","properties":{"spec":{"type":"object",
         "properties":{"n":{"type":"integer","default":7,"maximum":100}}}}}}},
@@ -208,7 +217,8 @@ TEST_F(RegistryTest, CustomObjectsAreDefaultedPrunedValidatedAndServedInEveryVer
   auto wrong = create(things, R"({"metadata":{"name":"u","namespace":"default"},"spec":{"n":101}})");
   ASSERT_FALSE(wrong);
   EXPECT_EQ(wrong.error().message,
-            "Thing.example.org \"u\" is invalid: spec.n: Invalid value: 101: spec.n in body should be less than or equal to 100");
+            "Thing.example.org \"u\" is invalid: spec.n: Invalid value: 101: spec.n in body should be less than or "
+            "equal to 100");
   ASSERT_TRUE(net::run_to_end(loop_, api().remove(kCrds, "", "things.example.org", std::nullopt)));
   EXPECT_FALSE(api().get(things, "default", "t"));
   EXPECT_FALSE(create(things, R"({"metadata":{"name":"t","namespace":"default"}})"));

@@ -58,8 +58,8 @@ Answer<LabelSelector> LabelSelector::parse(std::string_view text) {
     if (!is_identifier(next())) return std::unexpected(expected(next(), "identifier"));
     rule.key = tokens[i++];
     if (std::string fault = label_key_fault(rule.key); !fault.empty())
-      return std::unexpected(bad_request("unable to parse requirement: <nil>: Invalid value: " + in_quotes(rule.key) +
-                                         ": " + fault));
+      return std::unexpected(
+          bad_request("unable to parse requirement: <nil>: Invalid value: " + in_quotes(rule.key) + ": " + fault));
     std::string op = next();
     if (rule.op != Op::Absent && !op.empty() && op != ",") {
       ++i;
@@ -93,7 +93,8 @@ Answer<LabelSelector> LabelSelector::parse(std::string_view text) {
       }
     }
     selector.rules_.push_back(std::move(rule));
-    if (i < tokens.size() && tokens[i++] != ",") return std::unexpected(expected(tokens[i - 1], "',' or 'end of string'"));
+    if (i < tokens.size() && tokens[i++] != ",")
+      return std::unexpected(expected(tokens[i - 1], "',' or 'end of string'"));
   }
   return selector;
 }
@@ -105,10 +106,11 @@ LabelSelector LabelSelector::of(const Json& label_selector) {
       selector.rules_.push_back({key, Op::In, {value.is_string() ? value.get<std::string>() : value.dump()}});
   for (const Json& rule : items(label_selector, "matchExpressions")) {
     std::string op = string_at(rule, "operator");
-    Rule made{string_at(rule, "key"), op == "In"       ? Op::In
-                                      : op == "NotIn"  ? Op::NotIn
-                                      : op == "Exists" ? Op::Exists
-                                                       : Op::Absent,
+    Rule made{string_at(rule, "key"),
+              op == "In"       ? Op::In
+              : op == "NotIn"  ? Op::NotIn
+              : op == "Exists" ? Op::Exists
+                               : Op::Absent,
               {}};
     for (const Json& value : items(rule, "values"))
       if (value.is_string()) made.values.push_back(value.get<std::string>());
@@ -129,12 +131,18 @@ bool LabelSelector::matches(const Json& object) const {
       return left && fits(*left, base::parse_number<int64_t>(rule.values.at(0)).value_or(0));
     };
     switch (rule.op) {
-      case Op::In: return label && listed;
-      case Op::NotIn: return !label || !listed;
-      case Op::Exists: return label != nullptr;
-      case Op::Absent: return label == nullptr;
-      case Op::Greater: return compared(std::greater<>());
-      case Op::Less: return compared(std::less<>());
+      case Op::In:
+        return label && listed;
+      case Op::NotIn:
+        return !label || !listed;
+      case Op::Exists:
+        return label != nullptr;
+      case Op::Absent:
+        return label == nullptr;
+      case Op::Greater:
+        return compared(std::greater<>());
+      case Op::Less:
+        return compared(std::less<>());
     }
     return false;
   });
@@ -145,18 +153,19 @@ Answer<FieldSelector> FieldSelector::parse(std::string_view text, const KindRow&
   for (std::string_view piece : base::split(text, ',')) {
     if (base::trim(piece).empty()) continue;
     size_t at = piece.find('=');
-    if (at == piece.npos) return std::unexpected(bad_request("invalid selector: '" + std::string(text) + "'; can't understand '" + std::string(piece) + "'"));
+    if (at == piece.npos)
+      return std::unexpected(
+          bad_request("invalid selector: '" + std::string(text) + "'; can't understand '" + std::string(piece) + "'"));
     bool unequal = at > 0 && piece[at - 1] == '!';
     size_t value = piece.substr(at).starts_with("==") ? at + 2 : at + 1;
     Rule rule{std::string(piece.substr(0, unequal ? at - 1 : at)), !unequal, std::string(piece.substr(value))};
     const auto& more = row.rules.selectable;
     bool known = rule.field == "metadata.name" || (rule.field == "metadata.namespace" && row.namespaced) ||
                  std::find(more.begin(), more.end(), rule.field) != more.end();
-    if (!known && row.custom)
-      return std::unexpected(bad_request("field label not supported: " + rule.field));
+    if (!known && row.custom) return std::unexpected(bad_request("field label not supported: " + rule.field));
     if (!known && more.empty())
       return std::unexpected(bad_request(in_quotes(rule.field) + " is not a known field selector: only "
-                                         "\"metadata.name\", \"metadata.namespace\""));
+                                                                 "\"metadata.name\", \"metadata.namespace\""));
     if (!known) return std::unexpected(bad_request("field label not supported: " + rule.field));
     selector.rules_.push_back(std::move(rule));
   }

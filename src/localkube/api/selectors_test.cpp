@@ -40,7 +40,8 @@ TEST(FieldSelector, TakesOnlyFieldsThatTheKindOffers) {
   EXPECT_FALSE(running->matches(*base::parse_json(R"({"metadata":{"name":"x"},"status":{"phase":"Running"}})")));
   auto wrong = FieldSelector::parse("data.a=1", *maps);
   ASSERT_FALSE(wrong);
-  EXPECT_EQ(wrong.error().message, "\"data.a\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"");
+  EXPECT_EQ(wrong.error().message,
+            "\"data.a\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"");
 }
 
 }  // namespace

@@ -18,10 +18,15 @@ namespace localkube {
 
 namespace {
 
-
 std::vector<std::string> names_of(const ApiServerOptions& options) {
-  std::vector<std::string> names = {"127.0.0.1", "::1", "localhost", "10.10.0.1", options.service_cluster_ip, "kubernetes",
-                                    "kubernetes.default", "kubernetes.default.svc",
+  std::vector<std::string> names = {"127.0.0.1",
+                                    "::1",
+                                    "localhost",
+                                    "10.10.0.1",
+                                    options.service_cluster_ip,
+                                    "kubernetes",
+                                    "kubernetes.default",
+                                    "kubernetes.default.svc",
                                     "kubernetes.default.svc.cluster.local"};
   names.insert(names.end(), options.more_names.begin(), options.more_names.end());
   return names;
@@ -33,7 +38,6 @@ net::Task<void> make_namespace(Registry& registry, std::string name) {
   auto made = co_await registry.create(std::move(resource), std::move(object));
   (void)made;
 }
-
 
 }  // namespace
 
@@ -91,7 +95,8 @@ base::Result<std::unique_ptr<ApiServer>> ApiServer::open(net::Loop& loop, ApiSer
   http::ServerOptions serving;
   serving.tls = parts->tls;
   parts->server = std::make_unique<http::Server>(
-      loop, [&front = parts->front](std::shared_ptr<http::Exchange> exchange) { return front.handle(std::move(exchange)); },
+      loop,
+      [&front = parts->front](std::shared_ptr<http::Exchange> exchange) { return front.handle(std::move(exchange)); },
       serving);
   for (const char* name : {"default", "kube-system", "kube-public", "kube-node-lease"})
     if (!parts->store->find("namespaces", "", name)) net::spawn(make_namespace(parts->registry, name));
@@ -115,8 +120,12 @@ base::Result<std::string> ApiServer::write_kubeconfig(const std::string& server_
       "clusters:\n"
       "- name: seine\n"
       "  cluster:\n"
-      "    server: " + server_url + "\n"
-      "    certificate-authority-data: " + base::to_base64(parts_->pki.ca_certificate) + "\n"
+      "    server: " +
+      server_url +
+      "\n"
+      "    certificate-authority-data: " +
+      base::to_base64(parts_->pki.ca_certificate) +
+      "\n"
       "contexts:\n"
       "- name: seine\n"
       "  context:\n"
@@ -125,8 +134,11 @@ base::Result<std::string> ApiServer::write_kubeconfig(const std::string& server_
       "users:\n"
       "- name: seine-admin\n"
       "  user:\n"
-      "    client-certificate-data: " + base::to_base64(parts_->pki.admin_certificate) + "\n"
-      "    client-key-data: " + base::to_base64(parts_->pki.admin_key) + "\n";
+      "    client-certificate-data: " +
+      base::to_base64(parts_->pki.admin_certificate) +
+      "\n"
+      "    client-key-data: " +
+      base::to_base64(parts_->pki.admin_key) + "\n";
   std::string path = parts_->options.state_dir + "/kubeconfig";
   TRY(write_private_file(path, text));
   return path;

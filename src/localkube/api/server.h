@@ -14,13 +14,13 @@
 namespace localkube {
 
 struct ApiServerOptions {
-  std::string state_dir;                            // holds store.db, pki/ and kubeconfig; made if missing
-  std::string service_cluster_ip = "10.200.0.1";    // of Service default/kubernetes, in the certificate
-  std::string service_range = "10.200.0.0/16";      // clusterIPs
+  std::string state_dir;                          // holds store.db, pki/ and kubeconfig; made if missing
+  std::string service_cluster_ip = "10.200.0.1";  // of Service default/kubernetes, in the certificate
+  std::string service_range = "10.200.0.0/16";    // clusterIPs
   uint16_t node_port_first = 30000;
   uint16_t node_port_last = 32767;
-  std::vector<std::string> more_names;              // further DNS names or addresses for the serving certificate
-  size_t watch_history = 10'000;                    // changes kept for watches that resume
+  std::vector<std::string> more_names;  // further DNS names or addresses for the serving certificate
+  size_t watch_history = 10'000;        // changes kept for watches that resume
 };
 
 // A service account's token, as TokenRequest and projected volumes want it.
@@ -29,7 +29,7 @@ struct TokenOrder {
   std::string service_account;
   std::vector<std::string> audiences;  // none: the API server itself
   std::chrono::seconds lifetime{3600};
-  std::string pod_name;                // bound to this pod where set
+  std::string pod_name;  // bound to this pod where set
   std::string pod_uid;
 };
 struct Token {

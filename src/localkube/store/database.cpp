@@ -11,8 +11,8 @@ namespace localkube {
 
 base::Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
   sqlite3* handle = nullptr;
-  int code = sqlite3_open_v2(path.c_str(), &handle,
-                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  int code =
+      sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   auto failed = [&](const char* doing) {
     std::string why = handle ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
     sqlite3_close(handle);

@@ -50,9 +50,7 @@ struct Store::Subscriber {
 Store::Store(net::Loop& loop, std::unique_ptr<Database> database, Options options)
     : loop_(loop), database_(std::move(database)), options_(options) {}
 
-Store::~Store() {
-  flush();
-}
+Store::~Store() { flush(); }
 
 base::Result<std::unique_ptr<Store>> Store::open(net::Loop& loop, const std::string& path, Options options) {
   auto before = ::umask(077);
@@ -68,9 +66,7 @@ base::Result<std::unique_ptr<Store>> Store::open(net::Loop& loop, const std::str
 
 void Store::load() {
   Database::Statement meta(*database_, "SELECT name, value FROM meta");
-  meta.each({}, [&](const Database::Row& row) {
-    (row.text(0) == "revision" ? committed_ : floor_) = row.number(1);
-  });
+  meta.each({}, [&](const Database::Row& row) { (row.text(0) == "revision" ? committed_ : floor_) = row.number(1); });
   given_ = committed_;
   Database::Statement objects(*database_, "SELECT kind, ns, name, revision, document FROM objects");
   objects.each({}, [&](const Database::Row& row) {
@@ -109,9 +105,8 @@ const Record* Store::find(std::string_view table, std::string_view ns, std::stri
   return at == it->second.end() ? nullptr : &at->second;
 }
 
-void Store::each(
-    std::string_view table, std::string_view ns,
-    const std::function<bool(const std::string& ns, const std::string& name, const Record&)>& call) const {
+void Store::each(std::string_view table, std::string_view ns,
+                 const std::function<bool(const std::string& ns, const std::string& name, const Record&)>& call) const {
   auto it = tables_.find(table);
   if (it == tables_.end()) return;
   auto at = ns.empty() ? it->second.begin() : it->second.lower_bound(std::pair(ns, std::string_view()));
@@ -239,21 +234,22 @@ void Store::publish(const Change& change) {
   Event event{change.type, change.after.revision, change.after.object, change.before.object};
   auto now = subscribers_;  // a call may subscribe or let go
   for (const auto& weak : now)
-    if (auto subscriber = weak.lock(); subscriber && (subscriber->table.empty() || subscriber->table == change.key.table))
+    if (auto subscriber = weak.lock();
+        subscriber && (subscriber->table.empty() || subscriber->table == change.key.table))
       subscriber->call(change.key.table, event);
   std::erase_if(subscribers_, [](const auto& weak) { return weak.expired(); });
 }
 
 std::optional<std::vector<Event>> Store::changes(std::string_view table, int64_t after) const {
   if (after < floor_) return std::nullopt;
-  auto at = std::partition_point(history_.begin(), history_.end(),
-                                 [&](const Past& past) { return past.revision <= after; });
+  auto at =
+      std::partition_point(history_.begin(), history_.end(), [&](const Past& past) { return past.revision <= after; });
   std::vector<Event> events;
   for (; at != history_.end(); ++at) {
     if (at->key.table != table) continue;
     bool gone = at->type == Event::Type::Deleted;
-    events.push_back({at->type, at->revision, gone ? parsed(at->before, at->revision) : parsed(at->after),
-                      parsed(at->before)});
+    events.push_back(
+        {at->type, at->revision, gone ? parsed(at->before, at->revision) : parsed(at->after), parsed(at->before)});
   }
   return events;
 }

@@ -59,8 +59,8 @@ struct Event {
 class Store {
  public:
   struct Options {
-    size_t history = 10'000;             // changes kept for resuming watches...
-    size_t history_bytes = 32u << 20;    // ...and their size
+    size_t history = 10'000;           // changes kept for resuming watches...
+    size_t history_bytes = 32u << 20;  // ...and their size
   };
   static base::Result<std::unique_ptr<Store>> open(net::Loop& loop, const std::string& path, Options options);
   ~Store();
@@ -96,7 +96,7 @@ class Store {
   [[nodiscard]] Handle subscribe_all(std::function<void(const std::string& table, const Event&)> call);
 
  private:
-  struct Change;      // one write that waits for its commit
+  struct Change;  // one write that waits for its commit
   struct Subscriber;
   struct ByNsAndName {
     using is_transparent = void;
@@ -136,7 +136,7 @@ class Store {
   int64_t given_ = 0;  // the newest revision handed to a write
   std::vector<std::unique_ptr<Change>> pending_;
   std::map<std::string, Change*> newest_pending_;  // by key text
-  std::shared_ptr<bool> scheduled_;  // set while a commit waits for the end of the turn
+  std::shared_ptr<bool> scheduled_;                // set while a commit waits for the end of the turn
   std::vector<std::weak_ptr<Subscriber>> subscribers_;
 };
 

@@ -44,11 +44,14 @@ void mount_token(Json& spec) {
     spec["volumes"].push_back(token_volume(name));
   }
   for (const char* list : {"containers", "initContainers"})
-    each_item(spec, [&](Json& container) {
-      if (mounts_token(container)) return;
-      if (!container["volumeMounts"].is_array()) container["volumeMounts"] = Json::array();
-      container["volumeMounts"].push_back({{"name", name}, {"readOnly", true}, {"mountPath", kTokenPath}});
-    }, list);
+    each_item(
+        spec,
+        [&](Json& container) {
+          if (mounts_token(container)) return;
+          if (!container["volumeMounts"].is_array()) container["volumeMounts"] = Json::array();
+          container["volumeMounts"].push_back({{"name", name}, {"readOnly", true}, {"mountPath", kTokenPath}});
+        },
+        list);
 }
 
 Answer<void> use_account(const Store& store, const std::string& ns, Json& pod, bool& missing) {
@@ -60,9 +63,9 @@ Answer<void> use_account(const Store& store, const std::string& ns, Json& pod, b
   const Record* account = store.find("serviceaccounts", ns, name);
   if (!account) {
     missing = true;
-    return std::unexpected(forbidden({"", "v1", "pods"}, base::text(pod, "metadata", "name"),
-                                     "error looking up service account " + ns + "/" + name + ": serviceaccount " +
-                                         in_quotes(name) + " not found"));
+    return std::unexpected(forbidden(
+        {"", "v1", "pods"}, base::text(pod, "metadata", "name"),
+        "error looking up service account " + ns + "/" + name + ": serviceaccount " + in_quotes(name) + " not found"));
   }
   const Json& document = *account->object;
   if (items(spec, "imagePullSecrets").empty() && !items(document, "imagePullSecrets").empty())
@@ -81,8 +84,8 @@ void tolerate(Json& spec) {
                         (base::text(one, "effect") == "NoExecute" || base::text(one, "effect").empty()));
     if (there) continue;
     if (!spec["tolerations"].is_array()) spec["tolerations"] = Json::array();
-    spec["tolerations"].push_back({{"key", key}, {"operator", "Exists"}, {"effect", "NoExecute"},
-                                   {"tolerationSeconds", kTolerationSeconds}});
+    spec["tolerations"].push_back(
+        {{"key", key}, {"operator", "Exists"}, {"effect", "NoExecute"}, {"tolerationSeconds", kTolerationSeconds}});
   }
 }
 
@@ -115,9 +118,9 @@ Answer<void> check_namespace(const Store& store, const Review& review) {
   const Record* record = store.find("namespaces", "", review.ns);
   if (!record) return std::unexpected(not_found({"", "v1", "namespaces"}, review.ns));
   if (!base::find(*record->object, "metadata", "deletionTimestamp")) return {};
-  Refusal refusal = forbidden(review.row->resource(review.version), review.name,
-                              "unable to create new content in namespace " + review.ns +
-                                  " because it is being terminated");
+  Refusal refusal =
+      forbidden(review.row->resource(review.version), review.name,
+                "unable to create new content in namespace " + review.ns + " because it is being terminated");
   refusal.details["causes"] = Json::array({{{"reason", "NamespaceTerminating"},
                                             {"message", "namespace " + review.ns + " is being terminated"},
                                             {"field", "metadata.namespace"}}});

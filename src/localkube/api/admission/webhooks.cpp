@@ -74,7 +74,11 @@ Json in_version(Json object, const KindRow& row, const std::string& version) {
   return object;
 }
 
-Json review_document(const Review& review, const std::string& version, const Call& call, const std::string& uid) {
+std::chrono::seconds seconds_of(const Json& hook) {
+  return std::chrono::seconds(std::clamp<int64_t>(number(hook, "timeoutSeconds"), 1, 30));
+}
+
+Json review_document(const Review& review, const std::string& version, const Call& call) {
   const KindRow& row = *review.row;
   auto kind = [&](const std::string& v) { return Json{{"group", row.group}, {"version", v}, {"kind", row.kind}}; };
   auto resource = [&](const std::string& v) {
@@ -83,7 +87,7 @@ Json review_document(const Review& review, const std::string& version, const Cal
   Json user = {{"username", call.user.name}, {"groups", call.user.groups}};
   if (!call.user.uid.empty()) user["uid"] = call.user.uid;
   if (call.user.extra.is_object() && !call.user.extra.empty()) user["extra"] = call.user.extra;
-  Json request = {{"uid", uid},
+  Json request = {{"uid", new_uid()},
                   {"kind", kind(version)},
                   {"resource", resource(version)},
                   {"requestKind", kind(review.version)},
@@ -122,8 +126,8 @@ Refusal denial(const std::string& hook, const Json& response) {
 
 }  // namespace
 
-// Where a hook is reached and what its URL is called in messages.
-struct Webhooks::Outcome {
+// Where a hook is reached, and what its URL is called in messages.
+struct Webhooks::Place {
   std::string host;
   uint16_t port = 443;
   std::string server_name;
@@ -153,7 +157,9 @@ base::Result<std::pair<std::string, uint16_t>> Webhooks::address_of(const Json& 
   const Json* port = nullptr;
   for (const Json& one : items(*service->object, "spec", "ports"))
     if (number(one, "port") == wanted) port = &one;
-  if (!port) return base::fail(base::ErrorKind::NotFound, "no service port " + std::to_string(wanted) + " found for service " + in_quotes(name));
+  if (!port)
+    return base::fail(base::ErrorKind::NotFound,
+                      "no service port " + std::to_string(wanted) + " found for service " + in_quotes(name));
   std::optional<std::pair<std::string, uint16_t>> found;
   store_.each("discovery.k8s.io/endpointslices", ns, [&](const std::string&, const std::string&, const Record& record) {
     const Json& slice = *record.object;
@@ -177,98 +183,96 @@ base::Result<std::pair<std::string, uint16_t>> Webhooks::address_of(const Json& 
   return base::fail(base::ErrorKind::Unavailable, "no endpoints available for service " + in_quotes(name));
 }
 
-// The `response` of the review, or why there is none.
+// `place.url` is set in any case, for messages.
+base::Result<void> Webhooks::find_place(const Json& hook, Place& place) const {
+  std::string query = "timeout=" + std::to_string(seconds_of(hook).count()) + "s";
+  auto finish = [&](std::string& url) { url += (url.find('?') == url.npos ? "?" : "&") + query; };
+  if (const Json* service = base::find(hook, "clientConfig", "service")) {
+    int64_t port = number(*service, "port");
+    place.path = string_at(*service, "path");
+    if (place.path.empty()) place.path = "/";
+    finish(place.path);
+    place.server_name = string_at(*service, "name") + "." + string_at(*service, "namespace") + ".svc";
+    place.url = "https://" + place.server_name + ":" + std::to_string(port == 0 ? 443 : port) + place.path;
+    std::tie(place.host, place.port) = TRY(address_of(*service));
+    return {};
+  }
+  place.url = string_at(hook, "clientConfig", "url");
+  finish(place.url);
+  std::string_view rest = place.url;
+  if (rest.starts_with("https://")) rest.remove_prefix(8);
+  size_t path = rest.find_first_of("/?");
+  std::string_view authority = rest.substr(0, path);
+  place.path = rest.substr(path);
+  if (!place.path.starts_with('/')) place.path = "/" + place.path;
+  auto parts = base::cut(authority, ':');
+  place.host = parts ? parts->first : authority;
+  place.server_name = place.host;
+  if (parts) place.port = base::parse_number<uint16_t>(parts->second).value_or(443);
+  return {};
+}
+
+// The `response` of the review.
+net::Task<base::Result<Json>> Webhooks::ask(Place place, Json hook, Json review) {
+  net::TlsSettings settings;
+  settings.trusted_roots = base::from_base64(base::text(hook, "clientConfig", "caBundle")).value_or("");
+  auto tls = net::TlsContext::client(settings);
+  if (!tls) co_return std::unexpected(std::move(tls.error()));
+  http::ClientOptions options;
+  options.host = place.host;
+  options.port = place.port;
+  options.tls = *tls;
+  options.server_name = place.server_name;
+  options.timeout = options.connect_timeout = seconds_of(hook);
+  http::Client client(loop_, std::move(options));
+  http::Request request;
+  request.method = "POST";
+  request.path = place.path;
+  request.authority = place.server_name;
+  request.headers.set("content-type", "application/json");
+  request.headers.set("accept", "application/json");
+  request.headers.set("user-agent", "kube-apiserver-admission");
+  request.body = review.dump(-1, ' ', false, Json::error_handler_t::replace);
+  auto response = co_await client.fetch(std::move(request));
+  if (!response) co_return std::unexpected(std::move(response.error()));
+  if (response->status != 200) {
+    std::string said = response->body.empty() ? "" : ": " + base::printable(response->body, 256);
+    co_return base::fail(base::ErrorKind::Unavailable,
+                         "the server responded with status " + std::to_string(response->status) + said);
+  }
+  auto document = base::parse_json(response->body);
+  const Json* found = document ? base::find(*document, "response") : nullptr;
+  if (!found) co_return base::fail(base::ErrorKind::Invalid, "invalid AdmissionReview in the response");
+  std::string_view wanted = base::text(review, "request", "uid"), uid = base::text(*found, "uid");
+  if (uid != wanted)
+    co_return base::fail(base::ErrorKind::Invalid,
+                         "expected response.uid=" + in_quotes(wanted) + ", got " + in_quotes(uid));
+  co_return *found;
+}
+
+// What the hook said, where it allows the request; its failurePolicy decides when it says nothing.
 net::Task<Answer<Json>> Webhooks::call_hook(MatchedHook matched, Review review, CallPointer call) {
   const Json& hook = matched.hook;
   std::string name = string_at(hook, "name");
-  int64_t seconds = std::clamp<int64_t>(number(hook, "timeoutSeconds"), 1, 30);
-  Outcome to;
-  std::string why;
-  if (const Json* service = base::find(hook, "clientConfig", "service")) {
-    std::string ns = string_at(*service, "namespace"), service_name = string_at(*service, "name");
-    int64_t port = number(*service, "port");
-    to.path = string_at(*service, "path");
-    to.server_name = service_name + "." + ns + ".svc";
-    to.url = "https://" + to.server_name + ":" + std::to_string(port == 0 ? 443 : port) + (to.path.empty() ? "/" : to.path);
-    auto address = address_of(*service);
-    if (address)
-      std::tie(to.host, to.port) = *address;
-    else
-      why = address.error().message;
-  } else {
-    to.url = string_at(hook, "clientConfig", "url");
-    std::string_view rest = to.url;
-    if (rest.starts_with("https://")) rest.remove_prefix(8);
-    size_t slash = rest.find('/');
-    std::string_view authority = rest.substr(0, slash);
-    to.path = slash == rest.npos ? "/" : std::string(rest.substr(slash));
-    size_t colon = authority.rfind(':');
-    to.host = authority.substr(0, colon);
-    to.server_name = to.host;
-    if (colon != authority.npos) to.port = base::parse_number<uint16_t>(authority.substr(colon + 1)).value_or(443);
+  Place place;
+  base::Result<void> found = find_place(hook, place);
+  base::Result<Json> answer = base::fail(base::ErrorKind::Unavailable, found ? "" : found.error().message);
+  if (found) {
+    Json document = review_document(review, matched_version(hook, review), *call);
+    answer = co_await ask(place, hook, std::move(document));
   }
-  if (to.path.empty()) to.path = "/";
-  std::string query = "timeout=" + std::to_string(seconds) + "s";
-  to.url += (to.url.find('?') == to.url.npos ? "?" : "&") + query;
-  to.path += (to.path.find('?') == to.path.npos ? "?" : "&") + query;
-
-  Json answer;
-  std::string uid = new_uid();
-  if (why.empty()) {
-    auto roots = base::from_base64(base::text(hook, "clientConfig", "caBundle"));
-    net::TlsSettings settings;
-    settings.trusted_roots = roots.value_or("");
-    auto tls = net::TlsContext::client(settings);
-    if (!tls) {
-      why = tls.error().message;
-    } else {
-      http::ClientOptions options;
-      options.host = to.host;
-      options.port = to.port;
-      options.tls = *tls;
-      options.server_name = to.server_name;
-      options.timeout = std::chrono::seconds(seconds);
-      options.connect_timeout = std::chrono::seconds(seconds);
-      http::Client client(loop_, std::move(options));
-      http::Request request;
-      request.method = "POST";
-      request.path = to.path;
-      request.authority = to.server_name;
-      request.headers.set("content-type", "application/json");
-      request.headers.set("accept", "application/json");
-      request.headers.set("user-agent", "kube-apiserver-admission");
-      request.body = review_document(review, matched_version(hook, review), *call, uid).dump();
-      auto response = co_await client.fetch(std::move(request));
-      if (!response) {
-        why = response.error().message;
-      } else if (response->status != 200) {
-        why = "the server responded with status " + std::to_string(response->status);
-        if (!response->body.empty()) why += ": " + base::printable(response->body, 256);
-      } else {
-        auto document = base::parse_json(response->body);
-        const Json* found = document ? base::find(*document, "response") : nullptr;
-        if (!found)
-          why = "invalid AdmissionReview in the response";
-        else if (base::text(*found, "uid") != uid)
-          why = "expected response.uid=" + in_quotes(uid) + ", got " + in_quotes(base::text(*found, "uid"));
-        else
-          answer = *found;
-      }
-    }
+  if (!answer) {
+    std::string sentence = "failed calling webhook " + in_quotes(name) + ": failed to call webhook: Post " +
+                           in_quotes(place.url) + ": " + answer.error().message;
+    if (base::text(hook, "failurePolicy") != "Ignore") co_return std::unexpected(internal(sentence));
+    base::log::warn("{}; ignored, as its failurePolicy says", base::printable(sentence));
+    Json passed = {{"allowed", true}};
+    co_return passed;
   }
-  if (!why.empty()) {
-    std::string sentence =
-        "failed calling webhook " + in_quotes(name) + ": failed to call webhook: Post " + in_quotes(to.url) + ": " + why;
-    if (base::text(hook, "failurePolicy") == "Ignore") {
-      base::log::warn("{}; ignored, as its failurePolicy says", base::printable(sentence));
-      co_return Json{{"allowed", true}};
-    }
-    co_return std::unexpected(internal(sentence));
-  }
-  for (const Json& warning : items(answer, "warnings"))
+  for (const Json& warning : items(*answer, "warnings"))
     if (warning.is_string()) call->warnings.push_back(warning.get<std::string>());
-  if (!truth(answer, "allowed")) co_return std::unexpected(denial(name, answer));
-  co_return answer;
+  if (!truth(*answer, "allowed")) co_return std::unexpected(denial(name, *answer));
+  co_return std::move(*answer);
 }
 
 net::Task<Answer<Json>> Webhooks::mutate(Review review, CallPointer call) {
@@ -288,8 +292,8 @@ net::Task<Answer<Json>> Webhooks::mutate(Review review, CallPointer call) {
       if (!patch) co_return std::unexpected(internal("webhook " + in_quotes(name) + " sent a patch that is not JSON"));
       auto changed = objects::json_patched(review.object, *patch);
       if (!changed)
-        co_return std::unexpected(internal("webhook " + in_quotes(name) + " sent a patch that does not apply: " +
-                                           changed.error().message));
+        co_return std::unexpected(
+            internal("webhook " + in_quotes(name) + " sent a patch that does not apply: " + changed.error().message));
       if (*changed != review.object && round == 0) last_change = i + 1;
       review.object = std::move(*changed);
     }

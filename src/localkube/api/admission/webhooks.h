@@ -24,8 +24,10 @@ class Webhooks {
   net::Task<Answer<void>> validate(Review review, CallPointer call);
 
  private:
-  struct Outcome;
+  struct Place;
   std::vector<MatchedHook> matching(std::string_view table, const Review& review) const;
+  base::Result<void> find_place(const Json& hook, Place& place) const;
+  net::Task<base::Result<Json>> ask(Place place, Json hook, Json review);
   net::Task<Answer<Json>> call_hook(MatchedHook hook, Review review, CallPointer call);
   base::Result<std::pair<std::string, uint16_t>> address_of(const Json& service) const;
 

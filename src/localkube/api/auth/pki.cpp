@@ -93,22 +93,26 @@ base::Result<std::string> certify(const Subject& subject, const identity::Public
   bool good = RAND_bytes(serial, sizeof serial) == 1;
   serial[0] &= 0x7f;
   std::unique_ptr<BIGNUM, Freed<BN_free>> number(BN_bin2bn(serial, sizeof serial, nullptr));
-  good = good && X509_set_version(made.get(), 2) == 1 && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(made.get()));
+  good = good && X509_set_version(made.get(), 2) == 1 &&
+         BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(made.get()));
   X509_gmtime_adj(X509_getm_notBefore(made.get()), -300);
   X509_gmtime_adj(X509_getm_notAfter(made.get()), static_cast<long>(authority ? kAuthorityDays : kLeafDays) * kDay);
   good = good && X509_set_pubkey(made.get(), key.native()) == 1;
   name_it(X509_get_subject_name(made.get()), subject);
   X509* parent = authority ? made.get() : issuer;
   good = good && X509_set_issuer_name(made.get(), X509_get_subject_name(parent)) == 1;
-  good = good && extend(made.get(), parent, NID_basic_constraints, authority ? "critical,CA:TRUE" : "critical,CA:FALSE");
+  good =
+      good && extend(made.get(), parent, NID_basic_constraints, authority ? "critical,CA:TRUE" : "critical,CA:FALSE");
   good = good && extend(made.get(), parent, NID_key_usage,
-                        authority ? "critical,digitalSignature,keyCertSign,cRLSign" : "critical,digitalSignature,keyEncipherment");
+                        authority ? "critical,digitalSignature,keyCertSign,cRLSign"
+                                  : "critical,digitalSignature,keyEncipherment");
   if (authority) good = good && extend(made.get(), parent, NID_subject_key_identifier, "hash");
   if (!usage.empty()) good = good && extend(made.get(), parent, NID_ext_key_usage, usage);
   if (!authority) good = good && extend(made.get(), parent, NID_authority_key_identifier, "keyid");
   if (!names.empty()) good = good && extend(made.get(), parent, NID_subject_alt_name, names);
   good = good && X509_sign(made.get(), signer.native(), EVP_sha256()) > 0;
-  if (!good) return base::fail(base::ErrorKind::Internal, "OpenSSL could not make the certificate of " + subject.common_name);
+  if (!good)
+    return base::fail(base::ErrorKind::Internal, "OpenSSL could not make the certificate of " + subject.common_name);
   return pem_of(made.get());
 }
 
@@ -168,7 +172,8 @@ base::Result<Pki> Pki::open(const std::string& folder, const std::vector<std::st
   auto authority_key = TRY(key_at(folder + "/ca.key", identity::KeyType::EcP256, fresh));
   auto known = read_file(folder + "/ca.crt");
   if (fresh || !known) {
-    pki.ca_certificate = TRY(certify({"localkube", "seine"}, authority_key.public_key(), nullptr, authority_key, "", ""));
+    pki.ca_certificate =
+        TRY(certify({"localkube", "seine"}, authority_key.public_key(), nullptr, authority_key, "", ""));
     TRY(write_private_file(folder + "/ca.crt", pki.ca_certificate));
   } else {
     pki.ca_certificate = std::move(*known);
@@ -185,7 +190,12 @@ base::Result<Pki> Pki::open(const std::string& folder, const std::vector<std::st
     std::string& key;
   };
   Leaf leaves[] = {
-      {"server", {"kube-apiserver", ""}, "serverAuth", alternative_names(names), pki.server_certificate, pki.server_key},
+      {"server",
+       {"kube-apiserver", ""},
+       "serverAuth",
+       alternative_names(names),
+       pki.server_certificate,
+       pki.server_key},
       {"admin", {"kubernetes-admin", "system:masters"}, "clientAuth", "", pki.admin_certificate, pki.admin_key}};
   for (Leaf& leaf : leaves) {
     std::string path = folder + "/" + leaf.name;

@@ -15,10 +15,10 @@ namespace localkube {
 // signs service account tokens. Missing or nearly expired ones are made anew;
 // the authority and the token key stay, so that clients and tokens stay good.
 struct Pki {
-  std::string ca_certificate;      // PEM
+  std::string ca_certificate;  // PEM
   std::string server_certificate;
   std::string server_key;
-  std::string admin_certificate;   // CN=kubernetes-admin, O=system:masters
+  std::string admin_certificate;  // CN=kubernetes-admin, O=system:masters
   std::string admin_key;
   std::shared_ptr<const identity::PrivateKey> account_key;
 

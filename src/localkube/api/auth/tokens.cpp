@@ -28,9 +28,9 @@ Tokens::Tokens(const Store& store, std::shared_ptr<const identity::PrivateKey> k
 Answer<Token> Tokens::issue(const TokenOrder& order) const {
   const Record* account = store_.find("serviceaccounts", order.ns, order.service_account);
   if (!account) return std::unexpected(not_found({"", "v1", "serviceaccounts"}, order.service_account));
-  Json bound = {{"namespace", order.ns},
-                {"serviceaccount",
-                 {{"name", order.service_account}, {"uid", string_at(*account->object, "metadata", "uid")}}}};
+  Json bound = {
+      {"namespace", order.ns},
+      {"serviceaccount", {{"name", order.service_account}, {"uid", string_at(*account->object, "metadata", "uid")}}}};
   if (!order.pod_name.empty()) {
     const Record* pod = store_.find("pods", order.ns, order.pod_name);
     if (!pod) return std::unexpected(not_found({"", "v1", "pods"}, order.pod_name));
@@ -76,16 +76,16 @@ base::Result<Tokens::Verdict> Tokens::check(std::string_view text, std::vector<s
     if (std::find(wanted.begin(), wanted.end(), one) != wanted.end()) verdict.audiences.push_back(one);
   if (verdict.audiences.empty()) {
     Json all = token.audiences();
-    return base::fail(base::ErrorKind::Denied,
-                      "[invalid bearer token, token audiences " + all.dump() + " is invalid for the target audiences " +
-                          Json(wanted).dump() + "]");
+    return base::fail(base::ErrorKind::Denied, "[invalid bearer token, token audiences " + all.dump() +
+                                                   " is invalid for the target audiences " + Json(wanted).dump() + "]");
   }
   const Json* bound = base::find(token.claims, "kubernetes.io");
   if (!bound) return refuse("claims");
   std::string ns = string_at(*bound, "namespace"), name = string_at(*bound, "serviceaccount", "name");
   const Record* account = store_.find("serviceaccounts", ns, name);
   if (!account || base::text(*account->object, "metadata", "uid") != base::text(*bound, "serviceaccount", "uid"))
-    return base::fail(base::ErrorKind::Denied, "[invalid bearer token, service account " + ns + "/" + name + " has been deleted]");
+    return base::fail(base::ErrorKind::Denied,
+                      "[invalid bearer token, service account " + ns + "/" + name + " has been deleted]");
   verdict.user.name = "system:serviceaccount:" + ns + ":" + name;
   verdict.user.uid = string_at(*bound, "serviceaccount", "uid");
   verdict.user.groups = {"system:serviceaccounts", "system:serviceaccounts:" + ns, "system:authenticated"};

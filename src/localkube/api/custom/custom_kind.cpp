@@ -73,13 +73,15 @@ void crd_status(Json& crd) {
     if (truth(version, "storage")) stored.push_back(version.value("name", Json()));
   std::string now = now_text();
   auto condition = [&](const char* type, const char* reason, const char* message) {
-    return Json{{"type", type}, {"status", "True"}, {"lastTransitionTime", now}, {"reason", reason}, {"message", message}};
+    return Json{
+        {"type", type}, {"status", "True"}, {"lastTransitionTime", now}, {"reason", reason}, {"message", message}};
   };
-  crd["status"] = {{"acceptedNames", crd["spec"]["names"]},
-                   {"storedVersions", std::move(stored)},
-                   {"conditions", Json::array({condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-                                               condition("Established", "InitialNamesAccepted",
-                                                         "the initial names have been accepted")})}};
+  crd["status"] = {
+      {"acceptedNames", crd["spec"]["names"]},
+      {"storedVersions", std::move(stored)},
+      {"conditions",
+       Json::array({condition("NamesAccepted", "NoConflicts", "no conflicts found"),
+                    condition("Established", "InitialNamesAccepted", "the initial names have been accepted")})}};
 }
 
 void crd_update(Json& crd, const Json& old) {
@@ -99,7 +101,8 @@ void validate_crd(const Json& crd, Problems& problems) {
   if (scope != "Namespaced" && scope != "Cluster")
     problems.not_supported("spec.scope", in_quotes(scope), {"Cluster", "Namespaced"});
   std::string conversion = string_at(crd, "spec", "conversion", "strategy");
-  if (conversion != "None") problems.forbidden("spec.conversion.strategy", "this server converts only by strategy None");
+  if (conversion != "None")
+    problems.forbidden("spec.conversion.strategy", "this server converts only by strategy None");
   const Json& versions = items(crd, "spec", "versions");
   size_t storage = 0;
   for (size_t i = 0; i < versions.size(); ++i) {
@@ -109,7 +112,8 @@ void validate_crd(const Json& crd, Problems& problems) {
     if (!base::find(versions[i], "schema", "openAPIV3Schema"))
       problems.required(path + ".schema.openAPIV3Schema", "schemas are required");
   }
-  if (versions.empty()) problems.required("spec.versions");
+  if (versions.empty())
+    problems.required("spec.versions");
   else if (storage != 1)
     problems.invalid("spec.versions", "[]", "must have exactly one version marked as storage version");
 }
@@ -152,7 +156,8 @@ bool custom_has_status(const KindRow& row, std::string_view version) {
   return it != row.custom->versions.end() && it->second.has_status;
 }
 
-void validate_custom(const KindRow& row, std::string_view version, const Json& object, const Json*, Problems& problems) {
+void validate_custom(const KindRow& row, std::string_view version, const Json& object, const Json*,
+                     Problems& problems) {
   if (!row.custom) return;
   auto it = row.custom->versions.find(version);
   if (it != row.custom->versions.end()) validate_value(object, it->second.schema, "", problems);

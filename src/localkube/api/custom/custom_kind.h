@@ -14,7 +14,7 @@ struct CustomVersion {
   std::vector<Column> columns;
   bool has_status = false;
   bool has_scale = false;
-  std::string replicas_path;         // ".spec.replicas"
+  std::string replicas_path;  // ".spec.replicas"
   std::string status_replicas_path;
   std::string selector_path;
 };

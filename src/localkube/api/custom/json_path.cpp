@@ -14,7 +14,7 @@ namespace {
 struct Step {
   enum class Kind { Key, Index, All, Filter };
   Kind kind;
-  std::string key;    // or the filter's path
+  std::string key;  // or the filter's path
   int64_t index = 0;
   std::string value;  // a filter's right side
   bool equal = true;
@@ -102,7 +102,8 @@ void walk(const Json& at, const std::vector<Step>& steps, size_t i, std::vector<
     case Step::Kind::Index: {
       if (!at.is_array()) return;
       int64_t index = step.index < 0 ? step.index + static_cast<int64_t>(at.size()) : step.index;
-      if (index >= 0 && index < static_cast<int64_t>(at.size())) walk(at[static_cast<size_t>(index)], steps, i + 1, out);
+      if (index >= 0 && index < static_cast<int64_t>(at.size()))
+        walk(at[static_cast<size_t>(index)], steps, i + 1, out);
       return;
     }
     case Step::Kind::All:

@@ -28,13 +28,20 @@ std::string joined(const std::string& path, const std::string& key) { return pat
 
 std::string type_of(const Json& value) {
   switch (value.type()) {
-    case Json::value_t::null: return "null";
-    case Json::value_t::object: return "object";
-    case Json::value_t::array: return "array";
-    case Json::value_t::string: return "string";
-    case Json::value_t::boolean: return "boolean";
-    case Json::value_t::number_float: return "number";
-    default: return "integer";
+    case Json::value_t::null:
+      return "null";
+    case Json::value_t::object:
+      return "object";
+    case Json::value_t::array:
+      return "array";
+    case Json::value_t::string:
+      return "string";
+    case Json::value_t::boolean:
+      return "boolean";
+    case Json::value_t::number_float:
+      return "number";
+    default:
+      return "integer";
   }
 }
 
@@ -84,8 +91,7 @@ void validate_text(const std::string& text, const Json& schema, const std::strin
       problems.invalid(path, in_quotes(text), path + " in body should match '" + pattern + "'");
   }
   if (std::string format = string_at(schema, "format"); !format.empty() && !fits_format(text, format))
-    problems.type_invalid(path, in_quotes(text),
-                          path + " in body must be of type " + format + ": " + in_quotes(text));
+    problems.type_invalid(path, in_quotes(text), path + " in body must be of type " + format + ": " + in_quotes(text));
 }
 
 void validate_number(const Json& value, const Json& schema, const std::string& path, Problems& problems) {
@@ -99,8 +105,9 @@ void validate_number(const Json& value, const Json& schema, const std::string& p
   if (const Json* least = base::find(schema, "minimum"); least && least->is_number()) {
     bool exclusive = truth(schema, "exclusiveMinimum");
     if (exclusive ? number <= least->get<double>() : number < least->get<double>())
-      problems.invalid(path, number_text(value),
-                       path + " in body should be greater than " + (exclusive ? "" : "or equal to ") + number_text(*least));
+      problems.invalid(
+          path, number_text(value),
+          path + " in body should be greater than " + (exclusive ? "" : "or equal to ") + number_text(*least));
   }
   if (const Json* of = base::find(schema, "multipleOf"); of && of->is_number_integer() && value.is_number_integer() &&
                                                          of->get<int64_t>() != 0 &&
@@ -110,9 +117,11 @@ void validate_number(const Json& value, const Json& schema, const std::string& p
 
 void validate_list(const Json& value, const Json& schema, const std::string& path, Problems& problems) {
   if (const Json* most = base::find(schema, "maxItems"); most && value.size() > most->get<size_t>())
-    problems.invalid(path, std::to_string(value.size()), path + " in body should have at most " + most->dump() + " items");
+    problems.invalid(path, std::to_string(value.size()),
+                     path + " in body should have at most " + most->dump() + " items");
   if (const Json* least = base::find(schema, "minItems"); least && value.size() < least->get<size_t>())
-    problems.invalid(path, std::to_string(value.size()), path + " in body should have at least " + least->dump() + " items");
+    problems.invalid(path, std::to_string(value.size()),
+                     path + " in body should have at least " + least->dump() + " items");
   std::string list_type = string_at(schema, "x-kubernetes-list-type");
   std::set<std::string> seen;
   for (size_t i = 0; i < value.size(); ++i) {
@@ -122,7 +131,8 @@ void validate_list(const Json& value, const Json& schema, const std::string& pat
       if (list_type == "map") {
         key = Json::object();
         for (const Json& name : items(schema, "x-kubernetes-list-map-keys"))
-          key[name.get<std::string>()] = value[i].is_object() ? value[i].value(name.get<std::string>(), Json()) : Json();
+          key[name.get<std::string>()] =
+              value[i].is_object() ? value[i].value(name.get<std::string>(), Json()) : Json();
       }
       if (!seen.insert(key.dump()).second) problems.duplicate(here, Problems::text(key));
     }
@@ -164,7 +174,8 @@ void validate_choices(const Json& value, const Json& schema, const std::string& 
   if (const Json& any = items(schema, "anyOf"); !any.empty()) {
     bool some = false;
     for (const Json& one : any) some = some || holds(value, one, path);
-    if (!some) problems.invalid(where, in_quotes(type_of(value)), where + " in body must validate at least one schema (anyOf)");
+    if (!some)
+      problems.invalid(where, in_quotes(type_of(value)), where + " in body must validate at least one schema (anyOf)");
   }
   if (const Json& choices = items(schema, "oneOf"); !choices.empty()) {
     int fitting = 0;
@@ -221,8 +232,10 @@ void fill_defaults(Json& value, const Json& schema) {
       const Json* preset = base::find(property, "default");
       auto it = value.find(key);
       bool missing = it == value.end() || (it->is_null() && !truth(property, "nullable"));
-      if (missing && preset) value[key] = *preset;
-      else if (missing && it != value.end()) value.erase(it);
+      if (missing && preset)
+        value[key] = *preset;
+      else if (missing && it != value.end())
+        value.erase(it);
     }
   for (auto& [key, item] : value.items()) {
     const Json* known = properties ? base::find(*properties, key) : nullptr;

@@ -63,17 +63,25 @@ std::vector<Json> node_cells(const Json& node) {
     std::string text = string_at(node, "status", "nodeInfo", key);
     return text.empty() ? std::string("<unknown>") : text;
   };
-  return {node_status(node),      node_roles(node),       age_of(node),          string_at(node, "status", "nodeInfo", "kubeletVersion"),
-          address("InternalIP"),  address("ExternalIP"),  fact("osImage"),       fact("kernelVersion"),
+  return {node_status(node),
+          node_roles(node),
+          age_of(node),
+          string_at(node, "status", "nodeInfo", "kubeletVersion"),
+          address("InternalIP"),
+          address("ExternalIP"),
+          fact("osImage"),
+          fact("kernelVersion"),
           fact("containerRuntimeVersion")};
 }
 
 // The two faces of events: field of core/v1, field of events.k8s.io/v1.
-constexpr std::pair<const char*, const char*> kEventFields[] = {
-    {"involvedObject", "regarding"},     {"message", "note"},
-    {"source", "deprecatedSource"},      {"firstTimestamp", "deprecatedFirstTimestamp"},
-    {"lastTimestamp", "deprecatedLastTimestamp"}, {"count", "deprecatedCount"},
-    {"reportingComponent", "reportingController"}};
+constexpr std::pair<const char*, const char*> kEventFields[] = {{"involvedObject", "regarding"},
+                                                                {"message", "note"},
+                                                                {"source", "deprecatedSource"},
+                                                                {"firstTimestamp", "deprecatedFirstTimestamp"},
+                                                                {"lastTimestamp", "deprecatedLastTimestamp"},
+                                                                {"count", "deprecatedCount"},
+                                                                {"reportingComponent", "reportingController"}};
 
 void rename(Json& object, const char* from, const char* to) {
   auto it = object.find(from);
@@ -99,8 +107,10 @@ std::vector<Json> event_cells(const Json& event) {
     return string_at(event, "metadata", "creationTimestamp");
   };
   std::string last = first_of({"lastTimestamp"});
-  if (std::string series = string_at(event, "series", "lastObservedTime"); !series.empty()) last = series;
-  else if (string_at(event, "lastTimestamp").empty()) last = first_of({"eventTime", "firstTimestamp"});
+  if (std::string series = string_at(event, "series", "lastObservedTime"); !series.empty())
+    last = series;
+  else if (string_at(event, "lastTimestamp").empty())
+    last = first_of({"eventTime", "firstTimestamp"});
   std::string first = first_of({"firstTimestamp", "eventTime"});
   int64_t count = number(event, "series", "count");
   if (count == 0) count = number(event, "count");
@@ -113,14 +123,28 @@ std::vector<Json> event_cells(const Json& event) {
   if (host.empty()) host = string_at(event, "reportingInstance");
   std::string source = host.empty() ? component : component + ", " + host;
   std::string text(base::trim(base::text(event, "message")));
-  return {age_text(last), string_at(event, "type"), string_at(event, "reason"), target,
-          string_at(event, "involvedObject", "fieldPath"), source, text, age_text(first), count,
+  return {age_text(last),
+          string_at(event, "type"),
+          string_at(event, "reason"),
+          target,
+          string_at(event, "involvedObject", "fieldPath"),
+          source,
+          text,
+          age_text(first),
+          count,
           string_at(event, "metadata", "name")};
 }
 
-const std::vector<Column> kEventColumns = {
-    {"Last Seen"}, {"Type"}, {"Reason"}, {"Object"}, {"Subobject", "string", "", 1}, {"Source", "string", "", 1},
-    {"Message"}, {"First Seen", "string", "", 1}, {"Count", "string", "", 1}, {"Name", "string", "name", 1}};
+const std::vector<Column> kEventColumns = {{"Last Seen"},
+                                           {"Type"},
+                                           {"Reason"},
+                                           {"Object"},
+                                           {"Subobject", "string", "", 1},
+                                           {"Source", "string", "", 1},
+                                           {"Message"},
+                                           {"First Seen", "string", "", 1},
+                                           {"Count", "string", "", 1},
+                                           {"Name", "string", "name", 1}};
 
 }  // namespace
 
@@ -152,9 +176,15 @@ KindRow nodes() {
           .namespaced = false,
           .short_names = {"no"},
           .has_status = true,
-          .columns = {{"Status"}, {"Roles"}, {"Age"}, {"Version"}, {"Internal-IP", "string", "", 1},
-                      {"External-IP", "string", "", 1}, {"OS-Image", "string", "", 1},
-                      {"Kernel-Version", "string", "", 1}, {"Container-Runtime", "string", "", 1}},
+          .columns = {{"Status"},
+                      {"Roles"},
+                      {"Age"},
+                      {"Version"},
+                      {"Internal-IP", "string", "", 1},
+                      {"External-IP", "string", "", 1},
+                      {"OS-Image", "string", "", 1},
+                      {"Kernel-Version", "string", "", 1},
+                      {"Container-Runtime", "string", "", 1}},
           .rules = {.cells = node_cells, .selectable = {"spec.unschedulable"}}};
 }
 

@@ -65,12 +65,19 @@ std::vector<Json> claim_cells(const Json& claim) {
   std::vector<std::string> modes;
   for (const Json& mode : items(claim, "status", "accessModes")) {
     std::string text = mode.get<std::string>();
-    modes.push_back(text == "ReadWriteOnce" ? "RWO" : text == "ReadOnlyMany" ? "ROX" : text == "ReadWriteMany" ? "RWX" : "RWOP");
+    modes.push_back(text == "ReadWriteOnce"   ? "RWO"
+                    : text == "ReadOnlyMany"  ? "ROX"
+                    : text == "ReadWriteMany" ? "RWX"
+                                              : "RWOP");
   }
   std::string attributes = string_at(claim, "spec", "volumeAttributesClassName");
-  return {string_at(claim, "status", "phase"), string_at(claim, "spec", "volumeName"),
-          string_at(claim, "status", "capacity", "storage"), base::join(modes, ","),
-          string_at(claim, "spec", "storageClassName"), attributes.empty() ? "<unset>" : attributes, age_of(claim),
+  return {string_at(claim, "status", "phase"),
+          string_at(claim, "spec", "volumeName"),
+          string_at(claim, "status", "capacity", "storage"),
+          base::join(modes, ","),
+          string_at(claim, "spec", "storageClassName"),
+          attributes.empty() ? "<unset>" : attributes,
+          age_of(claim),
           string_at(claim, "spec", "volumeMode")};
 }
 
@@ -92,8 +99,11 @@ std::vector<KindRow> data_kinds() {
 
   KindRow secret = core("Secret", "secret", {});
   secret.columns = {{"Type"}, {"Data"}, {"Age"}};
-  secret.rules = {.defaults = secret_defaults, .validate = validate_secret, .validate_update = secret_update,
-                  .cells = secret_cells, .selectable = {"type"}};
+  secret.rules = {.defaults = secret_defaults,
+                  .validate = validate_secret,
+                  .validate_update = secret_update,
+                  .cells = secret_cells,
+                  .selectable = {"type"}};
 
   KindRow account = core("ServiceAccount", "serviceaccount", {"sa"});
   account.returns_deleted = true;
@@ -103,8 +113,10 @@ std::vector<KindRow> data_kinds() {
   KindRow claim = core("PersistentVolumeClaim", "persistentvolumeclaim", {"pvc"});
   claim.has_status = true;
   claim.returns_deleted = true;
-  claim.columns = {{"Status"}, {"Volume"}, {"Capacity"}, {"Access Modes"}, {"StorageClass"}, {"VolumeAttributesClass"},
-                   {"Age"}, {"VolumeMode", "string", "", 1}};
+  claim.columns = {{"Status"},       {"Volume"},
+                   {"Capacity"},     {"Access Modes"},
+                   {"StorageClass"}, {"VolumeAttributesClass"},
+                   {"Age"},          {"VolumeMode", "string", "", 1}};
   claim.rules = {.defaults = claim_defaults, .prepare_create = claim_create, .cells = claim_cells};
 
   return {config_map, secret, account, claim};

@@ -81,9 +81,7 @@ void pod_defaults(Json& pod) {
   if (!address.empty()) set_default(*status, "podIPs", Json::array({{{"ip", address}}}));
 }
 
-void prepare_create(Json& pod) {
-  pod["status"] = {{"phase", "Pending"}, {"qosClass", qos_class(pod["spec"])}};
-}
+void prepare_create(Json& pod) { pod["status"] = {{"phase", "Pending"}, {"qosClass", qos_class(pod["spec"])}}; }
 
 void prepare_status(Json& pod, const Json& old) {
   std::string quality = string_at(old, "status", "qosClass");
@@ -101,7 +99,8 @@ Json fixed_part(const Json& pod) {
   Json spec = pod.value("spec", Json::object());
   for (const char* list : {"containers", "initContainers"})
     each_item(spec, [](Json& container) { container.erase("image"); }, list);
-  for (const char* free : {"activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "ephemeralContainers"})
+  for (const char* free :
+       {"activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "ephemeralContainers"})
     spec.erase(free);
   return spec;
 }
@@ -113,11 +112,12 @@ void validate_update(const Json& pod, const Json& old, Problems& problems) {
     after.erase("nodeName");
   }
   if (before == after) return;
-  problems.forbidden("spec",
-                     "pod updates may not change fields other than `spec.containers[*].image`,"
-                     "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to "
-                     "existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was "
-                     "previously negative)\n");
+  problems.forbidden(
+      "spec",
+      "pod updates may not change fields other than `spec.containers[*].image`,"
+      "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to "
+      "existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was "
+      "previously negative)\n");
 }
 
 std::vector<Json> cells(const Json& pod) {
@@ -191,8 +191,14 @@ KindRow pods() {
           .has_status = true,
           .counts_generations = true,
           .returns_deleted = true,
-          .columns = {{"Ready"}, {"Status"}, {"Restarts"}, {"Age"}, {"IP", "string", "", 1}, {"Node", "string", "", 1},
-                      {"Nominated Node", "string", "", 1}, {"Readiness Gates", "string", "", 1}},
+          .columns = {{"Ready"},
+                      {"Status"},
+                      {"Restarts"},
+                      {"Age"},
+                      {"IP", "string", "", 1},
+                      {"Node", "string", "", 1},
+                      {"Nominated Node", "string", "", 1},
+                      {"Readiness Gates", "string", "", 1}},
           .rules = {.defaults = pod_defaults,
                     .prepare_create = prepare_create,
                     .prepare_status = prepare_status,

@@ -48,10 +48,13 @@ void default_container(Json& container, bool host_network) {
   set_default(container, "terminationMessagePath", "/dev/termination-log");
   set_default(container, "terminationMessagePolicy", "File");
   set_default(container, "imagePullPolicy", pull_policy(base::text(container, "image")));
-  each_item(container, [&](Json& port) {
-    set_default(port, "protocol", "TCP");
-    if (host_network && port.contains("containerPort")) set_default(port, "hostPort", port["containerPort"]);
-  }, "ports");
+  each_item(
+      container,
+      [&](Json& port) {
+        set_default(port, "protocol", "TCP");
+        if (host_network && port.contains("containerPort")) set_default(port, "hostPort", port["containerPort"]);
+      },
+      "ports");
   if (Json* env = at(container, "env")) default_field_refs(*env);
   for (const char* probe : {"livenessProbe", "readinessProbe", "startupProbe"}) default_probe(container, probe);
   for (const char* hook : {"postStart", "preStop"})
@@ -69,11 +72,14 @@ void default_volume(Json& volume) {
     if (Json* source = at(volume, kind); source && source->is_object()) set_default(*source, "defaultMode", kFileMode);
   if (Json* list = at(volume, "downwardAPI", "items")) default_field_refs(*list);
   if (Json* path = at(volume, "hostPath"); path && path->is_object()) set_default(*path, "type", "");
-  each_item(volume, [](Json& source) {
-    if (Json* token = at(source, "serviceAccountToken"); token && token->is_object())
-      set_default(*token, "expirationSeconds", 3600);
-    if (Json* list = at(source, "downwardAPI", "items")) default_field_refs(*list);
-  }, "projected", "sources");
+  each_item(
+      volume,
+      [](Json& source) {
+        if (Json* token = at(source, "serviceAccountToken"); token && token->is_object())
+          set_default(*token, "expirationSeconds", 3600);
+        if (Json* list = at(source, "downwardAPI", "items")) default_field_refs(*list);
+      },
+      "projected", "sources");
 }
 
 void validate_containers(const Json& spec, const char* list, const std::string& path, std::set<std::string>& names,
@@ -125,8 +131,10 @@ void default_pod_spec(Json& spec) {
   set_default(spec, "dnsPolicy", "ClusterFirst");
   set_default(spec, "securityContext", Json::object());
   set_default(spec, "schedulerName", "default-scheduler");
-  if (std::string account = string_at(spec, "serviceAccountName"); !account.empty()) spec["serviceAccount"] = account;
-  else if (std::string old = string_at(spec, "serviceAccount"); !old.empty()) spec["serviceAccountName"] = old;
+  if (std::string account = string_at(spec, "serviceAccountName"); !account.empty())
+    spec["serviceAccount"] = account;
+  else if (std::string old = string_at(spec, "serviceAccount"); !old.empty())
+    spec["serviceAccountName"] = old;
   bool host_network = truth(spec, "hostNetwork");
   for (const char* list : {"containers", "initContainers"})
     each_item(spec, [&](Json& container) { default_container(container, host_network); }, list);

@@ -11,7 +11,8 @@ namespace {
 PodSummary summary(std::string_view text) { return summary_of_pod(*base::parse_json(text)); }
 
 TEST(PodSummary, CountsAStartedSidecarAsAContainer) {
-  auto pod = summary(R"({"spec":{"initContainers":[{"name":"istio-init"},{"name":"istio-proxy","restartPolicy":"Always"}],
+  auto pod =
+      summary(R"({"spec":{"initContainers":[{"name":"istio-init"},{"name":"istio-proxy","restartPolicy":"Always"}],
     "containers":[{"name":"app"}]},"status":{"phase":"Running",
     "initContainerStatuses":[{"name":"istio-init","state":{"terminated":{"exitCode":0}}},
       {"name":"istio-proxy","ready":true,"started":true,"restartCount":1,"state":{"running":{}}}],
@@ -24,9 +25,13 @@ TEST(PodSummary, CountsAStartedSidecarAsAContainer) {
 
 TEST(PodSummary, SaysWhatAnInitContainerWaitsFor) {
   auto at = [](const char* state) {
-    return summary(std::string(R"({"spec":{"initContainers":[{"name":"i"}],"containers":[{"name":"c"}]},"status":{"phase":"Pending",
-      "initContainerStatuses":[{"name":"i","state":)") + state + R"(}],
-      "containerStatuses":[{"name":"c","state":{"waiting":{"reason":"PodInitializing"}}}]}})").status;
+    return summary(
+               std::string(
+                   R"({"spec":{"initContainers":[{"name":"i"}],"containers":[{"name":"c"}]},"status":{"phase":"Pending",
+      "initContainerStatuses":[{"name":"i","state":)") +
+               state + R"(}],
+      "containerStatuses":[{"name":"c","state":{"waiting":{"reason":"PodInitializing"}}}]}})")
+        .status;
   };
   EXPECT_EQ(at(R"({"running":{}})"), "Init:0/1");
   EXPECT_EQ(at(R"({"terminated":{"exitCode":1,"reason":"Error"}})"), "Init:Error");
@@ -36,8 +41,11 @@ TEST(PodSummary, SaysWhatAnInitContainerWaitsFor) {
 
 TEST(PodSummary, SaysHowAPodEndedOrThatItIsGoing) {
   auto ended = [](const char* reason, const char* metadata) {
-    return summary(std::string(R"({"metadata":)") + metadata + R"(,"spec":{"containers":[{"name":"c"}]},"status":{"phase":"Running",
-      "containerStatuses":[{"name":"c","state":{"terminated":{"exitCode":3,"reason":")" + reason + R"("}}}]}})").status;
+    return summary(std::string(R"({"metadata":)") + metadata +
+                   R"(,"spec":{"containers":[{"name":"c"}]},"status":{"phase":"Running",
+      "containerStatuses":[{"name":"c","state":{"terminated":{"exitCode":3,"reason":")" +
+                   reason + R"("}}}]}})")
+        .status;
   };
   EXPECT_EQ(ended("Error", "{}"), "Error");
   EXPECT_EQ(ended("", "{}"), "ExitCode:3");

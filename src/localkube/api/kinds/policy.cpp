@@ -29,17 +29,20 @@ std::vector<Json> lease_cells(const Json& lease) { return {string_at(lease, "spe
 
 void webhook_defaults(Json& configuration) {
   bool mutating = base::text(configuration, "kind") == "MutatingWebhookConfiguration";
-  each_item(configuration, [&](Json& hook) {
-    set_default(hook, "failurePolicy", "Fail");
-    set_default(hook, "matchPolicy", "Equivalent");
-    set_default(hook, "namespaceSelector", Json::object());
-    set_default(hook, "objectSelector", Json::object());
-    set_default(hook, "timeoutSeconds", 10);
-    if (mutating) set_default(hook, "reinvocationPolicy", "Never");
-    if (Json* service = at(hook, "clientConfig", "service"); service && service->is_object())
-      set_default(*service, "port", 443);
-    each_item(hook, [](Json& rule) { set_default(rule, "scope", "*"); }, "rules");
-  }, "webhooks");
+  each_item(
+      configuration,
+      [&](Json& hook) {
+        set_default(hook, "failurePolicy", "Fail");
+        set_default(hook, "matchPolicy", "Equivalent");
+        set_default(hook, "namespaceSelector", Json::object());
+        set_default(hook, "objectSelector", Json::object());
+        set_default(hook, "timeoutSeconds", 10);
+        if (mutating) set_default(hook, "reinvocationPolicy", "Never");
+        if (Json* service = at(hook, "clientConfig", "service"); service && service->is_object())
+          set_default(*service, "port", 443);
+        each_item(hook, [](Json& rule) { set_default(rule, "scope", "*"); }, "rules");
+      },
+      "webhooks");
 }
 
 void validate_webhooks(const Json& configuration, Problems& problems) {
@@ -50,11 +53,11 @@ void validate_webhooks(const Json& configuration, Problems& problems) {
     if (name.empty())
       problems.required(path + ".name");
     else if (std::count(name.begin(), name.end(), '.') < 2)
-      problems.invalid(path + ".name", in_quotes(name), "should be a domain with at least three segments separated by dots");
+      problems.invalid(path + ".name", in_quotes(name),
+                       "should be a domain with at least three segments separated by dots");
     bool url = !base::text(hook, "clientConfig", "url").empty();
     bool service = base::find(hook, "clientConfig", "service") != nullptr;
-    if (url == service)
-      problems.required(path + ".clientConfig", "exactly one of url or service is required");
+    if (url == service) problems.required(path + ".clientConfig", "exactly one of url or service is required");
     if (items(hook, "admissionReviewVersions").empty())
       problems.required(path + ".admissionReviewVersions", "must specify one of v1, v1beta1");
     std::string effects = string_at(hook, "sideEffects");
@@ -76,10 +79,13 @@ std::vector<Json> webhook_cells(const Json& object) { return {items(object, "web
 
 void rule_binding_defaults(Json& binding) {
   set_default(binding["roleRef"], "apiGroup", "rbac.authorization.k8s.io");
-  each_item(binding, [](Json& subject) {
-    std::string kind = string_at(subject, "kind");
-    if (kind == "User" || kind == "Group") set_default(subject, "apiGroup", "rbac.authorization.k8s.io");
-  }, "subjects");
+  each_item(
+      binding,
+      [](Json& subject) {
+        std::string kind = string_at(subject, "kind");
+        if (kind == "User" || kind == "Group") set_default(subject, "apiGroup", "rbac.authorization.k8s.io");
+      },
+      "subjects");
 }
 
 void role_stays(const Json& binding, const Json& old, Problems& problems) {
@@ -105,9 +111,9 @@ void autoscaler_defaults(Json& autoscaler) {
   Json& spec = autoscaler["spec"];
   set_default(spec, "minReplicas", 1);
   if (items(spec, "metrics").empty())
-    spec["metrics"] = Json::array({{{"type", "Resource"},
-                                    {"resource", {{"name", "cpu"},
-                                                  {"target", {{"type", "Utilization"}, {"averageUtilization", 80}}}}}}});
+    spec["metrics"] = Json::array(
+        {{{"type", "Resource"},
+          {"resource", {{"name", "cpu"}, {"target", {{"type", "Utilization"}, {"averageUtilization", 80}}}}}}});
 }
 void autoscaler_create(Json& autoscaler) {
   autoscaler["status"] = {{"desiredReplicas", 0}, {"currentMetrics", nullptr}};
@@ -117,16 +123,20 @@ std::vector<Json> autoscaler_cells(const Json& autoscaler) {
   for (const Json& metric : items(autoscaler, "spec", "metrics"))
     if (const Json* resource = base::find(metric, "resource")) {
       std::string wanted = "<auto>";
-      if (int64_t percent = number(*resource, "target", "averageUtilization")) wanted = std::to_string(percent) + "%";
-      else if (std::string value = string_at(*resource, "target", "averageValue"); !value.empty()) wanted = value;
+      if (int64_t percent = number(*resource, "target", "averageUtilization"))
+        wanted = std::to_string(percent) + "%";
+      else if (std::string value = string_at(*resource, "target", "averageValue"); !value.empty())
+        wanted = value;
       targets.push_back(string_at(*resource, "name") + ": <unknown>/" + wanted);
     }
   const Json* least = base::find(autoscaler, "spec", "minReplicas");
   return {string_at(autoscaler, "spec", "scaleTargetRef", "kind") + "/" +
               string_at(autoscaler, "spec", "scaleTargetRef", "name"),
-          join_or_none(targets), least ? least->dump() : "<unset>",
+          join_or_none(targets),
+          least ? least->dump() : "<unset>",
           std::to_string(number(autoscaler, "spec", "maxReplicas")),
-          std::to_string(number(autoscaler, "status", "currentReplicas")), age_of(autoscaler)};
+          std::to_string(number(autoscaler, "status", "currentReplicas")),
+          age_of(autoscaler)};
 }
 
 void ingress_create(Json& ingress) { ingress["status"] = {{"loadBalancer", Json::object()}}; }
@@ -166,7 +176,10 @@ KindRow rbac(std::string kind, bool namespaced) {
   made.namespaced = namespaced;
   made.name_rule = NameRule::PathSegment;
   if (kind.ends_with("Binding")) {
-    made.columns = {{"Role"}, {"Age"}, {"Users", "string", "", 1}, {"Groups", "string", "", 1},
+    made.columns = {{"Role"},
+                    {"Age"},
+                    {"Users", "string", "", 1},
+                    {"Groups", "string", "", 1},
                     {"ServiceAccounts", "string", "", 1}};
     made.rules = {.defaults = rule_binding_defaults, .validate_update = role_stays, .cells = binding_cells};
   } else {
@@ -190,7 +203,8 @@ KindRow webhooks(std::string kind) {
 }  // namespace
 
 std::vector<KindRow> policy_kinds() {
-  KindRow autoscaler = row("autoscaling", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "horizontalpodautoscaler");
+  KindRow autoscaler =
+      row("autoscaling", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "horizontalpodautoscaler");
   autoscaler.versions = {"v2"};
   autoscaler.short_names = {"hpa"};
   autoscaler.categories = {"all"};
@@ -233,9 +247,19 @@ std::vector<KindRow> policy_kinds() {
   priority.columns = {{"Value", "integer"}, {"Global-Default", "boolean"}, {"Age"}, {"PreemptionPolicy"}};
   priority.rules = {.cells = priority_cells};
 
-  return {autoscaler, ingress, ingress_class, network_policy, budget, rbac("ClusterRoleBinding", false),
-          rbac("ClusterRole", false), rbac("RoleBinding", true), rbac("Role", true),
-          webhooks("MutatingWebhookConfiguration"), webhooks("ValidatingWebhookConfiguration"), priority, lease};
+  return {autoscaler,
+          ingress,
+          ingress_class,
+          network_policy,
+          budget,
+          rbac("ClusterRoleBinding", false),
+          rbac("ClusterRole", false),
+          rbac("RoleBinding", true),
+          rbac("Role", true),
+          webhooks("MutatingWebhookConfiguration"),
+          webhooks("ValidatingWebhookConfiguration"),
+          priority,
+          lease};
 }
 
 }  // namespace localkube

@@ -19,11 +19,14 @@ void service_defaults(Json& service) {
   std::string type = spec["type"].is_string() ? spec["type"].get<std::string>() : "";
   if (spec["sessionAffinity"] == "ClientIP" && !base::find(spec, "sessionAffinityConfig", "clientIP", "timeoutSeconds"))
     spec["sessionAffinityConfig"] = {{"clientIP", {{"timeoutSeconds", 10800}}}};
-  each_item(service, [](Json& port) {
-    set_default(port, "protocol", "TCP");
-    Json& target = port["targetPort"];
-    if ((target.is_null() || target == 0 || target == "") && port.contains("port")) target = port["port"];
-  }, "spec", "ports");
+  each_item(
+      service,
+      [](Json& port) {
+        set_default(port, "protocol", "TCP");
+        Json& target = port["targetPort"];
+        if ((target.is_null() || target == 0 || target == "") && port.contains("port")) target = port["port"];
+      },
+      "spec", "ports");
   if (type == "NodePort" || type == "LoadBalancer") set_default(spec, "externalTrafficPolicy", "Cluster");
   if (type == "LoadBalancer") set_default(spec, "allocateLoadBalancerNodePorts", true);
   if (type != "ExternalName") set_default(spec, "internalTrafficPolicy", "Cluster");
@@ -52,7 +55,8 @@ void prepare_update(Json& service, const Json& old) {
   service_families(service);
   // What the server allocated stays unless it is said otherwise.
   for (const char* key : {"clusterIP", "clusterIPs"})
-    if (const Json* value = base::find(*before, key); value && (!spec.contains(key) || spec[key] == "")) spec[key] = *value;
+    if (const Json* value = base::find(*before, key); value && (!spec.contains(key) || spec[key] == ""))
+      spec[key] = *value;
   if (spec["type"] != "LoadBalancer") spec.erase("allocateLoadBalancerNodePorts");
   if (spec["type"] == "ClusterIP") {
     spec.erase("externalTrafficPolicy");
@@ -60,20 +64,22 @@ void prepare_update(Json& service, const Json& old) {
       each_item(service, [](Json& port) { port.erase("nodePort"); }, "spec", "ports");
     return;
   }
-  each_item(service, [&](Json& port) {
-    if (number(port, "nodePort") != 0) return;
-    for (const Json& past : items(*before, "ports"))
-      if (past.value("port", Json()) == port.value("port", Json()) &&
-          past.value("protocol", Json()) == port.value("protocol", Json()) && number(past, "nodePort") != 0)
-        port["nodePort"] = past["nodePort"];
-  }, "spec", "ports");
+  each_item(
+      service,
+      [&](Json& port) {
+        if (number(port, "nodePort") != 0) return;
+        for (const Json& past : items(*before, "ports"))
+          if (past.value("port", Json()) == port.value("port", Json()) &&
+              past.value("protocol", Json()) == port.value("protocol", Json()) && number(past, "nodePort") != 0)
+            port["nodePort"] = past["nodePort"];
+      },
+      "spec", "ports");
 }
 
 void check_port(const Json* value, const std::string& path, Problems& problems) {
   if (!value || !value->is_number_integer()) return;
   int64_t port = value->get<int64_t>();
-  if (port < 1 || port > 65535)
-    problems.invalid(path, std::to_string(port), "must be between 1 and 65535, inclusive");
+  if (port < 1 || port > 65535) problems.invalid(path, std::to_string(port), "must be between 1 and 65535, inclusive");
 }
 
 void validate(const Json& service, Problems& problems) {
@@ -94,8 +100,10 @@ void validate(const Json& service, Problems& problems) {
     std::string name = string_at(port, "name");
     if (name.empty() && ports.size() > 1) problems.required(path + ".name");
     if (!name.empty() && !names.insert(name).second) problems.duplicate(path + ".name", in_quotes(name));
-    if (number(port, "port") == 0) problems.required(path + ".port");
-    else check_port(base::find(port, "port"), path + ".port", problems);
+    if (number(port, "port") == 0)
+      problems.required(path + ".port");
+    else
+      check_port(base::find(port, "port"), path + ".port", problems);
     std::string protocol = string_at(port, "protocol");
     if (protocol != "TCP" && protocol != "UDP" && protocol != "SCTP")
       problems.not_supported(path + ".protocol", in_quotes(protocol), {"SCTP", "TCP", "UDP"});
@@ -135,8 +143,12 @@ std::vector<Json> service_cells(const Json& service) {
     ports.push_back(text + "/" + string_at(port, "protocol"));
   }
   std::string address = string_at(service, "spec", "clusterIP");
-  return {string_at(service, "spec", "type"), address.empty() ? "<none>" : address, external_text(service),
-          join_or_none(ports), age_of(service), labels_text(base::find(service, "spec", "selector"))};
+  return {string_at(service, "spec", "type"),
+          address.empty() ? "<none>" : address,
+          external_text(service),
+          join_or_none(ports),
+          age_of(service),
+          labels_text(base::find(service, "spec", "selector"))};
 }
 
 std::string more_text(const std::vector<std::string>& shown, size_t total, std::string_view none) {
@@ -165,16 +177,20 @@ std::vector<Json> endpoints_cells(const Json& object) {
 }
 
 void endpoints_defaults(Json& object) {
-  each_item(object, [](Json& subset) {
-    each_item(subset, [](Json& port) { set_default(port, "protocol", "TCP"); }, "ports");
-  }, "subsets");
+  each_item(
+      object,
+      [](Json& subset) { each_item(subset, [](Json& port) { set_default(port, "protocol", "TCP"); }, "ports"); },
+      "subsets");
 }
 
 void slice_defaults(Json& slice) {
-  each_item(slice, [](Json& port) {
-    set_default(port, "name", "");
-    set_default(port, "protocol", "TCP");
-  }, "ports");
+  each_item(
+      slice,
+      [](Json& port) {
+        set_default(port, "name", "");
+        set_default(port, "protocol", "TCP");
+      },
+      "ports");
 }
 
 std::vector<Json> slice_cells(const Json& slice) {

@@ -70,8 +70,8 @@ void daemon_set_defaults(Json& object) {
 }
 
 void daemon_set_status(Json& object) {
-  object["status"] = {{"currentNumberScheduled", 0}, {"numberMisscheduled", 0}, {"desiredNumberScheduled", 0},
-                      {"numberReady", 0}};
+  object["status"] = {
+      {"currentNumberScheduled", 0}, {"numberMisscheduled", 0}, {"desiredNumberScheduled", 0}, {"numberReady", 0}};
 }
 
 void stateful_set_defaults(Json& object) {
@@ -106,8 +106,10 @@ void job_prepare(Json& object) {
   Json& spec = object["spec"];
   if (truth(spec, "manualSelector")) return;
   std::string uid = string_at(object, "metadata", "uid"), name = string_at(object, "metadata", "name");
-  const Json labels = {{"batch.kubernetes.io/controller-uid", uid}, {"batch.kubernetes.io/job-name", name},
-                       {"controller-uid", uid}, {"job-name", name}};
+  const Json labels = {{"batch.kubernetes.io/controller-uid", uid},
+                       {"batch.kubernetes.io/job-name", name},
+                       {"controller-uid", uid},
+                       {"job-name", name}};
   spec["selector"] = {{"matchLabels", {{"batch.kubernetes.io/controller-uid", uid}}}};
   for (Json* metadata : {&object["metadata"], &spec["template"]["metadata"]}) {
     Json& to = (*metadata)["labels"];
@@ -140,7 +142,8 @@ void validate_workload(const Json& object, Problems& problems) {
   if (!selector || !selector->is_object()) {
     problems.required("spec.selector");
   } else if (selector->empty()) {
-    problems.invalid("spec.selector", "v1.LabelSelector{MatchLabels:map[string]string(nil), "
+    problems.invalid("spec.selector",
+                     "v1.LabelSelector{MatchLabels:map[string]string(nil), "
                      "MatchExpressions:[]v1.LabelSelectorRequirement(nil)}",
                      "empty selector is invalid for deployment");
   } else if (!selects(*selector, labels)) {
@@ -177,17 +180,26 @@ std::vector<Json> deployment_cells(const Json& d) {
 }
 
 std::vector<Json> replica_set_cells(const Json& r) {
-  return {number(r, "spec", "replicas"), number(r, "status", "replicas"), number(r, "status", "readyReplicas"),
-          age_of(r), container_names(pod_spec(r)), container_images(pod_spec(r)),
+  return {number(r, "spec", "replicas"),
+          number(r, "status", "replicas"),
+          number(r, "status", "readyReplicas"),
+          age_of(r),
+          container_names(pod_spec(r)),
+          container_images(pod_spec(r)),
           selector_text(base::find(r, "spec", "selector"))};
 }
 
 std::vector<Json> daemon_set_cells(const Json& d) {
-  return {number(d, "status", "desiredNumberScheduled"), number(d, "status", "currentNumberScheduled"),
-          number(d, "status", "numberReady"), number(d, "status", "updatedNumberScheduled"),
+  return {number(d, "status", "desiredNumberScheduled"),
+          number(d, "status", "currentNumberScheduled"),
+          number(d, "status", "numberReady"),
+          number(d, "status", "updatedNumberScheduled"),
           number(d, "status", "numberAvailable"),
-          labels_text(base::find(pod_spec(d), "nodeSelector")), age_of(d), container_names(pod_spec(d)),
-          container_images(pod_spec(d)), selector_text(base::find(d, "spec", "selector"))};
+          labels_text(base::find(pod_spec(d), "nodeSelector")),
+          age_of(d),
+          container_names(pod_spec(d)),
+          container_images(pod_spec(d)),
+          selector_text(base::find(d, "spec", "selector"))};
 }
 
 std::vector<Json> stateful_set_cells(const Json& s) {
@@ -206,8 +218,12 @@ std::vector<Json> job_cells(const Json& job) {
   auto end = parse_time(base::text(job, "status", "completionTime"));
   std::string duration;
   if (start) duration = end ? duration_text(*end - *start) : age_text(base::text(job, "status", "startTime"));
-  return {status, of(number(job, "status", "succeeded"), number(job, "spec", "completions")), duration, age_of(job),
-          container_names(pod_spec(job)), container_images(pod_spec(job)),
+  return {status,
+          of(number(job, "status", "succeeded"), number(job, "spec", "completions")),
+          duration,
+          age_of(job),
+          container_names(pod_spec(job)),
+          container_images(pod_spec(job)),
           selector_text(base::find(job, "spec", "selector"))};
 }
 
@@ -216,14 +232,19 @@ std::vector<Json> cron_job_cells(const Json& job) {
   const Json* found = base::find(job, "spec", "jobTemplate", "spec", "template", "spec");
   const Json& spec = found ? *found : none;
   std::string zone = string_at(job, "spec", "timeZone"), last = string_at(job, "status", "lastScheduleTime");
-  return {string_at(job, "spec", "schedule"), zone.empty() ? "<none>" : zone, truth(job, "spec", "suspend"),
-          items(job, "status", "active").size(), last.empty() ? "<none>" : age_text(last), age_of(job),
-          container_names(spec), container_images(spec),
+  return {string_at(job, "spec", "schedule"),
+          zone.empty() ? "<none>" : zone,
+          truth(job, "spec", "suspend"),
+          items(job, "status", "active").size(),
+          last.empty() ? "<none>" : age_text(last),
+          age_of(job),
+          container_names(spec),
+          container_images(spec),
           selector_text(base::find(job, "spec", "jobTemplate", "spec", "selector"))};
 }
 
-const std::vector<Column> kWide = {{"Containers", "string", "", 1}, {"Images", "string", "", 1},
-                                   {"Selector", "string", "", 1}};
+const std::vector<Column> kWide = {
+    {"Containers", "string", "", 1}, {"Images", "string", "", 1}, {"Selector", "string", "", 1}};
 
 std::vector<Column> columns(std::vector<Column> first, size_t wide) {
   first.insert(first.end(), kWide.begin(), kWide.begin() + static_cast<ptrdiff_t>(wide));
@@ -248,39 +269,60 @@ std::vector<KindRow> workload_kinds() {
   KindRow deployment = apps("Deployment", "deployment", {"deploy"});
   deployment.has_scale = true;
   deployment.columns = columns({{"Ready"}, {"Up-to-date"}, {"Available"}, {"Age"}}, 3);
-  deployment.rules = {.defaults = deployment_defaults, .prepare_create = no_status, .validate = validate_workload,
-                      .validate_update = selector_stays, .cells = deployment_cells};
+  deployment.rules = {.defaults = deployment_defaults,
+                      .prepare_create = no_status,
+                      .validate = validate_workload,
+                      .validate_update = selector_stays,
+                      .cells = deployment_cells};
 
   KindRow replica_set = apps("ReplicaSet", "replicaset", {"rs"});
   replica_set.has_scale = true;
   replica_set.columns = columns({{"Desired", "integer"}, {"Current", "integer"}, {"Ready", "integer"}, {"Age"}}, 3);
-  replica_set.rules = {.defaults = replica_set_defaults, .prepare_create = zero_replicas,
-                       .validate = validate_workload, .validate_update = selector_stays, .cells = replica_set_cells,
+  replica_set.rules = {.defaults = replica_set_defaults,
+                       .prepare_create = zero_replicas,
+                       .validate = validate_workload,
+                       .validate_update = selector_stays,
+                       .cells = replica_set_cells,
                        .selectable = {"status.replicas"}};
 
   KindRow daemon_set = apps("DaemonSet", "daemonset", {"ds"});
-  daemon_set.columns = columns({{"Desired", "integer"}, {"Current", "integer"}, {"Ready", "integer"},
-                                {"Up-to-date", "integer"}, {"Available", "integer"}, {"Node Selector"}, {"Age"}}, 3);
-  daemon_set.rules = {.defaults = daemon_set_defaults, .prepare_create = daemon_set_status,
-                      .validate = validate_workload, .validate_update = selector_stays, .cells = daemon_set_cells};
+  daemon_set.columns = columns({{"Desired", "integer"},
+                                {"Current", "integer"},
+                                {"Ready", "integer"},
+                                {"Up-to-date", "integer"},
+                                {"Available", "integer"},
+                                {"Node Selector"},
+                                {"Age"}},
+                               3);
+  daemon_set.rules = {.defaults = daemon_set_defaults,
+                      .prepare_create = daemon_set_status,
+                      .validate = validate_workload,
+                      .validate_update = selector_stays,
+                      .cells = daemon_set_cells};
 
   KindRow stateful_set = apps("StatefulSet", "statefulset", {"sts"});
   stateful_set.has_scale = true;
   stateful_set.columns = columns({{"Ready"}, {"Age"}}, 2);
-  stateful_set.rules = {.defaults = stateful_set_defaults, .prepare_create = zero_replicas,
-                        .validate = validate_workload, .validate_update = selector_stays,
+  stateful_set.rules = {.defaults = stateful_set_defaults,
+                        .prepare_create = zero_replicas,
+                        .validate = validate_workload,
+                        .validate_update = selector_stays,
                         .cells = stateful_set_cells};
 
   KindRow job = apps("Job", "job", {});
   job.group = "batch";
   job.columns = columns({{"Status"}, {"Completions"}, {"Duration"}, {"Age"}}, 3);
-  job.rules = {.defaults = job_defaults, .prepare_create = job_prepare, .validate = validate_job,
-               .validate_update = selector_stays, .cells = job_cells, .selectable = {"status.successful"}};
+  job.rules = {.defaults = job_defaults,
+               .prepare_create = job_prepare,
+               .validate = validate_job,
+               .validate_update = selector_stays,
+               .cells = job_cells,
+               .selectable = {"status.successful"}};
 
   KindRow cron_job = apps("CronJob", "cronjob", {"cj"});
   cron_job.group = "batch";
-  cron_job.columns = columns({{"Schedule"}, {"Timezone"}, {"Suspend", "boolean"}, {"Active", "integer"},
-                              {"Last Schedule"}, {"Age"}}, 3);
+  cron_job.columns = columns(
+      {{"Schedule"}, {"Timezone"}, {"Suspend", "boolean"}, {"Active", "integer"}, {"Last Schedule"}, {"Age"}}, 3);
   cron_job.rules = {.defaults = cron_job_defaults, .prepare_create = no_status, .cells = cron_job_cells};
 
   return {daemon_set, deployment, replica_set, stateful_set, cron_job, job};

@@ -2,10 +2,10 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "localkube/api/custom/custom_kind.h"
 #include "localkube/api/rest/front.h"
 #include "localkube/api/rest/respond.h"
 #include "localkube/api/rest/virtual_kinds.h"
-#include "localkube/api/custom/custom_kind.h"
 
 namespace localkube {
 
@@ -66,7 +66,8 @@ std::vector<Entry> entries_of(const Catalog& catalog) {
                                                     "update", "watch"},
                      row->short_names, row->categories, subresources_of(*row, version)});
   for (const VirtualKind& kind : kVirtualKinds)
-    all.push_back({kind.group, kind.version, kind.plural, kind.singular, kind.kind, kind.namespaced, {"create"}, {}, {}, {}});
+    all.push_back(
+        {kind.group, kind.version, kind.plural, kind.singular, kind.kind, kind.namespaced, {"create"}, {}, {}, {}});
   return all;
 }
 
@@ -98,14 +99,20 @@ Json resource_list(const std::vector<Entry>& entries, const std::string& group, 
   Json resources = Json::array();
   for (const Entry& entry : entries) {
     if (entry.group != group || entry.version != version) continue;
-    Json line = {{"name", entry.plural}, {"singularName", entry.singular}, {"namespaced", entry.namespaced},
-                 {"kind", entry.kind}, {"verbs", entry.verbs}};
+    Json line = {{"name", entry.plural},
+                 {"singularName", entry.singular},
+                 {"namespaced", entry.namespaced},
+                 {"kind", entry.kind},
+                 {"verbs", entry.verbs}};
     if (!entry.short_names.empty()) line["shortNames"] = entry.short_names;
     if (!entry.categories.empty()) line["categories"] = entry.categories;
     resources.push_back(std::move(line));
     for (const Subresource& sub : entry.subresources) {
-      Json below = {{"name", entry.plural + "/" + sub.name}, {"singularName", ""}, {"namespaced", entry.namespaced},
-                    {"kind", sub.kind}, {"verbs", sub.verbs}};
+      Json below = {{"name", entry.plural + "/" + sub.name},
+                    {"singularName", ""},
+                    {"namespaced", entry.namespaced},
+                    {"kind", sub.kind},
+                    {"verbs", sub.verbs}};
       if (!sub.group.empty()) {
         below["group"] = sub.group;
         below["version"] = sub.version;
@@ -113,7 +120,9 @@ Json resource_list(const std::vector<Entry>& entries, const std::string& group, 
       resources.push_back(std::move(below));
     }
   }
-  return {{"kind", "APIResourceList"}, {"apiVersion", "v1"}, {"groupVersion", group_version(group, version)},
+  return {{"kind", "APIResourceList"},
+          {"apiVersion", "v1"},
+          {"groupVersion", group_version(group, version)},
           {"resources", std::move(resources)}};
 }
 
@@ -122,14 +131,17 @@ Json response_kind(const std::string& group, const std::string& version, const s
 }
 
 Json aggregated_entry(const Entry& entry) {
-  Json line = {{"resource", entry.plural}, {"responseKind", response_kind("", "", entry.kind)},
-               {"scope", entry.namespaced ? "Namespaced" : "Cluster"}, {"singularResource", entry.singular},
+  Json line = {{"resource", entry.plural},
+               {"responseKind", response_kind("", "", entry.kind)},
+               {"scope", entry.namespaced ? "Namespaced" : "Cluster"},
+               {"singularResource", entry.singular},
                {"verbs", entry.verbs}};
   if (!entry.short_names.empty()) line["shortNames"] = entry.short_names;
   if (!entry.categories.empty()) line["categories"] = entry.categories;
   Json subresources = Json::array();
   for (const Subresource& sub : entry.subresources)
-    subresources.push_back({{"subresource", sub.name}, {"responseKind", response_kind(sub.group, sub.version, sub.kind)},
+    subresources.push_back({{"subresource", sub.name},
+                            {"responseKind", response_kind(sub.group, sub.version, sub.kind)},
                             {"verbs", sub.verbs}});
   if (!subresources.empty()) line["subresources"] = std::move(subresources);
   return line;
@@ -151,8 +163,10 @@ Json aggregated(const std::vector<Entry>& entries, bool core, const std::string&
     if (!group.empty()) metadata["name"] = group;
     groups.push_back({{"metadata", std::move(metadata)}, {"versions", std::move(list)}});
   }
-  return {{"kind", "APIGroupDiscoveryList"}, {"apiVersion", "apidiscovery.k8s.io/" + discovery_version},
-          {"metadata", Json::object()}, {"items", std::move(groups)}};
+  return {{"kind", "APIGroupDiscoveryList"},
+          {"apiVersion", "apidiscovery.k8s.io/" + discovery_version},
+          {"metadata", Json::object()},
+          {"items", std::move(groups)}};
 }
 
 // "v2" or "v2beta1" where the client can read the aggregated form.
@@ -184,8 +198,10 @@ bool serve_discovery(const Catalog& catalog, http::Exchange& exchange) {
     }
     if (core) {
       Json address = {{"clientCIDR", "0.0.0.0/0"}, {"serverAddress", exchange.local().text()}};
-      respond_json(exchange, 200, {{"kind", "APIVersions"}, {"versions", {"v1"}},
-                                   {"serverAddressByClientCIDRs", Json::array({std::move(address)})}});
+      respond_json(exchange, 200,
+                   {{"kind", "APIVersions"},
+                    {"versions", {"v1"}},
+                    {"serverAddressByClientCIDRs", Json::array({std::move(address)})}});
       return true;
     }
     Json groups = Json::array();

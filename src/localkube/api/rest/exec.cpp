@@ -34,7 +34,8 @@ Answer<std::string> container_of(const Json& pod, const std::string& asked) {
   if (name.empty()) name = string_at(pod, "metadata", "annotations", "kubectl.kubernetes.io/default-container");
   if (name.empty() && !names.empty()) name = names.front();
   if (std::find(names.begin(), names.end(), name) == names.end())
-    return std::unexpected(bad_request("container " + name + " is not valid for pod " + string_at(pod, "metadata", "name")));
+    return std::unexpected(
+        bad_request("container " + name + " is not valid for pod " + string_at(pod, "metadata", "name")));
   return name;
 }
 
@@ -67,8 +68,9 @@ net::Task<void> serve_exec(Services& services, RestRequest request) {
   const http::RequestHead& head = exchange->request();
   bool socket = http::WebSocket::is_websocket(head), spdy_asked = wants_spdy(head);
   if (options && !socket && !spdy_asked) options = std::unexpected(needs_upgrade());
-  std::string protocol = socket ? chosen({"v5.channel.k8s.io", "v4.channel.k8s.io"}, head.headers.joined("sec-websocket-protocol"))
-                                : chosen({"v4.channel.k8s.io"}, head.headers.joined("x-stream-protocol-version"));
+  std::string protocol =
+      socket ? chosen({"v5.channel.k8s.io", "v4.channel.k8s.io"}, head.headers.joined("sec-websocket-protocol"))
+             : chosen({"v4.channel.k8s.io"}, head.headers.joined("x-stream-protocol-version"));
   if (options && protocol.empty())
     options = std::unexpected(Refusal{403, "Forbidden", "unable to upgrade: no stream protocol in common", {}});
   if (!options) {
@@ -129,11 +131,15 @@ net::Task<void> serve_log(Services& services, RestRequest request) {
   for (auto [name, value] : {std::pair("tailLines", &options.tail_lines), std::pair("limitBytes", &options.limit_bytes),
                              std::pair("sinceSeconds", &options.since_seconds)}) {
     auto number = request.number(name);
-    if (number) *value = *number;
-    else refusal = number.error();
+    if (number)
+      *value = *number;
+    else
+      refusal = number.error();
   }
-  if (!container) refusal = container.error();
-  else if (!services.streams) refusal = unavailable("the pod runtime is not ready");
+  if (!container)
+    refusal = container.error();
+  else if (!services.streams)
+    refusal = unavailable("the pod runtime is not ready");
   if (!refusal.message.empty()) {
     respond_refusal(*exchange, refusal);
     co_return;

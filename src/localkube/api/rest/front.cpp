@@ -19,21 +19,16 @@ bool is_health(std::string_view path) {
 }
 
 Json version_document() {
-  return {{"major", "1"},
-          {"minor", "33"},
-          {"gitVersion", kVersion},
-          {"gitCommit", ""},
-          {"gitTreeState", "clean"},
-          {"buildDate", "1970-01-01T00:00:00Z"},
-          {"goVersion", ""},
-          {"compiler", "g++"},
-          {"platform", "linux/amd64"}};
+  return {{"major", "1"},    {"minor", "33"},           {"gitVersion", kVersion},
+          {"gitCommit", ""}, {"gitTreeState", "clean"}, {"buildDate", "1970-01-01T00:00:00Z"},
+          {"goVersion", ""}, {"compiler", "g++"},       {"platform", "linux/amd64"}};
 }
 
 Refusal anonymous_refusal(const RestRequest* request, std::string_view path, std::string_view verb) {
   if (!request || !request->target.row)
-    return {403, "Forbidden", "forbidden: User " + in_quotes(kAnonymous) + " cannot " + std::string(verb) + " path " +
-                                  in_quotes(path), Json::object()};
+    return {403, "Forbidden",
+            "forbidden: User " + in_quotes(kAnonymous) + " cannot " + std::string(verb) + " path " + in_quotes(path),
+            Json::object()};
   const Target& target = request->target;
   std::string where = target.ns.empty() ? " at the cluster scope" : " in the namespace " + in_quotes(target.ns);
   return forbidden(target.resource(), target.name,
@@ -114,9 +109,14 @@ net::Task<void> Front::handle(std::shared_ptr<http::Exchange> exchange) {
     co_await serve_review(services_, exchange, std::move(*api_path), std::move(request.user));
     co_return;
   }
+  if (api_path && !anonymous && is_pod_proxy(*api_path)) {
+    co_await serve_pod_proxy(services_, exchange, std::move(*api_path));
+    co_return;
+  }
   Answer<void> resolved = api_path ? resolve(services_.registry.catalog(), *api_path, request) : Answer<void>{};
   if (anonymous) {
-    respond_refusal(*exchange, anonymous_refusal(api_path && resolved ? &request : nullptr, path, base::to_lower(method)));
+    respond_refusal(*exchange,
+                    anonymous_refusal(api_path && resolved ? &request : nullptr, path, base::to_lower(method)));
     co_return;
   }
   bool group_known = false;

@@ -108,15 +108,20 @@ TEST_F(FrontTest, StrangersSeeTheVersionAndNothingElse) {
   pods.path = "/api/v1/namespaces/default/pods";
   Reply refused = ask(std::move(pods), false);
   EXPECT_EQ(refused.status, 403);
-  EXPECT_EQ(refused.body["message"],
-            "pods is forbidden: User \"system:anonymous\" cannot list resource \"pods\" in API group \"\" in the namespace "
-            "\"default\"");
+  EXPECT_EQ(
+      refused.body["message"],
+      "pods is forbidden: User \"system:anonymous\" cannot list resource \"pods\" in API group \"\" in the namespace "
+      "\"default\"");
   EXPECT_EQ(get(kMaps, "application/json", "x.y.z").status, 401);
 }
 
 TEST_F(FrontTest, AServiceAccountsTokenIsGoodWhileTheAccountIs) {
-  TokenOrder order{.ns = "default", .service_account = "default", .audiences = {}, .lifetime = std::chrono::seconds(3600),
-                   .pod_name = {}, .pod_uid = {}};
+  TokenOrder order{.ns = "default",
+                   .service_account = "default",
+                   .audiences = {},
+                   .lifetime = std::chrono::seconds(3600),
+                   .pod_name = {},
+                   .pod_uid = {}};
   auto token = server_->issue_token(order);
   ASSERT_TRUE(token) << token.error().message;
   EXPECT_EQ(get(kMaps, "application/json", token->text).status, 200);
@@ -134,8 +139,9 @@ TEST_F(FrontTest, AServiceAccountsTokenIsGoodWhileTheAccountIs) {
 TEST_F(FrontTest, StrictFieldValidationNamesTheField) {
   Reply refused = post(kMaps + "?fieldValidation=Strict", R"({"metadata":{"name":"u"},"dat":1})");
   EXPECT_EQ(refused.status, 400);
-  EXPECT_EQ(refused.body["message"],
-            "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: unknown field \"dat\"");
+  EXPECT_EQ(
+      refused.body["message"],
+      "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: unknown field \"dat\"");
   EXPECT_EQ(post(kMaps + "?fieldValidation=Ignore", R"({"metadata":{"name":"u"},"dat":1})").status, 201);
 }
 
@@ -152,11 +158,16 @@ TEST_F(FrontTest, ALongListComesInPages) {
 }
 
 TEST_F(FrontTest, ATableHasTheColumnsThatKubectlPrints) {
-  ASSERT_EQ(post("/api/v1/namespaces/default/services", R"({"metadata":{"name":"s"},"spec":{"ports":[{"port":80}],"type":"LoadBalancer"}})").status, 201);
-  Reply table = get("/api/v1/namespaces/default/services", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json");
+  ASSERT_EQ(post("/api/v1/namespaces/default/services",
+                 R"({"metadata":{"name":"s"},"spec":{"ports":[{"port":80}],"type":"LoadBalancer"}})")
+                .status,
+            201);
+  Reply table =
+      get("/api/v1/namespaces/default/services", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json");
   std::vector<std::string> names;
   for (const Json& column : table.body["columnDefinitions"]) names.push_back(column["name"]);
-  EXPECT_EQ(names, (std::vector<std::string>{"Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age", "Selector"}));
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age", "Selector"}));
   EXPECT_EQ(table.body["rows"][0]["cells"][3], "<pending>");
   EXPECT_EQ(get(kMaps, "text/plain").status, 406);
 }
@@ -188,7 +199,8 @@ TEST_F(FrontTest, AWatchGoesOnWhereItStoppedAlsoAfterARestartOfTheServer) {
   send("DELETE", kMapA, "", "application/json");
   start();
   auto from = client();
-  auto events = net::run_to_end(loop_, watch(*from, kMaps + "?watch=true&labelSelector=l&resourceVersion=" + version, 2));
+  auto events =
+      net::run_to_end(loop_, watch(*from, kMaps + "?watch=true&labelSelector=l&resourceVersion=" + version, 2));
   ASSERT_EQ(events.size(), 2u);
   EXPECT_EQ(events[0]["type"], "MODIFIED");
   EXPECT_EQ(events[0]["object"]["data"]["x"], "1");

@@ -25,7 +25,8 @@ Json operation(const KindRow& row, const std::string& version, const char* actio
                {"x-kubernetes-action", action},
                {"x-kubernetes-group-version-kind", {{"group", row.group}, {"version", version}, {"kind", row.kind}}}};
   if (writes)
-    made["parameters"] = Json::array({query("dryRun", "string"), query("fieldManager", "string"), query("fieldValidation", "string")});
+    made["parameters"] =
+        Json::array({query("dryRun", "string"), query("fieldManager", "string"), query("fieldValidation", "string")});
   return made;
 }
 
@@ -68,6 +69,11 @@ bool serve_openapi(const Catalog& catalog, http::Exchange& exchange) {
         paths[key] = {{"serverRelativeURL", "/openapi/v3/" + key + "?hash=" + hash}};
       }
     respond_json(exchange, 200, {{"paths", std::move(paths)}});
+    return true;
+  }
+  // kubectl falls back to this document for kinds it does not find; a minimal one lets it say so itself.
+  if (path == "/openapi/v2") {
+    exchange.respond(200, std::string("\x0a\x03" "2.0"), "application/com.github.proto-openapi.spec.v2@v1.0+protobuf");
     return true;
   }
   constexpr std::string_view prefix = "/openapi/v3/";

@@ -23,7 +23,8 @@ bool offers(const std::string& list, std::string_view protocol) {
 }
 
 // From the pod to the client.
-net::Task<void> copy_back(SessionPointer session, StreamPointer stream, Connection connection, net::Oneshot<bool> done) {
+net::Task<void> copy_back(SessionPointer session, StreamPointer stream, Connection connection,
+                          net::Oneshot<bool> done) {
   for (;;) {
     auto piece = co_await connection->read();
     if (!piece || !*piece) break;
@@ -86,12 +87,15 @@ net::Task<void> serve_port_forward(Services& services, RestRequest request) {
   Refusal refusal;
   bool socket = http::WebSocket::is_websocket(head);
   bool raw = base::to_lower(head.headers.get("upgrade").value_or("")) == "spdy/3.1";
-  if (!pod) refusal = pod.error();
-  else if (!services.streams) refusal = unavailable("the pod runtime is not ready");
+  if (!pod)
+    refusal = pod.error();
+  else if (!services.streams)
+    refusal = unavailable("the pod runtime is not ready");
   else if (base::text(pod->status(), "phase") != "Running")
     refusal = bad_request("unable to forward port because pod is not running. Current status=" +
                           std::string(base::text(pod->status(), "phase")));
-  else if (!socket && !raw) refusal = bad_request("Upgrade request required");
+  else if (!socket && !raw)
+    refusal = bad_request("Upgrade request required");
   else if (socket && !offers(head.headers.joined("sec-websocket-protocol"), kTunnel))
     refusal = bad_request("unable to upgrade: the subprotocol has to be " + std::string(kTunnel));
   if (!refusal.message.empty()) {

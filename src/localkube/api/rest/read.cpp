@@ -26,7 +26,8 @@ struct Continue {
     auto bytes = base::from_base64url(text);
     auto json = bytes ? base::parse_json(*bytes) : base::fail(base::ErrorKind::Invalid, "");
     if (!json)
-      return std::unexpected(bad_request("invalid continue token: continue key is not valid: illegal base64 data at input byte 0"));
+      return std::unexpected(
+          bad_request("invalid continue token: continue key is not valid: illegal base64 data at input byte 0"));
     return Continue{localkube::number(*json, "rv"), string_at(*json, "ns"), string_at(*json, "name")};
   }
 };
@@ -48,17 +49,24 @@ Answer<Page> find_page(Services& services, const RestRequest& request) {
   if (std::string token = request.text("continue"); !token.empty()) {
     from = TRY(Continue::parse(token));
     if (from.revision < store.oldest())
-      return std::unexpected(gone("The provided continue parameter is too old to display a consistent list result. You "
-                                  "can start a new list without the continue parameter."));
+      return std::unexpected(
+          gone("The provided continue parameter is too old to display a consistent list result. You "
+               "can start a new list without the continue parameter."));
   }
   int64_t revision = from.revision ? from.revision : store.revision();
   if (std::string asked = request.text("resourceVersion"); !asked.empty()) {
     auto number = base::parse_number<int64_t>(asked);
-    if (!number) return std::unexpected(bad_request("resourceVersion: Invalid value: " + in_quotes(asked) + ": strconv.ParseUint: parsing " + in_quotes(asked) + ": invalid syntax"));
+    if (!number)
+      return std::unexpected(bad_request("resourceVersion: Invalid value: " + in_quotes(asked) +
+                                         ": strconv.ParseUint: parsing " + in_quotes(asked) + ": invalid syntax"));
     if (*number > store.revision()) {
-      Refusal refusal{504, "Timeout", "Too large resource version: " + asked + ", current: " + std::to_string(store.revision()), {}};
-      refusal.details = {{"causes", Json::array({{{"reason", "ResourceVersionTooLarge"}, {"message", "Too large resource version"}}})},
-                         {"retryAfterSeconds", 1}};
+      Refusal refusal{504,
+                      "Timeout",
+                      "Too large resource version: " + asked + ", current: " + std::to_string(store.revision()),
+                      {}};
+      refusal.details = {
+          {"causes", Json::array({{{"reason", "ResourceVersionTooLarge"}, {"message", "Too large resource version"}}})},
+          {"retryAfterSeconds", 1}};
       return std::unexpected(std::move(refusal));
     }
   }
@@ -67,19 +75,20 @@ Answer<Page> find_page(Services& services, const RestRequest& request) {
   size_t left = 0;
   bool plain = labels.empty() && fields.empty();
   Continue last{revision, {}, {}};
-  store.each(target.row->stored_in(), target.ns, [&](const std::string& ns, const std::string& name, const Record& record) {
-    if (!from.name.empty() && std::tie(ns, name) <= std::tie(from.ns, from.name)) return true;
-    if (!labels.matches(*record.object) || !fields.matches(*record.object)) return true;
-    if (limit > 0 && page.objects.size() >= static_cast<size_t>(limit)) {
-      ++left;
-      return plain;  // counting on is only told for lists without selectors
-    }
-    page.objects.push_back(record.object);
-    page.texts.push_back(record.text);
-    last.ns = ns;
-    last.name = name;
-    return true;
-  });
+  store.each(target.row->stored_in(), target.ns,
+             [&](const std::string& ns, const std::string& name, const Record& record) {
+               if (!from.name.empty() && std::tie(ns, name) <= std::tie(from.ns, from.name)) return true;
+               if (!labels.matches(*record.object) || !fields.matches(*record.object)) return true;
+               if (limit > 0 && page.objects.size() >= static_cast<size_t>(limit)) {
+                 ++left;
+                 return plain;  // counting on is only told for lists without selectors
+               }
+               page.objects.push_back(record.object);
+               page.texts.push_back(record.text);
+               last.ns = ns;
+               last.name = name;
+               return true;
+             });
   if (left > 0) {
     page.metadata["continue"] = last.text();
     if (plain) page.metadata["remainingItemCount"] = left;
@@ -106,9 +115,10 @@ void respond_object(RestRequest& request, int status, const objects::Object& obj
                     const std::vector<std::string>& warnings) {
   if (request.shape == Shape::Table) {
     Json metadata = {{"resourceVersion", object.resource_version()}};
-    respond_json(*request.exchange, status,
-                 table_of(*request.target.row, request.target.version, {object.json()}, std::move(metadata), carried(request)),
-                 warnings);
+    respond_json(
+        *request.exchange, status,
+        table_of(*request.target.row, request.target.version, {object.json()}, std::move(metadata), carried(request)),
+        warnings);
   } else if (request.shape == Shape::Metadata) {
     respond_json(*request.exchange, status, metadata_only(object.json()), warnings);
   } else {
@@ -134,8 +144,11 @@ void serve_list(Services& services, RestRequest request) {
                         table_of(*target.row, target.version, objects, std::move(page->metadata), carried(request)));
   Json items = Json::array();
   for (const Json& object : objects) items.push_back(metadata_only(object));
-  respond_json(*request.exchange, 200, {{"kind", "PartialObjectMetadataList"}, {"apiVersion", "meta.k8s.io/v1"},
-                                        {"metadata", std::move(page->metadata)}, {"items", std::move(items)}});
+  respond_json(*request.exchange, 200,
+               {{"kind", "PartialObjectMetadataList"},
+                {"apiVersion", "meta.k8s.io/v1"},
+                {"metadata", std::move(page->metadata)},
+                {"items", std::move(items)}});
 }
 
 }  // namespace localkube

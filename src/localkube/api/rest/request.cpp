@@ -22,7 +22,8 @@ std::string parse_complaint(const std::string& error, std::string_view body, con
   bool cut_off = body.empty() || error.find("unexpected end of input") != error.npos;
   std::string what = cut_off ? "unexpected end of JSON input" : error;
   what += body.empty() ? " (<empty>)" : " (" + std::string(body.substr(0, 256)) + ")";
-  return "the object provided is unrecognized (must be of type " + kind + "): couldn't get version/kind; json parse error: " + what;
+  return "the object provided is unrecognized (must be of type " + kind +
+         "): couldn't get version/kind; json parse error: " + what;
 }
 
 // "metadata.name" in "...: duplicate key metadata.name", as the parser says it.
@@ -56,7 +57,8 @@ Answer<std::optional<int64_t>> RestRequest::number(std::string_view parameter) c
   std::string value = text(parameter);
   if (value.empty()) return std::nullopt;
   auto number = base::parse_number<int64_t>(value);
-  if (!number) return std::unexpected(bad_request("strconv.ParseInt: parsing " + in_quotes(value) + ": invalid syntax"));
+  if (!number)
+    return std::unexpected(bad_request("strconv.ParseInt: parsing " + in_quotes(value) + ": invalid syntax"));
   return number;
 }
 
@@ -109,8 +111,8 @@ Answer<void> resolve(const Catalog& catalog, const ApiPath& path, RestRequest& r
   target.version = path.version;
   size_t i = 0;
   // namespaces/NS/pods..., but not namespaces/NS and its own subresources
-  if (rest[0] == "namespaces" && rest.size() >= 3 && !(rest.size() == 3 && path.group.empty() &&
-                                                       (rest[2] == "status" || rest[2] == "finalize"))) {
+  if (rest[0] == "namespaces" && rest.size() >= 3 &&
+      !(rest.size() == 3 && path.group.empty() && (rest[2] == "status" || rest[2] == "finalize"))) {
     target.ns = rest[1];
     i = 2;
   }
@@ -190,7 +192,8 @@ net::Task<Answer<Json>> read_document(std::shared_ptr<http::Exchange> exchange, 
   }
   if (type == "application/yaml" || type == "application/apply-patch+yaml") {
     auto documents = base::parse_yaml(*body);
-    if (!documents) co_return std::unexpected(bad_request(parse_complaint(documents.error().message, *body, row->kind)));
+    if (!documents)
+      co_return std::unexpected(bad_request(parse_complaint(documents.error().message, *body, row->kind)));
     if (documents->empty()) co_return std::unexpected(bad_request(parse_complaint("", "", row->kind)));
     co_return std::move(documents->front());
   }

@@ -18,7 +18,7 @@ enum class Shape { Object, Table, Metadata };
 struct RestRequest {
   std::shared_ptr<http::Exchange> exchange;
   User user;
-  Target target;       // row, version, namespace, name, subresource
+  Target target;         // row, version, namespace, name, subresource
   bool by_name = false;  // of one object, not of the collection
   std::string query;
   Shape shape = Shape::Object;

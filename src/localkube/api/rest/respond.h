@@ -11,8 +11,7 @@
 namespace localkube {
 
 void respond_json(http::Exchange& exchange, int status, const Json& document,
-                  const std::vector<std::string>& warnings = {},
-                  std::string_view content_type = "application/json");
+                  const std::vector<std::string>& warnings = {}, std::string_view content_type = "application/json");
 // JSON that is text already.
 void respond_text(http::Exchange& exchange, int status, std::string json,
                   std::string_view content_type = "application/json");

@@ -15,7 +15,8 @@ constexpr int64_t kShortestToken = 600, kLongestToken = int64_t{1} << 32;
 constexpr int64_t kUsualToken = 3600;
 
 Json success(int code) {
-  return {{"kind", "Status"}, {"apiVersion", "v1"}, {"metadata", Json::object()}, {"status", "Success"}, {"code", code}};
+  return {
+      {"kind", "Status"}, {"apiVersion", "v1"}, {"metadata", Json::object()}, {"status", "Success"}, {"code", code}};
 }
 
 // Puts the pod on the node that a Binding names.
@@ -51,7 +52,8 @@ net::Task<void> serve_binding(Services& services, RestRequest request) {
   }
   Json status = bound->json();
   Json conditions = items(status, "status", "conditions");
-  std::erase_if(conditions.get_ref<Json::array_t&>(), [](const Json& one) { return base::text(one, "type") == "PodScheduled"; });
+  std::erase_if(conditions.get_ref<Json::array_t&>(),
+                [](const Json& one) { return base::text(one, "type") == "PodScheduled"; });
   conditions.push_back({{"type", "PodScheduled"}, {"status", "True"}, {"lastTransitionTime", now_text()}});
   status["status"]["conditions"] = std::move(conditions);
   target.subresource = "status";
@@ -66,22 +68,25 @@ net::Task<void> serve_binding(Services& services, RestRequest request) {
 std::optional<Refusal> put_off(const Services& services, const Json& pod) {
   std::optional<Refusal> refusal;
   std::string ns = string_at(pod, "metadata", "namespace");
-  services.registry.store().each("policy/poddisruptionbudgets", ns, [&](const std::string&, const std::string& name, const Record& record) {
-    const Json& budget = *record.object;
-    const Json* labels = base::find(budget, "spec", "selector", "matchLabels");
-    if (!labels || labels->empty()) return true;
-    for (const auto& [key, value] : labels->items())
-      if (base::text(pod, "metadata", "labels", key) != value.get<std::string>()) return true;
-    if (number(budget, "status", "disruptionsAllowed") > 0) return true;
-    refusal = Refusal{429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.", {}};
-    refusal->details = {{"causes", Json::array({{{"reason", "DisruptionBudget"},
-                                                 {"message", "The disruption budget " + name + " needs " +
-                                                                 std::to_string(number(budget, "status", "desiredHealthy")) +
-                                                                 " healthy pods and has " +
-                                                                 std::to_string(number(budget, "status", "currentHealthy")) +
-                                                                 " currently"}}})}};
-    return false;
-  });
+  services.registry.store().each(
+      "policy/poddisruptionbudgets", ns, [&](const std::string&, const std::string& name, const Record& record) {
+        const Json& budget = *record.object;
+        const Json* labels = base::find(budget, "spec", "selector", "matchLabels");
+        if (!labels || labels->empty()) return true;
+        for (const auto& [key, value] : labels->items())
+          if (base::text(pod, "metadata", "labels", key) != value.get<std::string>()) return true;
+        if (number(budget, "status", "disruptionsAllowed") > 0) return true;
+        refusal =
+            Refusal{429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.", {}};
+        refusal->details = {
+            {"causes",
+             Json::array({{{"reason", "DisruptionBudget"},
+                           {"message",
+                            "The disruption budget " + name + " needs " +
+                                std::to_string(number(budget, "status", "desiredHealthy")) + " healthy pods and has " +
+                                std::to_string(number(budget, "status", "currentHealthy")) + " currently"}}})}};
+        return false;
+      });
   return refusal;
 }
 
@@ -153,12 +158,15 @@ net::Task<void> serve_token(Services& services, RestRequest request) {
   if (order.audiences.empty()) order.audiences.push_back(kIssuer);
   const Json* bound = base::find(*document, "spec", "boundObjectRef");
   int64_t expires = std::chrono::duration_cast<std::chrono::seconds>(token->expires.time_since_epoch()).count();
-  respond_json(*request.exchange, 201,
-               {{"kind", "TokenRequest"},
-                {"apiVersion", "authentication.k8s.io/v1"},
-                {"metadata", {{"name", request.target.name}, {"namespace", request.target.ns}, {"creationTimestamp", now_text()}}},
-                {"spec", {{"audiences", order.audiences}, {"expirationSeconds", seconds}, {"boundObjectRef", bound ? *bound : Json()}}},
-                {"status", {{"token", token->text}, {"expirationTimestamp", time_text(expires)}}}});
+  respond_json(
+      *request.exchange, 201,
+      {{"kind", "TokenRequest"},
+       {"apiVersion", "authentication.k8s.io/v1"},
+       {"metadata",
+        {{"name", request.target.name}, {"namespace", request.target.ns}, {"creationTimestamp", now_text()}}},
+       {"spec",
+        {{"audiences", order.audiences}, {"expirationSeconds", seconds}, {"boundObjectRef", bound ? *bound : Json()}}},
+       {"status", {{"token", token->text}, {"expirationTimestamp", time_text(expires)}}}});
 }
 
 net::Task<void> serve_scale(Services& services, RestRequest request) {
@@ -207,20 +215,28 @@ bool is_special_subresource(const RestRequest& request) {
 net::Task<void> serve_subresource(Services& services, RestRequest request) {
   const std::string sub = request.target.subresource, method = request.method();
   bool reads = method == "GET", writes = method == "PUT" || method == "PATCH", creates = method == "POST";
-  bool fits = sub == "scale" ? reads || writes : sub == "log" ? reads
+  bool fits = sub == "scale"                                             ? reads || writes
+              : sub == "log"                                             ? reads
               : sub == "exec" || sub == "attach" || sub == "portforward" ? reads || creates
-                                                                        : creates;
+                                                                         : creates;
   if (!fits) {
     respond_refusal(*request.exchange, method_not_allowed());
     co_return;
   }
-  if (sub == "scale") co_await serve_scale(services, std::move(request));
-  else if (sub == "token") co_await serve_token(services, std::move(request));
-  else if (sub == "binding") co_await serve_binding(services, std::move(request));
-  else if (sub == "eviction") co_await serve_eviction(services, std::move(request));
-  else if (sub == "log") co_await serve_log(services, std::move(request));
-  else if (sub == "portforward") co_await serve_port_forward(services, std::move(request));
-  else co_await serve_exec(services, std::move(request));
+  if (sub == "scale")
+    co_await serve_scale(services, std::move(request));
+  else if (sub == "token")
+    co_await serve_token(services, std::move(request));
+  else if (sub == "binding")
+    co_await serve_binding(services, std::move(request));
+  else if (sub == "eviction")
+    co_await serve_eviction(services, std::move(request));
+  else if (sub == "log")
+    co_await serve_log(services, std::move(request));
+  else if (sub == "portforward")
+    co_await serve_port_forward(services, std::move(request));
+  else
+    co_await serve_exec(services, std::move(request));
 }
 
 }  // namespace localkube

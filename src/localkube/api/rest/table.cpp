@@ -29,7 +29,8 @@ Json custom_cell(const Column& column, const Json& object) {
   if (found.empty()) return nullptr;
   const Json& value = *found.front();
   if (value.is_null()) return nullptr;
-  if (column.type == "date") return value.is_string() ? Json(age_text(value.get_ref<const std::string&>())) : Json("<invalid>");
+  if (column.type == "date")
+    return value.is_string() ? Json(age_text(value.get_ref<const std::string&>())) : Json("<invalid>");
   if (column.type == "integer" || column.type == "number" || column.type == "boolean")
     return value.is_structured() ? Json(value.dump()) : value;
   if (value.is_string()) return value;
@@ -54,7 +55,10 @@ Json cells_of(const KindRow& row, std::string_view version, const Json& object) 
 
 Json definition(const std::string& name, const std::string& type, const std::string& format, int priority,
                 const std::string& description) {
-  return {{"name", name}, {"type", type}, {"format", format}, {"description", description.empty() ? name : description},
+  return {{"name", name},
+          {"type", type},
+          {"format", format},
+          {"description", description.empty() ? name : description},
           {"priority", priority}};
 }
 
@@ -70,7 +74,9 @@ Json column_definitions(const KindRow& row, std::string_view version) {
 }
 
 Json metadata_only(const Json& object) {
-  return {{"kind", "PartialObjectMetadata"}, {"apiVersion", "meta.k8s.io/v1"}, {"metadata", object.value("metadata", Json::object())}};
+  return {{"kind", "PartialObjectMetadata"},
+          {"apiVersion", "meta.k8s.io/v1"},
+          {"metadata", object.value("metadata", Json::object())}};
 }
 
 Json table_of(const KindRow& row, std::string_view version, const std::vector<Json>& objects, Json metadata,
@@ -78,7 +84,9 @@ Json table_of(const KindRow& row, std::string_view version, const std::vector<Js
   Json rows = Json::array();
   for (const Json& object : objects) {
     Json line = {{"cells", cells_of(row, version, object)}};
-    line["object"] = carried == RowObject::None ? Json() : carried == RowObject::Object ? object : metadata_only(object);
+    line["object"] = carried == RowObject::None     ? Json()
+                     : carried == RowObject::Object ? object
+                                                    : metadata_only(object);
     rows.push_back(std::move(line));
   }
   return {{"kind", "Table"},

@@ -67,8 +67,11 @@ struct Watching {
                    {"apiVersion", target.row->object_kind(target.version).api_version()},
                    {"metadata", {{"resourceVersion", std::to_string(revision)}, {"creationTimestamp", nullptr}}}};
     if (shape == Shape::Table)
-      object = {{"kind", "Table"}, {"apiVersion", "meta.k8s.io/v1"}, {"metadata", object["metadata"]},
-                {"columnDefinitions", nullptr}, {"rows", Json::array()}};
+      object = {{"kind", "Table"},
+                {"apiVersion", "meta.k8s.io/v1"},
+                {"metadata", object["metadata"]},
+                {"columnDefinitions", nullptr},
+                {"rows", Json::array()}};
     if (shape == Shape::Metadata) object = metadata_only(object);
     lines.push("{\"type\":\"BOOKMARK\",\"object\":" + dump(object) + "}\n");
   }
@@ -90,8 +93,8 @@ void begin(Store& store, Watching& watching, std::optional<int64_t> since) {
   }
   auto changes = store.changes(table, *since);
   if (!changes) {
-    watching.lines.push(error_line(gone("too old resource version: " + std::to_string(*since) + " (" +
-                                        std::to_string(store.oldest()) + ")")));
+    watching.lines.push(error_line(
+        gone("too old resource version: " + std::to_string(*since) + " (" + std::to_string(store.oldest()) + ")")));
     watching.lines.close();
     return;
   }

@@ -19,9 +19,7 @@ std::optional<PatchType> patch_type(const http::RequestHead& head) {
   return std::nullopt;
 }
 
-Refusal unknown_patch() {
-  return {415, "UnsupportedMediaType", "415: Unsupported Media Type", Json::object()};
-}
+Refusal unknown_patch() { return {415, "UnsupportedMediaType", "415: Unsupported Media Type", Json::object()}; }
 
 // DeleteOptions from the body, or from the query where there is no body.
 net::Task<Answer<Json>> delete_options(RestRequest request) {
@@ -42,7 +40,10 @@ net::Task<Answer<Json>> delete_options(RestRequest request) {
 Json success(const Target& target, const objects::Object& object) {
   Json details = {{"name", target.name}, {"kind", target.row->plural}, {"uid", object.uid()}};
   if (!target.row->group.empty()) details["group"] = target.row->group;
-  return {{"kind", "Status"}, {"apiVersion", "v1"}, {"metadata", Json::object()}, {"status", "Success"},
+  return {{"kind", "Status"},
+          {"apiVersion", "v1"},
+          {"metadata", Json::object()},
+          {"status", "Success"},
           {"details", std::move(details)}};
 }
 
@@ -137,10 +138,14 @@ net::Task<void> serve_delete_collection(Services& services, RestRequest request)
   Answer<LabelSelector> labels = LabelSelector::parse(request.text("labelSelector"));
   Answer<FieldSelector> fields = FieldSelector::parse(request.text("fieldSelector"), *request.target.row);
   Refusal refusal;
-  if (!call) refusal = call.error();
-  else if (!labels) refusal = labels.error();
-  else if (!fields) refusal = fields.error();
-  else if (request.target.row->namespaced && request.target.ns.empty()) refusal = method_not_allowed();
+  if (!call)
+    refusal = call.error();
+  else if (!labels)
+    refusal = labels.error();
+  else if (!fields)
+    refusal = fields.error();
+  else if (request.target.row->namespaced && request.target.ns.empty())
+    refusal = method_not_allowed();
   if (!refusal.message.empty()) {
     respond_refusal(*request.exchange, refusal);
     co_return;

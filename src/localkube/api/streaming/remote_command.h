@@ -27,7 +27,7 @@ class RemoteClient {
   virtual net::Task<std::optional<Input>> read() = 0;       // nullopt: the client has gone
   virtual net::Task<bool> send_out(std::string bytes) = 0;  // false: gone
   virtual net::Task<bool> send_err(std::string bytes) = 0;
-  virtual net::Task<void> finish(Json status) = 0;          // the status channel, then the end
+  virtual net::Task<void> finish(Json status) = 0;  // the status channel, then the end
 };
 
 // The metav1.Status that ends exec: Success, or the exit code as kubectl reads it.

@@ -64,7 +64,7 @@ struct Stream {
   std::map<std::string, std::string> headers;
   net::Queue<std::string> in;  // closed at the client's end of it, and at a reset
   bool reset = false;
-  bool finished = false;         // this side has ended it
+  bool finished = false;  // this side has ended it
   std::string header(const std::string& name) const {
     auto it = headers.find(name);
     return it == headers.end() ? std::string() : it->second;

@@ -26,19 +26,73 @@ uint32_t number_at(std::string_view bytes, size_t at) {
 // lengths before them, then text that is common in headers.
 const std::string& dictionary() {
   static const std::string made = [] {
-    constexpr std::array<std::string_view, 65> words = {
-        "options", "head", "post", "put", "delete", "trace", "accept", "accept-charset", "accept-encoding",
-        "accept-language", "accept-ranges", "age", "allow", "authorization", "cache-control", "connection",
-        "content-base", "content-encoding", "content-language", "content-length", "content-location", "content-md5",
-        "content-range", "content-type", "date", "etag", "expect", "expires", "from", "host", "if-match",
-        "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "last-modified", "location",
-        "max-forwards", "pragma", "proxy-authenticate", "proxy-authorization", "range", "referer", "retry-after",
-        "server", "te", "trailer", "transfer-encoding", "upgrade", "user-agent", "vary", "via", "warning",
-        "www-authenticate", "method", "get", "status", "200 OK", "version", "HTTP/1.1", "url", "public", "set-cookie",
-        "keep-alive", "origin"};
+    constexpr std::array<std::string_view, 65> words = {"options",
+                                                        "head",
+                                                        "post",
+                                                        "put",
+                                                        "delete",
+                                                        "trace",
+                                                        "accept",
+                                                        "accept-charset",
+                                                        "accept-encoding",
+                                                        "accept-language",
+                                                        "accept-ranges",
+                                                        "age",
+                                                        "allow",
+                                                        "authorization",
+                                                        "cache-control",
+                                                        "connection",
+                                                        "content-base",
+                                                        "content-encoding",
+                                                        "content-language",
+                                                        "content-length",
+                                                        "content-location",
+                                                        "content-md5",
+                                                        "content-range",
+                                                        "content-type",
+                                                        "date",
+                                                        "etag",
+                                                        "expect",
+                                                        "expires",
+                                                        "from",
+                                                        "host",
+                                                        "if-match",
+                                                        "if-modified-since",
+                                                        "if-none-match",
+                                                        "if-range",
+                                                        "if-unmodified-since",
+                                                        "last-modified",
+                                                        "location",
+                                                        "max-forwards",
+                                                        "pragma",
+                                                        "proxy-authenticate",
+                                                        "proxy-authorization",
+                                                        "range",
+                                                        "referer",
+                                                        "retry-after",
+                                                        "server",
+                                                        "te",
+                                                        "trailer",
+                                                        "transfer-encoding",
+                                                        "upgrade",
+                                                        "user-agent",
+                                                        "vary",
+                                                        "via",
+                                                        "warning",
+                                                        "www-authenticate",
+                                                        "method",
+                                                        "get",
+                                                        "status",
+                                                        "200 OK",
+                                                        "version",
+                                                        "HTTP/1.1",
+                                                        "url",
+                                                        "public",
+                                                        "set-cookie",
+                                                        "keep-alive",
+                                                        "origin"};
     std::string text;
-    for (std::string_view word : words)
-      text += be32(static_cast<uint32_t>(word.size())) + std::string(word);
+    for (std::string_view word : words) text += be32(static_cast<uint32_t>(word.size())) + std::string(word);
     text +=
         "100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505"
         "203 Non-Authoritative Information204 No Content301 Moved Permanently400 Bad Request401 Unauthorized"
@@ -61,7 +115,10 @@ std::string control(Control type, uint8_t flags, std::string_view body) {
 }
 
 base::Error broken(std::string_view what) {
-  return {.kind = base::ErrorKind::Invalid, .message = "SPDY: " + std::string(what), .side = base::Side::Downstream, .retryable = false};
+  return {.kind = base::ErrorKind::Invalid,
+          .message = "SPDY: " + std::string(what),
+          .side = base::Side::Downstream,
+          .retryable = false};
 }
 
 }  // namespace
@@ -178,8 +235,11 @@ base::Result<std::optional<Frame>> Codec::next() {
       frame.type = Frame::Type::Ping;
       frame.payload = std::move(body);
       return frame;
-    case kGoAway: frame.type = Frame::Type::GoAway; return frame;
-    default: return frame;
+    case kGoAway:
+      frame.type = Frame::Type::GoAway;
+      return frame;
+    default:
+      return frame;
   }
 }
 
@@ -192,7 +252,9 @@ std::string Codec::data(uint32_t stream, std::string_view bytes, bool fin) {
   frame += bytes;
   return frame;
 }
-std::string Codec::reset(uint32_t stream, uint32_t status) { return control(kRstStream, 0, be32(stream) + be32(status)); }
+std::string Codec::reset(uint32_t stream, uint32_t status) {
+  return control(kRstStream, 0, be32(stream) + be32(status));
+}
 std::string Codec::ping(std::string_view payload) { return control(kPing, 0, payload); }
 
 }  // namespace localkube::spdy

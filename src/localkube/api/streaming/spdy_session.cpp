@@ -78,7 +78,8 @@ net::Task<bool> Session::on_frame(Frame frame) {
     }
     case Frame::Type::GoAway:
     case Frame::Type::SynReply:
-    case Frame::Type::Other: co_return true;
+    case Frame::Type::Other:
+      co_return true;
   }
   co_return true;
 }

@@ -56,8 +56,7 @@ net::Task<void> Outbox::run(std::shared_ptr<Outbox> outbox) {
 }
 
 BytePipe pipe_of(std::shared_ptr<net::ByteStream> stream) {
-  return {[stream] { return stream->read(); },
-          [stream](std::string bytes) { return stream->write(std::move(bytes)); },
+  return {[stream] { return stream->read(); }, [stream](std::string bytes) { return stream->write(std::move(bytes)); },
           [stream] { stream->close(); }};
 }
 

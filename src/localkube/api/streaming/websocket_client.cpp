@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "localkube/api/streaming/clients.h"
 #include "localkube/api/rest/respond.h"
+#include "localkube/api/streaming/clients.h"
 
 namespace localkube {
 
@@ -36,7 +36,8 @@ class WebSocketClient final : public RemoteClient {
           if (data.size() < 2 || data[1] != kIn) continue;
           input.kind = Input::Kind::End;
           co_return input;
-        default: continue;
+        default:
+          continue;
       }
     }
   }
