@@ -90,8 +90,6 @@ class Decoder {
 // Credentials are sent never-indexed.
 class Encoder {
  public:
-  Encoder();
-
   // The peer's SETTINGS_HEADER_TABLE_SIZE; at most kDefaultTableSize is used.
   void set_table_size(uint32_t size);
   void begin(net::Buffer& out);  // a header block: writes a pending table size update
@@ -109,6 +107,7 @@ class Encoder {
   bool met_before(uint32_t hash);
 
   DynamicTable table_;
+  // Both are empty until the first field.
   std::vector<Slot> slots_;     // direct-mapped, by hash of the name and of the whole field
   std::vector<uint32_t> met_;   // direct-mapped: hashes of fields that were not indexed
   uint32_t smallest_size_ = 0;  // since the last block

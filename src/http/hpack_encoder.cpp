@@ -88,8 +88,6 @@ void put_string(net::Buffer& out, std::string_view text) {
 
 }  // namespace
 
-Encoder::Encoder() : slots_(kSlots), met_(kMet) {}
-
 void Encoder::set_table_size(uint32_t size) {
   size = std::min(size, kDefaultTableSize);
   if (size == table_.capacity()) return;
@@ -121,6 +119,10 @@ bool Encoder::met_before(uint32_t hash) {
 }
 
 void Encoder::field(net::Buffer& out, std::string_view name, std::string_view value) {
+  if (slots_.empty()) {
+    slots_.resize(kSlots);
+    met_.resize(kMet);
+  }
   uint32_t name_hash = hash_of(name, kNameSeed);
   uint32_t field_hash = hash_of(value, name_hash);
   size_t age = 0;
