@@ -50,7 +50,7 @@ Look handshake_bytes(std::string_view bytes, std::string& out) {
     size_t size = static_cast<unsigned char>(bytes[3]) << 8 | static_cast<unsigned char>(bytes[4]);
     if (size == 0 || size > 16 * 1024 + 256) return Look::No;
     out += bytes.substr(5, size);
-    if (out[0] != 1) return Look::No;
+    if (!out.empty() && out[0] != 1) return Look::No;
     if (out.size() >= 4) {
       wanted = 4 + (static_cast<size_t>(static_cast<unsigned char>(out[1])) << 16 | static_cast<unsigned char>(out[2]) << 8 |
                     static_cast<unsigned char>(out[3]));

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/runtime/bootstrap.h"
 
-#include <google/protobuf/util/json_util.h>
-
 #include <fstream>
 #include <sstream>
 
-#include "base/json.h"
 // Messages that stand inside an Any must be linked in to be read.
 #include "envoy/extensions/access_loggers/file/v3/file.pb.h"
 #include "envoy/extensions/access_loggers/stream/v3/stream.pb.h"
@@ -18,16 +15,7 @@
 
 namespace proxy {
 
-base::Result<Bootstrap> parse_bootstrap(const std::string& text, UnknownFields unknown) {
-  auto documents = TRY(base::parse_yaml(text));  // JSON is YAML
-  if (documents.size() != 1) return base::fail(base::ErrorKind::Invalid, "a bootstrap is one document");
-  Bootstrap out;
-  google::protobuf::util::JsonParseOptions options;
-  options.ignore_unknown_fields = unknown == UnknownFields::Ignore;
-  auto read = google::protobuf::util::JsonStringToMessage(documents[0].dump(), &out, options);
-  if (!read.ok()) return base::fail(base::ErrorKind::Invalid, std::string(read.message()));
-  return out;
-}
+base::Result<Bootstrap> parse_bootstrap(const std::string& text, UnknownFields unknown) { return message_of<Bootstrap>(text, unknown); }
 
 base::Result<Bootstrap> read_bootstrap(const std::string& path, UnknownFields unknown) {
   std::ifstream file(path, std::ios::binary);

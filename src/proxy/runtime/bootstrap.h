@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "envoy/config/bootstrap/v3/bootstrap.pb.h"
 #include "proxy/runtime/configuration.h"
+#include "proxy/runtime/json.h"
 
 namespace proxy {
 
@@ -13,7 +14,6 @@ using Bootstrap = envoy::config::bootstrap::v3::Bootstrap;
 
 // Envoy's bootstrap as JSON or YAML. A field that is not known is an error that
 // names it, unless `unknown` says to pass over it.
-enum class UnknownFields { Refuse, Ignore };
 base::Result<Bootstrap> parse_bootstrap(const std::string& text, UnknownFields unknown = UnknownFields::Refuse);
 base::Result<Bootstrap> read_bootstrap(const std::string& path, UnknownFields unknown = UnknownFields::Refuse);
 

@@ -36,8 +36,11 @@ ControlPlane::ControlPlane(net::Loop& loop, Configuration& configuration, Option
   session_.want_all(xds::type::kListener);
   configuration_.on_wanted = [this](Kind kind, const std::set<std::string>& names) {
     std::set<std::string> remote = names;
-    if (kind == Kind::Secret)
+    if (kind == Kind::Secret) {
       for (const std::string& name : local_secrets_) remote.erase(name);
+      for (const auto& [name, entry] : configuration_.entries(Kind::Secret))
+        if (entry.from == Configuration::From::Bootstrap) remote.erase(name);
+    }
     session_.want(url_of(kind), remote);
   };
   configuration_.tell_wanted();

@@ -8,12 +8,14 @@ namespace proxy {
 
 using telemetry::Flag;
 
-void Stream::route_request() {
+// Before the filters, which look at the route's policies.
+void Stream::choose_route() {
   const HttpConfig& http = *origin_->http;
-  if (!table_) {
-    table_ = http.own_routes ? http.own_routes.get() : pin_->config->route_table(http.routes);
-    if (table_) chosen_ = choose(*table_, request, worker_.dice().roll());
-  }
+  table_ = http.own_routes ? http.own_routes.get() : pin_->config->route_table(http.routes);
+  if (table_) chosen_ = choose(*table_, request, worker_.dice().roll());
+}
+
+void Stream::route_request() {
   if (!chosen_.route) {
     record.set(Flag::NoRouteFound);
     return send_reply(404, {}, "route_not_found");

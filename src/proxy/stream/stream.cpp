@@ -75,6 +75,7 @@ void Stream::on_request(http::h1::Body body, bool end, bool wants_upgrade) {
   head_request_ = request.method == "HEAD";
   upgrade_ = wants_upgrade;
   if (!prepare_request()) return;
+  choose_route();
   run_filters();
 }
 

@@ -109,6 +109,7 @@ class Stream : public Link<Waiting> {
   void write_record();
   void on_timer();
   // router.cpp
+  void choose_route();
   void route_request();
   void forward(const Forward& forward);
   void redirect(const Redirect& redirect);

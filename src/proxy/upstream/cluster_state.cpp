@@ -2,6 +2,7 @@
 #include "proxy/upstream/cluster_state.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "proxy/runtime/worker.h"
 
@@ -212,11 +213,12 @@ Host* ClusterState::pick_by_hash(Priority& priority, const std::vector<Host*>& h
   };
   auto& ring = priority.ring;
   if (ring.empty()) {
-    uint64_t weights = 0;
-    for (const Host* host : hosts) weights += host->weight;
+    uint64_t least = hosts[0]->weight;
+    for (const Host* host : hosts) least = std::min<uint64_t>(least, host->weight);
+    // As many points for a host whether or not others come and go, until their number doubles.
     uint64_t size = std::clamp<uint64_t>(config_->ring_minimum, hosts.size(), 65'536);
     for (Host* host : hosts) {
-      uint64_t points = std::max<uint64_t>(1, size * host->weight / weights);
+      uint64_t points = std::clamp<uint64_t>(size / std::bit_ceil(hosts.size()) * host->weight / least, 1, 65'536 / hosts.size() + 1);
       uint64_t name = std::hash<std::string>{}(host->text);
       for (uint64_t i = 0; i < points; ++i) ring.emplace_back(mixed(name + i * 0x9e3779b97f4a7c15ULL), host);
     }

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "proxy/runtime/worker.h"
+
+namespace proxy {
+namespace {
+
+struct Spec {
+  uint16_t port;
+  uint32_t weight = 1;
+  uint8_t priority = 0;
+  Health health = Health::Healthy;
+};
+
+// A cluster on a worker that does not run: balancing needs no sockets.
+class Balance : public testing::Test {
+ protected:
+  ClusterState& state(Cluster::Balance balance, std::vector<Spec> specs, double panic = 0) {
+    auto set = std::make_shared<EndpointSet>();
+    for (const Spec& spec : specs) {
+      Endpoint endpoint{.address = *net::Address::parse("10.0.0.1", spec.port), .weight = spec.weight, .priority = spec.priority, .health = spec.health};
+      endpoint.text = endpoint.address.text();
+      set->endpoints.push_back(std::move(endpoint));
+    }
+    auto cluster = std::make_shared<Cluster>();
+    cluster->balance = balance;
+    cluster->panic_percent = panic;
+    cluster->outlier = OutlierPolicy{.consecutive_5xx = 2, .max_ejection_percent = 100};
+    cluster->endpoints = set;
+    state_.configure(cluster);
+    return state_;
+  }
+  std::map<uint16_t, int> picks(ClusterState& state, int count, const ClusterState::Wish& wish = {}) {
+    std::map<uint16_t, int> out;
+    for (int i = 0; i < count; ++i)
+      if (Host* host = state.pick(wish)) ++out[host->address.port()];
+    return out;
+  }
+  using Counts = std::map<uint16_t, int>;
+
+  Worker worker_{{}};
+  ClusterState state_{worker_, 0};
+};
+
+TEST_F(Balance, RoundRobinIsFairAndFollowsWeights) {
+  EXPECT_EQ(picks(state(Cluster::Balance::RoundRobin, {{1}, {2}, {3}}), 9), (Counts{{1, 3}, {2, 3}, {3, 3}}));
+  EXPECT_EQ(picks(state(Cluster::Balance::RoundRobin, {{1, 3}, {2, 1}}), 8), (Counts{{1, 6}, {2, 2}}));
+}
+
+TEST_F(Balance, LeastRequestPrefersTheIdle) {
+  ClusterState& s = state(Cluster::Balance::LeastRequest, {{1}, {2}});
+  s.each_host([](Host& host) { host.active = host.address.port() == 1 ? 10 : 0; });
+  auto seen = picks(s, 400);
+  EXPECT_GT(seen[2], seen[1]);
+  s.each_host([](Host& host) { host.active = 0; });
+}
+
+TEST_F(Balance, UnhealthyEndpointsAreLeftOutAndNoneMeansNone) {
+  EXPECT_EQ(picks(state(Cluster::Balance::RoundRobin, {{1, 1, 0, Health::Unhealthy}, {2}}), 4), (Counts{{2, 4}}));
+  EXPECT_EQ(state(Cluster::Balance::RoundRobin, {{1, 1, 0, Health::Unhealthy}}).pick({}), nullptr);
+  EXPECT_NE(state(Cluster::Balance::RoundRobin, {{1, 1, 0, Health::Unhealthy}}, 50).pick({}), nullptr) << "panic takes anyone";
+}
+
+TEST_F(Balance, TheNextPriorityTakesWhatTheFirstCannotCarry) {
+  EXPECT_EQ(picks(state(Cluster::Balance::RoundRobin, {{1}, {2, 1, 1}}), 50), (Counts{{1, 50}}));
+  EXPECT_EQ(picks(state(Cluster::Balance::RoundRobin, {{1, 1, 0, Health::Unhealthy}, {2, 1, 1}}), 50), (Counts{{2, 50}}));
+  // Half of the first is well: it carries 50 * 1.4 = 70 of 100.
+  auto seen = picks(state(Cluster::Balance::RoundRobin, {{1}, {2, 1, 0, Health::Unhealthy}, {3, 1, 1}}), 4000);
+  EXPECT_NEAR(seen[1], 2800, 200);
+  EXPECT_NEAR(seen[3], 1200, 200);
+}
+
+TEST_F(Balance, AHashStaysWithItsEndpointWhenOthersCome) {
+  auto port_of = [](ClusterState& s, uint64_t hash) { return s.pick({.hash = hash})->address.port(); };
+  ClusterState& s = state(Cluster::Balance::RingHash, {{1}, {2}, {3}});
+  std::map<uint64_t, uint16_t> before;
+  for (uint64_t hash = 0; hash < 300; ++hash) before[hash] = port_of(s, hash);
+  state(Cluster::Balance::RingHash, {{1}, {2}, {3}, {4}});
+  int moved = 0;
+  for (auto [hash, port] : before) {
+    uint16_t now = port_of(s, hash);
+    moved += now != port;
+    if (now != port) {
+      EXPECT_EQ(now, 4);
+    }
+  }
+  EXPECT_GT(moved, 20);
+  EXPECT_LT(moved, 150);
+}
+
+TEST_F(Balance, AnotherTryAvoidsHostsThatWereTried) {
+  ClusterState& s = state(Cluster::Balance::Random, {{1}, {2}});
+  std::vector<const Host*> tried{s.pick({})};
+  for (int i = 0; i < 20; ++i) EXPECT_NE(s.pick({.tried = &tried, .tries = 64}), tried[0]);
+}
+
+TEST_F(Balance, AnEndpointThatKeepsFailingRests) {
+  ClusterState& s = state(Cluster::Balance::RoundRobin, {{1}, {2}});
+  Host* bad = s.pick({});
+  s.report(*bad, 503, false);
+  s.report(*bad, 200, false);
+  s.report(*bad, 503, false);
+  EXPECT_EQ(picks(s, 4).size(), 2u) << "not two in a row";
+  s.report(*bad, 503, false);
+  auto seen = picks(s, 4);
+  EXPECT_EQ(seen.size(), 1u);
+  EXPECT_FALSE(seen.contains(bad->address.port()));
+}
+
+TEST_F(Balance, EndpointsMayChangeAndTheOthersAreKept) {
+  ClusterState& s = state(Cluster::Balance::RoundRobin, {{1}, {2}});
+  Host* second = nullptr;
+  s.each_host([&](Host& host) { second = host.address.port() == 2 ? &host : second; });
+  state(Cluster::Balance::RoundRobin, {{2}, {3}});
+  EXPECT_EQ(picks(s, 4), (Counts{{2, 2}, {3, 2}}));
+  Host* again = nullptr;
+  s.each_host([&](Host& host) { again = host.address.port() == 2 ? &host : again; });
+  EXPECT_EQ(again, second);
+}
+
+}  // namespace
+}  // namespace proxy
