@@ -137,6 +137,14 @@ mesh::View Mesh::view(std::string_view pod) const {
 
 std::vector<config::Finding> Mesh::findings() const { return mesh::analyze(inputs_, *snapshot_); }
 
+decide::Decision Mesh::decide(std::string_view pod, std::string_view request) const {
+  auto parsed = decide::Request::parse(request);
+  if (!parsed) throw std::runtime_error(parsed.error().message);
+  auto decision = decide::decide(view(pod), *parsed);
+  if (!decision) throw std::runtime_error(decision.error().message);
+  return *decision;
+}
+
 route_v3::RouteConfiguration Mesh::routes(std::string_view pod, const std::string& name) const {
   return one<route_v3::RouteConfiguration>(translate::routes(view(pod), std::vector{name}), name);
 }
@@ -179,6 +187,13 @@ std::string shares(const route_v3::Route& route) {
     out += cluster.name() + "=" + std::to_string(cluster.weight().value());
   }
   return out;
+}
+
+std::string shares(const decide::Decision& decision) {
+  if (decision.shares.size() == 1) return decision.shares.front().cluster;
+  std::vector<std::string> out;
+  for (const auto& share : decision.shares) out.push_back(share.cluster + "=" + std::to_string(share.weight));
+  return base::join(out, " ");
 }
 
 std::vector<std::string> names(const route_v3::VirtualHost& host) {

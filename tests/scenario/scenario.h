@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "config/finding.h"
+#include "decide/decide.h"
 #include "config/specs.h"
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"
@@ -40,6 +41,8 @@ class Mesh {
   // The proxy beside a pod, "default/nginx".
   mesh::View view(std::string_view pod) const;
   std::vector<config::Finding> findings() const;
+  // What happens to "GET http://helloworld:5000/hello" beside that pod.
+  decide::Decision decide(std::string_view pod, std::string_view request) const;
   std::shared_ptr<const mesh::Snapshot> snapshot() const { return snapshot_; }
 
   route_v3::RouteConfiguration routes(std::string_view pod, const std::string& name) const;
@@ -61,6 +64,7 @@ class Mesh {
 
 // "v1.cluster=20 v2.cluster=80", or the one cluster's name.
 std::string shares(const route_v3::Route& route);
+std::string shares(const decide::Decision& decision);
 std::vector<std::string> names(const route_v3::VirtualHost& host);  // of its routes
 
 }  // namespace scenario

@@ -35,6 +35,8 @@ void check_weights(Report& report, const Path& path, const Routes& routes) {
   for (int i = 0; i < routes.size(); ++i) {
     if (routes[i].weight() < 0)
       report.error("SN0102", path[i] / "weight", "weight " + std::to_string(routes[i].weight()) + " < 0");
+    if (routes[i].weight() > 100)
+      report.error("SN0102", path[i] / "weight", "weight " + std::to_string(routes[i].weight()) + " > 100: a weight is a share from 0 to 100");
     total += std::max(0, routes[i].weight());
   }
   if (routes.size() > 1 && total == 0) report.error("SN0102", path, "total destination weight = 0");

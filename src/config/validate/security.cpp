@@ -39,6 +39,13 @@ void refuse_targets(Report& report, const Path& path, const Spec& spec) {
     report.error("SN0190", path / "targetRef", "targetRef is not supported by Seine yet", "use selector");
 }
 
+// Seine's own proxy refuses a listener with these filters and keeps the one it
+// has, which would leave the workload unprotected behind a policy that looks
+// as if it were in force.
+void refuse_unenforced(Report& report, std::string_view kind) {
+  report.error("SN0189", Path("spec"), std::string(kind) + " is not enforced by Seine's proxy yet, so it is refused");
+}
+
 template <typename Values>
 void check_not_empty(Report& report, const Path& path, const Values& values) {
   for (int i = 0; i < values.size(); ++i)
@@ -132,6 +139,7 @@ void check_jwt_rule(Report& report, const Path& path, const api::JWTRule& rule) 
 
 void check(Report& report, const AuthorizationPolicy& config) {
   const Path path("spec");
+  refuse_unenforced(report, "AuthorizationPolicy");
   refuse_targets(report, path, config.spec);
   check_labels(report, path / "selector" / "matchLabels", config.spec.selector().match_labels());
   if (config.spec.action() == api::AuthorizationPolicy::CUSTOM)
@@ -155,6 +163,7 @@ void check(Report& report, const PeerAuthentication& config) {
 
 void check(Report& report, const RequestAuthentication& config) {
   const Path path("spec");
+  refuse_unenforced(report, "RequestAuthentication");
   refuse_targets(report, path, config.spec);
   check_labels(report, path / "selector" / "matchLabels", config.spec.selector().match_labels());
   for (int i = 0; i < config.spec.jwt_rules_size(); ++i)
