@@ -62,7 +62,9 @@ class MessageParser {
   std::string_view error() const { return error_; }   // static text
 
  protected:
-  enum class State : uint8_t { Head, Fixed, ChunkSize, ChunkData, ChunkEnd, Trailers, UntilClose, Ending, Done, Failed };
+  enum class State : uint8_t {
+    Head, Fixed, ChunkSize, ChunkData, ChunkEnd, Trailers, UntilClose, Ending, Done, Failed,
+  };
   struct Fields;
 
   explicit MessageParser(const Limits& limits) : limits_(limits) {}
@@ -162,7 +164,8 @@ enum class Connection : uint8_t {
 // Absolute form is never written: `path`, or for CONNECT `authority`, is the target.
 void write_request(net::Buffer& out, const RequestHead& head, Body body, Connection connection = Connection::KeepAlive);
 // For a response to HEAD, and a 304, `body` may be the length that a GET would have; send no body then.
-void write_response(net::Buffer& out, const ResponseHead& head, Body body, Connection connection = Connection::KeepAlive);
+void write_response(net::Buffer& out, const ResponseHead& head, Body body,
+                    Connection connection = Connection::KeepAlive);
 
 void write_chunk(net::Buffer& out, std::string_view bytes);  // nothing where bytes is empty
 void write_last_chunk(net::Buffer& out, const Headers& trailers = {});

@@ -76,7 +76,8 @@ TEST(H1Request, IsTheSameHoweverItsBytesAreCut) {
 
 TEST(H1Request, PipelinedRequestsFollowEachOther) {
   RequestParser parser;
-  std::string_view input = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
+  std::string_view input =
+      "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
   EXPECT_EQ(parser.parse(input), Event::Head);
   EXPECT_EQ(parser.parse(input), Event::Complete);
   EXPECT_FALSE(parser.in_message());
@@ -149,7 +150,8 @@ TEST(H1Request, MalformedChunksAreRefused) {
     return request_error("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + std::string(body));
   };
   EXPECT_EQ(with("3\r\nabc\r\n0\r\n\r\n"), 0);
-  for (auto body : {"x\r\n", " 3\r\nabc", "3 \r\nabc", "0x3\r\nabc", "+3\r\nabc", "3\nabc", "3\rabc\r\n", "3\r\nabcd\r\n",
+  for (auto body : {"x\r\n", " 3\r\nabc", "3 \r\nabc", "0x3\r\nabc", "+3\r\nabc", "3\nabc", "3\rabc\r\n",
+                    "3\r\nabcd\r\n",
                     "ffffffffffffffff\r\n", "3 ;a\r\n", "3;\r\n", "3;a=\r\n", "3;a=\"b\r\n", "\r\n",
                     "0\r\nX : y\r\n\r\n", "0\r\nContent-Length: 1\r\n\r\n", "0\r\nTransfer-Encoding: chunked\r\n\r\n"})
     EXPECT_EQ(with(body), 400) << body;
@@ -272,7 +274,8 @@ TEST(H1Response, AnEndWithinAMessageIsAnError) {
 }
 
 TEST(H1Response, MalformedOnesAreRefused) {
-  for (auto bytes : {"HTTP/1.1 99 OK\r\n\r\n", "HTTP/1.1 abc OK\r\n\r\n", "HTTP/1.1 2000\r\n\r\n", "HTTP/2 200 OK\r\n\r\n",
+  for (auto bytes : {"HTTP/1.1 99 OK\r\n\r\n", "HTTP/1.1 abc OK\r\n\r\n", "HTTP/1.1 2000\r\n\r\n",
+                     "HTTP/2 200 OK\r\n\r\n",
                      "ICY 200 OK\r\n\r\n", "HTTP/1.1 200 OK\nA: b\r\n\r\n", "HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
                      "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"}) {
     ResponseParser parser;

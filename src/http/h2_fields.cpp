@@ -11,8 +11,9 @@ void Session::State::on_header_block(std::string_view bytes) {
   Headers& nowhere = trailers;
   OpenStream* stream = streams.find(id);
   if (stream) {
-    if (role == Role::Client && !stream->head_received && !stream->remote_ended) return on_response_block(*stream, bytes);
-    if (!stream->remote_ended && block_ends_stream && !block_depends_on_itself) return on_trailers_block(*stream, bytes);
+    if (!stream->head_received && !stream->remote_ended) return on_response_block(*stream, bytes);  // a client's
+    bool due = !stream->remote_ended && block_ends_stream && !block_depends_on_itself;
+    if (due) return on_trailers_block(*stream, bytes);
     ErrorCode code = stream->remote_ended ? ErrorCode::StreamClosed : ErrorCode::ProtocolError;
     if (decode(bytes, BlockKind::Discard, nowhere) != Verdict::Broken) stream_error(id, code);
     return;

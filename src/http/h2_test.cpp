@@ -24,7 +24,8 @@ struct Notes : Sink {
   std::optional<StreamId> goaway;
 
   void on_request(Stream& stream, RequestHead& head, bool end) override {
-    streams[stream.id] = {.head = head.method + " " + head.authority + head.path, .headers = head.headers, .ended = end};
+    std::string line = head.method + " " + head.authority + head.path;
+    streams[stream.id] = {.head = line, .headers = head.headers, .ended = end};
   }
   void on_response(Stream& stream, ResponseHead& head, bool end) override {
     streams[stream.id].head += std::to_string(head.status) + " ";
@@ -406,7 +407,8 @@ TEST(H2Session, AClientRefusesWhatNoServerMaySend) {
            Case{"an interim end", headers({{":status", "100"}}, flag::kEndStream)},
            Case{"a request", headers(kGet, 0)},
            Case{"data first", frame(FrameType::Data, 0, 1, "x")},
-           Case{"too long", headers({{":status", "200"}, {"content-length", "1"}}, 0) + frame(FrameType::Data, 0, 1, "xy")},
+           Case{"too long",
+                headers({{":status", "200"}, {"content-length", "1"}}, 0) + frame(FrameType::Data, 0, 1, "xy")},
            Case{"too short", headers({{":status", "200"}, {"content-length", "1"}}, flag::kEndStream)},
        }) {
     End client(Role::Client);

@@ -35,7 +35,8 @@ std::string decode(Decoder& decoder, std::string_view block) {
 
 // RFC 7541 appendices C.3 and C.4: the same requests without and with Huffman coding.
 TEST(HpackDecoder, ReadsTheRequestsOfTheRfc) {
-  for (auto blocks : {std::array{"8286 8441 0f77 7777 2e65 7861 6d70 6c65 2e63 6f6d", "8286 84be 5808 6e6f 2d63 6163 6865",
+  for (auto blocks : {std::array{"8286 8441 0f77 7777 2e65 7861 6d70 6c65 2e63 6f6d",
+                                 "8286 84be 5808 6e6f 2d63 6163 6865",
                                  "8287 85bf 400a 6375 7374 6f6d 2d6b 6579 0c63 7573 746f 6d2d 7661 6c75 65"},
                       std::array{"8286 8441 8cf1 e3c2 e5f2 3a6b a0ab 90f4 ff", "8286 84be 5886 a8eb 1064 9cbf",
                                  "8287 85bf 4088 25a8 49e9 5ba9 7d7f 8925 a849 e95b b8e8 b4bf"}}) {
@@ -47,7 +48,8 @@ TEST(HpackDecoder, ReadsTheRequestsOfTheRfc) {
               ":method: GET\n:scheme: http\n:path: /\n:authority: www.example.com\ncache-control: no-cache\n");
     EXPECT_EQ(decoder.table().size(), 110u);
     EXPECT_EQ(decode(decoder, from_hex(blocks[2])),
-              ":method: GET\n:scheme: https\n:path: /index.html\n:authority: www.example.com\ncustom-key: custom-value\n");
+              ":method: GET\n:scheme: https\n:path: /index.html\n:authority: www.example.com\n"
+              "custom-key: custom-value\n");
     EXPECT_EQ(decoder.table().size(), 164u);
     EXPECT_EQ(decoder.table()[0].name, "custom-key");
   }
