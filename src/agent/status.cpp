@@ -103,7 +103,7 @@ net::Task<void> Status::probe(std::shared_ptr<http::Exchange> exchange) {
 net::Task<void> Status::merge(std::shared_ptr<http::Exchange> exchange) {
   http::Response response;
   response.headers.set("content-type", kPrometheus);
-  response.body = hooks_.metrics();
+  response.body = co_await hooks_.metrics();
   // {"scrape":"true","path":"/metrics","port":"9080"}: what the pod asked for before the injector took its place.
   const char* text = std::getenv("ISTIO_PROMETHEUS_ANNOTATIONS");
   auto wanted = base::parse_json(text ? text : "{}");

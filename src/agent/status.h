@@ -21,7 +21,7 @@ class Status {
  public:
   struct Hooks {
     std::function<bool()> ready;
-    std::function<std::string()> metrics;  // the proxy's, as Prometheus text
+    std::function<net::Task<std::string>()> metrics;  // the proxy's, as Prometheus text
   };
   struct Ports {
     uint16_t health = 15021;

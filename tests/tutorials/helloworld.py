@@ -43,7 +43,8 @@ def check(what, good, detail=""):
 def types(command, expect, stdin=None, code=0):
     """The reader types `command`; its output is exactly `expect` (a list of lines), or matches it (a pattern)."""
     status, out, err = run(command, stdin)
-    seen = out + err
+    # Warnings stand on standard error and take nothing from the answer.
+    seen = out + "\n".join(line for line in err.splitlines() if isinstance(expect, re.Pattern) or not line.startswith("Warning: "))
     if isinstance(expect, re.Pattern):
         good = expect.search(seen) is not None
     else:
@@ -303,8 +304,8 @@ def main():
     until("the gateway answers", lambda: status_of(GATEWAY) == 200, 15)
     split("through the gateway, 70 and 30", GATEWAY, 0.7)
     _, port, _ = run("kubectl -n istio-system get svc istio-ingressgateway -o jsonpath='{.spec.ports[?(@.name==\"http2\")].nodePort}'")
-    code, out, err = run(f"for i in $(seq 50); do curl -s -m 5 http://127.0.0.1:{port}/hello; done")
-    check(f"NodePort {port} on the host's loopback", sum(shares(out)) == 50, out[-300:] + err)
+    code, out, err = run(f"for i in $(seq 50); do curl -sS -m 5 http://127.0.0.1:{port}/hello; done")
+    check(f"NodePort {port} on the host's loopback", sum(shares(out)) == 50, out[-300:] + err[-300:])
 
     print("0.7 hosts and gateways")
     bare = VS_GATEWAY.replace("  gateways:\n  - helloworld-gateway\n", "").replace("helloworld-vs-w-gateway", "bare")
@@ -337,7 +338,7 @@ def main():
     split("subsets 70 and 30", HELLO, 0.7)
 
     print("bad input")
-    types("kubectl apply -f -", re.compile(r"weight"), stdin=VS.replace("weight: 20", "weight: 150").replace("helloworld-vs", "heavy"), code=1)
+    types("kubectl apply -f -", re.compile(r"weight 150 > 100"), stdin=VS.replace("weight: 20", "weight: 150").replace("helloworld-vs", "heavy"), code=1)
     types("kubectl apply -f -", re.compile(r'unknown field "spec.htp"'), stdin=VS.replace("http:", "htp:").replace("helloworld-vs", "typo"), code=1)
     types("kubectl apply -f -", re.compile(r"no matches for kind|resource mapping not found"), stdin=VS.replace("kind: VirtualService", "kind: VirtualServce"), code=1)
     types("kubectl apply -f -", re.compile(r"error"), stdin="apiVersion: v1\nkind: [", code=1)

@@ -14,13 +14,18 @@ static base::Error about(const objects::Object& object, base::Error error) {
 }
 
 static net::Task<base::Result<void>> apply(kube::Client& client, objects::Object object, net::Clock::time_point limit) {
+  std::string manager = "istio-operator";
   for (;;) {
-    auto applied = co_await client.apply(object, "istio-operator");
-    if (applied) co_return base::Result<void>();
+    auto applying = client.apply(object, manager);
+    auto applied = co_await applying;
+    std::optional<base::Error> error;
+    if (!applied) error = applied.error();
+    if (!error) break;
     // A namespace or webhook of a moment ago may not be in force yet.
-    if (!applied.error().retryable || net::Clock::now() > limit) co_return std::unexpected(about(object, applied.error()));
+    if (!error->retryable || net::Clock::now() > limit) co_return std::unexpected(about(object, *error));
     co_await net::sleep(client.loop(), std::chrono::milliseconds(100));
   }
+  co_return base::Result<void>();
 }
 
 static bool available(const objects::Object& deployment) {

@@ -25,7 +25,7 @@ net::Task<void> serve_pod_proxy(Services& services, std::shared_ptr<http::Exchan
     respond_refusal(*exchange, address.error());
     co_return;
   }
-  auto target = net::Address::parse_host_port(*address);
+  auto target = net::Address::parse(*address, *port);
   std::string body;
   if (exchange->request().method != "GET" && exchange->request().method != "HEAD") {
     auto read = co_await exchange->read_all(3u << 20);
