@@ -164,9 +164,7 @@ Result<JsonDocument> parse(std::string_view text, Duplicates duplicates) {
 
 }  // namespace
 
-Result<Json> parse_json(std::string_view text, Duplicates duplicates) {
-  return TRY(parse(text, duplicates)).value;
-}
+Result<Json> parse_json(std::string_view text, Duplicates duplicates) { return TRY(parse(text, duplicates)).value; }
 
 Result<JsonDocument> parse_json_document(std::string_view text) { return parse(text, Duplicates::Allow); }
 

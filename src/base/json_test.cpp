@@ -74,6 +74,17 @@ TEST(ParseYaml, NamesLineAndColumnOfAMistake) {
   EXPECT_THAT(problem(parse_yaml("a: [1\n")), HasSubstr("line "));
 }
 
+TEST(ParseYaml, RefusesBrokenUtf8AndControlCharacters) {
+  for (const char* text : {"a: \xff", "a: \xc0\x80", "a: \xed\xa0\x80", "a: b\x01", "\xfe\xff", "a: \"\\_\""})
+    EXPECT_FALSE(parse_yaml(text)) << text;
+  EXPECT_THAT(problem(parse_yaml("a: 1\nb: \x02")), HasSubstr("line 2, column 4"));
+  EXPECT_EQ(yaml("a: \u00e9\U0001f600\tb").dump(), "{\"a\":\"\u00e9\U0001f600\\tb\"}");
+}
+
+TEST(ParseYaml, EndsWhereNoValueBegins) {
+  for (const char* text : {",", "a: 1\n---\n, x", "]", "}"}) EXPECT_FALSE(parse_yaml(text)) << text;
+}
+
 TEST(ParseYaml, RefusesABillionLaughs) {
   std::string text = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n";
   for (int i = 1; i < 9; ++i) {

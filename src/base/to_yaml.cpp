@@ -71,7 +71,8 @@ class Writer {
         if (text.find('\n') != text.npos && literal_fits(text)) return literal(text, indent);
         return line(text.find('\n') == text.npos ? " " + one_line(text) : " " + double_quoted(text));
       }
-      default: return line(" " + json.dump());
+      default:
+        return line(" " + json.dump());
     }
   }
 

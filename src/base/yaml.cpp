@@ -15,6 +15,36 @@ namespace {
 // little for a "billion laughs".
 constexpr size_t kMostAliasedValues = 100'000;
 
+// The length of the UTF-8 sequence that the text begins with, 0 where it begins with none.
+size_t sequence_length(std::string_view text) {
+  auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  unsigned char first = byte(0);
+  if (first < 0x80) return 1;
+  size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4 || text.size() < length) return 0;
+  for (size_t i = 1; i < length; ++i)
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  if (first == 0xe0 && byte(1) < 0xa0) return 0;  // longer than need be
+  if (first == 0xed && byte(1) > 0x9f) return 0;  // surrogates
+  if (first == 0xf0 && byte(1) < 0x90) return 0;
+  if (first == 0xf4 && byte(1) > 0x8f) return 0;  // beyond Unicode
+  return length;
+}
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    size_t length = sequence_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+// YAML has no control characters but tab and line breaks.
+bool is_control(char c) {
+  return (static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f;
+}
+
 std::string key_text(const Json& key) { return key.is_string() ? key.get<std::string>() : key.dump(); }
 
 // Turns yaml-cpp's events into JSON values. The first problem stops the parser
@@ -28,7 +58,9 @@ class Documents : public YAML::EventHandler {
 
   std::vector<Json> take() { return std::move(documents_); }
 
-  void OnDocumentStart(const YAML::Mark&) override {
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    // yaml-cpp does not move past a token that begins no value (a lone comma): it would go on for ever.
+    if (mark.pos == std::exchange(started_, mark.pos)) throw Stop{mark, "nothing that could begin a value"};
     anchors_.clear();
     document_ = Json();
   }
@@ -48,6 +80,7 @@ class Documents : public YAML::EventHandler {
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& text) override {
+    if (!is_utf8(text)) throw Stop{mark, "the escapes \\_ and \\N are not read here; write the character itself"};
     if (wants_key() && tag == "?" && text == "<<") return take_key(mark, "<<", Key::Merge);
     add(mark, anchor, {scalar(mark, tag, text), 1});
   }
@@ -155,6 +188,7 @@ class Documents : public YAML::EventHandler {
 
   std::vector<Json> documents_;
   Json document_;
+  int started_ = -1;  // where the last document began
   std::vector<Level> levels_;
   std::map<YAML::anchor_t, Node> anchors_;
   size_t aliased_ = 0;
@@ -165,9 +199,23 @@ std::unexpected<Error> problem(const YAML::Mark& mark, std::string_view why) {
   return fail(ErrorKind::Invalid, fmt::format("line {}, column {}: {}", mark.line + 1, mark.column + 1, why));
 }
 
+// yaml-cpp passes bytes on as they are, and reads UTF-16 too.
+Result<void> check_characters(std::string_view text) {
+  YAML::Mark mark;
+  for (size_t at = 0; at < text.size();) {
+    size_t length = sequence_length(text.substr(at));
+    if (length == 0 || is_control(text[at])) return problem(mark, "not UTF-8, or a control character");
+    mark.column = text[at] == '\n' ? 0 : mark.column + 1;
+    mark.line += text[at] == '\n';
+    at += length;
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::vector<Json>> parse_yaml(std::string_view text) {
+  TRY(check_characters(text));
   std::istringstream stream{std::string(text)};
   Documents documents;
   try {

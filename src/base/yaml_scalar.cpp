@@ -19,7 +19,7 @@ constexpr std::array<std::string_view, 11> kTrue = {"y",    "Y",    "yes", "Yes"
                                                     "True", "TRUE", "on",  "On",  "ON"};
 constexpr std::array<std::string_view, 11> kFalse = {"n",     "N",     "no",  "No",  "NO", "false",
                                                      "False", "FALSE", "off", "Off", "OFF"};
-constexpr std::array<std::string_view, 12> kNotJson = {".nan", ".NaN",  ".NAN",  ".inf",  ".Inf",  ".INF",
+constexpr std::array<std::string_view, 12> kNotJson = {".nan",  ".NaN",  ".NAN",  ".inf",  ".Inf",  ".INF",
                                                        "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF"};
 
 // A whole number with an optional sign and 0x, 0o, 0b or a leading 0 (octal).

@@ -19,14 +19,22 @@ std::string_view json_word(const Json& value) {
 // The name that Kubernetes' Go code has for the type of one value of the field.
 std::string go_type(const FieldDescriptor& field) {
   switch (field.type()) {
-    case FieldDescriptor::TYPE_STRING: return "string";
-    case FieldDescriptor::TYPE_BYTES: return "[]uint8";
-    case FieldDescriptor::TYPE_BOOL: return "bool";
-    case FieldDescriptor::TYPE_INT32: return "int32";
-    case FieldDescriptor::TYPE_INT64: return "int64";
-    case FieldDescriptor::TYPE_DOUBLE: return "float64";
-    case FieldDescriptor::TYPE_MESSAGE: return "v1." + field.message_type()->name();
-    default: return field.cpp_type_name();
+    case FieldDescriptor::TYPE_STRING:
+      return "string";
+    case FieldDescriptor::TYPE_BYTES:
+      return "[]uint8";
+    case FieldDescriptor::TYPE_BOOL:
+      return "bool";
+    case FieldDescriptor::TYPE_INT32:
+      return "int32";
+    case FieldDescriptor::TYPE_INT64:
+      return "int64";
+    case FieldDescriptor::TYPE_DOUBLE:
+      return "float64";
+    case FieldDescriptor::TYPE_MESSAGE:
+      return "v1." + field.message_type()->name();
+    default:
+      return field.cpp_type_name();
   }
 }
 
@@ -76,8 +84,7 @@ class Walk {
     }
     if (field.is_repeated()) {
       if (!value.is_array()) return wrong_type(value, parent, "[]" + go_type(field));
-      for (size_t i = 0; i < value.size(); ++i)
-        TRY(nested(value[i], field, parent, "[" + std::to_string(i) + "]"));
+      for (size_t i = 0; i < value.size(); ++i) TRY(nested(value[i], field, parent, "[" + std::to_string(i) + "]"));
       return {};
     }
     return single(value, field, parent);
@@ -104,7 +111,8 @@ class Walk {
       case Form::Boolean:
         if (!value.is_boolean()) return wrong(value, field, parent);
         return {};
-      case Form::Integer: return integer(value, field, parent);
+      case Form::Integer:
+        return integer(value, field, parent);
       case Form::Number:
         if (!value.is_number()) return wrong(value, field, parent);
         return {};
@@ -127,7 +135,8 @@ class Walk {
       case Form::TextList:
         if (!value.is_array()) return wrong(value, field, parent);
         return {};
-      case Form::Any: return {};
+      case Form::Any:
+        return {};
     }
     return {};
   }
@@ -167,14 +176,19 @@ class Walk {
 
   static bool empty(const Json& value) {
     switch (value.type()) {
-      case Json::value_t::string: return value.get_ref<const std::string&>().empty();
-      case Json::value_t::boolean: return !value.get<bool>();
+      case Json::value_t::string:
+        return value.get_ref<const std::string&>().empty();
+      case Json::value_t::boolean:
+        return !value.get<bool>();
       case Json::value_t::number_integer:
       case Json::value_t::number_unsigned:
-      case Json::value_t::number_float: return value == 0;
+      case Json::value_t::number_float:
+        return value == 0;
       case Json::value_t::object:
-      case Json::value_t::array: return value.empty();
-      default: return false;
+      case Json::value_t::array:
+        return value.empty();
+      default:
+        return false;
     }
   }
 
@@ -188,12 +202,16 @@ class Walk {
 
   static Json zero_of_one(const FieldDescriptor& field) {
     switch (form_of(field)) {
-      case Form::Text: return "";
-      case Form::Boolean: return false;
+      case Form::Text:
+        return "";
+      case Form::Boolean:
+        return false;
       case Form::Integer:
       case Form::Number:
-      case Form::IntOrString: return 0;
-      case Form::Quantity: return "0";
+      case Form::IntOrString:
+        return 0;
+      case Form::Quantity:
+        return "0";
       case Form::Object: {
         Json out = Json::object();
         each_member(*field.message_type(), [&](const FieldDescriptor& inner) {
@@ -201,7 +219,8 @@ class Walk {
         });
         return out;
       }
-      default: return nullptr;  // times, embedded objects
+      default:
+        return nullptr;  // times, embedded objects
     }
   }
 

@@ -28,16 +28,21 @@ const std::map<std::string_view, Form> kForms = {
 
 Form form_of(const FieldDescriptor& field) {
   switch (field.type()) {
-    case FieldDescriptor::TYPE_BYTES: return Form::Bytes;
-    case FieldDescriptor::TYPE_STRING: return Form::Text;
-    case FieldDescriptor::TYPE_BOOL: return Form::Boolean;
+    case FieldDescriptor::TYPE_BYTES:
+      return Form::Bytes;
+    case FieldDescriptor::TYPE_STRING:
+      return Form::Text;
+    case FieldDescriptor::TYPE_BOOL:
+      return Form::Boolean;
     case FieldDescriptor::TYPE_DOUBLE:
-    case FieldDescriptor::TYPE_FLOAT: return Form::Number;
+    case FieldDescriptor::TYPE_FLOAT:
+      return Form::Number;
     case FieldDescriptor::TYPE_MESSAGE: {
       auto found = kForms.find(field.message_type()->full_name());
       return found == kForms.end() ? Form::Object : found->second;
     }
-    default: return Form::Integer;
+    default:
+      return Form::Integer;
   }
 }
 
@@ -48,8 +53,9 @@ bool nullable(const FieldDescriptor& field) { return field.options().GetExtensio
 bool always_written(const FieldDescriptor& field) { return field.options().GetExtension(options::always); }
 bool required(const FieldDescriptor& field) { return field.options().GetExtension(options::required); }
 std::string_view merge_key(const FieldDescriptor& field) {
-  return field.options().HasExtension(options::merge_key) ? std::string_view(field.options().GetExtension(options::merge_key))
-                                                          : std::string_view();
+  return field.options().HasExtension(options::merge_key)
+             ? std::string_view(field.options().GetExtension(options::merge_key))
+             : std::string_view();
 }
 bool merges_as_set(const FieldDescriptor& field) { return field.options().GetExtension(options::merge_set); }
 bool retains_keys(const FieldDescriptor& field) { return field.options().GetExtension(options::retain_keys); }

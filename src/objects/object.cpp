@@ -29,7 +29,8 @@ Kind Object::kind() const {
 }
 
 Ref Object::ref() const {
-  return {.group = kind().group, .kind = std::string(kind_name()), .ns = std::string(ns()), .name = std::string(name())};
+  return {
+      .group = kind().group, .kind = std::string(kind_name()), .ns = std::string(ns()), .name = std::string(name())};
 }
 
 int64_t Object::generation() const {

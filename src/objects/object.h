@@ -66,7 +66,7 @@ class Object {
   std::string_view label(std::string_view key) const { return base::text(json_, "metadata", "labels", key); }
   std::string_view annotation(std::string_view key) const { return base::text(json_, "metadata", "annotations", key); }
 
-  const Json& spec() const { return part("spec"); }      // an empty object where absent
+  const Json& spec() const { return part("spec"); }  // an empty object where absent
   const Json& status() const { return part("status"); }
 
  private:

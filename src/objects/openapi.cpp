@@ -29,7 +29,8 @@ static std::optional<Json> well_known(const Descriptor& type) {
   const std::string& name = type.full_name();
   if (name == "google.protobuf.Duration") return scalar("string");
   if (name == "google.protobuf.Timestamp") return scalar("string", "date-time");
-  if (name == "google.protobuf.Struct" || name == "google.protobuf.Any" || name == "google.protobuf.Empty") return anything();
+  if (name == "google.protobuf.Struct" || name == "google.protobuf.Any" || name == "google.protobuf.Empty")
+    return anything();
   if (name == "google.protobuf.Value") return Json{{"x-kubernetes-preserve-unknown-fields", true}};
   if (name == "google.protobuf.BoolValue") return scalar("boolean");
   if (name == "google.protobuf.StringValue" || name == "google.protobuf.BytesValue") return scalar("string");
@@ -45,9 +46,12 @@ static std::optional<Json> well_known(const Descriptor& type) {
 
 static Json single_schema(const FieldDescriptor& field, Path& path) {
   switch (field.cpp_type()) {
-    case FieldDescriptor::CPPTYPE_BOOL: return scalar("boolean");
-    case FieldDescriptor::CPPTYPE_INT32: return scalar("integer", "int32");
-    case FieldDescriptor::CPPTYPE_INT64: return scalar("integer", "int64");
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return scalar("boolean");
+    case FieldDescriptor::CPPTYPE_INT32:
+      return scalar("integer", "int32");
+    case FieldDescriptor::CPPTYPE_INT64:
+      return scalar("integer", "int64");
     case FieldDescriptor::CPPTYPE_UINT32:
     case FieldDescriptor::CPPTYPE_UINT64: {
       Json out = scalar("integer");
@@ -56,22 +60,27 @@ static Json single_schema(const FieldDescriptor& field, Path& path) {
       return out;
     }
     case FieldDescriptor::CPPTYPE_FLOAT:
-    case FieldDescriptor::CPPTYPE_DOUBLE: return scalar("number", "double");
-    case FieldDescriptor::CPPTYPE_STRING: return scalar("string");
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return scalar("number", "double");
+    case FieldDescriptor::CPPTYPE_STRING:
+      return scalar("string");
     case FieldDescriptor::CPPTYPE_ENUM: {
       Json out = scalar("string");
       out["enum"] = Json::array();
-      for (int i = 0; i < field.enum_type()->value_count(); ++i) out["enum"].push_back(field.enum_type()->value(i)->name());
+      for (int i = 0; i < field.enum_type()->value_count(); ++i)
+        out["enum"].push_back(field.enum_type()->value(i)->name());
       return out;
     }
-    case FieldDescriptor::CPPTYPE_MESSAGE: return message_schema(*field.message_type(), path);
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      return message_schema(*field.message_type(), path);
   }
   return anything();
 }
 
 static Json field_schema(const FieldDescriptor& field, Path& path) {
   if (field.is_map())
-    return {{"type", "object"}, {"additionalProperties", single_schema(*field.message_type()->FindFieldByNumber(2), path)}};
+    return {{"type", "object"},
+            {"additionalProperties", single_schema(*field.message_type()->FindFieldByNumber(2), path)}};
   if (field.is_repeated()) return {{"type", "array"}, {"items", single_schema(field, path)}};
   return single_schema(field, path);
 }
@@ -82,7 +91,8 @@ static Json message_schema(const Descriptor& type, Path& path) {
     if (outer == &type) return anything();
   path.push_back(&type);
   Json properties = Json::object();
-  for (int i = 0; i < type.field_count(); ++i) properties[type.field(i)->json_name()] = field_schema(*type.field(i), path);
+  for (int i = 0; i < type.field_count(); ++i)
+    properties[type.field(i)->json_name()] = field_schema(*type.field(i), path);
   path.pop_back();
   Json out = {{"type", "object"}};
   if (!properties.empty()) out["properties"] = std::move(properties);

@@ -58,20 +58,31 @@ Json named(const FieldDescriptor& field, Json schema, Json& schemas) {
 // Of one value of the field; messages are described once and referred to.
 Json value_schema(const FieldDescriptor& field, Json& schemas) {
   switch (form_of(field)) {
-    case Form::Text: return {{"type", "string"}};
-    case Form::Bytes: return {{"type", "string"}, {"format", "byte"}};
-    case Form::Boolean: return {{"type", "boolean"}};
+    case Form::Text:
+      return {{"type", "string"}};
+    case Form::Bytes:
+      return {{"type", "string"}, {"format", "byte"}};
+    case Form::Boolean:
+      return {{"type", "boolean"}};
     case Form::Integer:
       return {{"type", "integer"}, {"format", field.cpp_type() == FieldDescriptor::CPPTYPE_INT32 ? "int32" : "int64"}};
-    case Form::Number: return {{"type", "number"}, {"format", "double"}};
+    case Form::Number:
+      return {{"type", "number"}, {"format", "double"}};
     case Form::Time:
-    case Form::MicroTime: return named(field, {{"type", "string"}, {"format", "date-time"}}, schemas);
-    case Form::Quantity: return named(field, {{"oneOf", {{{"type", "string"}}, {{"type", "number"}}}}}, schemas);
+    case Form::MicroTime:
+      return named(field, {{"type", "string"}, {"format", "date-time"}}, schemas);
+    case Form::Quantity:
+      return named(field, {{"oneOf", {{{"type", "string"}}, {{"type", "number"}}}}}, schemas);
     case Form::IntOrString:
-      return named(field, {{"format", "int-or-string"}, {"oneOf", {{{"type", "integer"}}, {{"type", "string"}}}}}, schemas);
-    case Form::TextList: return {{"type", "array"}, {"items", {{"type", "string"}}}};
-    case Form::Any: return {{"type", "object"}};
-    case Form::Object: add_type(*field.message_type(), schemas); return reference(*field.message_type());
+      return named(field, {{"format", "int-or-string"}, {"oneOf", {{{"type", "integer"}}, {{"type", "string"}}}}},
+                   schemas);
+    case Form::TextList:
+      return {{"type", "array"}, {"items", {{"type", "string"}}}};
+    case Form::Any:
+      return {{"type", "object"}};
+    case Form::Object:
+      add_type(*field.message_type(), schemas);
+      return reference(*field.message_type());
   }
   return Json::object();
 }

@@ -24,12 +24,14 @@ bool can_hold(const Json& document, const Json& operation) {
 base::Result<Json> json_patched(const Json& document, const Json& patch) {
   if (!patch.is_array()) return base::fail(base::ErrorKind::Invalid, "a JSON patch is a list of operations");
   if (patch.size() > kMostOperations)
-    return base::fail(base::ErrorKind::Exhausted, "a JSON patch has at most " + std::to_string(kMostOperations) + " operations");
+    return base::fail(base::ErrorKind::Exhausted,
+                      "a JSON patch has at most " + std::to_string(kMostOperations) + " operations");
   try {
     Json after = document;
     for (const Json& operation : patch) {
       if (!can_hold(after, operation))
-        return base::fail(base::ErrorKind::Invalid, "what lies above " + std::string(base::text(operation, "path")) + " holds nothing");
+        return base::fail(base::ErrorKind::Invalid,
+                          "what lies above " + std::string(base::text(operation, "path")) + " holds nothing");
       after.patch_inplace(Json::array({operation}));
     }
     return after;

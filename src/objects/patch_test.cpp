@@ -21,14 +21,18 @@ const Kind kDeployment{"apps", "v1", "Deployment"};
 const Kind kConfigMap{"", "v1", "ConfigMap"};
 
 TEST(StrategicPatch, MergesAListByItsKeyAndKeepsTheRest) {
-  Json service = patched(kService, R"({"spec":{"ports":[{"port":15021,"name":"status"},{"port":80,"name":"http","nodePort":1}]}})",
-                         R"({"spec":{"type":"NodePort","ports":[{"port":80,"nodePort":30080}]}})");
-  EXPECT_EQ(service["spec"], json(R"({"type":"NodePort","ports":[{"port":15021,"name":"status"},{"port":80,"name":"http","nodePort":30080}]})"));
+  Json service =
+      patched(kService, R"({"spec":{"ports":[{"port":15021,"name":"status"},{"port":80,"name":"http","nodePort":1}]}})",
+              R"({"spec":{"type":"NodePort","ports":[{"port":80,"nodePort":30080}]}})");
+  EXPECT_EQ(
+      service["spec"],
+      json(
+          R"({"type":"NodePort","ports":[{"port":15021,"name":"status"},{"port":80,"name":"http","nodePort":30080}]})"));
 }
 
 TEST(StrategicPatch, PutsNewItemsInThePatchesOrder) {
-  EXPECT_EQ(patched(kService, R"({"spec":{"ports":[{"port":80}]}})", R"({"spec":{"ports":[{"port":81,"name":"b"},{"port":80,"name":"a"}]}})")
-                ["spec"]["ports"],
+  EXPECT_EQ(patched(kService, R"({"spec":{"ports":[{"port":80}]}})",
+                    R"({"spec":{"ports":[{"port":81,"name":"b"},{"port":80,"name":"a"}]}})")["spec"]["ports"],
             json(R"([{"port":81,"name":"b"},{"port":80,"name":"a"}])"));
 }
 
@@ -38,17 +42,21 @@ TEST(StrategicPatch, ObeysSetElementOrderAndDelete) {
                              "ports":[{"name":"http","port":8081,"protocol":"TCP"},{"$patch":"delete","port":8080}]}})");
   EXPECT_EQ(service["spec"], json(R"({"ports":[{"name":"http","port":8081,"protocol":"TCP"}]})"));
   constexpr std::string_view kTwo = R"({"spec":{"template":{"spec":{"containers":[{"name":"c"},{"name":"d"}]}}}})";
-  Json deployment = patched(kDeployment, kTwo, R"({"spec":{"template":{"spec":{"$setElementOrder/containers":[{"name":"d"},{"name":"c"}],
+  Json deployment = patched(kDeployment, kTwo,
+                            R"({"spec":{"template":{"spec":{"$setElementOrder/containers":[{"name":"d"},{"name":"c"}],
                                                    "containers":[{"name":"d","image":"y"}]}}}})");
   EXPECT_EQ(deployment["spec"]["template"]["spec"], json(R"({"containers":[{"name":"d","image":"y"},{"name":"c"}]})"));
 }
 
 TEST(StrategicPatch, ReplacesWhereToldTo) {
-  constexpr std::string_view kTwo = R"({"spec":{"template":{"spec":{"containers":[{"name":"c","image":"x"},{"name":"d"}]}}}})";
-  EXPECT_EQ(patched(kDeployment, kTwo, R"({"spec":{"template":{"spec":{"containers":[{"$patch":"replace"},{"name":"c","image":"z"}]}}}})")
+  constexpr std::string_view kTwo =
+      R"({"spec":{"template":{"spec":{"containers":[{"name":"c","image":"x"},{"name":"d"}]}}}})";
+  EXPECT_EQ(patched(kDeployment, kTwo,
+                    R"({"spec":{"template":{"spec":{"containers":[{"$patch":"replace"},{"name":"c","image":"z"}]}}}})")
                 ["spec"]["template"]["spec"]["containers"],
             json(R"([{"name":"c","image":"z"}])"));
-  EXPECT_EQ(patched(kDeployment, kTwo, R"({"spec":{"$patch":"replace","replicas":2}})")["spec"], json(R"({"replicas":2})"));
+  EXPECT_EQ(patched(kDeployment, kTwo, R"({"spec":{"$patch":"replace","replicas":2}})")["spec"],
+            json(R"({"replicas":2})"));
 }
 
 TEST(StrategicPatch, RetainsOnlyTheKeysThatItNames) {
@@ -58,7 +66,10 @@ TEST(StrategicPatch, RetainsOnlyTheKeysThatItNames) {
 }
 
 TEST(StrategicPatch, AddsToAndTakesFromSetsOfValues) {
-  EXPECT_EQ(patched(kConfigMap, R"({"metadata":{"finalizers":["a/b"]}})", R"({"metadata":{"finalizers":["x.y/z"]}})")["metadata"]["finalizers"].size(), 2u);
+  EXPECT_EQ(patched(kConfigMap, R"({"metadata":{"finalizers":["a/b"]}})",
+                    R"({"metadata":{"finalizers":["x.y/z"]}})")["metadata"]["finalizers"]
+                .size(),
+            2u);
   EXPECT_EQ(patched(kConfigMap, R"({"metadata":{"finalizers":["a/b","x.y/z"]}})",
                     R"({"metadata":{"$deleteFromPrimitiveList/finalizers":["x.y/z"]}})")["metadata"]["finalizers"],
             json(R"(["a/b"])"));
@@ -79,7 +90,8 @@ TEST(StrategicPatch, TellsAContainersPortsFromAServices) {
 
 TEST(JsonPatch, AppliesWhollyOrNotAtAll) {
   Json before = json(R"({"data":{"a":"1"}})");
-  auto after = json_patched(before, json(R"([{"op":"add","path":"/data/b","value":"2"},{"op":"test","path":"/data/b","value":"2"},
+  auto after = json_patched(
+      before, json(R"([{"op":"add","path":"/data/b","value":"2"},{"op":"test","path":"/data/b","value":"2"},
                                              {"op":"remove","path":"/data/a"}])"));
   ASSERT_TRUE(after) << after.error().message;
   EXPECT_EQ(*after, json(R"({"data":{"b":"2"}})"));
@@ -92,7 +104,8 @@ TEST(JsonPatch, AppliesWhollyOrNotAtAll) {
 }
 
 TEST(MergePatch, ReplacesListsAndDropsNulls) {
-  EXPECT_EQ(merge_patched(json(R"({"a":[1,2],"b":{"c":1,"d":2}})"), json(R"({"a":[3],"b":{"c":null}})")), json(R"({"a":[3],"b":{"d":2}})"));
+  EXPECT_EQ(merge_patched(json(R"({"a":[1,2],"b":{"c":1,"d":2}})"), json(R"({"a":[3],"b":{"c":null}})")),
+            json(R"({"a":[3],"b":{"d":2}})"));
 }
 
 }  // namespace

@@ -33,11 +33,14 @@ static std::string unknown_field(const base::Json& json, const Descriptor& type,
       const FieldDescriptor* inner = field->message_type()->FindFieldByNumber(2);
       if (inner->type() != FieldDescriptor::TYPE_MESSAGE || !value.is_object()) continue;
       for (const auto& [entry, item] : value.items())
-        if (auto found = unknown_field(item, *inner->message_type(), at + "[" + entry + "]"); !found.empty()) return found;
+        if (auto found = unknown_field(item, *inner->message_type(), at + "[" + entry + "]"); !found.empty())
+          return found;
     } else if (field->is_repeated()) {
       if (!value.is_array()) continue;
       for (size_t i = 0; i < value.size(); ++i)
-        if (auto found = unknown_field(value[i], *field->message_type(), at + "[" + std::to_string(i) + "]"); !found.empty()) return found;
+        if (auto found = unknown_field(value[i], *field->message_type(), at + "[" + std::to_string(i) + "]");
+            !found.empty())
+          return found;
     } else if (auto found = unknown_field(value, *field->message_type(), at); !found.empty()) {
       return found;
     }
@@ -47,7 +50,7 @@ static std::string unknown_field(const base::Json& json, const Descriptor& type,
 
 // "500ms", "1m30s" as nanoseconds; nullopt where it is not of Go's form.
 static std::optional<int64_t> go_duration(std::string_view text) {
-  constexpr std::pair<std::string_view, double> kUnits[] = {{"ns", 1},   {"us", 1e3},  {"ms", 1e6},
+  constexpr std::pair<std::string_view, double> kUnits[] = {{"ns", 1},  {"us", 1e3}, {"ms", 1e6},
                                                             {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
   bool negative = text.starts_with('-');
   if (negative) text.remove_prefix(1);
@@ -57,7 +60,8 @@ static std::optional<int64_t> go_duration(std::string_view text) {
     size_t digits = text.find_first_not_of("0123456789.");
     if (digits == 0 || digits == std::string_view::npos) return std::nullopt;
     size_t end = std::min(text.find_first_of("0123456789.", digits), text.size());
-    auto unit = std::ranges::find(kUnits, text.substr(digits, end - digits), [](const auto& known) { return known.first; });
+    auto unit =
+        std::ranges::find(kUnits, text.substr(digits, end - digits), [](const auto& known) { return known.first; });
     double amount = 0;
     auto [stop, error] = std::from_chars(text.data(), text.data() + digits, amount);
     if (unit == std::end(kUnits) || error != std::errc{} || stop != text.data() + digits) return std::nullopt;

@@ -19,7 +19,8 @@ base::Json json(std::string_view text) {
 
 TEST(ProtoJson, ReadsBothSpellingsAndWritesLowerCamelCase) {
   google::protobuf::Api api;
-  auto read = from_json(json(R"({"name":"a","source_context":{"fileName":"f"},"methods":[{"requestTypeUrl":"u"}]})"), api);
+  auto read =
+      from_json(json(R"({"name":"a","source_context":{"fileName":"f"},"methods":[{"requestTypeUrl":"u"}]})"), api);
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(api.methods(0).request_type_url(), "u");
   EXPECT_EQ(to_json(api), json(R"({"name":"a","sourceContext":{"fileName":"f"},"methods":[{"requestTypeUrl":"u"}]})"));

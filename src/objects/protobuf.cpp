@@ -51,7 +51,8 @@ Json value_of(const Message& message, Form form) {
       if (!time.has_seconds() || !in_range(time.seconds())) return nullptr;
       return fmt::format("{}.{:06}Z", time_text(time.seconds()), time.nanos() / 1000);
     }
-    case Form::Quantity: return static_cast<const machinery::api::resource::Quantity&>(message).string();
+    case Form::Quantity:
+      return static_cast<const machinery::api::resource::Quantity&>(message).string();
     case Form::IntOrString: {
       const auto& either = static_cast<const machinery::util::intstr::IntOrString&>(message);
       return either.type() == 0 ? Json(either.intval()) : Json(either.strval());
@@ -67,7 +68,8 @@ Json value_of(const Message& message, Form form) {
       for (int i = 0; i < read.FieldSize(message, only); ++i) list.push_back(read.GetRepeatedString(message, only, i));
       return list;
     }
-    default: return object_of(message);
+    default:
+      return object_of(message);
   }
 }
 
@@ -78,26 +80,40 @@ Json text_or_bytes(const FieldDescriptor& field, const std::string& bytes) {
 Json single(const Message& message, const FieldDescriptor& field) {
   const Reflection& read = *message.GetReflection();
   switch (field.cpp_type()) {
-    case FieldDescriptor::CPPTYPE_STRING: return text_or_bytes(field, read.GetString(message, &field));
-    case FieldDescriptor::CPPTYPE_BOOL: return read.GetBool(message, &field);
-    case FieldDescriptor::CPPTYPE_INT32: return read.GetInt32(message, &field);
-    case FieldDescriptor::CPPTYPE_INT64: return read.GetInt64(message, &field);
-    case FieldDescriptor::CPPTYPE_UINT32: return read.GetUInt32(message, &field);
-    case FieldDescriptor::CPPTYPE_UINT64: return read.GetUInt64(message, &field);
-    case FieldDescriptor::CPPTYPE_DOUBLE: return read.GetDouble(message, &field);
-    case FieldDescriptor::CPPTYPE_MESSAGE: return value_of(read.GetMessage(message, &field), form_of(field));
-    default: return nullptr;
+    case FieldDescriptor::CPPTYPE_STRING:
+      return text_or_bytes(field, read.GetString(message, &field));
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return read.GetBool(message, &field);
+    case FieldDescriptor::CPPTYPE_INT32:
+      return read.GetInt32(message, &field);
+    case FieldDescriptor::CPPTYPE_INT64:
+      return read.GetInt64(message, &field);
+    case FieldDescriptor::CPPTYPE_UINT32:
+      return read.GetUInt32(message, &field);
+    case FieldDescriptor::CPPTYPE_UINT64:
+      return read.GetUInt64(message, &field);
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return read.GetDouble(message, &field);
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      return value_of(read.GetMessage(message, &field), form_of(field));
+    default:
+      return nullptr;
   }
 }
 
 Json item(const Message& message, const FieldDescriptor& field, int i) {
   const Reflection& read = *message.GetReflection();
   switch (field.cpp_type()) {
-    case FieldDescriptor::CPPTYPE_STRING: return text_or_bytes(field, read.GetRepeatedString(message, &field, i));
-    case FieldDescriptor::CPPTYPE_INT32: return read.GetRepeatedInt32(message, &field, i);
-    case FieldDescriptor::CPPTYPE_INT64: return read.GetRepeatedInt64(message, &field, i);
-    case FieldDescriptor::CPPTYPE_MESSAGE: return value_of(read.GetRepeatedMessage(message, &field, i), form_of(field));
-    default: return nullptr;
+    case FieldDescriptor::CPPTYPE_STRING:
+      return text_or_bytes(field, read.GetRepeatedString(message, &field, i));
+    case FieldDescriptor::CPPTYPE_INT32:
+      return read.GetRepeatedInt32(message, &field, i);
+    case FieldDescriptor::CPPTYPE_INT64:
+      return read.GetRepeatedInt64(message, &field, i);
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      return value_of(read.GetRepeatedMessage(message, &field, i), form_of(field));
+    default:
+      return nullptr;
   }
 }
 
@@ -125,7 +141,8 @@ void add_members(const Message& message, Json& object) {
       value = single(message, *field);
     }
     // Kubernetes sends "" for what is not set.
-    bool unset = value.is_null() || (value.is_string() && value.get_ref<const std::string&>().empty() && !nullable(*field));
+    bool unset =
+        value.is_null() || (value.is_string() && value.get_ref<const std::string&>().empty() && !nullable(*field));
     if (!unset) object[field->json_name()] = std::move(value);
   }
 }
@@ -152,13 +169,15 @@ base::Result<Json> json_of_protobuf(std::string_view body) {
   if (body.size() > INT32_MAX || !envelope.ParseFromArray(body.data(), static_cast<int>(body.size())))
     return base::fail(base::ErrorKind::Invalid, "the protobuf envelope of the body does not parse");
   if (!envelope.contentencoding().empty())
-    return base::fail(base::ErrorKind::Invalid, "the body's content encoding " + envelope.contentencoding() + " is unknown");
+    return base::fail(base::ErrorKind::Invalid,
+                      "the body's content encoding " + envelope.contentencoding() + " is unknown");
   const std::string& api_version = envelope.typemeta().apiversion();
   const std::string& kind = envelope.typemeta().kind();
   const Schema* schema = find_schema(kind_of(api_version, kind));
   if (!schema && kind == "DeleteOptions") schema = find_schema({"meta.k8s.io", "v1", kind});
   if (!schema)
-    return base::fail(base::ErrorKind::NotFound, fmt::format("no kind \"{}\" is known for version \"{}\"", kind, api_version));
+    return base::fail(base::ErrorKind::NotFound,
+                      fmt::format("no kind \"{}\" is known for version \"{}\"", kind, api_version));
   std::unique_ptr<Message> message(
       google::protobuf::MessageFactory::generated_factory()->GetPrototype(&schema->type())->New());
   if (!message->ParseFromString(envelope.raw()))

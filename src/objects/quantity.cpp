@@ -64,7 +64,8 @@ std::optional<std::string> canonical_quantity(std::string_view text) {
   std::string_view whole = number.substr(0, point);
   std::string_view fraction = point == number.npos ? std::string_view() : number.substr(point + 1);
   if ((whole.empty() && fraction.empty()) || fraction.find('.') != fraction.npos) return std::nullopt;
-  if (whole.size() > 18 || fraction.size() > 9) return is_exponent(suffix) || suffix.empty() ? std::optional(std::string(text)) : std::nullopt;
+  if (whole.size() > 18 || fraction.size() > 9)
+    return is_exponent(suffix) || suffix.empty() ? std::optional(std::string(text)) : std::nullopt;
   if (is_exponent(suffix)) return std::string(text);
 
   Wide multiplier = 0;  // of a billionth

@@ -30,7 +30,8 @@ TEST(Quantity, KeepsAnExponentAndRoundsUpBelowABillionth) {
 TEST(Quantity, StaysWithinWhatKubernetesHolds) { EXPECT_EQ(canonical("999999999999999999Ei"), "9223372036854775807"); }
 
 TEST(Quantity, RefusesWhatIsNone) {
-  for (const char* text : {"", "m", "1x", "1.2.3", "1 Mi", "Mi", "1mi", "--1", "."}) EXPECT_EQ(canonical(text), "none") << text;
+  for (const char* text : {"", "m", "1x", "1.2.3", "1 Mi", "Mi", "1mi", "--1", "."})
+    EXPECT_EQ(canonical(text), "none") << text;
 }
 
 }  // namespace

@@ -28,8 +28,10 @@ Json conformed(const Kind& kind, std::string_view text, std::vector<std::string>
   EXPECT_NE(schema, nullptr);
   Json document = json(text);
   auto unknown = schema->conform(document);
-  if (said) *said = unknown ? *unknown : std::vector<std::string>{unknown.error().message};
-  else EXPECT_TRUE(unknown) << unknown.error().message;
+  if (said)
+    *said = unknown ? *unknown : std::vector<std::string>{unknown.error().message};
+  else
+    EXPECT_TRUE(unknown) << unknown.error().message;
   return document;
 }
 
@@ -40,8 +42,8 @@ const Kind kDeployment{"apps", "v1", "Deployment"};
 
 TEST(Schema, TellsUnknownMembersByTheirPathAndTakesThemOut) {
   std::vector<std::string> said;
-  Json pod = conformed(kPod, R"({"apiVersion":"v1","kind":"Pod","spec":{"containers":[{"name":"a"},{"imgae":"x"}],"foo":1}})",
-                       &said);
+  Json pod = conformed(
+      kPod, R"({"apiVersion":"v1","kind":"Pod","spec":{"containers":[{"name":"a"},{"imgae":"x"}],"foo":1}})", &said);
   EXPECT_THAT(said, ElementsAre("spec.containers[1].imgae", "spec.foo"));
   EXPECT_FALSE(pod["spec"].contains("foo"));
 }
@@ -51,15 +53,20 @@ TEST(Schema, RefusesAWrongTypeInTheWordsOfKubernetes) {
   conformed(kConfigMap, R"({"data":{"a":1}})", &said);
   EXPECT_THAT(said, ElementsAre("json: cannot unmarshal number into Go struct field ConfigMap.data of type string"));
   conformed(kDeployment, R"({"spec":{"replicas":"3"}})", &said);
-  EXPECT_THAT(said, ElementsAre("json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32"));
+  EXPECT_THAT(
+      said,
+      ElementsAre("json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32"));
   conformed(kDeployment, R"({"spec":{"replicas":3000000000}})", &said);
   EXPECT_THAT(said.front(), HasSubstr("number 3000000000 into"));
   conformed(kPod, R"({"spec":{"containers":{}}})", &said);
-  EXPECT_THAT(said, ElementsAre("json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container"));
+  EXPECT_THAT(
+      said,
+      ElementsAre("json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container"));
 }
 
 TEST(Schema, WritesWhatKubernetesAlwaysWrites) {
-  Json deployment = conformed(kDeployment, R"({"metadata":{"name":"d"},"spec":{"template":{"spec":{"containers":[{"name":"c"}]}}}})");
+  Json deployment =
+      conformed(kDeployment, R"({"metadata":{"name":"d"},"spec":{"template":{"spec":{"containers":[{"name":"c"}]}}}})");
   EXPECT_EQ(deployment["status"], Json::object());
   EXPECT_EQ(deployment["spec"]["strategy"], Json::object());
   EXPECT_EQ(deployment["spec"]["template"]["metadata"], json(R"({"creationTimestamp":null})"));
@@ -70,13 +77,16 @@ TEST(Schema, WritesWhatKubernetesAlwaysWrites) {
 TEST(Schema, DropsEmptyValuesButThoseThatSaySomething) {
   Json pod = conformed(kPod, R"({"spec":{"hostname":"","hostNetwork":false,"nodeSelector":{},"enableServiceLinks":false,
                                  "volumes":[{"name":"e","emptyDir":{}}],"securityContext":null}})");
-  EXPECT_EQ(pod["spec"], json(R"({"containers":null,"enableServiceLinks":false,"volumes":[{"name":"e","emptyDir":{}}]})"));
+  EXPECT_EQ(pod["spec"],
+            json(R"({"containers":null,"enableServiceLinks":false,"volumes":[{"name":"e","emptyDir":{}}]})"));
 }
 
 TEST(Schema, ReadsMembersOfInlinedMessages) {
   std::vector<std::string> said;
-  Json pod = conformed(kPod, R"({"spec":{"containers":[{"name":"c","livenessProbe":{"httpGet":{"port":"http"},"periodSeconds":3},
-                          "env":[{"name":"A","valueFrom":{"configMapKeyRef":{"name":"m","key":"k"}}}]}]}})", &said);
+  Json pod = conformed(
+      kPod, R"({"spec":{"containers":[{"name":"c","livenessProbe":{"httpGet":{"port":"http"},"periodSeconds":3},
+                          "env":[{"name":"A","valueFrom":{"configMapKeyRef":{"name":"m","key":"k"}}}]}]}})",
+      &said);
   EXPECT_THAT(said, IsEmpty());
   EXPECT_EQ(pod["spec"]["containers"][0]["livenessProbe"]["httpGet"]["port"], "http");
 }
@@ -103,7 +113,8 @@ TEST(JsonOfProtobuf, ReadsWhatKubectlSends) {
   auto document = json_of_protobuf(std::string("k8s\0", 4) + envelope.SerializeAsString());
 
   ASSERT_TRUE(document) << document.error().message;
-  EXPECT_EQ(*document, json(R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","labels":{"app":"web"}},
+  EXPECT_EQ(*document,
+            json(R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","labels":{"app":"web"}},
       "spec":{"replicas":0,"strategy":{"rollingUpdate":{"maxSurge":"25%"}},"template":{"spec":{"containers":[
       {"name":"c","livenessProbe":{"tcpSocket":{"port":80}},"resources":{"limits":{"cpu":"100m"}}}]}}}})"));
 }

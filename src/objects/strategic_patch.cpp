@@ -18,7 +18,8 @@ std::string_view directive(const Json& value) { return base::text(value, "$patch
 const Descriptor* below(const FieldDescriptor* field) {
   if (!field) return nullptr;
   const FieldDescriptor& value = field->is_map() ? value_field(*field) : *field;
-  return value.type() == FieldDescriptor::TYPE_MESSAGE && form_of(value) == Form::Object ? value.message_type() : nullptr;
+  return value.type() == FieldDescriptor::TYPE_MESSAGE && form_of(value) == Form::Object ? value.message_type()
+                                                                                         : nullptr;
 }
 
 std::string_view key_of(const FieldDescriptor* field) {
@@ -45,7 +46,8 @@ size_t place_of(const Json& item, const Json& list, std::string_view key) {
 // those named items that it stood before until now, else it comes last.
 Json in_order(Json list, const Json& order, const Json& before, std::string_view key) {
   List named, others;
-  for (Json& item : list.get_ref<List&>()) (place_of(item, order, key) < order.size() ? named : others).push_back(std::move(item));
+  for (Json& item : list.get_ref<List&>())
+    (place_of(item, order, key) < order.size() ? named : others).push_back(std::move(item));
   auto by = [key](const Json& places) {
     return [key, &places](const Json& a, const Json& b) { return place_of(a, places, key) < place_of(b, places, key); };
   };
@@ -99,7 +101,8 @@ Json merged_list(const Json& before, const Json& patch, const Descriptor* type, 
 void remove_values(Json& after, const std::string& list, const Json& values) {
   auto found = after.find(list);
   if (found == after.end() || !found->is_array() || !values.is_array()) return;
-  std::erase_if(found->get_ref<List&>(), [&](const Json& one) { return std::find(values.begin(), values.end(), one) != values.end(); });
+  std::erase_if(found->get_ref<List&>(),
+                [&](const Json& one) { return std::find(values.begin(), values.end(), one) != values.end(); });
 }
 
 Json merged_object(const Json& before, const Json& patch, const Descriptor* type) {
