@@ -106,7 +106,7 @@ class PodStreams {
   };
   virtual net::Task<Answer<Process>> exec(std::string ns, std::string pod, ExecOptions options) = 0;
 
-  // An address at which the pod's port can be dialled from the API server.
+  // Where that port of the pod's loopback can be dialled: "IP:PORT" or "unix:PATH".
   virtual Answer<std::string> dial_address(std::string_view ns, std::string_view pod, uint16_t port) const = 0;
 };
 

@@ -16,6 +16,11 @@ class Relay::Pair {
     auto connecting = inner_.connection.connect({.address = target});
     return adopted && connecting;
   }
+  bool start(int fd, const net::Address& peer, Fd inside) {
+    auto adopted = outer_.connection.adopt(fd, peer);
+    auto other = inner_.connection.adopt(inside.release());
+    return adopted && other;
+  }
 
  private:
   struct Half final : net::Connection::Handler {
@@ -49,12 +54,23 @@ class Relay::Pair {
   Half inner_;
 };
 
-base::Result<std::unique_ptr<Relay>> Relay::make(net::Loop& loop, Fd listening, const net::Address& target) {
-  std::unique_ptr<Relay> relay(new Relay(loop, target));
+base::Result<std::unique_ptr<Relay>> Relay::begin(std::unique_ptr<Relay> relay, Fd listening) {
   Relay* at = relay.get();
   relay->listener_ = TRY(net::Listener::adopt(
-      loop, listening.release(), [at](int fd, const net::Address& peer) { at->accepted(fd, peer); }));
+      at->loop_, listening.release(), [at](int fd, const net::Address& peer) { at->accepted(fd, peer); }));
   return relay;
+}
+
+base::Result<std::unique_ptr<Relay>> Relay::make(net::Loop& loop, Fd listening, const net::Address& target) {
+  std::unique_ptr<Relay> relay(new Relay(loop));
+  relay->target_ = target;
+  return begin(std::move(relay), std::move(listening));
+}
+
+base::Result<std::unique_ptr<Relay>> Relay::make(net::Loop& loop, Fd listening, Dial dial) {
+  std::unique_ptr<Relay> relay(new Relay(loop));
+  relay->dial_ = std::move(dial);
+  return begin(std::move(relay), std::move(listening));
 }
 
 Relay::~Relay() {
@@ -63,8 +79,16 @@ Relay::~Relay() {
 }
 
 void Relay::accepted(int fd, const net::Address& peer) {
+  if (dial_) return net::spawn(dial_for(this, alive_, Fd(fd), peer));
   auto pair = std::make_unique<Pair>(*this, loop_);
   if (pair->start(fd, peer, target_)) pairs_.insert(pair.release());
+}
+
+net::Task<void> Relay::dial_for(Relay* self, std::weak_ptr<bool> alive, Fd accepted, net::Address peer) {
+  auto inside = co_await self->dial_();
+  if (!alive.lock() || !inside) co_return;
+  auto pair = std::make_unique<Pair>(*self, self->loop_);
+  if (pair->start(accepted.release(), peer, std::move(*inside))) self->pairs_.insert(pair.release());
 }
 
 }  // namespace localkube

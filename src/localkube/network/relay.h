@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <unordered_set>
 
@@ -11,22 +12,28 @@
 
 namespace localkube {
 
-// Carries connections from a socket of the host's network, which hold opened,
-// to an address inside the cluster's.
+// Carries each connection that comes to a listening socket on to where it shall
+// go: from the host's network, whose socket hold opened, to an address inside
+// the cluster's; or into a pod, by a connection that was made in there.
 class Relay {
  public:
   static base::Result<std::unique_ptr<Relay>> make(net::Loop& loop, Fd listening, const net::Address& target);
+  // `dial` gives a connected socket for each.
+  using Dial = std::function<net::Task<base::Result<Fd>>()>;
+  static base::Result<std::unique_ptr<Relay>> make(net::Loop& loop, Fd listening, Dial dial);
   ~Relay();
-
-  const net::Address& target() const { return target_; }
 
  private:
   class Pair;
-  Relay(net::Loop& loop, const net::Address& target) : loop_(loop), target_(target) {}
+  explicit Relay(net::Loop& loop) : loop_(loop) {}
+  static base::Result<std::unique_ptr<Relay>> begin(std::unique_ptr<Relay> relay, Fd listening);
+  static net::Task<void> dial_for(Relay* self, std::weak_ptr<bool> alive, Fd accepted, net::Address peer);
   void accepted(int fd, const net::Address& peer);
 
   net::Loop& loop_;
   net::Address target_;
+  Dial dial_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::unordered_set<Pair*> pairs_;  // owned
   std::unique_ptr<net::Listener> listener_;
 };

@@ -2,7 +2,9 @@
 #include "localkube/process/files.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include "base/strings.h"
 
@@ -62,6 +64,19 @@ base::Result<std::pair<Fd, Fd>> make_pipe() {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return std::unexpected(base::system_error("pipe", errno));
   return std::pair(Fd(ends[0]), Fd(ends[1]));
+}
+
+base::Result<Fd> listen_at(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return base::fail(base::ErrorKind::Invalid, "socket path too long: " + path);
+  path.copy(address.sun_path, path.size());
+  Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  unlink(path.c_str());
+  if (!socket || bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || chmod(path.c_str(), 0600) != 0 ||
+      listen(socket.get(), 128) != 0)
+    return std::unexpected(base::system_error("listen at " + path, errno));
+  return socket;
 }
 
 void set_blocking(int fd, bool blocking) {

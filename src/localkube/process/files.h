@@ -24,6 +24,8 @@ base::Result<void> write_file(const std::filesystem::path& path, std::string_vie
 base::Result<void> make_directory(const std::filesystem::path& path, mode_t mode = 0755);
 
 base::Result<std::pair<Fd, Fd>> make_pipe();  // read end, write end; close-on-exec
+// A stream socket at a path, which only its owner may connect to; a stale one is replaced.
+base::Result<Fd> listen_at(const std::string& path);
 void set_blocking(int fd, bool blocking);
 void keep_across_exec(int fd);
 base::Result<void> write_all(int fd, std::string_view text);  // for a blocking descriptor

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "localkube/fields.h"
+#include "localkube/process/files.h"
 #include "localkube/shim/container.h"
 
 namespace localkube {
@@ -57,6 +58,22 @@ const ContainerAccount* Pod::find(std::string_view container) const {
   for (const ContainerAccount& known : account_.containers)
     if (known.name == container) return &known;
   return nullptr;
+}
+
+static net::Task<base::Result<Fd>> dial_into(std::shared_ptr<Sandbox> sandbox, uint16_t port) {
+  if (!sandbox) co_return base::fail(base::ErrorKind::Closed, "the pod has ended");
+  auto socket = co_await sandbox->connect_to(port);
+  co_return socket;
+}
+
+base::Result<std::string> Pod::door(uint16_t port) {
+  if (!sandbox_) return base::fail(base::ErrorKind::NotFound, "pod " + std::string(object_.name()) + " is not running");
+  std::string path = pod_directory(object_.uid()) + "/" + std::to_string(port);
+  if (doors_.contains(port)) return path;
+  Fd listening = TRY(listen_at(path));
+  std::weak_ptr<Sandbox> weak = sandbox_;
+  doors_[port] = TRY(Relay::make(node_.loop, std::move(listening), [weak, port] { return dial_into(weak.lock(), port); }));
+  return path;
 }
 
 PodFacts Pod::facts() const {
@@ -227,6 +244,7 @@ void Pod::on_sandbox_died() {
   base::log::warn("pod {}/{}: its shim ended", object_.ns(), object_.name());
   auto ended = std::exchange(sandbox_, nullptr);
   node_.loop.post([ended] {});  // its own call is what runs
+  doors_.clear();
   account_.sandbox = false;
   account_.initialized = false;
   stopping_sidecars_ = false;

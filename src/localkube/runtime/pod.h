@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "localkube/network/relay.h"
 #include "localkube/runtime/container_plan.h"
 #include "localkube/runtime/pod_account.h"
 #include "localkube/runtime/probe.h"
@@ -26,6 +27,8 @@ class Pod : public std::enable_shared_from_this<Pod> {
   const objects::Object& object() const { return object_; }
   std::shared_ptr<Sandbox> sandbox() const { return sandbox_; }
   const ContainerAccount* find(std::string_view container) const;
+  // A Unix socket that leads to a port of the pod's loopback, past its sidecar.
+  base::Result<std::string> door(uint16_t port);
 
  private:
   using Self = std::shared_ptr<Pod>;
@@ -69,6 +72,7 @@ class Pod : public std::enable_shared_from_this<Pod> {
   PodAccount account_;
   std::vector<Watched> watched_;
   std::shared_ptr<Sandbox> sandbox_;
+  std::map<uint16_t, std::unique_ptr<Relay>> doors_;
   Volumes volumes_;
   bool gone_ = false;
   bool settled_ = false;  // it had ended before this serve began: its status stays

@@ -238,6 +238,7 @@ net::Task<void> Pod::end(Self self) {
     co_await stop_all(self, seconds(grace));
     self->publish();
   }
+  self->doors_.clear();
   if (auto sandbox = std::exchange(self->sandbox_, nullptr)) co_await sandbox->end();
   std::string ns(self->object_.ns()), name(self->object_.name()), uid(self->object_.uid());
   auto present = self->node_.api.get(kPods, ns, name);

@@ -203,6 +203,14 @@ net::Task<base::Result<Sandbox::Session>> Sandbox::attach(std::string container,
   co_return std::move(session);
 }
 
+net::Task<base::Result<Fd>> Sandbox::connect_to(uint16_t port) {
+  base::Json request = {{"op", "connect"}, {"port", port}};
+  auto answer = co_await ask(std::move(request), Fd());
+  if (!answer) co_return std::unexpected(std::move(answer.error()));
+  if ((*answer)->fds.empty()) co_return base::fail(ErrorKind::Internal, "an answer without a socket");
+  co_return std::move((*answer)->fds[0]);
+}
+
 void Sandbox::signal_exec(int64_t id, int number) { channel_->send({{"op", "exec_signal"}, {"id", id}, {"signal", number}}); }
 
 void Sandbox::resize(const std::string& container, int rows, int columns) {

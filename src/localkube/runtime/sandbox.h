@@ -62,6 +62,8 @@ class Sandbox {
   };
   net::Task<base::Result<Session>> exec(ExecOrder order);
   net::Task<base::Result<Session>> attach(std::string container, bool with_input);
+  // A socket connected to a port of the pod's own loopback.
+  net::Task<base::Result<Fd>> connect_to(uint16_t port);
   void signal_exec(int64_t id, int number);
   void resize(const std::string& container, int rows, int columns);
 

@@ -2,6 +2,7 @@
 #include "localkube/shim/shim.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/mount.h>
@@ -14,6 +15,7 @@
 #include "localkube/process/files.h"
 #include "localkube/process/spawn.h"
 #include "localkube/shim/container.h"
+#include "net/address.h"
 
 namespace localkube {
 namespace {
@@ -67,6 +69,7 @@ class Shim final : private net::IoHandler {
     int64_t id = number(body, "id");
     if (op == "start") return start(id, packet);
     if (op == "quit") _exit(0);
+    if (op == "connect") return connect(id, static_cast<uint16_t>(number(body, "port")));
     if (op == "exec_signal") return exec_signal(id, static_cast<int>(number(body, "signal")));
     Container* container = find(string_at(body, "container"));
     if (op == "signal" && container) return container->signal(static_cast<int>(number(body, "signal")));
@@ -98,6 +101,21 @@ class Shim final : private net::IoHandler {
                             event["event"] = "exited";
                             if (!*failed) send(event);
                           }});
+  }
+
+  // Over the loopback the kernel answers at once, so this does not hold up the loop.
+  void connect(int64_t id, uint16_t port) {
+    Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    auto to = net::Address::parse("127.0.0.1", port);
+    int failed = !socket || (::connect(socket.get(), to->data(), to->size()) != 0 && errno != EINPROGRESS);
+    int error = failed ? errno : 0;
+    pollfd wait{.fd = socket.get(), .events = POLLOUT, .revents = 0};
+    socklen_t size = sizeof error;
+    if (!failed && poll(&wait, 1, 500) == 1) getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error) return refuse(id, base::system_error("connect to 127.0.0.1:" + std::to_string(port), error).message);
+    std::vector<Fd> fds;
+    fds.push_back(std::move(socket));
+    send({{"id", id}}, fds);
   }
 
   void attach(int64_t id, Container& container, bool with_input) {

@@ -21,6 +21,7 @@ namespace localkube {
 //   {op: exec_signal, id, signal}      to the program's group
 //   {op: attach, id, container, in} -> {id} + [in, out, err]; out and err end with the container
 //   {op: resize, container, rows, columns}
+//   {op: connect, id, port} -> {id} + [a socket connected to that port of the pod's loopback] or {id, error}
 //   {op: quit}                         ends the shim and, by that, the pod
 // and from the shim:
 //   {event: state, containers: [...]}  at each connection

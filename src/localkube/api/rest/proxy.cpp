@@ -25,7 +25,7 @@ net::Task<void> serve_pod_proxy(Services& services, std::shared_ptr<http::Exchan
     respond_refusal(*exchange, address.error());
     co_return;
   }
-  auto target = net::Address::parse(*address, *port);
+  auto target = net::Address::parse_host_port(*address);
   std::string body;
   if (exchange->request().method != "GET" && exchange->request().method != "HEAD") {
     auto read = co_await exchange->read_all(3u << 20);
@@ -35,7 +35,7 @@ net::Task<void> serve_pod_proxy(Services& services, std::shared_ptr<http::Exchan
     respond_refusal(*exchange, Refusal{.code = 500, .reason = "InternalError", .message = target.error().message});
     co_return;
   }
-  http::ClientOptions options{.host = target->ip(), .port = target->port()};
+  http::ClientOptions options{.host = target->is_unix() ? *address : target->ip(), .port = target->port()};
   http::Client client(services.loop, std::move(options));
   http::Request request;
   request.method = exchange->request().method;
