@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/ads.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
@@ -20,18 +18,6 @@ using http::grpc::Code;
 namespace {
 
 constexpr std::string_view kService = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
-
-// Equal messages must give equal bytes, or versions would differ without a change.
-std::string serialized(const google::protobuf::Message& message) {
-  std::string out;
-  {
-    google::protobuf::io::StringOutputStream stream(&out);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    coded.SetSerializationDeterministic(true);
-    message.SerializeToCodedStream(&coded);
-  }
-  return out;
-}
 
 base::Result<mesh::Proxy> proxy_of(const envoy::config::core::v3::Node& node) {
   std::string text;
@@ -57,6 +43,13 @@ base::Result<void> check_claim(const mesh::Proxy& claimed, const Identity& prove
   return {};
 }
 
+// Nothing that decides about listeners or routes differs between the two.
+bool same_place(const mesh::Workload* a, const mesh::Workload* b) {
+  if (!a || !b) return a == b;
+  return a == b || (a->labels == b->labels && a->named_ports == b->named_ports && a->locality == b->locality &&
+                    a->addresses == b->addresses);
+}
+
 http::grpc::Status status_of(const base::Error& error) {
   switch (error.kind) {
     case ErrorKind::Denied: return {Code::PermissionDenied, error.message};
@@ -78,15 +71,14 @@ std::string short_type(std::string_view url) {
   return std::string(url);
 }
 
-// One connected proxy. It is its session's Source: what the proxy should have
-// is translated from the View that it has of the snapshot. Shared with the
-// coroutines that read and write, so that it outlives them.
+// One connected proxy and its session's Source. Shared with the coroutines that
+// read and write, so that it outlives them.
 struct Ads::Stream final : xds::Source {
   Stream(Ads& owner, uint64_t number, xds::Variant variant, std::shared_ptr<http::Exchange> exchange,
          std::optional<Identity> proven);
 
-  xds::Resources resources(const envoy::config::core::v3::Node& node, std::string_view type_url,
-                           const xds::Subscription& wanted) override;
+  std::shared_ptr<const xds::Resources> resources(const envoy::config::core::v3::Node& node, std::string_view type_url,
+                                                  const xds::Subscription& wanted) override;
   base::Result<void> identify(const envoy::config::core::v3::Node& node);
   const mesh::View& current_view();
   void push(const Ingest::Change& change);
@@ -140,27 +132,26 @@ const mesh::View& Ads::Stream::current_view() {
   return *view;
 }
 
-xds::Resources Ads::Stream::resources(const envoy::config::core::v3::Node&, std::string_view url,
-                                      const xds::Subscription& wanted) {
+std::shared_ptr<const xds::Resources> Ads::Stream::resources(const envoy::config::core::v3::Node&, std::string_view url,
+                                                             const xds::Subscription& wanted) {
   const mesh::View& sees = current_view();
+  translate::Cache& cache = ads.translations_;
   std::vector<std::string> names(wanted.names.begin(), wanted.names.end());
-  std::vector<translate::Resource> made;
+  std::vector<translate::SharedResource> made;
   if (url == xds::type::kCluster) {
-    made = translate::clusters(sees);
+    made = cache.clusters(sees);
   } else if (url == xds::type::kListener) {
-    made = translate::listeners(sees);
+    made = cache.listeners(sees);
   } else if (url == xds::type::kRoute) {
-    made = translate::routes(sees, wanted.wildcard ? translate::route_names(sees) : names);
+    made = cache.routes(sees, wanted.wildcard ? cache.route_names(sees) : names);
   } else if (url == xds::type::kEndpoint) {
-    made = translate::endpoints(sees, wanted.wildcard ? translate::endpoint_names(sees) : names);
+    made = cache.endpoints(sees, wanted.wildcard ? cache.endpoint_names(sees) : names);
   } else if (url == xds::type::kSecret) {
-    made = translate::secrets(sees, names);
+    for (translate::Resource& secret : translate::secrets(sees, names))
+      made.push_back(std::make_shared<const translate::Resource>(std::move(secret)));
   }
-  xds::Resources out;
-  for (const translate::Resource& resource : made)
-    if (wanted.wildcard || wanted.names.contains(resource.name))
-      out[resource.name] = xds::Resource::make(resource.name, serialized(*resource.message));
-  return out;
+  if (!wanted.wildcard) std::erase_if(made, [&](const auto& resource) { return !wanted.names.contains(resource->name); });
+  return ads.wire_.set_of(made);
 }
 
 void Ads::Stream::push(const Ingest::Change& change) {
@@ -170,8 +161,12 @@ void Ads::Stream::push(const Ingest::Change& change) {
     else missed = change;
     return;
   }
-  // Endpoints alone can change without a new look at everything else.
-  if (change.scope == mesh::Scope::Endpoints) {
+  // Endpoints alone can change without a new look at everything else, unless the
+  // pod behind this proxy turned out to be something else than it was taken for.
+  std::shared_ptr<const mesh::Snapshot> before = seen;  // keeps the old workload, whose address is compared
+  const mesh::Workload* was = view ? view->workload() : nullptr;
+  bool same = view && same_place(was, current_view().workload());
+  if (same && change.scope == mesh::Scope::Endpoints) {
     constexpr std::string_view kEndpoints[] = {xds::type::kEndpoint};
     session.push(kEndpoints);
   } else {
@@ -270,7 +265,12 @@ void Ads::push_some() {
     auto stream = it->second;  // kept: what is written may end it
     stream->push(change);
   }
-  if (!to_push_.empty()) timer_.arm(0ms);
+  if (!to_push_.empty()) {
+    timer_.arm(0ms);
+    return;
+  }
+  translations_.sweep();
+  wire_.sweep();
 }
 
 std::vector<Ads::Client> Ads::clients() const {

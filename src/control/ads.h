@@ -10,8 +10,8 @@
 #include "control/authentication.h"
 #include "control/ingest.h"
 #include "control/metrics.h"
+#include "control/wire.h"
 #include "http/grpc.h"
-#include "mesh/snapshot.h"
 #include "mesh/view.h"
 #include "xds/server.h"
 
@@ -56,6 +56,8 @@ class Ads {
 
   Metrics& metrics_;
   std::shared_ptr<const mesh::Snapshot> snapshot_;
+  translate::Cache translations_;
+  Wire wire_;
   std::map<uint64_t, std::shared_ptr<Stream>> streams_;
   std::deque<std::pair<uint64_t, Ingest::Change>> to_push_;
   net::Timer timer_;

@@ -140,7 +140,7 @@ int run_in_mesh(agent::Role role, const std::vector<std::string>& arguments) {
   net::Loop loop;
   proxy::Signals signals(loop);
   proxy::ProcessOptions options{.concurrency = environment->concurrency > 0 ? static_cast<unsigned>(environment->concurrency) : 1u,
-                                .log_level = level, .exit_drain = environment->drain, .istio_metrics = true, .self = workload_of(*environment)};
+                                .log_level = level, .exit_drain = environment->drain, .istio_metrics = true, .self = workload_of(*environment), .node_id = agent::node_of(*environment).id()};
   proxy::Process process(loop, std::move(options), bootstrap_of(*environment));
   auto started = process.start();
   if (!started) return fail(started.error());

@@ -181,6 +181,7 @@ Scope Inputs::note(const Key& key, const Entry* before, const Entry* after) {
     if (!was && !is) return Scope::Nothing;
     if (was && is && same_workload(*was, *is)) return Scope::Nothing;
     namespace_changes_[ns] = ++changes_;
+    ++workload_changes_;
     if (was && is && was->labels != is->labels) return everything();
     return Scope::Endpoints;
   }
@@ -202,6 +203,7 @@ Scope Inputs::note(const Key& key, const Entry* before, const Entry* after) {
   }
   if (before && after && (key.kind == "ConfigMap" || key.kind == "Secret"))
     return same_part(*before->object, *after->object, "data") ? Scope::Nothing : everything();
+  if (key.kind == "WorkloadEntry") ++workload_changes_;
   if (before && after && !key.group.empty() && same_configuration(*before->object, *after->object))
     return Scope::Nothing;
   return everything();
@@ -214,6 +216,7 @@ void Inputs::place_workloads(std::string_view node_name) {
     if (!workload || workload->node != node_name) continue;
     entry.parsed = workload_of(*entry.object, node ? node->object.get() : nullptr);
     namespace_changes_[place.first] = ++changes_;
+    ++workload_changes_;
   }
 }
 

@@ -67,6 +67,8 @@ class Inputs {
   // Counts changes to the endpoints of Services of one namespace, by "ns/name"
   // or, where a pod changed, for the whole namespace.
   uint64_t endpoints_revision(const std::string& ns, const std::string& service) const;
+  // Counts changes to pods and WorkloadEntries.
+  uint64_t workloads_revision() const { return workload_changes_; }
 
  private:
   Scope note(const Key& key, const Entry* before, const Entry* after);
@@ -76,6 +78,7 @@ class Inputs {
   base::StringMap<std::string> jwks_;
   uint64_t configuration_ = 0;
   uint64_t changes_ = 0;
+  uint64_t workload_changes_ = 0;
   base::StringMap<uint64_t> service_changes_;    // by "ns/name"
   base::StringMap<uint64_t> namespace_changes_;
 };

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "config/specs.h"
+#include "mesh/egress.h"
 #include "mesh/hostname.h"
 #include "mesh/kubernetes.h"
 #include "mesh/resolve.h"
@@ -57,6 +58,7 @@ struct SnapshotBuilder {
   bool same_inputs() const { return previous && previous->inputs_configuration_ == inputs.configuration(); }
 
   void build() {
+    out.workloads_revision_ = inputs.workloads_revision();
     out.version_ = previous ? previous->version_ + 1 : 1;
     out.inputs_configuration_ = inputs.configuration();
     if (same_inputs()) borrow();
@@ -64,7 +66,8 @@ struct SnapshotBuilder {
     add_workloads();
     add_endpoints();
     add_service_accounts();
-    bool same = same_inputs() && previous->service_accounts == out.service_accounts && same_listed_endpoints();
+    find_headless_addresses();
+    bool same = same_inputs() && same_service_accounts() && same_listed_endpoints();
     out.configuration_ = same ? previous->configuration_ : out.version_;
   }
 
@@ -84,6 +87,7 @@ struct SnapshotBuilder {
     out.telemetries = previous->telemetries;
     out.secrets = previous->secrets;
     out.jwks = previous->jwks;
+    out.labels_that_matter_ = previous->labels_that_matter_;
   }
 
   void read_configuration() {
@@ -100,6 +104,32 @@ struct SnapshotBuilder {
     out.telemetries = by_namespace<config::Telemetry>(inputs, "telemetry.istio.io", "Telemetry");
     out.jwks = inputs.jwks();
     for (const auto& [place, entry] : inputs.table("", "Secret")) out.secrets.emplace(place, entry.object);
+    find_labels_that_matter();
+  }
+
+  void find_labels_that_matter() {
+    auto matters = [&](const auto& labels) {
+      for (const auto& [key, value] : labels) out.labels_that_matter_.insert(key);
+    };
+    auto from_routes = [&](const auto& routes) {
+      for (const auto& route : routes)
+        for (const auto& match : route.match()) matters(match.source_labels());
+    };
+    for (const auto& virtual_service : out.virtual_services) {
+      from_routes(virtual_service->spec.http());
+      from_routes(virtual_service->spec.tls());
+      from_routes(virtual_service->spec.tcp());
+    }
+    for (const auto& [ns, rules] : out.selecting_rules)
+      for (const auto& rule : rules) matters(rule->spec.workload_selector().match_labels());
+  }
+
+  void find_headless_addresses() {
+    for (const auto& service : out.services)
+      if (service->headless)
+        for (const Port& port : service->ports)
+          for (const Endpoint& endpoint : out.endpoints_of(*service, port.number))
+            out.headless_addresses_.insert(endpoint.address);
   }
 
   void add_services() {
@@ -140,17 +170,24 @@ struct SnapshotBuilder {
   }
 
   void add_workloads() {
+    if (previous && previous->workloads_revision_ == out.workloads_revision_) {
+      out.workloads = previous->workloads;
+      return;
+    }
+    auto workloads = std::make_shared<Workloads>();
     for (const auto& [place, entry] : inputs.table("", "Pod"))
-      if (auto* workload = std::get_if<Shared<Workload>>(&entry.parsed)) add_workload(place, *workload);
+      if (auto* workload = std::get_if<Shared<Workload>>(&entry.parsed)) add_workload(*workloads, place, *workload);
     for (const auto& [place, entry] : inputs.table(kNetworking, "WorkloadEntry"))
       if (auto* parsed = std::get_if<Shared<config::WorkloadEntry>>(&entry.parsed))
-        add_workload(place, workload_of(**parsed));
+        add_workload(*workloads, place, workload_of(**parsed));
+    out.workloads = std::move(workloads);
   }
 
-  void add_workload(const std::pair<std::string, std::string>& place, const Shared<Workload>& workload) {
-    out.workloads.emplace(place, workload);
+  static void add_workload(Workloads& to, const std::pair<std::string, std::string>& place,
+                           const Shared<Workload>& workload) {
+    to.by_name.emplace(place, workload);
     if (!workload->host_network)
-      for (const std::string& address : workload->addresses) out.workload_by_address.emplace(address, workload);
+      for (const std::string& address : workload->addresses) to.by_address.emplace(address, workload);
   }
 
   void add_endpoints() {
@@ -207,9 +244,10 @@ struct SnapshotBuilder {
     Endpoint endpoint;
     endpoint.address = address.ip;
     endpoint.port = port;
-    if (auto pod = out.workloads.find(std::pair(slice.ns, address.pod)); pod != out.workloads.end())
+    const Workloads& workloads = *out.workloads;
+    if (auto pod = workloads.by_name.find(std::pair(slice.ns, address.pod)); pod != workloads.by_name.end())
       endpoint.workload = pod->second;
-    else if (auto known = out.workload_by_address.find(address.ip); known != out.workload_by_address.end())
+    else if (auto known = workloads.by_address.find(address.ip); known != workloads.by_address.end())
       endpoint.workload = known->second;
     endpoint.locality.zone = address.zone;
     if (const Workload* workload = endpoint.workload.get()) {
@@ -233,17 +271,41 @@ struct SnapshotBuilder {
 
   // Who may answer for a hostname: the identities behind its endpoints.
   void add_service_accounts() {
-    for (const auto& service : out.services) {
-      std::set<std::string> ids;
-      for (const Port& port : service->ports)
-        for (const Endpoint& endpoint : out.endpoints_of(*service, port.number))
-          if (!endpoint.service_account.empty())
-            ids.insert(spiffe_id(out.mesh.trust_domain, endpoint.workload ? endpoint.workload->ns : service->ns,
-                                 endpoint.service_account));
-      auto& known = out.service_accounts[service->hostname];
-      ids.insert(known.begin(), known.end());
-      known.assign(ids.begin(), ids.end());
+    for (const auto& [hostname, claims] : out.by_hostname) {
+      if (same_endpoints(claims)) {
+        auto known = previous->service_accounts.find(hostname);
+        if (known != previous->service_accounts.end()) {
+          out.service_accounts.emplace(hostname, known->second);
+          continue;
+        }
+      }
+      std::set<std::pair<std::string_view, std::string_view>> accounts;
+      for (const auto& service : claims)
+        for (const Port& port : service->ports)
+          for (const Endpoint& endpoint : out.endpoints_of(*service, port.number))
+            if (!endpoint.service_account.empty())
+              accounts.emplace(endpoint.workload ? endpoint.workload->ns : service->ns, endpoint.service_account);
+      auto ids = std::make_shared<std::vector<std::string>>();
+      for (const auto& [ns, account] : accounts) ids->push_back(spiffe_id(out.mesh.trust_domain, ns, account));
+      out.service_accounts.emplace(hostname, std::move(ids));
     }
+  }
+
+  bool same_endpoints(const std::vector<Shared<Service>>& claims) const {
+    if (!same_inputs()) return false;
+    for (const auto& service : claims)
+      for (const Port& port : service->ports)
+        if (out.endpoint_set(*service, port.number) != previous->endpoint_set(*service, port.number)) return false;
+    return true;
+  }
+
+  bool same_service_accounts() const {
+    auto same = [](const auto& a, const auto& b) { return a == b || *a == *b; };
+    if (out.service_accounts.size() != previous->service_accounts.size()) return false;
+    return std::ranges::all_of(out.service_accounts, [&](const auto& entry) {
+      auto then = previous->service_accounts.find(entry.first);
+      return then != previous->service_accounts.end() && same(entry.second, then->second);
+    });
   }
 
   // Endpoints that are written into listeners and clusters themselves: one
@@ -275,10 +337,17 @@ const Service* Snapshot::service(std::string_view hostname) const {
   return found == by_hostname.end() ? nullptr : found->second.front().get();
 }
 
-const std::vector<Endpoint>& Snapshot::endpoints_of(const Service& service, int port) const {
-  static const std::vector<Endpoint> kNone;
+Shared<std::vector<Endpoint>> Snapshot::endpoint_set(const Service& service, int port) const {
+  static const auto kNone = std::make_shared<const std::vector<Endpoint>>();
   auto found = endpoints.find(endpoint_key(service, port));
-  return found == endpoints.end() ? kNone : *found->second;
+  return found == endpoints.end() ? kNone : found->second;
+}
+
+std::shared_ptr<const Egress> Snapshot::egress(const std::string& ns, const Shared<config::Sidecar>& sidecar) const {
+  std::lock_guard lock(egress_lock_);
+  auto& place = egress_[{ns, sidecar.get()}];
+  if (!place) place = std::make_shared<const Egress>(egress_of(*this, ns, sidecar.get()));
+  return place;
 }
 
 std::string endpoint_key(const Service& service, int port) {

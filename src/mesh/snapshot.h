@@ -3,6 +3,8 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,8 +18,16 @@ namespace mesh {
 
 template <typename T>
 using Shared = std::shared_ptr<const T>;
+struct Egress;
+
 template <typename T>
 using ByNamespace = std::map<std::string, std::vector<Shared<T>>, std::less<>>;
+
+// Everything that runs, to be found by name and by address.
+struct Workloads {
+  std::map<std::pair<std::string, std::string>, Shared<Workload>> by_name;  // namespace and name
+  base::StringMap<Shared<Workload>> by_address;
+};
 
 // All objects joined, at one moment. Immutable, shared by every proxy's View
 // and by the analyzers; lists are in Istio's order (oldest first).
@@ -36,9 +46,8 @@ class Snapshot {
   base::StringMap<std::vector<Shared<Service>>> by_hostname;
   // Endpoints of one port of one service, keyed by endpoint_key.
   base::StringMap<Shared<std::vector<Endpoint>>> endpoints;
-  base::StringMap<std::vector<std::string>> service_accounts;  // SPIFFE ids behind a hostname, sorted
-  std::map<std::pair<std::string, std::string>, Shared<Workload>> workloads;  // by namespace and name
-  base::StringMap<Shared<Workload>> workload_by_address;
+  base::StringMap<Shared<std::vector<std::string>>> service_accounts;  // SPIFFE ids behind a hostname, sorted
+  Shared<Workloads> workloads;
 
   // Names in full, delegates resolved; delegates themselves are left out.
   std::vector<Shared<config::VirtualService>> virtual_services;
@@ -58,13 +67,28 @@ class Snapshot {
 
   // The service a client in any namespace means by this FQDN; nullptr: none.
   const Service* service(std::string_view hostname) const;
-  const std::vector<Endpoint>& endpoints_of(const Service& service, int port) const;
+  const std::vector<Endpoint>& endpoints_of(const Service& service, int port) const { return *endpoint_set(service, port); }
+  // The same, to be kept: the pointer changes when an endpoint does.
+  Shared<std::vector<Endpoint>> endpoint_set(const Service& service, int port) const;
+
+  // What clients of one namespace see, made at the first question and shared by
+  // all who ask for the same.
+  std::shared_ptr<const Egress> egress(const std::string& ns, const Shared<config::Sidecar>& sidecar) const;
+  // Labels of clients that a VirtualService or DestinationRule asks about.
+  const std::set<std::string>& labels_that_matter() const { return labels_that_matter_; }
+  // Addresses of pods behind headless Services: such a client does not dial itself.
+  bool is_headless_endpoint(const std::string& address) const { return headless_addresses_.contains(address); }
 
  private:
   friend struct SnapshotBuilder;
   uint64_t version_ = 0;
   uint64_t configuration_ = 0;
   uint64_t inputs_configuration_ = 0;
+  uint64_t workloads_revision_ = 0;
+  std::set<std::string> labels_that_matter_;
+  std::set<std::string> headless_addresses_;
+  mutable std::mutex egress_lock_;
+  mutable std::map<std::pair<std::string, const config::Sidecar*>, std::shared_ptr<const Egress>> egress_;
   base::StringMap<uint64_t> endpoint_revisions_;  // by "ns/name", of Kubernetes Services
 };
 

@@ -12,10 +12,12 @@ namespace mesh {
 namespace {
 
 Shared<Workload> workload_for(const Snapshot& snapshot, const Proxy& proxy) {
-  if (auto found = snapshot.workloads.find(std::pair(proxy.ns, proxy.name)); found != snapshot.workloads.end())
+  if (auto found = snapshot.workloads->by_name.find(std::pair(proxy.ns, proxy.name));
+      found != snapshot.workloads->by_name.end())
     return found->second;
   for (const std::string& address : proxy.addresses)
-    if (auto found = snapshot.workload_by_address.find(address); found != snapshot.workload_by_address.end())
+    if (auto found = snapshot.workloads->by_address.find(address);
+        found != snapshot.workloads->by_address.end())
       return found->second;
   return nullptr;
 }
@@ -120,15 +122,35 @@ View::View(std::shared_ptr<const Snapshot> snapshot, Proxy proxy)
   } else {
     gateway_servers_ = gateway_servers_of(*snapshot_, proxy_, labels(), names);
   }
-  egress_ = egress_of(*snapshot_, proxy_.ns, sidecar_.get());
+  egress_ = snapshot_->egress(proxy_.ns, sidecar_);
   registry_only_ = registry_only_of(snapshot_->mesh, sidecar_.get());
+}
+
+std::string View::outlook() const {
+  std::string out;
+  auto add = [&](std::string_view piece) { out.append(piece).push_back('\n'); };
+  add(std::to_string(static_cast<int>(proxy_.type)) + std::to_string(static_cast<int>(proxy_.dialect)) +
+      (proxy_.capture ? "c" : "") + (proxy_.unprivileged ? "u" : ""));
+  add(proxy_.ns);
+  add(sidecar_ ? sidecar_->meta.ref.ns + "/" + sidecar_->meta.ref.name : "");
+  const Locality& here = workload_ ? workload_->locality : proxy_.locality;
+  add(here.region + "/" + here.zone + "/" + here.subzone);
+  for (const auto& [key, value] : labels())
+    if (proxy_.type != ProxyType::Sidecar || snapshot_->labels_that_matter().contains(key)) add(key + "=" + value);
+  for (const std::string& address : proxy_.addresses)
+    if (snapshot_->is_headless_endpoint(address)) add(address);
+  for (const auto& telemetry : telemetries()) add(telemetry->meta.ref.ns + "/" + telemetry->meta.ref.name);
+  if (proxy_.type != ProxyType::Sidecar)
+    for (const auto& [name, number] : workload_ ? workload_->named_ports : proxy_.named_ports)
+      add(name + ":" + std::to_string(number));
+  return out;
 }
 
 const objects::Labels& View::labels() const { return workload_ ? workload_->labels : proxy_.labels; }
 
 const Service* View::service(std::string_view hostname) const {
-  auto found = egress_.by_hostname.find(hostname);
-  return found == egress_.by_hostname.end() ? nullptr : found->second.get();
+  auto found = egress_->by_hostname.find(hostname);
+  return found == egress_->by_hostname.end() ? nullptr : found->second.get();
 }
 
 std::vector<Shared<config::VirtualService>> View::virtual_services_of(std::string_view gateway) const {
@@ -167,14 +189,10 @@ Shared<config::DestinationRule> View::destination_rule(const Service& service) c
   return nullptr;
 }
 
-const std::vector<Endpoint>& View::endpoints(const Service& service, int port) const {
-  return snapshot_->endpoints_of(service, port);
-}
-
 std::vector<std::string> View::service_accounts(const Service& service) const {
   if (!service.subject_alt_names.empty()) return service.subject_alt_names;
   auto found = snapshot_->service_accounts.find(service.hostname);
-  return found == snapshot_->service_accounts.end() ? std::vector<std::string>{} : found->second;
+  return found == snapshot_->service_accounts.end() ? std::vector<std::string>{} : *found->second;
 }
 
 MtlsMode View::mtls_mode(int target_port) const {

@@ -36,24 +36,33 @@ class View {
   View(std::shared_ptr<const Snapshot> snapshot, Proxy proxy);
 
   const Proxy& proxy() const { return proxy_; }
+  uint64_t configuration() const { return snapshot_->configuration(); }
+  // Equal for proxies of one snapshot that are told the same of everything but
+  // their own inbound side: what an answer for one may be reused for.
+  std::string outlook() const;
   const MeshConfig& mesh() const { return snapshot_->mesh; }
   // The workload that the proxy serves; nullptr where its pod is not known yet.
   const Workload* workload() const { return workload_.get(); }
   const objects::Labels& labels() const;
 
   // Outbound: services in egress scope, ordered by creation, then hostname.
-  const std::vector<Shared<Service>>& services() const { return egress_.services; }
+  const std::vector<Shared<Service>>& services() const { return egress_->services; }
   // The visible service of that name, or nullptr.
   const Service* service(std::string_view hostname) const;
   // VirtualServices that sidecars obey ("mesh"), in egress scope, oldest first.
   const std::vector<Shared<config::VirtualService>>& virtual_services() const {
-    return egress_.virtual_services;
+    return egress_->virtual_services;
   }
   // VirtualServices bound to `gateway` ("namespace/name"), oldest first.
   std::vector<Shared<config::VirtualService>> virtual_services_of(std::string_view gateway) const;
   // The rule that applies to calls of `service` from here, merged; nullptr: none.
   Shared<config::DestinationRule> destination_rule(const Service& service) const;
-  const std::vector<Endpoint>& endpoints(const Service& service, int port) const;
+  const std::vector<Endpoint>& endpoints(const Service& service, int port) const {
+    return snapshot_->endpoints_of(service, port);
+  }
+  Shared<std::vector<Endpoint>> endpoint_set(const Service& service, int port) const {
+    return snapshot_->endpoint_set(service, port);
+  }
   std::vector<std::string> service_accounts(const Service& service) const;
   bool registry_only() const { return registry_only_; }
 
@@ -86,7 +95,7 @@ class View {
   Proxy proxy_;
   Shared<Workload> workload_;
   Shared<config::Sidecar> sidecar_;
-  Egress egress_;
+  std::shared_ptr<const Egress> egress_;
   std::vector<InboundPort> inbound_ports_;
   std::vector<GatewayServer> gateway_servers_;
   bool registry_only_ = false;

@@ -19,6 +19,13 @@ bool can_hold(const Json& document, const Json& operation) {
   return parent->is_structured();
 }
 
+// How many bytes a copy adds; few copies can make a document grow without bounds.
+size_t copied_bytes(const Json& document, const Json& operation) {
+  if (base::text(operation, "op") != "copy") return 0;
+  Json::json_pointer from{std::string(base::text(operation, "from"))};
+  return document.contains(from) ? document.at(from).dump().size() : 0;
+}
+
 }  // namespace
 
 base::Result<Json> json_patched(const Json& document, const Json& patch) {
@@ -28,7 +35,11 @@ base::Result<Json> json_patched(const Json& document, const Json& patch) {
                       "a JSON patch has at most " + std::to_string(kMostOperations) + " operations");
   try {
     Json after = document;
+    size_t copied = 0;
     for (const Json& operation : patch) {
+      copied += copied_bytes(after, operation);
+      if (copied > kMostCopied)
+        return base::fail(base::ErrorKind::Exhausted, "the copies of this JSON patch are too large");
       if (!can_hold(after, operation))
         return base::fail(base::ErrorKind::Invalid,
                           "what lies above " + std::string(base::text(operation, "path")) + " holds nothing");

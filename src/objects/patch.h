@@ -10,6 +10,7 @@
 
 namespace objects {
 
+inline constexpr size_t kMostCopied = 3 << 20;     // bytes that a JSON patch may add by copying, as in Kubernetes
 inline constexpr size_t kMostOperations = 10'000;  // of a JSON patch, as in Kubernetes
 
 // RFC 6902. All of it, or an error and nothing: a test that fails, a path that

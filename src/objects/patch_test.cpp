@@ -103,6 +103,14 @@ TEST(JsonPatch, AppliesWhollyOrNotAtAll) {
   EXPECT_FALSE(json_patched(before, json(R"([{"op":"add","path":"data","value":"3"}])")));
 }
 
+TEST(JsonPatch, RefusesCopiesThatGrowWithoutBounds) {
+  Json patch = Json::array();
+  for (int i = 0; i < 40; ++i) patch.push_back({{"op", "copy"}, {"from", ""}, {"path", "/data/c" + std::to_string(i)}});
+  auto after = json_patched(json(R"({"data":{"a":"0123456789"}})"), patch);
+  ASSERT_FALSE(after);
+  EXPECT_EQ(after.error().kind, base::ErrorKind::Exhausted);
+}
+
 TEST(MergePatch, ReplacesListsAndDropsNulls) {
   EXPECT_EQ(merge_patched(json(R"({"a":[1,2],"b":{"c":1,"d":2}})"), json(R"({"a":[3],"b":{"c":null}})")),
             json(R"({"a":[3],"b":{"d":2}})"));

@@ -6,6 +6,7 @@
 
 #include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
 #include "translate/endpoint.h"
+#include "translate/parts.h"
 #include "translate/policy.h"
 #include "translate/translate.h"
 
@@ -185,7 +186,7 @@ Cluster base_cluster(const std::string& name, const mesh::MeshConfig& mesh) {
   return cluster;
 }
 
-std::vector<Resource> clusters(const mesh::View& view) {
+std::vector<Resource> shared_clusters(const mesh::View& view) {
   std::vector<Resource> out;
   auto add = [&](std::optional<Resource> cluster) {
     if (cluster) out.push_back(std::move(*cluster));
@@ -206,19 +207,36 @@ std::vector<Resource> clusters(const mesh::View& view) {
     Cluster inbound = passthrough_cluster("InboundPassthroughCluster", view.mesh());
     bind_inbound(inbound);
     add(resource_of(std::move(inbound), {}));
-    add_inbound(view, out);
   }
+  return out;
+}
+
+std::vector<Resource> own_clusters(const mesh::View& view) {
+  std::vector<Resource> out;
+  if (view.proxy().type == mesh::ProxyType::Sidecar) add_inbound(view, out);
+  return out;
+}
+
+std::vector<Resource> clusters(const mesh::View& view) {
+  std::vector<Resource> out = shared_clusters(view);
+  std::ranges::move(own_clusters(view), std::back_inserter(out));
   std::ranges::sort(out, {}, &Resource::name);
   return out;
 }
 
-std::vector<std::string> endpoint_names(const mesh::View& view) {
+std::vector<std::string> names_of_endpoints(const std::vector<std::shared_ptr<const Resource>>& clusters) {
   std::vector<std::string> out;
-  for (const Resource& cluster : clusters(view)) {
-    const auto& message = static_cast<const Cluster&>(*cluster.message);
+  for (const auto& cluster : clusters) {
+    const auto& message = static_cast<const Cluster&>(*cluster->message);
     if (message.type() == Cluster::EDS) out.push_back(message.eds_cluster_config().service_name());
   }
   return out;
+}
+
+std::vector<std::string> endpoint_names(const mesh::View& view) {
+  std::vector<std::shared_ptr<const Resource>> shared;
+  for (Resource& cluster : shared_clusters(view)) shared.push_back(std::make_shared<const Resource>(std::move(cluster)));
+  return names_of_endpoints(shared);
 }
 
 }  // namespace translate

@@ -7,6 +7,7 @@
 #include "envoy/config/endpoint/v3/endpoint_components.pb.h"
 #include "mesh/labels.h"
 #include "translate/locality.h"
+#include "translate/parts.h"
 #include "translate/policy.h"
 #include "translate/translate.h"
 
@@ -101,6 +102,13 @@ void fill_assignment(ClusterLoadAssignment& out, const mesh::View& view, const A
     group->mutable_load_balancing_weight()->set_value(weight);
   }
   balance_localities(out, view, policy);
+}
+
+mesh::Shared<std::vector<mesh::Endpoint>> endpoint_set_of(const mesh::View& view, const std::string& cluster_name) {
+  static const auto kNone = std::make_shared<const std::vector<mesh::Endpoint>>();
+  auto parsed = parse_name(cluster_name);
+  const mesh::Service* service = parsed ? view.service(parsed->hostname) : nullptr;
+  return service ? view.endpoint_set(*service, parsed->port) : kNone;
 }
 
 std::vector<Resource> endpoints(const mesh::View& view, std::span<const std::string> cluster_names) {

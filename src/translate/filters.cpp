@@ -10,6 +10,7 @@
 #include "envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.pb.h"
 #include "envoy/extensions/request_id/uuid/v3/uuid.pb.h"
 #include "translate/listener.h"
+#include "translate/parts.h"
 
 namespace translate {
 namespace {
@@ -145,14 +146,22 @@ Resource resource_of(Listener listener, std::vector<objects::Ref> provenance) {
   return {std::move(name), std::make_shared<const Listener>(std::move(listener)), std::move(provenance)};
 }
 
-std::vector<Resource> listeners(const mesh::View& view) {
+std::vector<Resource> shared_listeners(const mesh::View& view) {
   std::vector<Resource> out;
-  if (view.proxy().type == mesh::ProxyType::Sidecar) {
-    add_outbound_listeners(view, out);
-    add_inbound_listener(view, out);
-  } else {
-    add_gateway_listeners(view, out);
-  }
+  if (view.proxy().type == mesh::ProxyType::Sidecar) add_outbound_listeners(view, out);
+  else add_gateway_listeners(view, out);
+  return out;
+}
+
+std::vector<Resource> own_listeners(const mesh::View& view) {
+  std::vector<Resource> out;
+  if (view.proxy().type == mesh::ProxyType::Sidecar) add_inbound_listener(view, out);
+  return out;
+}
+
+std::vector<Resource> listeners(const mesh::View& view) {
+  std::vector<Resource> out = shared_listeners(view);
+  std::ranges::move(own_listeners(view), std::back_inserter(out));
   std::ranges::sort(out, {}, &Resource::name);
   return out;
 }

@@ -13,7 +13,6 @@ using envoy::service::discovery::v3::DeltaDiscoveryRequest;
 using envoy::service::discovery::v3::DeltaDiscoveryResponse;
 using envoy::service::discovery::v3::DiscoveryRequest;
 using envoy::service::discovery::v3::DiscoveryResponse;
-using Names = std::set<std::string, std::less<>>;
 
 // Bounds on what one client may make this server remember.
 constexpr size_t kMaxTypes = 32;
@@ -87,7 +86,6 @@ base::Result<void> ServerSession::receive_sotw(std::string_view bytes) {
   wanted.names = std::move(names);
   type.wanted = std::move(wanted);
   type.asked = true;
-  std::erase_if(type.held, [&](const auto& held) { return !type.wanted.wildcard && !type.wanted.names.contains(held.first); });
   if (more) send_type(request.type_url(), type, Extent::Whole, {});
   return {};
 }
@@ -103,7 +101,7 @@ base::Result<void> ServerSession::receive_delta(std::string_view bytes) {
   Type& type = find_type(request.type_url());
   bool first = !type.asked;
   if (first) {
-    for (const auto& [name, version] : request.initial_resource_versions()) type.held[name] = version;
+    for (const auto& [name, version] : request.initial_resource_versions()) type.brought[name] = version;
     type.wanted.wildcard = request.resource_names_subscribe().empty();
     type.asked = true;
   }
@@ -119,7 +117,7 @@ base::Result<void> ServerSession::receive_delta(std::string_view bytes) {
     } else {
       type.wanted.names.insert(name);
       // Within the first request the client still holds what it says it holds.
-      if (!first || !type.held.contains(name)) anew.insert(name);
+      if (!first || !type.brought.contains(name)) anew.insert(name);
     }
   }
   for (const std::string& name : request.resource_names_unsubscribe()) {
@@ -128,7 +126,6 @@ base::Result<void> ServerSession::receive_delta(std::string_view bytes) {
     } else {
       type.wanted.names.erase(name);
     }
-    if (!type.wanted.wildcard) type.held.erase(name);
   }
   if (type.wanted.names.size() > kMaxNames) return std::unexpected(refused("too many resource names"));
   if (first || wider || !anew.empty()) send_type(request.type_url(), type, first ? Extent::Whole : Extent::Changes, anew);
@@ -136,9 +133,10 @@ base::Result<void> ServerSession::receive_delta(std::string_view bytes) {
 }
 
 bool ServerSession::send_type(std::string_view url, Type& type, Extent extent, const Names& anew) {
-  Resources resources = source_.resources(node_, url, type.wanted);
-  return variant_ == Variant::Delta ? send_delta(url, type, resources, extent, anew)
-                                    : send_sotw(url, type, resources, extent);
+  auto now = source_.resources(node_, url, type.wanted);
+  if (extent == Extent::Changes && anew.empty() && now == type.told) return false;
+  return variant_ == Variant::Delta ? send_delta(url, type, std::move(now), extent, anew)
+                                    : send_sotw(url, type, std::move(now), extent);
 }
 
 static void pack(const Resource& resource, std::string_view url, google::protobuf::Any& any) {
@@ -146,16 +144,24 @@ static void pack(const Resource& resource, std::string_view url, google::protobu
   any.set_value(resource.body);
 }
 
+// The version that the client has, as far as this stream told it.
+static std::string_view version_in(const Resources* told, std::string_view name) {
+  if (!told) return {};
+  auto it = told->find(name);
+  return it == told->end() ? std::string_view() : std::string_view(it->second->version);
+}
+
 // Clusters and listeners are told as a whole, because what is left out is
 // removed; of the other types only what changed needs to be said.
-bool ServerSession::send_sotw(std::string_view url, Type& type, const Resources& resources, Extent extent) {
+bool ServerSession::send_sotw(std::string_view url, Type& type, std::shared_ptr<const Resources> now, Extent extent) {
   bool whole_type = url == type::kCluster || url == type::kListener;
   std::vector<const Resource*> changed;
-  for (const auto& [name, resource] : resources) {
-    auto held = type.held.find(name);
-    if (held == type.held.end() || held->second != resource->version) changed.push_back(resource.get());
-  }
-  bool removed = std::any_of(type.held.begin(), type.held.end(), [&](const auto& held) { return !resources.contains(held.first); });
+  for (const auto& [name, resource] : *now)
+    if (version_in(type.told.get(), name) != resource->version) changed.push_back(resource.get());
+  bool removed = type.told && std::any_of(type.told->begin(), type.told->end(),
+                                          [&](const auto& held) { return !now->contains(held.first); });
+  type.told = now;
+  type.status.resources = now->size();
   if (extent == Extent::Changes && changed.empty() && !(removed && whole_type)) return false;
   if (url == type::kCluster)
     for (const Resource* resource : changed) changed_clusters_.insert(resource->name);
@@ -165,46 +171,44 @@ bool ServerSession::send_sotw(std::string_view url, Type& type, const Resources&
   response.set_nonce(next_nonce());
   response.set_version_info(response.nonce());
   if (whole_type || extent == Extent::Whole) {
-    for (const auto& [name, resource] : resources) pack(*resource, url, *response.add_resources());
+    for (const auto& [name, resource] : *now) pack(*resource, url, *response.add_resources());
   } else {
     for (const Resource* resource : changed) pack(*resource, url, *response.add_resources());
   }
-  type.held.clear();
-  for (const auto& [name, resource] : resources) type.held[name] = resource->version;
-  type.status.resources = resources.size();
   type.status.sent = response.nonce();
   if (on_sent) on_sent(url);
   send_(response.SerializeAsString());
   return true;
 }
 
-bool ServerSession::send_delta(std::string_view url, Type& type, const Resources& resources, Extent extent, const Names& anew) {
+bool ServerSession::send_delta(std::string_view url, Type& type, std::shared_ptr<const Resources> now, Extent extent,
+                               const Names& anew) {
   DeltaDiscoveryResponse response;
-  for (const auto& [name, resource] : resources) {
-    std::string& held = type.held[name];
+  for (const auto& [name, resource] : *now) {
+    std::string_view held = version_in(type.told.get(), name);
+    if (auto it = type.brought.find(name); it != type.brought.end()) held = it->second;
     if (held == resource->version && !anew.contains(name)) continue;
     if (url == type::kCluster && held != resource->version) changed_clusters_.insert(name);
-    held = resource->version;
     auto& out = *response.add_resources();
     out.set_name(name);
     out.set_version(resource->version);
     pack(*resource, url, *out.mutable_resource());
   }
-  // What the client holds, or names now, and is not there.
-  for (auto it = type.held.begin(); it != type.held.end();) {
-    if (resources.contains(it->first)) {
-      ++it;
-      continue;
-    }
-    response.add_removed_resources(it->first);
-    it = type.held.erase(it);
-  }
-  for (const std::string& name : anew)
-    if (!resources.contains(name)) response.add_removed_resources(name);
+  // What the client holds, or names now, and is not there. It drops what it unsubscribed from by itself.
+  Names gone;
+  auto drop = [&](const std::string& name) {
+    if (!now->contains(name) && (type.wanted.wildcard || type.wanted.names.contains(name))) gone.insert(name);
+  };
+  if (type.told)
+    for (const auto& [name, resource] : *type.told) drop(name);
+  for (const auto& [name, version] : type.brought) drop(name);
+  for (const std::string& name : anew) drop(name);
+  for (const std::string& name : gone) response.add_removed_resources(name);
+  type.brought.clear();
+  type.status.resources = now->size();
+  type.told = std::move(now);
 
-  type.status.resources = resources.size();
-  bool something = response.resources_size() > 0 || response.removed_resources_size() > 0;
-  if (!something && extent == Extent::Changes) return false;
+  if (gone.empty() && response.resources_size() == 0 && extent == Extent::Changes) return false;
   response.set_type_url(std::string(url));
   response.set_nonce(next_nonce());
   response.set_system_version_info(response.nonce());

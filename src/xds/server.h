@@ -48,9 +48,10 @@ struct Subscription {
 // Says what a client should have. Asked on each request and each push.
 class Source {
  public:
-  // By name; for named subscriptions nothing but those names. `node` is the client's.
-  virtual Resources resources(const envoy::config::core::v3::Node& node, std::string_view type_url,
-                              const Subscription& wanted) = 0;
+  // By name; for named subscriptions nothing but those names. Never nullptr. The same pointer as last time says at no
+  // cost that nothing changed; many clients may share one. `node` is the client's.
+  virtual std::shared_ptr<const Resources> resources(const envoy::config::core::v3::Node& node, std::string_view type_url,
+                                                     const Subscription& wanted) = 0;
 
  protected:
   ~Source() = default;
@@ -99,24 +100,25 @@ class ServerSession {
   std::function<void(std::string_view)> on_sent;
 
  private:
+  using Names = std::set<std::string, std::less<>>;
   struct Type {
     Subscription wanted;
-    std::map<std::string, std::string, std::less<>> held;  // name -> version the client has, or was sent
+    std::shared_ptr<const Resources> told;  // what the client was told last; nullptr: nothing yet
+    std::map<std::string, std::string, std::less<>> brought;  // name -> version, from before this stream; until the first answer
     Status status;
     bool asked = false;
   };
+  enum class Extent : uint8_t { Changes, Whole };
 
   base::Result<void> receive_sotw(std::string_view request);
   base::Result<void> receive_delta(std::string_view request);
   base::Result<void> take_node(const envoy::config::core::v3::Node& node);
   void acknowledge(Type& type, std::string_view url, const std::string& nonce, const google::rpc::Status* error);
   Type& find_type(std::string_view url);
-  // `anew`: names to send even though they are held; `whole` sends whatever there is.
-  enum class Extent : uint8_t { Changes, Whole };
-  bool send_type(std::string_view url, Type& type, Extent extent, const std::set<std::string, std::less<>>& anew);
-  bool send_sotw(std::string_view url, Type& type, const Resources& resources, Extent extent);
-  bool send_delta(std::string_view url, Type& type, const Resources& resources, Extent extent,
-                  const std::set<std::string, std::less<>>& anew);
+  // Whole: answers even if there is nothing to say. `anew`: names to say again although the client was told.
+  bool send_type(std::string_view url, Type& type, Extent extent, const Names& anew);
+  bool send_sotw(std::string_view url, Type& type, std::shared_ptr<const Resources> now, Extent extent);
+  bool send_delta(std::string_view url, Type& type, std::shared_ptr<const Resources> now, Extent extent, const Names& anew);
   std::string next_nonce();
 
   const Variant variant_;
@@ -124,7 +126,7 @@ class ServerSession {
   Send send_;
   envoy::config::core::v3::Node node_;
   std::map<std::string, Type, std::less<>> types_;
-  std::set<std::string, std::less<>> changed_clusters_;  // by the push that runs
+  Names changed_clusters_;  // by the push that runs
   uint64_t nonces_ = 0;
 };
 

@@ -22,10 +22,11 @@ struct Shelf final : Source {
   void put(std::string_view type, std::string name, std::string body) {
     by_type[std::string(type)][name] = Resource::make(name, std::move(body));
   }
-  Resources resources(const envoy::config::core::v3::Node&, std::string_view type, const Subscription& wanted) override {
-    Resources out;
+  std::shared_ptr<const Resources> resources(const envoy::config::core::v3::Node&, std::string_view type,
+                                             const Subscription& wanted) override {
+    auto out = std::make_shared<Resources>();
     for (const auto& [name, resource] : by_type[std::string(type)])
-      if (wanted.wildcard || wanted.names.contains(name)) out[name] = resource;
+      if (wanted.wildcard || wanted.names.contains(name)) (*out)[name] = resource;
     return out;
   }
 };

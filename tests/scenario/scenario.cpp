@@ -129,7 +129,7 @@ void Mesh::rebuild() {
 mesh::View Mesh::view(std::string_view pod) const {
   size_t slash = pod.find('/');
   std::string ns(pod.substr(0, slash)), name(pod.substr(slash + 1));
-  const auto& workload = *snapshot_->workloads.at({ns, name});
+  const auto& workload = *snapshot_->workloads->by_name.at({ns, name});
   std::string type = workload.labels.contains("istio") ? "router" : "sidecar";
   std::string id = type + "~" + workload.addresses.front() + "~" + name + "." + ns + "~" + ns + ".svc.cluster.local";
   return mesh::View(snapshot_, *mesh::parse_proxy(id, base::Json::object()));

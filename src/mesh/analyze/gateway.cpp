@@ -69,7 +69,7 @@ void find_idle_gateways(const Snapshot& snapshot, Findings& out) {
   for (const auto& gateway : snapshot.gateways) {
     const auto& selector = gateway->spec.selector();
     auto selected = [&](const auto& entry) { return has_all(entry.second->labels, selector); };
-    if (std::ranges::any_of(snapshot.workloads, selected)) continue;
+    if (std::ranges::any_of(snapshot.workloads->by_name, selected)) continue;
     std::vector<std::string> pairs;
     for (const auto& [key, value] : selector) pairs.push_back(key + "=" + value);
     std::ranges::sort(pairs);

@@ -40,7 +40,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
     if (!look_for_tls_ && !look_for_http_) choose_chain();
   }
 
-  void drain() override { end(); }
+  void drain(Drain) override { end(); }
   void sweep(net::Clock::time_point now) override {
     const Listener& listener = *origin_->listener;
     bool inspecting = stage_ == Stage::Inspect;

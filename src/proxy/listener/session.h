@@ -21,11 +21,12 @@ class Session : public Mortal, public Link<AllSessions> {
   explicit Session(Worker& worker) : worker_(worker) {
     worker.sessions.push_back(*this);
     ++worker.session_count;
-    worker.load.store(worker.session_count, std::memory_order_relaxed);
   }
 
-  // To go as soon as what is under way has ended.
-  virtual void drain() = 0;
+  // To go as soon as what is under way has ended. Gently: a peer's next request
+  // may be on its way, so it is still answered, with the wish to close.
+  enum class Drain : uint8_t { Gently, Now };
+  virtual void drain(Drain how) = 0;
   // Called about once a second: to end what took too long.
   virtual void sweep(net::Clock::time_point now) = 0;
   // The process ends: everything is dropped at once.
@@ -42,7 +43,6 @@ class Session : public Mortal, public Link<AllSessions> {
     buried_ = true;
     leave();
     --worker_.session_count;
-    worker_.load.store(worker_.session_count, std::memory_order_relaxed);
     worker_.bury(std::unique_ptr<Mortal>(this));
   }
   bool buried() const { return buried_; }
@@ -67,7 +67,9 @@ struct Origin {
   std::string peer_uri;     // the first URI SAN of its certificate
   std::string subject;      // of its certificate, "O=x,CN=y"
   std::string certificate_hash;
-  uint32_t peer_number = 0;  // in the worker's metrics
+  // Who the peer is in the worker's metrics; a peer that multiplexes for several says it again.
+  mutable uint32_t peer_number = 0;
+  mutable std::string peer_metadata;  // the header that said so
 
   void describe(const net::TlsPeer& peer);
 };

@@ -122,9 +122,9 @@ base::Result<void> Configuration::take_listener(const Resource& resource, Entry&
   auto listener = TRY((Compiler{slots_, logs_}.listener(message)));
   if (listener->bind) {
     for (const net::Address& address : listener->addresses) {
-      std::string key = address.text();
+      std::string key = address.port() || address.is_unix() ? address.text() : listener->name + " " + address.text();
       auto it = bound_.find(key);
-      if (it != bound_.end() && address.port() != 0) {
+      if (it != bound_.end()) {
         if (it->second.listener == listener->name) continue;
         return base::fail(base::ErrorKind::Conflict, "error adding listener: '" + listener->name +
                                                          "' has duplicate address '" + key + "' as existing listener");
@@ -133,7 +133,6 @@ base::Result<void> Configuration::take_listener(const Resource& resource, Entry&
       sockaddr_storage name{};
       socklen_t size = sizeof name;
       getsockname(fds[0], reinterpret_cast<sockaddr*>(&name), &size);
-      if (address.port() == 0) key = listener->name + " " + key;
       bound_[key] = {listener->name, net::Address::of(reinterpret_cast<sockaddr*>(&name), size), std::move(fds)};
       opened_.push_back(key);
     }

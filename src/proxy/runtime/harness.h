@@ -37,7 +37,6 @@ class Proxy {
   Proxy(net::Loop& loop, std::string bootstrap, uint16_t backend = 0);
   uint16_t port(const std::string& listener = "main") const;
   Process& process() { return *process_; }
-  void update(Kind kind, const std::string& name, const std::string& type, const std::string& yaml);
 
  private:
   std::unique_ptr<Process> process_;

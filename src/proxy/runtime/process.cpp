@@ -4,6 +4,7 @@
 #include <future>
 
 #include "base/log.h"
+#include "proxy/stream/peer.h"
 
 namespace proxy {
 
@@ -17,7 +18,12 @@ static std::vector<std::unique_ptr<Worker>> make_workers(const ProcessOptions& o
   std::vector<std::unique_ptr<Worker>> out;
   for (unsigned i = 0; i < std::max(1u, options.concurrency); ++i)
     out.push_back(std::make_unique<Worker>(
-        WorkerOptions{.index = i, .istio_metrics = options.istio_metrics, .self = options.self, .drain_time = options.drain_time}));
+        WorkerOptions{.index = i,
+                      .istio_metrics = options.istio_metrics,
+                      .self = options.self,
+                      .node_id = options.node_id,
+                      .peer_metadata = options.istio_metrics ? encode_peer(options.self) : "",
+                      .drain_time = options.drain_time}));
   return out;
 }
 
@@ -54,7 +60,12 @@ void Process::stop_listening(bool only_inbound) {
 
 size_t Process::busy() const {
   size_t sum = 0;
-  for (const auto& worker : workers_) sum += worker->load.load(std::memory_order_relaxed);
+  for (const auto& worker : workers_) {
+    std::promise<size_t> answer;
+    auto part = answer.get_future();
+    worker->post([worker = worker.get(), answer = std::move(answer)]() mutable { answer.set_value(worker->active_streams + worker->relays); });
+    sum += part.get();
+  }
   return sum;
 }
 

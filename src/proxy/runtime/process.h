@@ -20,6 +20,7 @@ struct ProcessOptions {
   std::chrono::milliseconds exit_drain{5'000};    // at most so long from SIGTERM to the end
   bool istio_metrics = false;
   Workload self;
+  std::string node_id;
 };
 
 // The data plane of one process: its workers, its configuration, its admin
@@ -54,7 +55,7 @@ class Process {
   };
   // Endpoints of every cluster with the sums over all workers.
   net::Task<std::map<std::string, std::vector<HostFacts>>> hosts();
-  size_t busy() const;  // requests and connections under way, roughly
+  size_t busy() const;  // requests and TCP connections under way
 
   bool draining() const { return draining_; }
   // "" when all listeners serve and nobody says otherwise.

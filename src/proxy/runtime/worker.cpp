@@ -75,7 +75,7 @@ void Worker::apply(Change change) {
   for (const auto& listener : config.listeners) note(*listener);
   sessions.each([&](Session& session) {
     const FilterChain* chain = session.filter_chain();
-    if (chain && !alive.contains(chain)) session.drain();
+    if (chain && !alive.contains(chain)) session.drain(Session::Drain::Gently);
   });
   unpin(*before);
 }
@@ -125,7 +125,7 @@ void Worker::stop_listening(bool only_inbound) {
 
 void Worker::drain_connections() {
   draining = true;
-  sessions.each([](Session& session) { session.drain(); });
+  sessions.each([](Session& session) { session.drain(Session::Drain::Now); });
 }
 
 Stream& Worker::new_stream() {

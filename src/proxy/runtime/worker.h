@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
@@ -67,6 +66,8 @@ struct WorkerOptions {
   unsigned index = 0;
   bool istio_metrics = false;
   Workload self;
+  std::string node_id;
+  std::string peer_metadata;  // of this proxy, for its peers; empty: none is sent
   std::chrono::milliseconds drain_time{45'000};
 };
 
@@ -112,7 +113,7 @@ class Worker {
   size_t session_count = 0;
   size_t active_streams = 0;
   bool draining = false;
-  std::atomic<size_t> load{0};  // sessions, as of the last turn that changed them; for the main thread
+  size_t relays = 0;  // TCP connections that are copied
   WorkerCounts counts;
   RequestMetrics metrics;
   const WorkerOptions options;

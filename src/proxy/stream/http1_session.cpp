@@ -23,12 +23,10 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     if (!connection_->input().empty()) on_data(*connection_);
   }
 
-  void drain() override {
+  void drain(Drain how) override {
+    if (!draining_) drain_began_ = worker().loop().now();
     draining_ = true;
-    if (!stream_ && !parser_.in_message() && connection_) {
-      connection_->close_after_flush(std::chrono::seconds(1));
-      closing_ = true;
-    }
+    if (how == Drain::Now && !stream_ && !parser_.in_message() && !closing_) close_softly();
   }
   void sweep(net::Clock::time_point now) override {
     if (stream_) {
@@ -36,6 +34,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
       if (limit.count() > 0 && now > last_active_ + limit) time_out();
       return;
     }
+    if (draining_ && !closing_ && now > drain_began_ + worker().options.drain_time) return close_softly();
     auto limit = parser_.in_message() ? origin_->http->headers_timeout : origin_->http->idle_timeout;
     if (closing_ || limit.count() == 0 || now < last_active_ + limit) return;
     connection_->close();
@@ -271,7 +270,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
   std::unique_ptr<Origin> origin_;
   h1::RequestParser parser_;
   Stream* stream_ = nullptr;
-  net::Clock::time_point last_active_;
+  net::Clock::time_point last_active_, drain_began_{};
   uint64_t body_left_ = 0;
   size_t unconsumed_ = 0;
   bool request_done_ = false;

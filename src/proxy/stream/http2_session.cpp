@@ -22,7 +22,7 @@ class Http2Session final : public Session, public Downstream, private net::Conne
     if (!connection_->input().empty()) on_data(*connection_);
   }
 
-  void drain() override {
+  void drain(Drain) override {
     session_.drain();
     flush();
   }

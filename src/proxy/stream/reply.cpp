@@ -3,6 +3,7 @@
 #include <ctime>
 
 #include "base/strings.h"
+#include "proxy/stream/peer.h"
 #include "proxy/stream/stream.h"
 
 namespace proxy {
@@ -55,6 +56,7 @@ std::string percent_encoded(std::string_view text) {  // gRPC's message: printab
 void Stream::prepare_response_head(bool from_upstream) {
   const HttpConfig& http = *origin_->http;
   http::Headers& headers = response.headers;
+  if (from_upstream && headers.remove(kPeerMetadata)) headers.remove(kPeerMetadataId);
   if (from_upstream && !http.suppress_envoy_headers) {
     auto taken = std::chrono::duration_cast<std::chrono::milliseconds>(worker_.loop().now() - upstream_began_).count();
     char text[16];

@@ -3,6 +3,7 @@
 
 #include "base/strings.h"
 #include "proxy/stream/path.h"
+#include "proxy/stream/peer.h"
 #include "proxy/stream/stream.h"
 
 namespace proxy {
@@ -80,7 +81,28 @@ bool Stream::prepare_request() {
   prepare_forwarded_headers();
   prepare_request_id();
   prepare_client_certificate();
+  note_peer();
   return true;
+}
+
+// Takes what a proxy of the mesh says about itself off the request.
+void Stream::note_peer() {
+  if (auto metadata = request.headers.get(kPeerMetadata)) {
+    if (worker_.options.istio_metrics && *metadata != origin_->peer_metadata) {
+      origin_->peer_metadata = *metadata;
+      Workload peer = decode_peer(*metadata).value_or(Workload{});
+      peer.principal = origin_->peer_uri;
+      origin_->peer_number = worker_.metrics.number_of(peer);
+    }
+    request.headers.remove(kPeerMetadata);
+    request.headers.remove(kPeerMetadataId);
+  } else if (worker_.options.istio_metrics && origin_->mutual_tls && !origin_->peer_number) {
+    origin_->peer_number = worker_.metrics.number_of(Workload{.principal = origin_->peer_uri});
+  }
+  if (auto version = request.headers.get(kSeineHttp)) {
+    http2_to_application_ = origin_->from_seine && *version == "2";
+    request.headers.remove(kSeineHttp);
+  }
 }
 
 bool Stream::normalize_target() {

@@ -2,6 +2,7 @@
 #include <charconv>
 
 #include "base/strings.h"
+#include "proxy/stream/peer.h"
 #include "proxy/stream/stream.h"
 
 namespace proxy {
@@ -174,11 +175,12 @@ void Stream::start_attempt() {
   switch (config.http) {
     case Cluster::Http::Http2: http2 = true; break;
     case Cluster::Http::AsDownstream:
-      http2 = record.protocol == telemetry::Protocol::Http2 && !origin_->from_seine;
+      http2 = record.protocol == telemetry::Protocol::Http2 && (!origin_->from_seine || http2_to_application_);
       break;
     default: break;
   }
   if (upgrade_) http2 = false;
+  http2_wanted_ = http2;
   if (forward_->auto_host_rewrite && !host_->hostname.empty()) request.authority = host_->hostname;
   upstream_ = host_->take(*this, http2);
   waiting_ = !upstream_;
@@ -213,6 +215,13 @@ void Stream::send_request_head() {
     char text[12];
     auto [end, error] = std::to_chars(text, text + sizeof text, attempts_);
     request.headers.set("x-envoy-attempt-count", {text, static_cast<size_t>(end - text)});
+  }
+  if (host_->transport->istio_alpn) {
+    if (!worker_.options.peer_metadata.empty()) {
+      request.headers.set(kPeerMetadata, worker_.options.peer_metadata);
+      request.headers.set(kPeerMetadataId, worker_.options.node_id);
+    }
+    if (upstream_->speaks_seine() && http2_wanted_) request.headers.set(kSeineHttp, "2");
   }
   bool end = request_ended_ && kept_.empty() && !has_request_trailers_;
   request_head_sent_ = true;

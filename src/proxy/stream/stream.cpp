@@ -44,6 +44,7 @@ void Stream::begin(Downstream& downstream, const Origin& origin, telemetry::Prot
   forward_ = nullptr;
   target_ = nullptr;
   phase_ = Phase::Filters;
+  http2_to_application_ = false;
   upgrade_ = grpc_ = head_request_ = request_ended_ = request_sent_ = response_started_ = false;
   response_ended_ = response_sent_ = has_request_trailers_ = has_response_trailers_ = waiting_ = false;
   request_head_sent_ = timer_is_route_ = false;

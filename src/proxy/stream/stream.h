@@ -97,6 +97,7 @@ class Stream : public Link<Waiting> {
   void prepare_forwarded_headers();
   void prepare_client_certificate();
   void prepare_request_id();
+  void note_peer();
   bool normalize_target();
   // stream.cpp
   void run_filters();
@@ -146,6 +147,8 @@ class Stream : public Link<Waiting> {
   http::h1::Body request_body_;
   bool upgrade_ = false;
   bool grpc_ = false;
+  bool http2_wanted_ = false;         // of the upstream, in this attempt
+  bool http2_to_application_ = false;  // said by the Seine proxy before this one
   bool head_request_ = false;
   bool request_ended_ = false;       // the peer sent all of it
   bool request_sent_ = false;        // and it all went upstream

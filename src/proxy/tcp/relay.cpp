@@ -11,16 +11,18 @@ class Relay final : public Session, private net::Connection::Handler {
   Relay(Worker& worker, std::unique_ptr<net::Connection> downstream, std::unique_ptr<net::Connection> upstream,
         std::move_only_function<void(const RelayEnd&)> ended)
       : Session(worker), downstream_(std::move(downstream)), upstream_(std::move(upstream)), ended_(std::move(ended)) {
+    ++worker.relays;
     for (net::Connection* side : {downstream_.get(), upstream_.get()}) {
       side->set_handler(*this);
       side->resume_reading();
     }
   }
   ~Relay() override {
+    --worker().relays;
     if (ended_) ended_({received_, sent_});
   }
 
-  void drain() override {}  // lives as long as its ends want
+  void drain(Drain) override {}  // lives as long as its ends want
   void sweep(net::Clock::time_point now) override {
     if (now > last_active_ + kIdle) end();
   }

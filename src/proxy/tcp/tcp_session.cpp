@@ -33,7 +33,7 @@ class TcpSession final : public Session {
     connect();
   }
 
-  void drain() override {}
+  void drain(Drain) override {}
   void sweep(net::Clock::time_point) override {}
   const FilterChain* filter_chain() const override { return origin_ ? origin_->chain.get() : nullptr; }
 

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// A whole cluster of real processes. Needs root: its network and its pods are namespaces.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <filesystem>
+
+#include "base/strings.h"
+#include "kube/client.h"
+#include "localkube/fields.h"
+#include "localkube/process/files.h"
+#include "localkube/process/program.h"
+#include "localkube/process/spawn.h"
+
+namespace localkube {
+namespace {
+
+using base::Json;
+using testing::HasSubstr;
+
+const kube::Resource kPods{"", "v1", "pods"};
+const kube::Resource kServices{"", "v1", "services"};
+constexpr auto kPatience = std::chrono::seconds(60);  // of a busy machine
+
+// Children of a process, and theirs.
+std::vector<pid_t> descendants(pid_t of) {
+  std::map<pid_t, std::vector<pid_t>> children;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    auto pid = base::parse_number<pid_t>(entry.path().filename().string());
+    auto stat = pid ? read_file(entry.path() / "stat") : base::fail(base::ErrorKind::NotFound, "");
+    if (!stat) continue;
+    auto fields = base::split(std::string_view(*stat).substr(stat->rfind(')') + 2), ' ');
+    children[base::parse_number<pid_t>(fields[1]).value_or(0)].push_back(*pid);
+  }
+  std::vector<pid_t> out = children[of];
+  for (size_t i = 0; i < out.size(); i++) out.insert(out.end(), children[out[i]].begin(), children[out[i]].end());
+  return out;
+}
+
+Json pod(const std::string& name, const std::string& script) {
+  Json container = {{"name", "main"}, {"image", "busybox"}, {"command", {"sh", "-c", script}}};
+  return {{"apiVersion", "v1"},
+          {"kind", "Pod"},
+          {"metadata", {{"name", name}, {"namespace", "default"}, {"labels", {{"app", name}}}}},
+          {"spec", {{"restartPolicy", "Never"}, {"terminationGracePeriodSeconds", 1}, {"containers", Json::array({container})}}}};
+}
+
+// Answers "hi" on port 8080; Perl is on every Debian.
+const std::string kServer =
+    "perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(LocalPort=>8080,Listen=>9,ReuseAddr=>1)||die;"
+    "while($c=$s->accept){while(<$c>){last if /^\\r?$/}print $c \"HTTP/1.0 200 OK\\r\\nContent-Length: 3\\r\\n\\r\\nhi\\n\";close $c}'";
+
+class ClusterTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    state_ = std::filesystem::temp_directory_path() / ("localkube_test." + std::to_string(getpid()));
+    std::filesystem::create_directories(state_);
+    start();
+  }
+  static void TearDownTestSuite() {
+    kill(hold_, SIGTERM);
+    waitpid(hold_, nullptr, 0);
+    std::filesystem::remove_all(state_);
+  }
+
+  static void start() {
+    std::filesystem::remove(state_ / "kubeconfig");
+    auto pid = spawn_self({.argv = {"hold", "--state", state_.string()}, .life = Spawn::Life::EndsWithParent});
+    ASSERT_TRUE(pid) << pid.error().message;
+    hold_ = *pid;
+    ASSERT_TRUE(until([] { return answers(); })) << "the cluster did not start; these tests need root";
+  }
+
+  // Tries until it is so, or until patience ends.
+  static bool until(std::function<bool()> so) {
+    auto limit = net::Clock::now() + kPatience;
+    while (!so()) {
+      if (net::Clock::now() > limit) return false;
+      usleep(10'000);
+    }
+    return true;
+  }
+
+  static base::Result<http::Response> ask(std::string method, std::string path, const Json& body = nullptr) {
+    auto access = kube::find_access((state_ / "kubeconfig").string());
+    if (!access) return std::unexpected(access.error());
+    net::Loop loop;
+    auto client = kube::Client::make(loop, *access);
+    if (!client) return std::unexpected(client.error());
+    std::string text = body.is_null() ? "" : body.dump();
+    return net::run_to_end(loop, (*client)->request(method, path, text, "application/json"));
+  }
+  static bool answers() {
+    if (!std::filesystem::exists(state_ / "kubeconfig")) return false;
+    auto ready = ask("GET", "/readyz");
+    auto account = ask("GET", "/api/v1/namespaces/default/serviceaccounts/default");
+    return ready && ready->status == 200 && account && account->status == 200;
+  }
+  static void create(const Json& object) {
+    std::string plural = object["kind"] == "Pod" ? "pods" : "services";
+    auto made = ask("POST", "/api/v1/namespaces/default/" + plural, object);
+    ASSERT_TRUE(made) << made.error().message;
+    ASSERT_EQ(made->status, 201) << made->body;
+  }
+  static Json get(const std::string& name) {
+    auto found = ask("GET", "/api/v1/namespaces/default/pods/" + name);
+    auto json = found ? base::parse_json(found->body) : base::Result<Json>(Json());
+    return json ? *json : Json();
+  }
+  static std::string log(const std::string& name, const std::string& options = "") {
+    auto text = ask("GET", "/api/v1/namespaces/default/pods/" + name + "/log?" + options);
+    return text ? text->body : text.error().message;
+  }
+  static bool ready(const std::string& name) {
+    for (const Json& condition : items(get(name), "status", "conditions"))
+      if (condition["type"] == "Ready") return condition["status"] == "True";
+    return false;
+  }
+  static std::string phase(const std::string& name) { return string_at(get(name), "status", "phase"); }
+  static pid_t keeper() {
+    auto record = read_file(state_ / "hold.json");
+    auto json = record ? base::parse_json(*record) : base::Result<Json>(Json());
+    return json ? static_cast<pid_t>(number(*json, "keeper")) : 0;
+  }
+
+  static std::filesystem::path state_;
+  static pid_t hold_;
+};
+
+std::filesystem::path ClusterTest::state_;
+pid_t ClusterTest::hold_ = 0;
+
+TEST_F(ClusterTest, APodRunsAndItsOutputAndExitCodeAreKept) {
+  create(pod("speaks", "echo out; echo err >&2; exit 3"));
+  ASSERT_TRUE(until([] { return phase("speaks") == "Failed"; })) << get("speaks").dump(2);
+  EXPECT_EQ(number(get("speaks")["status"]["containerStatuses"][0], "state", "terminated", "exitCode"), 3);
+  std::string text = log("speaks");
+  EXPECT_THAT(text, HasSubstr("out\n"));
+  EXPECT_THAT(text, HasSubstr("err\n"));
+}
+
+TEST_F(ClusterTest, AContainerSeesNothingOfTheHostAndHasNoRights) {
+  create(pod("curious", "ls -d /work /home/* /etc/shadow 2>/dev/null; grep CapBnd /proc/self/status; "
+                        "echo 1 > /proc/sys/kernel/sysrq 2>/dev/null && echo wrote; touch /usr/x 2>/dev/null && echo wrote; true"));
+  ASSERT_TRUE(until([] { return phase("curious") == "Succeeded"; })) << get("curious").dump(2);
+  EXPECT_EQ(log("curious"), "CapBnd:\t0000000000000000\n");
+}
+
+TEST_F(ClusterTest, AServiceReachesItsPodsAndAPodItself) {
+  Json server = pod("server", "(until curl -s -m 2 http://hello/; do sleep 0.1; done) & " + kServer);
+  server["spec"]["containers"][0]["readinessProbe"] = {{"tcpSocket", {{"port", 8080}}}};
+  create(server);
+  create({{"apiVersion", "v1"},
+          {"kind", "Service"},
+          {"metadata", {{"name", "hello"}, {"namespace", "default"}}},
+          {"spec", {{"selector", {{"app", "server"}}}, {"ports", Json::array({{{"port", 80}, {"targetPort", 8080}}})}}}});
+  create(pod("client", "until curl -s -m 2 http://hello.default.svc.cluster.local; do sleep 0.1; done"));
+  ASSERT_TRUE(until([] { return phase("client") == "Succeeded"; })) << get("client").dump(2) << log("client");
+  EXPECT_EQ(log("client"), "hi\n");
+  EXPECT_TRUE(until([] { return log("server").find("hi\n") != std::string::npos; })) << log("server");
+}
+
+TEST_F(ClusterTest, InitContainersRunFirstAndASidecarDoesNotKeepAPodFromItsEnd) {
+  Json object = pod("ordered", "cat /shared/said");
+  Json volume = {{"name", "shared"}, {"mountPath", "/shared"}};
+  Json first = {{"name", "first"}, {"image", "busybox"}, {"command", {"sh", "-c", "echo first > /shared/said"}}, {"volumeMounts", Json::array({volume})}};
+  Json sidecar = {{"name", "sidecar"},
+                  {"image", "busybox"},
+                  {"restartPolicy", "Always"},
+                  {"command", {"sh", "-c", "echo sidecar >> /shared/said; touch /tmp/up; exec sleep infinity"}},
+                  {"startupProbe", {{"exec", {{"command", {"test", "-e", "/tmp/up"}}}}}},
+                  {"volumeMounts", Json::array({volume})}};
+  object["spec"]["initContainers"] = Json::array({first, sidecar});
+  object["spec"]["containers"][0]["volumeMounts"] = Json::array({volume});
+  object["spec"]["volumes"] = Json::array({{{"name", "shared"}, {"emptyDir", Json::object()}}});
+  create(object);
+  ASSERT_TRUE(until([] { return phase("ordered") == "Succeeded"; })) << get("ordered").dump(2);
+  EXPECT_EQ(log("ordered", "container=main"), "first\nsidecar\n");
+}
+
+TEST_F(ClusterTest, AKilledServeCostsNoPod) {
+  create(pod("survivor", "i=0; while sleep 0.05; do echo $((i=i+1)); done"));
+  ASSERT_TRUE(until([] { return ready("survivor"); })) << get("survivor").dump(2);
+  pid_t serve = 0;
+  for (pid_t pid : descendants(keeper()))
+    if (auto name = read_file("/proc/" + std::to_string(pid) + "/comm"); name && name->starts_with("localkube-serve")) serve = pid;
+  ASSERT_NE(serve, 0);
+  ASSERT_EQ(kill(serve, SIGKILL), 0);
+  ASSERT_TRUE(until([&] { return kill(serve, 0) != 0 && answers(); }));
+  std::string before = log("survivor", "tailLines=1");
+  EXPECT_TRUE(until([&] { return log("survivor", "tailLines=1") != before; }));
+  EXPECT_EQ(number(get("survivor")["status"]["containerStatuses"][0], "restartCount"), 0);
+  // It can still be told what to do: it ends as asked.
+  auto removed = ask("DELETE", "/api/v1/namespaces/default/pods/survivor");
+  ASSERT_TRUE(removed);
+  EXPECT_TRUE(until([] { return get("survivor").value("kind", "") == "Status"; })) << get("survivor").dump(2);
+}
+
+TEST_F(ClusterTest, AKilledHoldLeavesNothingAndPodsStartAgainWithTheNextOne) {
+  Json object = pod("returns", "exec sleep infinity");
+  object["spec"]["restartPolicy"] = "Always";
+  create(object);
+  ASSERT_TRUE(until([] { return ready("returns"); })) << get("returns").dump(2);
+  std::vector<pid_t> ours = descendants(hold_);
+  ASSERT_GE(ours.size(), 4u);  // keep, serve, shim, container
+  kill(hold_, SIGKILL);
+  waitpid(hold_, nullptr, 0);
+  EXPECT_TRUE(until([&] {
+    return std::none_of(ours.begin(), ours.end(), [](pid_t pid) { return start_time(pid).has_value(); });
+  }));
+  start();
+  EXPECT_TRUE(until([] { return ready("returns") && number(get("returns")["status"]["containerStatuses"][0], "restartCount") == 1; }))
+      << get("returns").dump(2);
+}
+
+}  // namespace
+}  // namespace localkube
+
+int main(int argc, char** argv) {
+  // The cluster's parts are this executable again.
+  std::string verb = argc > 1 ? argv[1] : "";
+  if (verb == "hold" || verb == "keep" || verb == "serve" || verb == "shim") return localkube::run_program(argc, argv);
+  testing::InitGoogleMock(&argc, argv);
+  return RUN_ALL_TESTS();
+}
