@@ -9,11 +9,11 @@ namespace {
 using namespace proxy::testing;
 
 struct Identities {
-  identity::Authority authority = *identity::Authority::self_signed("cluster.local", identity::KeyType::EcdsaP256, identity::WallClock::now());
+  identity::Authority authority = *identity::Authority::self_signed("cluster.local", identity::KeyType::EcP256, identity::WallClock::now());
 
   // static_resources.secrets of a workload.
   std::string secrets(const std::string& uri) const {
-    auto key = *identity::PrivateKey::generate(identity::KeyType::EcdsaP256);
+    auto key = *identity::PrivateKey::generate(identity::KeyType::EcP256);
     auto leaf = authority.sign(key.public_key(), {.uri_names = {uri}}, identity::WallClock::now());
     EXPECT_TRUE(leaf);
     auto quoted = [](const std::string& pem) { return base::Json(pem).dump(); };
