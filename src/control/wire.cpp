@@ -1,27 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/wire.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-#include <google/protobuf/message.h>
-
 #include <algorithm>
 
 namespace control {
 
 namespace {
-
-// Equal messages must give equal bytes, or versions would differ without a change.
-std::string serialized(const google::protobuf::Message& message) {
-  std::string out;
-  {
-    google::protobuf::io::StringOutputStream stream(&out);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    coded.SetSerializationDeterministic(true);
-    message.SerializeToCodedStream(&coded);
-  }
-  return out;
-}
 
 size_t hash_of(std::span<const translate::SharedResource> resources) {
   size_t hash = resources.size();
@@ -35,7 +19,7 @@ size_t hash_of(std::span<const translate::SharedResource> resources) {
 std::shared_ptr<const xds::Resource> Wire::form_of(const translate::SharedResource& resource) {
   Form& form = forms_[resource.get()];
   if (!form.bytes || form.source.lock() != resource)
-    form = {resource, xds::Resource::make(resource->name, serialized(*resource->message))};
+    form = {resource, xds::Resource::make(resource->name, translate::serialized(*resource->message))};
   return form.bytes;
 }
 

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include <google/protobuf/message.h>
-
 #include "translate/parts.h"
 
 namespace translate {
@@ -12,7 +10,7 @@ namespace {
 
 bool equal(const Resource& a, const Resource& b) {
   return a.name == b.name && a.provenance == b.provenance &&
-         a.message->SerializeAsString() == b.message->SerializeAsString();
+         serialized(*a.message) == serialized(*b.message);
 }
 
 // The new list, with the old objects in place of new ones that say the same.

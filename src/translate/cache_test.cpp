@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "translate/cache.h"
 
-#include <google/protobuf/message.h>
 #include <gtest/gtest.h>
 
 #include "base/json.h"
+#include "config/specs.h"
 
 namespace translate {
 namespace {
@@ -60,7 +60,7 @@ TEST(Cache, GivesWhatTheTranslationGives) {
   ASSERT_EQ(kept.size(), made.size());
   for (size_t i = 0; i < made.size(); ++i) {
     EXPECT_EQ(kept[i]->name, made[i].name);
-    EXPECT_EQ(kept[i]->message->SerializeAsString(), made[i].message->SerializeAsString());
+    EXPECT_EQ(serialized(*kept[i]->message), serialized(*made[i].message));
   }
   EXPECT_EQ(cache.listeners(view).size(), listeners(view).size());
   EXPECT_EQ(cache.route_names(view), route_names(view));

@@ -9,12 +9,19 @@
 
 namespace translate {
 
-void pack(const google::protobuf::Message& message, google::protobuf::Any* any) {
-  any->set_type_url("type.googleapis.com/" + message.GetDescriptor()->full_name());
-  google::protobuf::io::StringOutputStream bytes(any->mutable_value());
-  google::protobuf::io::CodedOutputStream out(&bytes);
+std::string serialized(const google::protobuf::Message& message) {
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream out(&stream);
   out.SetSerializationDeterministic(true);
   message.SerializeToCodedStream(&out);
+  out.Trim();
+  return bytes;
+}
+
+void pack(const google::protobuf::Message& message, google::protobuf::Any* any) {
+  any->set_type_url("type.googleapis.com/" + message.GetDescriptor()->full_name());
+  any->set_value(serialized(message));
 }
 
 void use_ads(core::ConfigSource* source) {

@@ -21,6 +21,10 @@ struct Resource {
   std::vector<objects::Ref> provenance;
 };
 
+// The wire form, by which two messages can be compared: equal messages give
+// equal bytes (maps in the order of their keys).
+std::string serialized(const google::protobuf::Message& message);
+
 // Pure functions: equal Views give equal resources, in equal order (by name).
 
 // envoy.config.listener.v3.Listener
