@@ -14,7 +14,7 @@ enum class Format::Op : uint8_t {
   Literal, Request, Response, Trailer, StartTime, Protocol, Code, Details, Termination, Flags, Received, Sent, Duration,
   ResponseDuration, Method, Path, Scheme, UpstreamHost, UpstreamLocal, UpstreamFailure, UpstreamCluster, Local, LocalIp,
   LocalPort, Remote, RemoteIp, RemotePort, ServerName, Route, VirtualHost, Attempts, PeerUri, PeerSubject, LocalUri,
-  Hostname, Nothing,
+  Hostname, Metadata, Nothing,
 };
 
 namespace {
@@ -80,6 +80,14 @@ base::Result<Format::Piece> Format::parse_operator(std::string_view text) {
   if (name == "REQ") return header(Op::Request);
   if (name == "RESP") return header(Op::Response);
   if (name == "TRAILER") return header(Op::Trailer);
+  if (name == "DYNAMIC_METADATA") {
+    piece.op = Op::Metadata;
+    for (std::string_view key : base::split(argument, ':')) piece.path.emplace_back(key);
+    piece.text = std::move(piece.path.front());
+    piece.path.erase(piece.path.begin());
+    if (piece.text.empty()) return base::fail(base::ErrorKind::Invalid, "format operator %DYNAMIC_METADATA()% names no filter");
+    return piece;
+  }
   if (name == "START_TIME") {
     piece.op = Op::StartTime;
     piece.text = argument;
@@ -103,7 +111,7 @@ base::Result<Format::Piece> Format::parse_operator(std::string_view text) {
       {"VIRTUAL_HOST_NAME", Op::VirtualHost}, {"UPSTREAM_REQUEST_ATTEMPT_COUNT", Op::Attempts},
       {"DOWNSTREAM_PEER_URI_SAN", Op::PeerUri}, {"DOWNSTREAM_PEER_SUBJECT", Op::PeerSubject},
       {"DOWNSTREAM_LOCAL_URI_SAN", Op::LocalUri}, {"HOSTNAME", Op::Hostname}, {"SCHEME", Op::Scheme},
-      {"DYNAMIC_METADATA", Op::Nothing}, {"FILTER_STATE", Op::Nothing}, {"METADATA", Op::Nothing},
+      {"FILTER_STATE", Op::Nothing}, {"METADATA", Op::Nothing},
       {"CLUSTER_METADATA", Op::Nothing}, {"UPSTREAM_METADATA", Op::Nothing}, {"GRPC_STATUS", Op::Nothing},
       {"GRPC_STATUS_NUMBER", Op::Nothing}, {"TRACE_ID", Op::Nothing}, {"STREAM_ID", Op::Nothing},
   };
@@ -214,6 +222,12 @@ bool Format::append_value(const Piece& piece, const Record& record, std::string&
       gethostname(host, sizeof host - 1);
       return put(host);
     }
+    case Op::Metadata: {
+      const base::Json* found = record.find_metadata ? record.find_metadata(record.source, piece.text, piece.path) : nullptr;
+      if (!found || found->is_null()) return false;
+      if (found->is_string()) return put(found->get_ref<const std::string&>());
+      return put(found->dump(-1, ' ', false, base::Json::error_handler_t::replace));
+    }
     case Op::Nothing: return false;
   }
   return false;
@@ -227,6 +241,11 @@ void Format::append(const Record& record, std::string& out, Missing missing) con
 base::Json Format::json(const Record& record) const {
   std::string text;
   if (pieces_.size() == 1) {
+    const Piece& only = pieces_[0];
+    if (only.op == Op::Metadata && !only.most) {
+      const base::Json* found = record.find_metadata ? record.find_metadata(record.source, only.text, only.path) : nullptr;
+      return found ? *found : base::Json(nullptr);
+    }
     if (!append_value(pieces_[0], record, text)) return nullptr;
     switch (pieces_[0].op) {
       case Op::Code: case Op::Received: case Op::Sent: case Op::Duration: case Op::ResponseDuration: case Op::Attempts:

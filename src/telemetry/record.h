@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -50,8 +52,11 @@ enum class Message : uint8_t { Request, Response, Trailers };
 // views point to.
 struct Record {
   using Find = std::optional<std::string_view> (*)(const void* source, Message message, std::string_view lower_name);
+  // What filters found out about it (dynamic metadata); nullptr: nothing of that path.
+  using FindMetadata = const nlohmann::json* (*)(const void* source, std::string_view space, std::span<const std::string> path);
   const void* source = nullptr;
   Find find = nullptr;
+  FindMetadata find_metadata = nullptr;
 
   std::chrono::system_clock::time_point start;
   std::chrono::steady_clock::duration duration{};

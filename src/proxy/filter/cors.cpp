@@ -7,16 +7,16 @@
 
 namespace proxy {
 
-static const CorsPolicy* policy_of(const Stream& stream) {
-  const Policies* own = stream.policies_for_cors();
-  return own && !own->cors_off && own->cors && own->cors->enabled ? own->cors.get() : nullptr;
+static const CorsPolicy* policy_of(const CorsFilter& filter, const Stream& stream) {
+  const auto* own = stream.policy<CorsPolicy>(filter);
+  return own && own->enabled ? own : nullptr;
 }
 
 Verdict CorsFilter::on_request(Stream& stream) const {
   stream.cors_origin().clear();
   auto origin = stream.request.headers.get("origin");
   if (!origin || origin->empty()) return Continue{};
-  const CorsPolicy* policy = policy_of(stream);
+  const CorsPolicy* policy = policy_of(*this, stream);
   if (!policy) return Continue{};
   bool allowed = std::any_of(policy->origins.begin(), policy->origins.end(), [&](const StringMatch& match) { return match.matches(*origin); });
   bool preflight = stream.request.method == "OPTIONS" && stream.request.headers.contains("access-control-request-method");
@@ -35,7 +35,7 @@ Verdict CorsFilter::on_request(Stream& stream) const {
 
 void CorsFilter::on_response(Stream& stream, http::ResponseHead& head) const {
   if (stream.cors_origin().empty()) return;
-  const CorsPolicy* policy = policy_of(stream);
+  const CorsPolicy* policy = policy_of(*this, stream);
   if (!policy) return;
   head.headers.set("access-control-allow-origin", stream.cors_origin());
   if (policy->credentials) head.headers.set("access-control-allow-credentials", "true");

@@ -8,9 +8,8 @@
 namespace proxy {
 
 Verdict FaultFilter::on_request(Stream& stream) const {
-  const Policies* own = stream.policies_for_fault();
-  if (own && own->fault_off) return Continue{};
-  const FaultPolicy& policy = own && own->fault ? *own->fault : policy_;
+  const auto* own = stream.policy<FaultPolicy>(*this);
+  const FaultPolicy& policy = own ? *own : policy_;
   if (!policy.delay_per_million && !policy.abort_per_million) return Continue{};
   auto fits = [&](const HeaderMatch& match) { return match.matches(stream.request); };
   if (!std::all_of(policy.headers.begin(), policy.headers.end(), fits)) return Continue{};

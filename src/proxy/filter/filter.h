@@ -6,6 +6,8 @@
 #include <variant>
 
 #include "http/message.h"
+#include "proxy/filter/policy.h"
+#include "proxy/stream/sides.h"
 #include "telemetry/record.h"
 
 namespace proxy {
@@ -25,6 +27,10 @@ struct Reply {
 };
 using Verdict = std::variant<Continue, Pause, Reply>;
 
+// What a filter remembers of one stream: made by Stream::state, gone at the end
+// of the turn in which the stream ended.
+struct FilterState : Mortal {};
+
 // One HTTP filter as its listener configures it: immutable, shared by all
 // streams of all threads. What it needs to remember of a stream is the stream's.
 class Filter {
@@ -33,7 +39,13 @@ class Filter {
   virtual std::string_view name() const = 0;
   virtual Verdict on_request(Stream& stream) const = 0;
   virtual void on_response(Stream&, http::ResponseHead&) const {}
+
+  // Written once, where the filter is compiled.
+  Slot slot = kNone;            // of the name that its listener gives it: routes speak to it by that
+  bool off_by_default = false;  // only routes that speak to it turn it on
 };
+// So many HTTP filters fit into one listener's chain.
+inline constexpr size_t kMostFilters = 64;
 
 struct Origin;
 

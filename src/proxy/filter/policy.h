@@ -12,8 +12,46 @@
 
 namespace proxy {
 
+// A name that RuntimeConfig keeps an index for: where the thing it names may
+// come and go while the one who names it stays. kNone: no name.
+using Slot = uint32_t;
+inline constexpr Slot kNone = static_cast<Slot>(-1);
+
+// What one filter was told for a route, a virtual host or a route table. Each
+// filter derives its own kind; immutable, shared by all threads.
+struct FilterPolicy {
+  FilterPolicy() = default;
+  FilterPolicy(const FilterPolicy&) = default;
+  FilterPolicy(FilterPolicy&&) = default;
+  FilterPolicy& operator=(const FilterPolicy&) = default;
+  FilterPolicy& operator=(FilterPolicy&&) = default;
+  virtual ~FilterPolicy() = default;
+};
+
+// The typed_per_filter_config of a route, a virtual host or a route table: by
+// the slots of the filters' names, so that a request compares numbers.
+class Policies {
+ public:
+  struct Entry {
+    Slot filter = kNone;
+    bool off = false;                           // FilterConfig.disabled; else the filter is on, whatever its default
+    std::shared_ptr<const FilterPolicy> policy;  // may be none
+  };
+
+  void add(Entry entry) { entries_.push_back(std::move(entry)); }
+  bool empty() const { return entries_.empty(); }
+  const Entry* find(Slot filter) const {
+    for (const Entry& entry : entries_)
+      if (entry.filter == filter) return &entry;
+    return nullptr;
+  }
+
+ private:
+  std::vector<Entry> entries_;
+};
+
 // What a fault filter was told: for its listener, or by one route.
-struct FaultPolicy {
+struct FaultPolicy final : FilterPolicy {
   std::chrono::milliseconds delay{0};
   uint32_t delay_per_million = 0;
   int abort_status = 0;
@@ -22,21 +60,12 @@ struct FaultPolicy {
   std::vector<HeaderMatch> headers;  // only requests that match all
 };
 
-struct CorsPolicy {
+struct CorsPolicy final : FilterPolicy {
   std::vector<StringMatch> origins;
   std::string methods, headers, expose, max_age;
   bool credentials = false;
   bool forward_unmatched_preflights = true;
   bool enabled = true;
-};
-
-// Per-filter settings of a route, a virtual host or a route table; the most
-// specific one that is there counts.
-struct Policies {
-  std::shared_ptr<const FaultPolicy> fault;
-  std::shared_ptr<const CorsPolicy> cors;
-  bool fault_off = false;
-  bool cors_off = false;
 };
 
 }  // namespace proxy

@@ -30,7 +30,7 @@ uint32_t RetryPolicy::on_of(std::string_view words, std::vector<int>& status_cod
   return on;
 }
 
-bool Route::matches(const http::RequestHead& request, uint32_t dice) const {
+bool Route::matches(const http::RequestHead& request, uint32_t dice, const Metadata* known) const {
   if (!path.matches(request)) return false;
   for (const HeaderMatch& match : headers)
     if (!match.matches(request)) return false;
@@ -39,6 +39,11 @@ bool Route::matches(const http::RequestHead& request, uint32_t dice) const {
   if (only_grpc) {
     auto type = request.headers.get("content-type");
     if (!type || !type->starts_with("application/grpc")) return false;
+  }
+  if (!metadata.empty()) {
+    static const Metadata kNothing;
+    for (const MetadataMatch& match : metadata)
+      if (!match.matches(known ? *known : kNothing)) return false;
   }
   return per_million >= 1'000'000 || dice % 1'000'000 < per_million;
 }
@@ -110,12 +115,12 @@ const VirtualHost* RouteTable::host_for(std::string_view authority) const {
   return any_;
 }
 
-Chosen choose(const RouteTable& table, const http::RequestHead& request, uint32_t dice) {
+Chosen choose(const RouteTable& table, const http::RequestHead& request, uint32_t dice, const Metadata* metadata) {
   Chosen chosen;
   chosen.host = table.host_for(request.authority);
   if (!chosen.host) return chosen;
   for (const Route& route : chosen.host->routes) {
-    if (!route.matches(request, dice)) continue;
+    if (!route.matches(request, dice, metadata)) continue;
     chosen.route = &route;
     break;
   }

@@ -12,16 +12,12 @@
 #include "base/strings.h"
 #include "proxy/filter/policy.h"
 #include "proxy/route/match.h"
+#include "proxy/route/metadata.h"
 #include "proxy/route/mutation.h"
 
 namespace proxy {
 
 using Milliseconds = std::chrono::milliseconds;
-
-// A name that RuntimeConfig keeps an index for: where the thing it names may
-// come and go while the one who names it stays. kNone: no name.
-using Slot = uint32_t;
-inline constexpr Slot kNone = static_cast<Slot>(-1);
 
 // When a failed try is tried again, and how often.
 struct RetryPolicy {
@@ -119,6 +115,7 @@ struct Route {
   std::vector<QueryMatch> query;
   uint32_t per_million = 1'000'000;  // runtime_fraction
   bool only_grpc = false;
+  std::vector<MetadataMatch> metadata;  // dynamic, which filters wrote
 
   std::variant<Forward, Redirect, DirectResponse, NoForward> action;
   HeaderMutation request, response;
@@ -126,7 +123,8 @@ struct Route {
   std::string origin;  // "/apis/networking.istio.io/v1/namespaces/default/virtual-service/reviews"
   std::string operation;
 
-  bool matches(const http::RequestHead& request, uint32_t dice) const;
+  // `metadata`: what filters wrote so far; nullptr: nothing.
+  bool matches(const http::RequestHead& request, uint32_t dice, const Metadata* metadata = nullptr) const;
 };
 
 struct VirtualHost {
@@ -176,7 +174,7 @@ struct Chosen {
 };
 
 // The first route of the request's virtual host that matches. `dice` is a random number.
-Chosen choose(const RouteTable& table, const http::RequestHead& request, uint32_t dice);
+Chosen choose(const RouteTable& table, const http::RequestHead& request, uint32_t dice, const Metadata* metadata = nullptr);
 
 // The request's path as the route rewrites it.
 std::string rewritten_path(const Route& route, const Forward& forward, std::string_view path);

@@ -16,6 +16,7 @@
 #include "envoy/config/listener/v3/listener.pb.h"
 #include "envoy/config/route/v3/route.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
+#include "envoy/type/matcher/v3/metadata.pb.h"
 #include "envoy/type/matcher/v3/regex.pb.h"
 #include "envoy/type/matcher/v3/string.pb.h"
 #include "envoy/type/v3/percent.pb.h"
@@ -51,6 +52,10 @@ struct Compiler {
 
   base::Result<std::shared_ptr<const HttpConfig>> http(
       const envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager& from) const;
+  // nullptr: what it does is part of the data path itself, or it is optional and not known.
+  base::Result<std::shared_ptr<const Filter>> filter(
+      const envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter& from) const;
+  base::Result<Policies> policies(const google::protobuf::Map<std::string, google::protobuf::Any>& from) const;
   base::Result<Transport> upstream_transport(const core::TransportSocket& from, bool http2) const;
   base::Result<Transport> downstream_transport(const core::TransportSocket& from, bool http, bool* require_client) const;
   base::Result<std::vector<std::shared_ptr<const AccessLog>>> access_logs(
@@ -62,9 +67,9 @@ base::Result<std::shared_ptr<const re2::RE2>> compile_regex(const std::string& p
 base::Result<HeaderMatch> compile(const envoy::config::route::v3::HeaderMatcher& from);
 base::Result<net::Address> compile(const core::Address& from);
 base::Result<std::string> compile(const core::DataSource& from);
-base::Result<Policies> compile_policies(const google::protobuf::Map<std::string, google::protobuf::Any>& from);
-base::Result<std::shared_ptr<const Filter>> compile_filter(
-    const envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter& from);
+base::Result<MetadataMatch> compile(const envoy::type::matcher::v3::MetadataMatcher& from);
+base::Result<AddressRange> compile(const core::CidrRange& from);
+base::Json json_of(const google::protobuf::Struct& from);
 
 std::chrono::milliseconds milliseconds_of(const google::protobuf::Duration& from);
 uint32_t per_million(const envoy::type::v3::FractionalPercent& from);

@@ -194,15 +194,16 @@ base::Result<std::shared_ptr<const HttpConfig>> Compiler::http(const v3::HttpCon
   bool router = false;
   for (const auto& filter : from.http_filters()) {
     if (router) return base::fail(base::ErrorKind::Invalid, "HTTP filter " + filter.name() + " follows the router");
-    if (filter.disabled()) continue;
     if (type_of(filter.typed_config()) == "envoy.extensions.filters.http.router.v3.Router") {
       auto settings = TRY(unpack<envoy::extensions::filters::http::router::v3::Router>(filter.typed_config()));
       out->suppress_envoy_headers = settings.suppress_envoy_headers();
       router = true;
       continue;
     }
-    if (auto compiled = TRY(compile_filter(filter))) out->filters.push_back(std::move(compiled));
+    if (auto compiled = TRY(this->filter(filter))) out->filters.push_back(std::move(compiled));
   }
+  if (out->filters.size() > kMostFilters)
+    return base::fail(base::ErrorKind::Invalid, "more than " + std::to_string(kMostFilters) + " HTTP filters in one chain");
   if (!router) return base::fail(base::ErrorKind::Invalid, "the last HTTP filter must be the router");
   out->access_logs = TRY(access_logs(from.access_log()));
   return out;

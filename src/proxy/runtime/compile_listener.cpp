@@ -17,7 +17,7 @@ constexpr std::string_view kSilent[] = {"envoy.tcp.metadataexchange.config.Metad
 
 base::Result<std::vector<AddressRange>> ranges_of(const RepeatedPtrField<core::CidrRange>& from) {
   std::vector<AddressRange> out;
-  for (const auto& range : from) out.push_back(TRY(AddressRange::parse(range.address_prefix(), range.prefix_len().value())));
+  for (const auto& range : from) out.push_back(TRY(compile(range)));
   return out;
 }
 
@@ -112,6 +112,10 @@ base::Result<void> add_listener_filters(const v3::Listener& from, Listener& out)
 }
 
 }  // namespace
+
+base::Result<AddressRange> compile(const core::CidrRange& from) {
+  return AddressRange::parse(from.address_prefix(), from.prefix_len().value());
+}
 
 base::Result<std::shared_ptr<const Listener>> Compiler::listener(const v3::Listener& from) const {
   auto out = std::make_shared<Listener>();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <re2/re2.h>
 
+#include <limits>
+
 #include "proxy/runtime/compile.h"
 
 namespace proxy {
@@ -69,6 +71,71 @@ base::Result<HeaderMatch> compile(const envoy::config::route::v3::HeaderMatcher&
       break;
     default: out.kind = HeaderMatch::Kind::Present; break;
   }
+  return out;
+}
+
+static base::Result<ValueMatch> value_match_of(const envoy::type::matcher::v3::ValueMatcher& from) {
+  using From = envoy::type::matcher::v3::ValueMatcher;
+  ValueMatch out;
+  switch (from.match_pattern_case()) {
+    case From::kNullMatch: out.kind = ValueMatch::Kind::Null; break;
+    case From::kDoubleMatch: {
+      out.kind = ValueMatch::Kind::Number;
+      const auto& number = from.double_match();
+      out.least = number.has_range() ? number.range().start() : number.exact();
+      out.below = number.has_range() ? number.range().end() : number.exact();
+      if (number.has_range() && out.least >= out.below) out.least = std::numeric_limits<double>::quiet_NaN();  // empty
+      break;
+    }
+    case From::kStringMatch:
+      out.kind = ValueMatch::Kind::Text;
+      out.text = TRY(compile(from.string_match()));
+      break;
+    case From::kBoolMatch:
+      out.kind = ValueMatch::Kind::Bool;
+      out.flag = from.bool_match();
+      break;
+    case From::kPresentMatch: out.flag = from.present_match(); break;
+    case From::kListMatch:
+      out.kind = ValueMatch::Kind::List;
+      out.parts.push_back(TRY(value_match_of(from.list_match().one_of())));
+      break;
+    case From::kOrMatch:
+      out.kind = ValueMatch::Kind::Any;
+      for (const auto& part : from.or_match().value_matchers()) out.parts.push_back(TRY(value_match_of(part)));
+      break;
+    default: return base::fail(base::ErrorKind::Invalid, "a value matcher without a pattern that is known");
+  }
+  return out;
+}
+
+base::Result<MetadataMatch> compile(const envoy::type::matcher::v3::MetadataMatcher& from) {
+  MetadataMatch out{.space = from.filter(), .invert = from.invert()};
+  for (const auto& segment : from.path()) out.path.push_back(segment.key());
+  if (out.space.empty() || out.path.empty()) return base::fail(base::ErrorKind::Invalid, "a metadata matcher without filter or path");
+  out.value = TRY(value_match_of(from.value()));
+  return out;
+}
+
+static base::Json json_of_value(const google::protobuf::Value& from) {
+  using From = google::protobuf::Value;
+  switch (from.kind_case()) {
+    case From::kNumberValue: return from.number_value();
+    case From::kStringValue: return from.string_value();
+    case From::kBoolValue: return from.bool_value();
+    case From::kStructValue: return json_of(from.struct_value());
+    case From::kListValue: {
+      auto out = base::Json::array();
+      for (const auto& element : from.list_value().values()) out.push_back(json_of_value(element));
+      return out;
+    }
+    default: return nullptr;
+  }
+}
+
+base::Json json_of(const google::protobuf::Struct& from) {
+  auto out = base::Json::object();
+  for (const auto& [key, value] : from.fields()) out[key] = json_of_value(value);
   return out;
 }
 

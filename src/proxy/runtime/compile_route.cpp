@@ -101,6 +101,8 @@ base::Result<void> add_targets(const v3::RouteAction& from, Slots& slots, Forwar
   } else if (from.has_weighted_clusters()) {
     uint64_t total = 0;
     for (const auto& entry : from.weighted_clusters().clusters()) {
+      if (!entry.typed_per_filter_config().empty())
+        return base::fail(base::ErrorKind::Invalid, "weighted cluster " + entry.name() + ": typed_per_filter_config is not known there");
       WeightedTarget target{.cluster = slots.cluster(entry.name()), .weight = entry.weight().value()};
       target.host_rewrite = entry.host_rewrite_literal();
       target.request = TRY(mutation_of(entry.request_headers_to_add(), entry.request_headers_to_remove()));
@@ -189,17 +191,18 @@ base::Result<void> compile_match_into(const v3::RouteMatch& from, Route& out) {
   if (from.has_runtime_fraction()) out.per_million = per_million(from.runtime_fraction().default_value());
   out.only_grpc = from.has_grpc();
   // Conditions that nothing here can check must not be taken as fulfilled.
-  if (from.dynamic_metadata_size() || from.filter_state_size() || from.has_tls_context())
-    return base::fail(base::ErrorKind::Invalid, "route " + out.name + ": matching on metadata, filter state or TLS is not known");
+  if (from.filter_state_size() || from.has_tls_context())
+    return base::fail(base::ErrorKind::Invalid, "route " + out.name + ": matching on filter state or TLS is not known");
+  for (const auto& match : from.dynamic_metadata()) out.metadata.push_back(TRY(compile(match)));
   return {};
 }
 
-base::Result<Route> route_of(const v3::Route& from, Slots& slots) {
+base::Result<Route> route_of(const v3::Route& from, const Compiler& compiler) {
   Route out;
   out.name = from.name();
   TRY(compile_match_into(from.match(), out));
   switch (from.action_case()) {
-    case v3::Route::kRoute: out.action = TRY(forward_of(from.route(), slots)); break;
+    case v3::Route::kRoute: out.action = TRY(forward_of(from.route(), compiler.slots)); break;
     case v3::Route::kRedirect: out.action = TRY(redirect_of(from.redirect())); break;
     case v3::Route::kDirectResponse: {
       DirectResponse direct{.status = static_cast<int>(from.direct_response().status())};
@@ -214,7 +217,7 @@ base::Result<Route> route_of(const v3::Route& from, Slots& slots) {
   }
   out.request = TRY(mutation_of(from.request_headers_to_add(), from.request_headers_to_remove()));
   out.response = TRY(mutation_of(from.response_headers_to_add(), from.response_headers_to_remove()));
-  out.policies = TRY(compile_policies(from.typed_per_filter_config()));
+  out.policies = TRY(compiler.policies(from.typed_per_filter_config()));
   out.origin = origin_of(from.metadata());
   out.operation = from.decorator().operation();
   return out;
@@ -229,7 +232,7 @@ base::Result<std::shared_ptr<const VirtualHost>> Compiler::virtual_host(const v3
   if (from.domains().empty()) return base::fail(base::ErrorKind::Invalid, "virtual host " + from.name() + " has no domains");
   out->domains.assign(from.domains().begin(), from.domains().end());
   for (const auto& route : from.routes()) {
-    auto compiled = route_of(route, slots);
+    auto compiled = route_of(route, *this);
     if (!compiled)
       return base::fail(base::ErrorKind::Invalid, "virtual host " + from.name() + ": " + compiled.error().message);
     if (auto* forward = std::get_if<Forward>(&compiled->action); forward && !forward->retry && from.has_retry_policy())
@@ -238,7 +241,7 @@ base::Result<std::shared_ptr<const VirtualHost>> Compiler::virtual_host(const v3
   }
   out->request = TRY(mutation_of(from.request_headers_to_add(), from.request_headers_to_remove()));
   out->response = TRY(mutation_of(from.response_headers_to_add(), from.response_headers_to_remove()));
-  out->policies = TRY(compile_policies(from.typed_per_filter_config()));
+  out->policies = TRY(policies(from.typed_per_filter_config()));
   out->require_tls = from.require_tls() != v3::VirtualHost::NONE;
   out->attempt_count_in_request = from.include_request_attempt_count();
   out->attempt_count_in_response = from.include_attempt_count_in_response();
@@ -252,7 +255,7 @@ base::Result<std::shared_ptr<const RouteTable>> Compiler::route_table(const v3::
   out->most_specific_wins = from.most_specific_header_mutations_wins();
   out->request = TRY(mutation_of(from.request_headers_to_add(), from.request_headers_to_remove()));
   out->response = TRY(mutation_of(from.response_headers_to_add(), from.response_headers_to_remove()));
-  out->policies = TRY(compile_policies(from.typed_per_filter_config()));
+  out->policies = TRY(policies(from.typed_per_filter_config()));
   for (const auto& host : from.virtual_hosts()) TRY(out->add(TRY(virtual_host(host))));
   return out;
 }

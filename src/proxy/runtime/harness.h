@@ -42,8 +42,10 @@ class Proxy {
   std::unique_ptr<Process> process_;
 };
 
-// The usual bootstrap: one listener "main" with these routes (YAML list items) and these clusters.
-std::string bootstrap_of(const std::string& routes, const std::string& clusters, const std::string& http_options = "");
+// The usual bootstrap: one listener "main" with these routes (YAML list items) and these clusters; `filters` are the
+// HTTP filters before the router, in YAML's flow style, one a line: fault and cors where it is empty.
+std::string bootstrap_of(const std::string& routes, const std::string& clusters, const std::string& http_options = "",
+                         const std::string& filters = "");
 std::string cluster_of(const std::string& name, const std::string& port, const std::string& more = "");
 
 // One exchange from a fresh client.

@@ -64,7 +64,16 @@ std::string cluster_of(const std::string& name, const std::string& port, const s
          port + "}}}}]}]}\n";
 }
 
-std::string bootstrap_of(const std::string& routes, const std::string& clusters, const std::string& http_options) {
+std::string bootstrap_of(const std::string& routes, const std::string& clusters, const std::string& http_options,
+                         const std::string& filters) {
+  std::string chain = filters;
+  if (chain.empty())
+    chain = R"({name: envoy.filters.http.fault, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault}}
+{name: envoy.filters.http.cors, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors}}
+)";
+  std::string items;
+  for (std::string_view line : base::split(chain, '\n'))
+    if (!line.empty()) items += "          - " + std::string(line) + "\n";
   return R"(
 static_resources:
   listeners:
@@ -78,11 +87,7 @@ static_resources:
           stat_prefix: main
 )" + http_options + R"(
           http_filters:
-          - name: envoy.filters.http.fault
-            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault}
-          - name: envoy.filters.http.cors
-            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors}
-          - name: envoy.filters.http.router
+)" + items + R"(          - name: envoy.filters.http.router
             typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
           route_config:
             name: local

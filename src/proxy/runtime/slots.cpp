@@ -43,6 +43,8 @@ Slot Slots::tls(TlsSpec spec) {
   return slot;
 }
 
+Slot Slots::filter(std::string_view name) { return slot_of(filters_, name); }
+
 std::shared_ptr<const base::StringMap<Slot>> Slots::cluster_names() {
   if (!shared_) shared_ = std::make_shared<const base::StringMap<Slot>>(clusters_);
   return shared_;

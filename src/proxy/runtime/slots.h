@@ -32,6 +32,7 @@ class Slots {
   Slot cluster(std::string_view name);
   Slot route_table(std::string_view name);
   Slot tls(TlsSpec spec);
+  Slot filter(std::string_view name);  // of HTTP filters, as listeners and routes name them
 
   std::shared_ptr<const base::StringMap<Slot>> cluster_names();  // a copy that threads may share
   size_t clusters() const { return clusters_.size(); }
@@ -40,7 +41,7 @@ class Slots {
   const base::StringMap<Slot>& route_table_names() const { return route_tables_; }
 
  private:
-  base::StringMap<Slot> clusters_, route_tables_, tls_;
+  base::StringMap<Slot> clusters_, route_tables_, tls_, filters_;
   std::vector<TlsSpec> specs_;
   std::shared_ptr<const base::StringMap<Slot>> shared_;
 };

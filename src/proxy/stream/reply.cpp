@@ -78,7 +78,8 @@ void Stream::prepare_response_head(bool from_upstream) {
       table_->response.apply(headers, record);
     }
   }
-  for (size_t i = filter_at_; i > 0; --i) http.filters[i - 1]->on_response(*this, response);
+  for (size_t i = filter_at_; i > 0; --i)
+    if (!(filters_off_ >> (i - 1) & 1)) http.filters[i - 1]->on_response(*this, response);
   if (!headers.contains("date")) headers.add("date", date_of(worker_.wall_clock()));
   switch (http.server_header) {
     case HttpConfig::ServerHeader::Overwrite: headers.set("server", http.server_name); break;

@@ -13,7 +13,13 @@ using telemetry::Flag;
 void Stream::choose_route() {
   const HttpConfig& http = *origin_->http;
   table_ = http.own_routes ? http.own_routes.get() : pin_->config->route_table(http.routes);
-  if (table_) chosen_ = choose(*table_, request, worker_.dice().roll());
+  if (table_) chosen_ = choose(*table_, request, worker_.dice().roll(), &metadata);
+}
+
+void Stream::clear_route_cache() {
+  if (phase_ != Phase::Filters) return;
+  chosen_ = {};
+  choose_route();
 }
 
 void Stream::route_request() {

@@ -28,6 +28,10 @@ static std::optional<std::string_view> find_header(const void* source, telemetry
   return stream.request.headers.get(name);
 }
 
+static const base::Json* find_metadata(const void* source, std::string_view space, std::span<const std::string> path) {
+  return static_cast<const Stream*>(source)->metadata.find(space, path);
+}
+
 Stream::Stream(Worker& worker) : worker_(worker), timer_(worker.loop(), [this] { on_timer(); }) {}
 
 void Stream::begin(Downstream& downstream, const Origin& origin, telemetry::Protocol protocol, uint64_t stream_id) {
@@ -51,6 +55,7 @@ void Stream::begin(Downstream& downstream, const Origin& origin, telemetry::Prot
   body_kept_ = true;
   attempts_ = retries_left_ = destination_number_ = 0;
   filter_at_ = 0;
+  filters_off_ = 0;
   kept_sent_ = 0;
   response_owed_ = 0;
   started_ = worker_.loop().now();
@@ -59,6 +64,7 @@ void Stream::begin(Downstream& downstream, const Origin& origin, telemetry::Prot
   record = {};
   record.source = this;
   record.find = &find_header;
+  record.find_metadata = &find_metadata;
   record.protocol = protocol;
   record.tls = origin.tls != nullptr;
   record.mutual_tls = origin.mutual_tls;
@@ -85,6 +91,10 @@ void Stream::run_filters() {
   const auto& filters = origin_->http->filters;
   while (filter_at_ < filters.size()) {
     const Filter& filter = *filters[filter_at_++];
+    if (filter_is_off(filter)) {
+      filters_off_ |= uint64_t{1} << (filter_at_ - 1);
+      continue;
+    }
     Verdict verdict = filter.on_request(*this);
     if (std::holds_alternative<Continue>(verdict)) continue;
     if (auto* answer = std::get_if<Reply>(&verdict)) return reply(std::move(*answer));
@@ -376,6 +386,9 @@ void Stream::finish() {
   response_left_.clear();
   response_left_.recycle();
   tried_.clear();
+  metadata.clear();
+  for (auto& [filter, state] : states_) worker_.bury(std::move(state));
+  states_.clear();
   request_unreported_ = 0;
   worker_.retire(*this);
 }

@@ -54,8 +54,36 @@ class Stream : public Link<Waiting> {
   const VirtualHost* virtual_host() const { return chosen_.host; }
   const Route* route() const { return chosen_.route; }
   const RouteTable* route_table() const { return table_; }
-  const Policies* policies_for_fault() const { return most_specific(&Policies::fault, &Policies::fault_off); }
-  const Policies* policies_for_cors() const { return most_specific(&Policies::cors, &Policies::cors_off); }
+  // What the most specific of route, virtual host and route table says to the
+  // filters of that name; nullptr: nothing.
+  const Policies::Entry* policy_entry(Slot filter) const {
+    if (!chosen_.host || filter == kNone) return table_ ? table_->policies.find(filter) : nullptr;
+    if (chosen_.route)
+      if (auto* entry = chosen_.route->policies.find(filter)) return entry;
+    if (auto* entry = chosen_.host->policies.find(filter)) return entry;
+    return table_->policies.find(filter);
+  }
+  // The same as this filter's own kind of policy; nullptr: its listener's counts.
+  template <typename Policy>
+  const Policy* policy(const Filter& filter) const {
+    const Policies::Entry* entry = policy_entry(filter.slot);
+    return entry ? dynamic_cast<const Policy*>(entry->policy.get()) : nullptr;
+  }
+  // What the filter remembers of this stream, made at the first call. Found again by find_state.
+  template <typename State>
+  State& state(const Filter& filter) {
+    if (State* known = find_state<State>(filter)) return *known;
+    states_.emplace_back(&filter, std::make_unique<State>());
+    return static_cast<State&>(*states_.back().second);
+  }
+  template <typename State>
+  State* find_state(const Filter& filter) const {
+    for (const auto& [owner, state] : states_)
+      if (owner == &filter) return static_cast<State*>(state.get());
+    return nullptr;
+  }
+  // Chooses the route again, after a filter changed what routes look at.
+  void clear_route_cache();
   void resume_request();       // after Pause
   void reply(Reply reply);     // instead of going on
   // For a filter that returns Pause: it is asked again then.
@@ -69,6 +97,7 @@ class Stream : public Link<Waiting> {
   uint64_t id = 0;              // its downstream connection's
   uint64_t upstream_id = 0;     // its upstream connection's
   std::string original_path;    // before a rewrite
+  Metadata metadata;            // dynamic: what filters found out
 
   bool done() const { return phase_ == Phase::Done; }
   bool response_started() const { return response_started_; }
@@ -84,14 +113,6 @@ class Stream : public Link<Waiting> {
   friend class Worker;
   enum class Phase : uint8_t { Idle, Filters, Connecting, Streaming, Backoff, Done };
 
-  template <typename Policy>
-  const Policies* most_specific(std::shared_ptr<const Policy> Policies::*policy, bool Policies::*off) const {
-    for (const Policies* at : {chosen_.route ? &chosen_.route->policies : nullptr,
-                               chosen_.host ? &chosen_.host->policies : nullptr, table_ ? &table_->policies : nullptr})
-      if (at && (at->*policy || at->*off)) return at;
-    return nullptr;
-  }
-
   // request_head.cpp
   bool prepare_request();         // false: it was answered
   void prepare_forwarded_headers();
@@ -101,6 +122,10 @@ class Stream : public Link<Waiting> {
   bool normalize_target();
   // stream.cpp
   void run_filters();
+  bool filter_is_off(const Filter& filter) const {
+    const Policies::Entry* entry = policy_entry(filter.slot);
+    return entry ? entry->off : filter.off_by_default;
+  }
   void finish();
   void release_upstream();
   bool push_request();
@@ -164,6 +189,8 @@ class Stream : public Link<Waiting> {
   uint32_t retries_left_ = 0;
   uint32_t destination_number_ = 0;  // in the worker's metrics
   size_t filter_at_ = 0;
+  uint64_t filters_off_ = 0;         // bit by place in the chain: those that this stream passes by
+  std::vector<std::pair<const Filter*, std::unique_ptr<FilterState>>> states_;
   net::Buffer kept_;                 // the request's body as far as it came; for retries and while there is no upstream
   size_t kept_sent_ = 0;             // of kept_, in this attempt
   size_t request_unreported_ = 0;    // bytes to report to the downstream as consumed

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "envoy/extensions/filters/http/cors/v3/cors.pb.h"
+#include "envoy/extensions/filters/http/fault/v3/fault.pb.h"
+#include "proxy/filter/cors.h"
+#include "proxy/filter/fault.h"
+#include "proxy/runtime/compile_filters.h"
+
+namespace proxy {
+namespace {
+
+using envoy::extensions::filters::http::fault::v3::HTTPFault;
+using google::protobuf::Any;
+
+base::Result<FaultPolicy> fault_of(const HTTPFault& from) {
+  FaultPolicy out;
+  out.delay = milliseconds_of(from.delay().fixed_delay());
+  if (from.has_delay()) out.delay_per_million = per_million(from.delay().percentage());
+  out.abort_status = static_cast<int>(from.abort().http_status());
+  if (from.abort().has_grpc_status()) out.abort_grpc_status = static_cast<int>(from.abort().grpc_status());
+  if (from.has_abort()) out.abort_per_million = per_million(from.abort().percentage());
+  if (from.has_abort() && !out.abort_grpc_status && (out.abort_status < 200 || out.abort_status > 599))
+    return base::fail(base::ErrorKind::Invalid, "fault abort with status " + std::to_string(out.abort_status));
+  for (const auto& header : from.headers()) out.headers.push_back(TRY(compile(header)));
+  return out;
+}
+
+template <typename From>
+base::Result<CorsPolicy> cors_of(const From& from) {
+  CorsPolicy out;
+  for (const auto& origin : from.allow_origin_string_match()) out.origins.push_back(TRY(compile(origin)));
+  out.methods = from.allow_methods();
+  out.headers = from.allow_headers();
+  out.expose = from.expose_headers();
+  out.max_age = from.max_age();
+  out.credentials = from.allow_credentials().value();
+  if (from.has_forward_not_matching_preflights()) out.forward_unmatched_preflights = from.forward_not_matching_preflights().value();
+  if (from.has_filter_enabled()) out.enabled = per_million(from.filter_enabled().default_value()) > 0;
+  return out;
+}
+
+base::Result<std::shared_ptr<Filter>> fault_filter(const Compiler&, const Any& any) {
+  return std::make_shared<FaultFilter>(TRY(fault_of(TRY(unpack<HTTPFault>(any)))));
+}
+base::Result<std::shared_ptr<const FilterPolicy>> fault_policy(const Compiler&, const Any& any) {
+  return std::make_shared<const FaultPolicy>(TRY(fault_of(TRY(unpack<HTTPFault>(any)))));
+}
+base::Result<std::shared_ptr<Filter>> cors_filter(const Compiler&, const Any&) { return std::make_shared<CorsFilter>(); }
+base::Result<std::shared_ptr<const FilterPolicy>> cors_policy(const Compiler&, const Any& any) {
+  return std::make_shared<const CorsPolicy>(TRY(cors_of(TRY(unpack<envoy::extensions::filters::http::cors::v3::CorsPolicy>(any)))));
+}
+
+}  // namespace
+
+const FilterKind kFaultFilter{"envoy.extensions.filters.http.fault.v3.HTTPFault", fault_filter,
+                              "envoy.extensions.filters.http.fault.v3.HTTPFault", fault_policy};
+const FilterKind kCorsFilter{"envoy.extensions.filters.http.cors.v3.Cors", cors_filter,
+                             "envoy.extensions.filters.http.cors.v3.CorsPolicy", cors_policy};
+
+}  // namespace proxy

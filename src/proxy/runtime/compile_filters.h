@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "proxy/runtime/compile.h"
+
+namespace proxy {
+
+// One kind of HTTP filter: how its listener's message, and a route's, are compiled.
+struct FilterKind {
+  using Any = google::protobuf::Any;
+  std::string_view type;                                                                       // of the listener's message
+  base::Result<std::shared_ptr<Filter>> (*filter)(const Compiler& compiler, const Any& from);
+  std::string_view policy_type;                                                                // of a route's; empty: none
+  base::Result<std::shared_ptr<const FilterPolicy>> (*policy)(const Compiler& compiler, const Any& from) = nullptr;
+};
+
+extern const FilterKind kFaultFilter, kCorsFilter;
+
+}  // namespace proxy
