@@ -114,7 +114,8 @@ class ClusterTest : public testing::Test {
     return text ? text->body : text.error().message;
   }
   static bool ready(const std::string& name) {
-    for (const Json& condition : items(get(name), "status", "conditions"))
+    Json object = get(name);
+    for (const Json& condition : items(object, "status", "conditions"))
       if (condition["type"] == "Ready") return condition["status"] == "True";
     return false;
   }
@@ -142,8 +143,8 @@ TEST_F(ClusterTest, APodRunsAndItsOutputAndExitCodeAreKept) {
 }
 
 TEST_F(ClusterTest, AContainerSeesNothingOfTheHostAndHasNoRights) {
-  create(pod("curious", "ls -d /work /home/* /etc/shadow 2>/dev/null; grep CapBnd /proc/self/status; "
-                        "echo 1 > /proc/sys/kernel/sysrq 2>/dev/null && echo wrote; touch /usr/x 2>/dev/null && echo wrote; true"));
+  create(pod("curious", "ls -d /root/* /home/* /etc/shadow 2>/dev/null; grep CapBnd /proc/self/status; "
+                        "(echo 1 > /proc/sys/kernel/sysrq) 2>/dev/null && echo wrote; touch /usr/x 2>/dev/null && echo wrote; true"));
   ASSERT_TRUE(until([] { return phase("curious") == "Succeeded"; })) << get("curious").dump(2);
   EXPECT_EQ(log("curious"), "CapBnd:\t0000000000000000\n");
 }
