@@ -3,6 +3,7 @@
 """CPU per request of proxies side by side: one worker on core 0, load and backend on core 1, alternating rounds,
 medians. CPU is the scheduler's own account of all the proxy's threads (/proc/PID/task/*/schedstat)."""
 import argparse
+import dataclasses
 import json
 import pathlib
 import re
@@ -14,92 +15,194 @@ import subprocess
 import tempfile
 import time
 
-arguments = argparse.ArgumentParser()
-arguments.add_argument("--bin", required=True)
-arguments.add_argument("--helpers", required=True)
-arguments.add_argument("--rounds", type=int, default=5)
-arguments.add_argument("--seconds", type=int, default=4)
-arguments.add_argument("--connections", type=int, default=64)
-arguments.add_argument("--size", type=int, default=100, help="bytes of the response's body")
-arguments.add_argument("--only", nargs="*", help="of: relay haproxy seine envoy nginx")
-arguments.add_argument("--envoy", help="an envoy binary, to join the round")
-given = arguments.parse_args()
-folder = pathlib.Path(tempfile.mkdtemp())
-helpers, programs = pathlib.Path(given.helpers).resolve(), pathlib.Path(given.bin).resolve()
+from peers import PEERS, Setup, Tools, free_port, make_certificates
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+@dataclasses.dataclass
+class Axis:
+    title: str
+    load: str                 # wrk, h2load, bulk
+    words: tuple = ()         # for the load
+    size: int = 100           # bytes of the response's body
+    unit: str = "request"
+    without: tuple = ()       # peers that cannot
+    setup: dict = dataclasses.field(default_factory=dict)
 
 
-def start(core, *command):
-    return subprocess.Popen(["taskset", "-c", str(core), *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+PIPELINE = "init = function(args) wrk.init(args) local r = {} for i = 1, 16 do r[i] = wrk.format() end whole = table.concat(r) end request = function() return whole end\n"
+CLOSE = ("-H", "Connection: close")
+MANY = ("-c", "8", "-m", "8")
+
+AXES = {
+    "h1-1": Axis("HTTP/1.1, 100 B, 1 connection", "wrk", ("-c1",)),
+    "h1": Axis("HTTP/1.1, 100 B, 64 connections", "wrk", ("-c64",)),
+    "h1-1k": Axis("HTTP/1.1, 1 KB, 64 connections", "wrk", ("-c64",), size=1024),
+    "h1-64k": Axis("HTTP/1.1, 64 KB, 64 connections", "wrk", ("-c64",), size=65536),
+    "h1-pipe": Axis("HTTP/1.1, 16 pipelined, 8 connections", "wrk", ("-c8", "-s", "PIPELINE")),
+    "h1-new": Axis("HTTP/1.1, a connection a request", "wrk", ("-c16", *CLOSE)),
+    "tls": Axis("TLS, HTTP/1.1, 100 B, 64 connections", "wrk", ("-c64",), setup={"tls": True}),
+    "tls-64k": Axis("TLS, HTTP/1.1, 64 KB, 64 connections", "wrk", ("-c64",), size=65536, setup={"tls": True}),
+    "tls-new": Axis("TLS handshake a request", "wrk", ("-c16", *CLOSE), setup={"tls": True}),
+    "h2-h1": Axis("HTTP/2 to HTTP/1.1, 8 x 8", "h2load", MANY, without=("direct", "relay", "nginx")),
+    "h2s-h1": Axis("HTTP/2 over TLS to HTTP/1.1, 8 x 8", "h2load", MANY, setup={"tls": True}),
+    "h2-h2": Axis("HTTP/2 to HTTP/2, 8 x 8", "h2load", MANY, setup={"h2_backend": True}),
+    "h2s-h2": Axis("HTTP/2 over TLS to HTTP/2, 8 x 8", "h2load", MANY, setup={"tls": True, "h2_backend": True}),
+    "grpc": Axis("gRPC unary, 8 x 8", "h2load", (*MANY, "-d", "CALL", "-H", "content-type: application/grpc", "-H", "te: trailers"),
+                 setup={"h2_backend": True, "grpc": True}),
+    "pair-h1": Axis("two proxies, mTLS, HTTP/1.1 between", "wrk", ("-c64",), setup={"pair": "h1"}),
+    "pair-h2": Axis("two proxies, mTLS, HTTP/2 between", "wrk", ("-c64",), setup={"pair": "h2"}),
+    "pair": Axis("two proxies, mTLS, as each does it best", "wrk", ("-c64",), setup={"pair": "seine"}),
+    "pair-new": Axis("two proxies, mTLS handshake a request", "wrk", ("-c16",), setup={"pair": "h1", "reuse": False}),
+    "tcp": Axis("TCP bulk, 4 connections", "bulk", ("4",), unit="MB", setup={"tcp": True}),
+}
 
 
-def haproxy(port, backend):
-    file = folder / "haproxy.cfg"
-    file.write_text(f"""global
-  nbthread 1
-  maxconn 4000
-defaults
-  mode http
-  timeout client 30s
-  timeout server 30s
-  timeout connect 5s
-  http-reuse always
-frontend f
-  bind 127.0.0.1:{port}
-  default_backend b
-backend b
-  server s 127.0.0.1:{backend}
-""")
-    return ["haproxy", "-q", "-db", "-f", file]
+class Bench:
+    def __init__(self, given):
+        self.given = given
+        self.folder = pathlib.Path(tempfile.mkdtemp())
+        self.tools = Tools(self.folder, pathlib.Path(given.helpers).resolve(), pathlib.Path(given.bin).resolve(), given.envoy or "")
+        make_certificates(self.folder)
+        (self.folder / "pipeline.lua").write_text(PIPELINE)
+        (self.folder / "call").write_bytes(b"\0\0\0\0\x64" + b"x" * 100)
+        self.running = []
 
+    def start(self, core, command):
+        nice = ["nice", "-n", str(self.given.nice)] if self.given.nice else []
+        process = subprocess.Popen([*nice, "taskset", "-c", str(core), *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.running.append(process)
+        return process
 
-def bootstrap(port, backend):
-    file = folder / "bootstrap.json"
-    router = {"name": "envoy.filters.http.router",
-              "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}
-    manager = {"@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-               "stat_prefix": "bench", "http_filters": [router],
-               "route_config": {"name": "r", "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
-                   {"match": {"prefix": "/"}, "route": {"cluster": "backend"}}]}]}}
-    def endpoint(p):
-        return {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": p}}}}
-    file.write_text(json.dumps({"static_resources": {
-        "listeners": [{"name": "l", "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
-                       "filter_chains": [{"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}]}],
-        "clusters": [{"name": "backend", "type": "STATIC", "connect_timeout": "5s",
-                      "load_assignment": {"cluster_name": "backend", "endpoints": [{"lb_endpoints": [endpoint(backend)]}]}}]}}))
-    return file
+    def stop(self, processes):
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        for process in processes:
+            try:
+                process.wait(3)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            self.running.remove(process)
 
+    def close(self):
+        self.stop(list(self.running))
+        shutil.rmtree(self.folder, ignore_errors=True)
 
-def nginx(port, backend):
-    file = folder / "nginx.conf"
-    file.write_text(f"""daemon off; worker_processes 1; worker_rlimit_nofile 16384; pid {folder}/nginx.pid; error_log /dev/null;
-events {{ worker_connections 4096; }}
-http {{ access_log off; keepalive_requests 1000000000;
-  upstream b {{ server 127.0.0.1:{backend}; keepalive 256; keepalive_requests 1000000000; }}
-  server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://b; proxy_http_version 1.1; proxy_set_header Connection ""; }} }} }}
-""")
-    return ["nginx", "-c", file, "-p", folder]
-
-
-def commands(backend):
-    port = free_port()
-    yield "relay", port, [helpers / "relay", port, backend]
-    port = free_port()
-    yield "haproxy", port, haproxy(port, backend)
-    if shutil.which("nginx"):
+    def backend(self, axis):
         port = free_port()
-        yield "nginx", port, nginx(port, backend)
-    port = free_port()
-    yield "seine", port, [programs / "seine-proxy", "-c", bootstrap(port, backend), "--concurrency", 1, "-l", "error"]
-    if given.envoy:
-        port = free_port()
-        yield "envoy", port, [given.envoy, "-c", bootstrap(port, backend), "--concurrency", 1, "-l", "error", "--base-id", "77"]
+        if axis.load == "bulk":
+            command = [self.tools.helpers / "bulk", "serve", port]
+        elif axis.setup.get("h2_backend"):
+            root = self.folder / f"root-{axis.size}"
+            root.mkdir(exist_ok=True)
+            (root / "index.html").write_bytes(b"x" * axis.size)
+            trailer = ["--trailer", "grpc-status: 0"] if axis.setup.get("grpc") else []
+            command = ["nghttpd", "--no-tls", *trailer, "-d", root, port]
+        else:
+            command = [self.tools.helpers / "backend", port, axis.size]
+        return port, self.start(1, command)
+
+    def peers(self, names, setup):
+        for name in names:
+            if name == "envoy" and not self.tools.envoy:
+                continue
+            made = PEERS[name](self.tools, setup)
+            if made:
+                port, commands = made
+                yield name, port, [self.start(0, command) for command in commands]
+
+    def load(self, axis, port):
+        """One run; how many requests (or megabytes) were served, and what went wrong."""
+        seconds, scheme = self.given.seconds, "https" if axis.setup.get("tls") else "http"
+        words = [w.replace("PIPELINE", str(self.folder / "pipeline.lua")).replace("CALL", str(self.folder / "call")) for w in axis.words]
+        nice = ["nice", "-n", str(self.given.nice)] if self.given.nice else []
+        run = lambda *command: subprocess.run([*nice, "taskset", "-c", "1", *map(str, command)], capture_output=True, text=True).stdout
+        if axis.load == "bulk":
+            out = run(self.tools.helpers / "bulk", "take", port, seconds, *words)
+            found, bad = re.search(r"(\d+) megabytes", out), None
+        elif axis.load == "h2load":
+            out = run("h2load", "-t1", "-D", seconds, *words, f"{scheme}://127.0.0.1:{port}/index.html")
+            found, bad = re.search(r"(\d+) succeeded", out), re.search(r"([1-9]\d*) failed|([1-9]\d*) errored", out)
+        else:
+            out = run("wrk", "-t1", f"-d{seconds}s", *words, f"{scheme}://127.0.0.1:{port}/")
+            found = re.search(r"(\d+) requests in", out)
+            bad = re.search(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.*)", out)
+        return int(found.group(1)) if found else 0, bad.group(0) if bad else ""
+
+    def measure(self, axis, port, processes):
+        before, began = cpu(processes), time.monotonic()
+        count, bad = self.load(axis, port)
+        spent = cpu(processes) - before
+        return spent / 1000 / max(count, 1), count / (time.monotonic() - began), bad
+
+    def run_axis(self, names, axis):
+        backend, behind = self.backend(axis)
+        best = axis.setup.get("pair") == "seine"
+        setups = {}
+        for name in names:  # "as each does it best": Seine its own way, the others both of theirs
+            if name in axis.without:
+                continue
+            for pair in (["seine"] if name == "seine" else ["h1", "h2"]) if best else [axis.setup.get("pair", "")]:
+                setups[f"{name} {pair}" if best else name] = (name, Setup(backend, **{**axis.setup, "pair": pair}))
+        started = []
+        for shown, (name, setup) in setups.items():
+            started += [(shown, port, processes) for _, port, processes in self.peers([name], setup)]
+        try:
+            for _, port, _ in started:
+                wait_for(port)
+            time.sleep(0.3)
+            results = {name: [] for name, _, _ in started}
+            for name, port, processes in started:
+                self.load(dataclasses.replace(axis), port)
+            for _ in range(self.given.rounds):
+                for name, port, processes in started:
+                    results[name].append(self.measure(axis, port, processes))
+            return results
+        finally:
+            self.stop([behind, *(p for _, _, processes in started for p in processes)])
+
+    def first_answer(self, name, clusters):
+        """Seconds from the start of the process to the first routed answer, and its memory then and there (KB)."""
+        backend, behind = self.backend(AXES["h1"])
+        wait_for(backend)
+        try:
+            made = PEERS[name](self.tools, Setup(backend, clusters=clusters))
+            if not made or not made[1]:
+                return None
+            began = time.monotonic()
+            process = self.start(0, made[1][0])
+            while not answers(made[0]):
+                if time.monotonic() - began > 20:
+                    return None
+                time.sleep(0.0003)
+            took = time.monotonic() - began
+            time.sleep(0.7)
+            pss, rss = memory(process)
+            self.stop([process])
+            return took, pss, rss
+        finally:
+            self.stop([behind])
+
+    def tail(self, names, rate, seconds):
+        """Open loop: latency (us) of requests that are sent on time, whatever the proxy does."""
+        axis, out = AXES["h1"], {}
+        backend, behind = self.backend(axis)
+        started = list(self.peers(names, Setup(backend)))
+        try:
+            for _, port, _ in started:
+                wait_for(port)
+            for name, port, _ in [*started, *started]:
+                log = self.folder / f"latency-{name}"
+                log.unlink(missing_ok=True)
+                subprocess.run(["taskset", "-c", "1", "h2load", "--h1", "-t1", "-c16", f"--rps={rate // 16}", "-D", str(seconds),
+                                f"--log-file={log}", f"http://127.0.0.1:{port}/"], capture_output=True)
+                times = sorted(int(line.split()[2]) for line in log.read_text().splitlines())
+                if times:
+                    at = lambda q: times[min(len(times) - 1, int(len(times) * q))]
+                    out.setdefault(name, []).append((at(0.5), at(0.99), at(0.999), len(times) / seconds))
+            return out
+        finally:
+            self.stop([behind, *(p for _, _, processes in started for p in processes)])
 
 
 def family(pid):
@@ -109,64 +212,91 @@ def family(pid):
     return out
 
 
-def cpu(pid):
+def cpu(processes):
     return sum(int(task.joinpath("schedstat").read_text().split()[0])
-               for one in family(pid) for task in pathlib.Path(f"/proc/{one}/task").iterdir())
+               for process in processes for one in family(process.pid) for task in pathlib.Path(f"/proc/{one}/task").iterdir())
 
 
-def measure(pid, port):
-    before = cpu(pid)
-    out = subprocess.run(["taskset", "-c", "1", "wrk", "-t1", f"-c{given.connections}", f"-d{given.seconds}s", f"http://127.0.0.1:{port}/"],
-                         capture_output=True, text=True).stdout
-    spent = cpu(pid) - before
-    found = re.search(r"(\d+) requests in", out)
-    if not found:
-        raise SystemExit(f"no load on port {port}: the proxy does not answer")
-    requests = int(found.group(1))
-    bad = re.search(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.*)", out)
-    return spent / 1000 / max(requests, 1), requests / given.seconds, bad.group(0) if bad else ""
+def memory(process):
+    pss = rss = 0
+    for one in family(process.pid):
+        text = pathlib.Path(f"/proc/{one}/smaps_rollup").read_text()
+        pss += int(re.search(r"Pss:\s+(\d+)", text).group(1))
+        rss += int(re.search(r"Rss:\s+(\d+)", text).group(1))
+    return pss, rss
 
 
-def memory(pid):
-    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return int(re.search(r"Pss:\s+(\d+)", text).group(1)) / 1024
+def answers(port):
+    try:
+        with socket.create_connection(("127.0.0.1", port), 1) as s:
+            s.sendall(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+            return s.recv(64).startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False
+
+
+def wait_for(port):
+    for _ in range(1000):
+        try:
+            return socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.01)
+    raise SystemExit(f"nothing listens on port {port}")
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def print_axis(axis, results, rounds):
+    print(f"\n{axis.title}")
+    print(f"  {'proxy':<12}{'us CPU/' + axis.unit:>16}{'x haproxy':>11}{axis.unit + 's/s':>12}  errors")
+    bases = [median(r[0] for r in rs) for name, rs in results.items() if name.startswith("haproxy")]
+    for name, rs in results.items():
+        per = median(r[0] for r in rs)
+        ratio = f"{per / min(bases):.2f}" if bases and per else "-"
+        print(f"  {name:<12}{per:>16.2f}{ratio:>11}{median(r[1] for r in rs):>12.0f}  " + "; ".join(sorted({r[2] for r in rs if r[2]})), flush=True)
 
 
 def main():
-    backend = free_port()
-    processes = [start(1, helpers / "backend", backend, given.size)]
-    peers = []
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--bin", required=True, help="folder of seine-proxy")
+    arguments.add_argument("--helpers", required=True, help="folder of relay, backend and bulk")
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--seconds", type=int, default=2)
+    arguments.add_argument("--nice", type=int, default=0)
+    arguments.add_argument("--axes", nargs="*", default=["h1"], help="all, memory, tail, or of: " + " ".join(AXES))
+    arguments.add_argument("--only", nargs="*", default=list(PEERS), help="of: " + " ".join(PEERS))
+    arguments.add_argument("--envoy", help="an envoy binary, to join the round")
+    arguments.add_argument("--json", help="a file for the figures")
+    given = arguments.parse_args()
+    bench, figures = Bench(given), {}
+    wanted = [*AXES, "memory", "tail"] if given.axes == ["all"] else given.axes
+    proxies = [name for name in given.only if name in ("haproxy", "seine", "envoy") and (name != "envoy" or given.envoy)]
     try:
-        for name, port, command in commands(backend):
-            if given.only and name not in given.only:
-                continue
-            process = start(0, *command)
-            processes.append(process)
-            peers.append((name, port, process))
-        time.sleep(1.5)
-        results = {name: [] for name, _, _ in peers}
-        for name, port, process in peers:
-            measure(process.pid, port)
-        for _ in range(given.rounds):
-            for name, port, process in peers:
-                results[name].append(measure(process.pid, port))
-        base = statistics.median(r[0] for r in results["haproxy"]) if "haproxy" in results else None
-        print(f"{given.size} B, {given.connections} connections, HTTP/1.1 keep-alive; medians of {given.rounds} rounds of {given.seconds} s")
-        print(f"{'proxy':<10}{'us CPU/request':>16}{'x haproxy':>11}{'requests/s':>12}{'PSS MB':>8}  errors")
-        for name, _, process in peers:
-            per_request = statistics.median(r[0] for r in results[name])
-            ratio = f"{per_request / base:.2f}" if base else "-"
-            print(f"{name:<10}{per_request:>16.2f}{ratio:>11}{statistics.median(r[1] for r in results[name]):>12.0f}{memory(process.pid):>8.1f}  "
-                  + "; ".join(sorted({r[2] for r in results[name] if r[2]})))
+        for name in wanted:
+            if name == "memory":
+                print(f"\nstart to first routed answer, and idle memory\n  {'proxy':<12}{'clusters':>10}{'ms':>9}{'PSS MB':>9}{'RSS MB':>9}")
+                for proxy in proxies:
+                    for clusters in (0, 1000):
+                        runs = [r for r in (bench.first_answer(proxy, clusters) for _ in range(given.rounds)) if r]
+                        row = [median(r[i] for r in runs) for i in range(3)]
+                        figures[f"memory {proxy} {clusters}"] = row
+                        print(f"  {proxy:<12}{clusters:>10}{row[0] * 1000:>9.1f}{row[1] / 1024:>9.1f}{row[2] / 1024:>9.1f}", flush=True)
+            elif name == "tail":
+                rate = 16 * (int(figures.get("h1", {}).get("haproxy", [(0, 16000)])[0][1]) // 32)
+                print(f"\nopen loop, {rate} requests/s\n  {'proxy':<12}{'p50 us':>9}{'p99':>9}{'p99.9':>9}{'sent/s':>9}")
+                for proxy, runs in bench.tail([n for n in given.only if n != "direct"], rate, 5).items():
+                    row = [median(r[i] for r in runs) for i in range(4)]
+                    figures[f"tail {proxy}"] = row
+                    print(f"  {proxy:<12}" + "".join(f"{v:>9.0f}" for v in row), flush=True)
+            else:
+                figures[name] = bench.run_axis(given.only, AXES[name])
+                print_axis(AXES[name], figures[name], given.rounds)
     finally:
-        for process in processes:
-            process.send_signal(signal.SIGTERM)
-        for process in processes:
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        shutil.rmtree(folder, ignore_errors=True)
+        bench.close()
+        if given.json:
+            pathlib.Path(given.json).write_text(json.dumps(figures))
 
 
 main()
