@@ -124,6 +124,8 @@ size_t Session::writable(StreamId id) const {
 void Session::reset(StreamId id, ErrorCode code) {
   OpenStream* stream = state_->streams.find(id);
   if (!stream) return;
+  // From within the call that tells of the peer's end the stream is still here, but there is nothing left to reset.
+  if (stream->local_ended && stream->remote_ended) return state_->forget(*stream, ClosedStreams::How::Ended);
   state_->write_rst(id, code);
   state_->forget(*stream, ClosedStreams::How::ResetByUs);
 }

@@ -22,6 +22,7 @@ struct Notes : Sink {
   std::map<StreamId, Message> streams;
   std::vector<StreamId> writable;
   std::optional<StreamId> goaway;
+  Session* lets_go = nullptr;  // resets each stream as soon as its end is told
 
   void on_request(Stream& stream, RequestHead& head, bool end) override {
     std::string line = head.method + " " + head.authority + head.path;
@@ -35,6 +36,7 @@ struct Notes : Sink {
   void on_data(Stream& stream, std::string_view bytes, bool end) override {
     streams[stream.id].body += bytes;
     streams[stream.id].ended = end;
+    if (end && lets_go) lets_go->reset(stream.id, ErrorCode::Cancel);
   }
   void on_trailers(Stream& stream, Headers& trailers) override {
     streams[stream.id].trailers = trailers;
@@ -187,6 +189,19 @@ TEST(H2Session, AStreamThatIsResetGivesTheConnectionsWindowBack) {
     exchange(client, server);
     EXPECT_EQ(client.notes.streams[id].reset, ErrorCode::Cancel);
   }
+}
+
+TEST(H2Session, AStreamThatBothSidesEndedIsLetGoWithoutAWord) {
+  End client(Role::Client), server(Role::Server);
+  StreamId id = client.session.send_request(request("GET", "/"), true, nullptr);
+  exchange(client, server);
+  client.notes.lets_go = &client.session;
+  server.session.send_response(id, response(200), false);
+  server.session.send_data(id, "x", true);
+  client.receive(server.out.view());
+  EXPECT_TRUE(client.notes.streams[id].ended);
+  EXPECT_TRUE(client.out.empty()) << "no RST_STREAM";
+  EXPECT_EQ(client.session.open_streams(), 0u);
 }
 
 TEST(H2Session, AHeadLargerThanAFrameIsContinued) {
