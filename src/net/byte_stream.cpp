@@ -123,7 +123,7 @@ Task<base::Result<std::unique_ptr<ByteStream>>> connect(Loop& loop, Address addr
   const Connection::Target target{
       .address = std::move(address), .source = {}, .mark = 0, .transparent = false, .timeout = options.timeout};
   CO_TRY(state->connection->connect(target));
-  if (options.tls) state->connection->start_tls(options.tls, options.server_name);
+  if (options.tls) state->connection->start_tls(options.tls, options.server_name, {}, options.memory);
   base::Result<void> ready = co_await state->ready.wait();
   CO_TRY(std::move(ready));
   co_return std::unique_ptr<ByteStream>(std::move(stream));

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <chrono>
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,6 +40,7 @@ struct ConnectOptions {
   std::shared_ptr<const TlsContext> tls;
   std::string server_name;
   std::chrono::milliseconds timeout{10'000};
+  std::shared_ptr<TlsMemory> memory{};  // to resume sessions of `tls`
 };
 Task<base::Result<std::unique_ptr<ByteStream>>> connect(Loop& loop, Address address, ConnectOptions options);
 // Not a default argument: GCC 12 destroys an aggregate that is one twice within a co_await.

@@ -64,9 +64,10 @@ class Connection final : private IoHandler {
   // TLS from here on, as server or client by the kind of `context`. For a
   // client `server_name` is SNI and the name, or literal address, that the
   // peer's certificate must carry; empty: any name. May be called while
-  // connecting. A zero timeout leaves the time to the caller.
+  // connecting. A zero timeout leaves the time to the caller. With `memory` a
+  // client resumes the session in there, and leaves its own there.
   void start_tls(std::shared_ptr<const TlsContext> context, const std::string& server_name = {},
-                 Clock::duration timeout = {});
+                 Clock::duration timeout = {}, std::shared_ptr<TlsMemory> memory = {});
 
   Handler& handler() const { return *handler_; }
   void set_handler(Handler& handler) { handler_ = &handler; }

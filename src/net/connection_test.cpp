@@ -262,6 +262,44 @@ TEST(Tls, TheCallersCheckOfTheLeafDecides) {
   EXPECT_NE(stream.error().message.find("not the identity that was expected"), std::string::npos);
 }
 
+TEST(Tls, AResumedPeerIsTheSamePeerAndHeldToTheSameCheck) {
+  Loop loop;
+  Certificates made;
+  auto settings = made.server_settings();
+  settings.trusted_roots = made.authority.pem();
+  settings.require_client_certificate = settings.resumable = true;
+  bool welcome = true;
+  settings.check_peer = [&](std::string_view) -> base::Result<void> {
+    return welcome ? base::Result<void>{} : base::fail(base::ErrorKind::Denied, "not any more");
+  };
+  EchoServer server(loop, kAnyPort, TlsContext::server(settings).value());
+  auto with = made.client_settings();
+  with.certificate_chain = made.client.certificate;
+  with.private_key = made.client.key;
+  with.resumable = true;
+  auto options = options_of(with, "example.test");
+  options.memory = std::make_shared<TlsMemory>();
+  auto talk = [&](const ConnectOptions& how) {
+    server.peer.reset();
+    auto echoed = run_to_end(loop, send_and_read(loop, server.listener->address(), how, "x"));
+    return echoed && *echoed == "x" && server.peer;
+  };
+  ASSERT_TRUE(talk(options));
+  EXPECT_FALSE(server.peer->resumed);
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(talk(options));
+    EXPECT_TRUE(server.peer->resumed);
+    EXPECT_EQ(server.peer->uri_names, std::vector<std::string>{"spiffe://cluster.local/ns/a/sa/b"});
+  }
+  welcome = false;
+  EXPECT_FALSE(talk(options));
+  welcome = true;
+  auto renewed = options_of(with, "example.test");
+  renewed.memory = options.memory;
+  ASSERT_TRUE(talk(renewed));
+  EXPECT_FALSE(server.peer->resumed) << "another context, another session";
+}
+
 TEST(Tls, AKeyThatDoesNotFitItsCertificateIsNamed) {
   Certificates made;
   auto settings = made.server_settings();

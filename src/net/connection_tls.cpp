@@ -20,6 +20,7 @@ constexpr size_t kLeastRoom = 4 * 1024;  // OpenSSL keeps what does not fit
 }  // namespace
 
 struct TlsBio {
+  using Tls = Connection::Tls;
   static Connection& connection(BIO* bio) { return *static_cast<Connection*>(BIO_get_data(bio)); }
 
   static int read(BIO* bio, char* out, int size) {
@@ -80,13 +81,23 @@ struct TlsBio {
     return bio;
   }
 
+  static int keep_session(SSL* ssl, SSL_SESSION* session) {
+    Tls& tls = *static_cast<Connection*>(SSL_get_app_data(ssl))->tls_;
+    if (!tls.memory || SSL_version(ssl) < TLS1_3_VERSION) return 0;
+    tls.memory->forget();
+    tls.memory->session = session;
+    tls.memory->context = tls.context;
+    tls.memory->server_name = tls.server_name;
+    return 1;  // it is ours now
+  }
   static std::string& refusal(SSL* ssl) { return static_cast<Connection*>(SSL_get_app_data(ssl))->tls_->refusal; }
 };
 
+int remember_session(SSL* ssl, SSL_SESSION* session) { return TlsBio::keep_session(ssl, session); }
 void remember_refusal(SSL* ssl, std::string message) { TlsBio::refusal(ssl) = std::move(message); }
 
 void Connection::start_tls(std::shared_ptr<const TlsContext> context, const std::string& server_name,
-                           Clock::duration timeout) {
+                           Clock::duration timeout, std::shared_ptr<TlsMemory> memory) {
   tls_ = std::make_unique<Tls>();
   tls_->context = std::move(context);
   tls_->raw.swap(input_);
@@ -99,6 +110,12 @@ void Connection::start_tls(std::shared_ptr<const TlsContext> context, const std:
     SSL_set_accept_state(ssl);
   } else {
     SSL_set_connect_state(ssl);
+    if (memory && tls_->context->settings().resumable) {
+      tls_->memory = std::move(memory);
+      tls_->server_name = server_name;
+      const TlsMemory& known = *tls_->memory;
+      if (known.session && known.context == tls_->context && known.server_name == server_name) SSL_set_session(ssl, known.session);
+    }
     if (!server_name.empty()) {
       SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
       const bool check = tls_->context->settings().check_server_name;
@@ -122,15 +139,20 @@ bool Connection::handshake() {
   ERR_clear_error();
   const int result = SSL_do_handshake(tls_->ssl);
   const int code = result == 1 ? SSL_ERROR_NONE : SSL_get_error(tls_->ssl, result);
-  base::Error error;
-  if (code != SSL_ERROR_NONE && code != SSL_ERROR_WANT_READ) error = tls_error("TLS handshake", code);
+  base::Result<void> good;
+  if (code == SSL_ERROR_NONE && SSL_session_reused(tls_->ssl)) {
+    good = check_resumed(tls_->ssl, tls_->context->settings());
+  } else if (code != SSL_ERROR_NONE && code != SSL_ERROR_WANT_READ) {
+    good = std::unexpected(tls_error("TLS handshake", code));
+  }
   send(sealed_);  // a failed handshake's alert too
   if (*gone || !open()) return false;
-  if (code == SSL_ERROR_WANT_READ) return false;
-  if (code != SSL_ERROR_NONE) {
-    fail(std::move(error));
+  if (!good) {
+    if (tls_->memory) tls_->memory->forget();
+    fail(std::move(good.error()));
     return false;
   }
+  if (code == SSL_ERROR_WANT_READ) return false;
   tls_state_ = TlsState::Open;
   if (ending_ != Ending::Linger) deadline_.reset();
   if (pending() || ending_ != Ending::None) deferred_.schedule();

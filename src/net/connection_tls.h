@@ -20,6 +20,8 @@ struct Connection::Tls {
   bool notified = false;   // close_notify is written
   std::string refusal;     // check_peer's message
   std::unique_ptr<TlsPeer> peer;
+  std::shared_ptr<TlsMemory> memory;  // nullptr: sessions are not kept
+  std::string server_name;            // where they are
 };
 
 }  // namespace net

@@ -23,6 +23,7 @@ using Owned = std::unique_ptr<T, Free>;
 constexpr char kTls12Ciphers[] =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+constexpr long kSessionSeconds = 3600;
 constexpr char kTls13Ciphers[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
 std::unexpected<base::Error> refuse(const std::string& what) {
@@ -122,10 +123,21 @@ int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const 
 base::Result<void> set_up(SSL_CTX* context, const TlsSettings& settings, bool is_server) {
   SSL_CTX_set_min_proto_version(context, settings.tls13_only ? TLS1_3_VERSION : TLS1_2_VERSION);
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                                   SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_TICKET);
-  // No resumption: a resumed session would skip the check of the peer's certificate.
+                                   SSL_OP_PRIORITIZE_CHACHA);
+  // A resumed session skips OpenSSL's check of the peer's certificate, so only who asks for it gets it.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_num_tickets(context, 0);
+  if (!settings.resumable) {
+    SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+    SSL_CTX_set_num_tickets(context, 0);
+  } else if (is_server) {
+    static constexpr unsigned char kSessions[] = "seine";
+    SSL_CTX_set_session_id_context(context, kSessions, sizeof kSessions - 1);
+    SSL_CTX_set_timeout(context, kSessionSeconds);
+    SSL_CTX_set_num_tickets(context, 1);
+  } else {
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context, remember_session);
+  }
   SSL_CTX_set_max_early_data(context, 0);
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                 SSL_MODE_RELEASE_BUFFERS);
@@ -220,6 +232,23 @@ base::Result<std::shared_ptr<const TlsContext>> TlsContext::client(const TlsSett
   return make(settings, TlsRole::Client);
 }
 
+void TlsMemory::forget() {
+  SSL_SESSION_free(session);
+  session = nullptr;
+  context.reset();
+}
+
+base::Result<void> check_resumed(SSL* ssl, const TlsSettings& settings) {
+  X509* leaf = SSL_get0_peer_certificate(ssl);
+  if (!leaf) {
+    if (!settings.require_client_certificate) return {};
+    return base::fail(base::ErrorKind::Denied, "the resumed session has no certificate of the peer");
+  }
+  if (settings.verify_peer && X509_cmp_current_time(X509_get0_notAfter(leaf)) <= 0)
+    return base::fail(base::ErrorKind::Denied, "certificate verify failed: certificate has expired");
+  return settings.check_peer ? settings.check_peer(der_of(leaf)) : base::Result<void>{};
+}
+
 TlsContext::~TlsContext() { SSL_CTX_free(native_); }
 
 std::string take_openssl_errors() {
@@ -233,6 +262,7 @@ std::string take_openssl_errors() {
 
 TlsPeer tls_peer_of(SSL* ssl) {
   TlsPeer out;
+  out.resumed = SSL_session_reused(ssl) == 1;
   const unsigned char* alpn = nullptr;
   unsigned size = 0;
   SSL_get0_alpn_selected(ssl, &alpn, &size);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 
 typedef struct ssl_ctx_st SSL_CTX;
+typedef struct ssl_session_st SSL_SESSION;
 
 namespace net {
 
@@ -26,6 +27,11 @@ struct TlsSettings {
   // Client: the certificate must carry the name that is asked for. False: that name is SNI alone, and the
   // caller checks the peer's names itself once the handshake is done (meshes name peers by URI).
   bool check_server_name = true;
+
+  // Sessions of TLS 1.3 may be resumed: without certificates again, with fresh keys. A resumed peer is held to its
+  // certificate's end and to check_peer as before; whatever changes these settings is another context, which resumes none
+  // of this one's sessions.
+  bool resumable = false;
 
   // Called with the peer's leaf certificate as DER after the chain was verified; an error ends the handshake.
   std::function<base::Result<void>(std::string_view leaf_der)> check_peer;
@@ -54,6 +60,19 @@ class TlsContext {
   TlsRole role_ = TlsRole::Client;
 };
 
+// What a client remembers of its last session with one peer, to resume it. Given
+// to each connection to that peer; stays on their thread.
+struct TlsMemory {
+  TlsMemory() = default;
+  ~TlsMemory() { forget(); }
+  TlsMemory(const TlsMemory&) = delete;
+  void forget();
+
+  SSL_SESSION* session = nullptr;
+  std::shared_ptr<const TlsContext> context;  // that it was made under
+  std::string server_name;
+};
+
 // What a finished handshake agreed on.
 struct TlsPeer {
   std::string alpn;              // empty: none
@@ -63,6 +82,7 @@ struct TlsPeer {
   std::vector<std::string> organizations;  // of the subject
   std::vector<std::string> uri_names;      // its URI SANs
   std::vector<std::string> dns_names;      // its DNS SANs
+  bool resumed = false;                    // an earlier session, whose certificate this is
 };
 
 }  // namespace net

@@ -6,6 +6,7 @@
 #include "net/tls.h"
 
 typedef struct ssl_st SSL;
+typedef struct ssl_session_st SSL_SESSION;
 
 namespace net {
 
@@ -18,5 +19,11 @@ TlsPeer tls_peer_of(SSL* ssl);
 
 // check_peer's message, for the error that the handshake ends with.
 void remember_refusal(SSL* ssl, std::string message);
+
+// What a full handshake's check would say today of the peer of a resumed session.
+base::Result<void> check_resumed(SSL* ssl, const TlsSettings& settings);
+
+// OpenSSL has a session for a client to keep; 1: it was taken.
+int remember_session(SSL* ssl, SSL_SESSION* session);
 
 }  // namespace net

@@ -67,7 +67,8 @@ class TcpSession final : public Session {
       return fail(Flag::UpstreamConnectionFailure, "TLS certificates are not ready");
     auto begun = upstream_->connect({.address = host_->address, .source = config.source, .timeout = config.connect_timeout});
     if (!begun) return connect_failed(begun.error().message);
-    if (context) upstream_->start_tls(std::move(context), transport.sni);
+    if (context && !host_->tls_memory) host_->tls_memory = std::make_shared<net::TlsMemory>();
+    if (context) upstream_->start_tls(std::move(context), transport.sni, {}, host_->tls_memory);
   }
 
   void ready() {

@@ -16,6 +16,7 @@ void Dial::start(const std::string& server_name) {
   Slot tls = exclusive_ && transport.tls_exclusive != kNone ? transport.tls_exclusive : transport.tls;
   if (transport.is_tls() && !(context = worker.config().tls_context(tls)))
     begun = base::fail(base::ErrorKind::Unavailable, "TLS certificates are not ready");
+  if (context && !host_.tls_memory) host_.tls_memory = std::make_shared<net::TlsMemory>();
   if (begun) begun = connection_->connect(target);
   if (!begun) {
     reason_ = begun.error().message;
@@ -23,7 +24,7 @@ void Dial::start(const std::string& server_name) {
     soon_->arm({});
     return;
   }
-  if (context) connection_->start_tls(std::move(context), server_name);
+  if (context) connection_->start_tls(std::move(context), server_name, {}, host_.tls_memory);
 }
 
 void Dial::on_ready(net::Connection&) {

@@ -56,6 +56,7 @@ class Host {
   std::string workload;
   uint32_t workload_number = 0;  // in the worker's metrics
   const Transport* transport = nullptr;  // of the cluster's current configuration
+  std::shared_ptr<net::TlsMemory> tls_memory;  // nullptr: clear text
   uint32_t weight = 1;
   uint8_t priority = 0;
   Health health = Health::Healthy;
