@@ -2,6 +2,7 @@
 #include "proxy/tcp/relay.h"
 
 #include "proxy/listener/session.h"
+#include "proxy/tcp/splice.h"
 
 namespace proxy {
 namespace {
@@ -35,6 +36,10 @@ class Relay final : public Session, private net::Connection::Handler {
     net::Connection& to = other(from);
     (&from == downstream_.get() ? received_ : sent_) += from.input().size();
     to.output().append(std::move(from.input()));
+    if (received_ + sent_ >= kBulk && can_splice(*downstream_, *upstream_)) {
+      start_splice(worker(), std::move(downstream_), std::move(upstream_), {received_, sent_}, std::exchange(ended_, nullptr));
+      return bury();
+    }
     if (to.full()) from.pause_reading();
   }
   void on_drained(net::Connection& to) override { other(to).resume_reading(); }
@@ -57,6 +62,7 @@ class Relay final : public Session, private net::Connection::Handler {
   }
 
   static constexpr auto kIdle = std::chrono::hours(1);
+  static constexpr uint64_t kBulk = 256 * 1024;  // bytes that make a splice worth its set-up
 
   std::unique_ptr<net::Connection> downstream_, upstream_;
   std::move_only_function<void(const RelayEnd&)> ended_;
