@@ -163,7 +163,7 @@ Json address_json(const net::Address& address) {
 
 Json config_dump(const Process& process, bool with_endpoints, std::string_view resource) {
   const Configuration& configuration = process.configuration();
-  Json bootstrap = json_of(process.bootstrap());
+  Json bootstrap = json_of(process.whole_bootstrap());
   std::vector<Json> parts{Json{{"@type", "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump"}, {"bootstrap", std::move(bootstrap)}},
                           clusters_dump(configuration)};
   if (with_endpoints) parts.push_back(endpoints_dump(configuration));

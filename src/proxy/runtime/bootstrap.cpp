@@ -2,7 +2,6 @@
 #include "proxy/runtime/bootstrap.h"
 
 #include <fstream>
-#include <sstream>
 
 // Messages that stand inside an Any must be linked in to be read.
 #include "envoy/extensions/access_loggers/file/v3/file.pb.h"
@@ -20,9 +19,8 @@ base::Result<Bootstrap> parse_bootstrap(const std::string& text, UnknownFields u
 base::Result<Bootstrap> read_bootstrap(const std::string& path, UnknownFields unknown) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return base::fail(base::ErrorKind::NotFound, "cannot read " + path);
-  std::stringstream text;
-  text << file.rdbuf();
-  auto out = parse_bootstrap(text.str(), unknown);
+  std::string text(std::istreambuf_iterator<char>(file), {});
+  auto out = parse_bootstrap(text, unknown);
   if (!out) return base::fail(out.error().kind, path + ": " + out.error().message);
   return out;
 }

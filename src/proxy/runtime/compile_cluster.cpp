@@ -167,6 +167,9 @@ base::Result<void> compile_hosts(const Compiler& compiler, const v3::Cluster& fr
 
 base::Result<std::shared_ptr<const EndpointSet>> Compiler::endpoints(const ClusterLoadAssignment& from) const {
   auto out = std::make_shared<EndpointSet>();
+  size_t count = 0;
+  for (const auto& group : from.endpoints()) count += static_cast<size_t>(group.lb_endpoints_size());
+  out->endpoints.reserve(count);
   TRY(each_endpoint(from, *out, [&](Endpoint endpoint, const LbEndpoint& message) -> base::Result<void> {
     endpoint.address = TRY(compile(message.endpoint().address()));
     endpoint.text = endpoint.address.text();

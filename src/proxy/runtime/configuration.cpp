@@ -283,6 +283,7 @@ void Configuration::publish() {
   for (const std::string& key : opened_) bound_[key].fds.clear();
   opened_.clear();
   closed_.clear();
+  if (on_published) on_published();
 }
 
 void Configuration::send_endpoints(const std::string& name, const std::shared_ptr<const EndpointSet>& endpoints) {

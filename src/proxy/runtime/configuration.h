@@ -57,6 +57,8 @@ class Configuration {
   // Called with every cluster that needs names resolved, and with those that do not any more (nullptr).
   std::function<void(const std::string& name, std::shared_ptr<const Cluster> cluster)> on_dns_cluster;
 
+  std::function<void()> on_published;  // what serves has changed
+
   struct Entry {
     From from = From::ControlPlane;
     std::string version;                // of `body`

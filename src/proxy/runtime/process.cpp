@@ -4,9 +4,12 @@
 #include <future>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "proxy/stream/peer.h"
 
 namespace proxy {
+
+static constexpr auto kTidyAfter = std::chrono::seconds(1);
 
 static std::vector<Worker*> pointers(const std::vector<std::unique_ptr<Worker>>& workers) {
   std::vector<Worker*> out;
@@ -28,10 +31,13 @@ static std::vector<std::unique_ptr<Worker>> make_workers(const ProcessOptions& o
 }
 
 Process::Process(net::Loop& loop, ProcessOptions options, Bootstrap bootstrap)
-    : loop_(loop), options_(std::move(options)), bootstrap_(std::move(bootstrap)), workers_(make_workers(options_)),
+    : loop_(loop), options_(std::move(options)), bootstrap_(std::move(bootstrap)), tidy_(loop, [] { base::give_back_memory(); }), workers_(make_workers(options_)),
       configuration_(pointers(workers_)), dns_(loop, configuration_) {
   configuration_.on_dns_cluster = [this](const std::string& name, std::shared_ptr<const Cluster> cluster) {
     dns_.set(name, std::move(cluster));
+  };
+  configuration_.on_published = [this] {
+    if (!tidy_.armed()) tidy_.arm(kTidyAfter);
   };
 }
 
@@ -43,11 +49,19 @@ Process::~Process() {
 base::Result<void> Process::start() {
   for (auto& worker : workers_) worker->start();
   TRY(load_static(bootstrap_, configuration_));
+  static_resources_ = bootstrap_.static_resources().SerializeAsString();
+  bootstrap_.clear_static_resources();
   if (bootstrap_.has_admin() && bootstrap_.admin().has_address()) {
     admin_ = std::make_unique<Admin>(*this);
     admin_address_ = TRY(admin_->listen(TRY(compile(bootstrap_.admin().address()))));
   }
   return {};
+}
+
+Bootstrap Process::whole_bootstrap() const {
+  Bootstrap out = bootstrap_;
+  if (!static_resources_.empty()) out.mutable_static_resources()->ParseFromString(static_resources_);
+  return out;
 }
 
 void Process::stop_listening(bool only_inbound) {

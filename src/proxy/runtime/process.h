@@ -38,7 +38,9 @@ class Process {
 
   Configuration& configuration() { return configuration_; }
   const Configuration& configuration() const { return configuration_; }
+  // Without its static resources once they are loaded.
   const Bootstrap& bootstrap() const { return bootstrap_; }
+  Bootstrap whole_bootstrap() const;
   const ProcessOptions& options() const { return options_; }
   net::Loop& loop() const { return loop_; }
   std::chrono::steady_clock::time_point started() const { return started_; }
@@ -67,6 +69,8 @@ class Process {
   net::Loop& loop_;
   ProcessOptions options_;
   Bootstrap bootstrap_;
+  std::string static_resources_;  // the bootstrap's, serialized: messages take ten times as much
+  net::Timer tidy_;               // gives memory back after changes
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::vector<std::unique_ptr<Worker>> workers_;
   Configuration configuration_;
