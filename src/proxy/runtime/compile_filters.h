@@ -14,6 +14,6 @@ struct FilterKind {
   base::Result<std::shared_ptr<const FilterPolicy>> (*policy)(const Compiler& compiler, const Any& from) = nullptr;
 };
 
-extern const FilterKind kFaultFilter, kCorsFilter;
+extern const FilterKind kFaultFilter, kCorsFilter, kBufferFilter;
 
 }  // namespace proxy

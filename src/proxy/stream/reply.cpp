@@ -78,8 +78,13 @@ void Stream::prepare_response_head(bool from_upstream) {
       table_->response.apply(headers, record);
     }
   }
-  for (size_t i = filter_at_; i > 0; --i)
-    if (!(filters_off_ >> (i - 1) & 1)) http.filters[i - 1]->on_response(*this, response);
+  response_filter_at_ = filter_at_;
+  response_held_ = false;
+}
+
+void Stream::finish_response_head() {
+  const HttpConfig& http = *origin_->http;
+  http::Headers& headers = response.headers;
   if (!headers.contains("date")) headers.add("date", date_of(worker_.wall_clock()));
   switch (http.server_header) {
     case HttpConfig::ServerHeader::Overwrite: headers.set("server", http.server_name); break;
@@ -108,6 +113,11 @@ void Stream::reply(Reply answer) {
   if (phase_ == Phase::Done || response_started_) return;
   release_upstream();
   timer_.cancel();
+  replied_ = true;
+  response_path_.clear();
+  response_left_.clear();
+  response_owed_ = 0;
+  has_response_trailers_ = false;
   if (answer.details.data() != details_.data()) details_ = answer.details;
   record.details = details_;
   record.flags |= answer.flags;
@@ -121,16 +131,22 @@ void Stream::reply(Reply answer) {
     response.headers.add("content-type", "application/grpc");
     response.headers.add("grpc-status", grpc_status_of(answer.status));
     if (!answer.body.empty()) response.headers.add("grpc-message", percent_encoded(answer.body));
+    response_body_ = http::h1::Body::length(0);
+    response_bodyless_ = true;
     prepare_response_head(false);
-    send_response_head(http::h1::Body::length(0), true);
-    return complete_response();
+    return run_response_filters();
   }
   if (!answer.body.empty() && !response.headers.contains("content-type")) response.headers.add("content-type", "text/plain");
   bool bodyless = head_request_ || answer.body.empty();
   response.headers.set("content-length", std::to_string(answer.body.size()));
+  response_body_ = http::h1::Body::length(answer.body.size());
+  response_bodyless_ = bodyless;
+  response_ended_ = bodyless;
   prepare_response_head(false);
-  send_response_head(http::h1::Body::length(answer.body.size()), bodyless);
-  if (bodyless) return complete_response();
+  run_response_filters();
+  if (bodyless || phase_ == Phase::Done) return;
+  if (response_held_ || !response_path_.empty()) return response_body_came(answer.body, true, false);
+  response_ended_ = true;
   push_response(answer.body, true);
 }
 

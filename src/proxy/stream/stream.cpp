@@ -52,6 +52,9 @@ void Stream::begin(Downstream& downstream, const Origin& origin, telemetry::Prot
   upgrade_ = grpc_ = head_request_ = request_ended_ = request_sent_ = response_started_ = false;
   response_ended_ = response_sent_ = has_request_trailers_ = has_response_trailers_ = waiting_ = false;
   request_head_sent_ = timer_is_route_ = false;
+  request_bodyless_ = response_bodyless_ = response_held_ = replied_ = false;
+  response_filter_at_ = 0;
+  hold_limit_ = 0;
   body_kept_ = true;
   attempts_ = retries_left_ = destination_number_ = 0;
   filter_at_ = 0;
@@ -78,7 +81,7 @@ void Stream::begin(Downstream& downstream, const Origin& origin, telemetry::Prot
 
 void Stream::on_request(http::h1::Body body, bool end, bool wants_upgrade) {
   request_body_ = body;
-  request_ended_ = end;
+  request_ended_ = request_bodyless_ = end;
   head_request_ = request.method == "HEAD";
   upgrade_ = wants_upgrade;
   if (!prepare_request()) return;
@@ -103,10 +106,6 @@ void Stream::run_filters() {
   route_request();
 }
 
-void Stream::resume_request() {
-  if (phase_ == Phase::Filters && !response_started_) run_filters();
-}
-
 void Stream::wait_and_repeat(std::chrono::milliseconds delay) {
   --filter_at_;
   resume_at_ = worker_.loop().now() + delay;
@@ -118,6 +117,7 @@ void Stream::wait_and_repeat(std::chrono::milliseconds delay) {
 void Stream::on_request_data(std::string_view bytes, bool end) {
   if (phase_ == Phase::Done) return;
   record.bytes_received += bytes.size();
+  if (!request_path_.empty()) return request_body_came(bytes, end, false);
   request_ended_ |= end;
   if (response_sent_) return;
   bool streaming = phase_ == Phase::Streaming && upstream_;
@@ -143,6 +143,7 @@ void Stream::on_request_data(std::string_view bytes, bool end) {
 void Stream::on_request_trailers(http::Headers& trailers) {
   if (phase_ == Phase::Done) return;
   std::swap(request_trailers_, trailers);
+  if (!request_path_.empty()) return request_body_came({}, true, true);
   has_request_trailers_ = !request_trailers_.empty();
   request_ended_ = true;
   if (phase_ == Phase::Streaming && upstream_ && !response_sent_) push_request();
@@ -151,6 +152,7 @@ void Stream::on_request_trailers(http::Headers& trailers) {
 // The peer may send more while little waits here.
 void Stream::report_consumed() {
   if (!request_unreported_ || kept_.size() - kept_sent_ > kKept / 2) return;
+  if (!request_path_.empty() && request_path_.backed_up(kKept / 2)) return;
   downstream_->consumed(*this, std::exchange(request_unreported_, 0));
 }
 
@@ -218,9 +220,13 @@ void Stream::on_response(http::h1::Body body, bool end) {
   if (retries_left_ && retry_after_response()) return;
   timer_.cancel();
   record.details = "via_upstream";
-  response_ended_ = end;
+  response_ended_ = response_bodyless_ = end;
+  response_body_ = body;
   prepare_response_head(true);
   if (response.status == 101 && upgrade_) {
+    for (size_t i = filter_at_; i > 0; --i)
+      if (!(filters_off_ >> (i - 1) & 1)) origin_->http->filters[i - 1]->on_response(*this, response);
+    finish_response_head();
     response_started_ = true;
     record.status = 101;
     downstream_->send_head(*this, response, http::h1::Body::none(), true);
@@ -233,12 +239,12 @@ void Stream::on_response(http::h1::Body body, bool end) {
   }
   if (route_deadline_ != net::Clock::time_point{} && !end)
     timer_.arm(std::max<net::Clock::duration>(route_deadline_ - now, {}));
-  send_response_head(body, end);
-  if (end) complete_response();
+  run_response_filters();
 }
 
 void Stream::on_response_data(std::string_view bytes, bool end) {
-  if (phase_ != Phase::Streaming || !response_started_) return;
+  if (phase_ != Phase::Streaming || !(response_started_ || response_held_)) return;
+  if (response_held_ || !response_path_.empty()) return response_body_came(bytes, end, false);
   response_ended_ |= end;
   push_response(bytes, end);
 }
@@ -261,8 +267,9 @@ void Stream::push_response(std::string_view bytes, bool end) {
 }
 
 void Stream::on_response_trailers(http::Headers& trailers) {
-  if (phase_ != Phase::Streaming || !response_started_) return;
+  if (phase_ != Phase::Streaming || !(response_started_ || response_held_)) return;
   std::swap(response_trailers_, trailers);
+  if (response_held_ || !response_path_.empty()) return response_body_came({}, true, true);
   response_ended_ = true;
   has_response_trailers_ = !response_trailers_.empty();
   if (!response_left_.empty()) return;
@@ -275,19 +282,7 @@ void Stream::on_response_trailers(http::Headers& trailers) {
 }
 
 void Stream::on_downstream_writable() {
-  if (phase_ == Phase::Done || response_left_.empty()) return;
-  bool end = response_ended_ && !has_response_trailers_;
-  size_t taken = downstream_->send_data(*this, response_left_.view(), end);
-  record.bytes_sent += taken;
-  bool all = taken == response_left_.size();
-  response_left_.consume(taken);
-  if (!all) return;
-  response_left_.recycle();
-  if (upstream_ && response_owed_) upstream_->consumed(*this, std::exchange(response_owed_, 0));
-  response_owed_ = 0;
-  if (!response_ended_) return;
-  if (has_response_trailers_) downstream_->send_trailers(*this, response_trailers_);
-  complete_response();
+  if (phase_ != Phase::Done && !response_left_.empty()) flush_response();
 }
 
 void Stream::complete_response() {
@@ -305,6 +300,11 @@ void Stream::on_upstream_failed(const Failure& failure) {
     --host_->active;
     if (cluster_) --cluster_->counts.active_requests;
   }
+  // All of the response is here, and only the peer is slow to take it.
+  if (response_ended_ || response_path_.end_at != BodyPath::kNowhere) {
+    host_ = nullptr;
+    return;
+  }
   transport_failure_ = failure.transport;
   record.transport_failure = transport_failure_;
   if (cluster_ && host_) {
@@ -314,7 +314,7 @@ void Stream::on_upstream_failed(const Failure& failure) {
     if (failure.kind != Failure::Kind::Overflow) cluster_->report(*host_, 503, true);
     host_ = nullptr;  // may go before this stream does
   }
-  if (!response_started_ && retry_after_failure(failure)) return;
+  if (!response_started_ && !response_held_ && retry_after_failure(failure)) return;
   fail_with(failure);
 }
 
@@ -351,7 +351,7 @@ void Stream::on_timer() {
     downstream_->abort(*this);
     return finish();
   }
-  if (one && may_retry() && forward_->retry && (forward_->retry->on & (RetryPolicy::k5xx | RetryPolicy::kGatewayError)))
+  if (one && !response_held_ && may_retry() && forward_->retry && (forward_->retry->on & (RetryPolicy::k5xx | RetryPolicy::kGatewayError)))
     return schedule_retry();
   send_reply(504, "upstream request timeout", one ? "upstream_per_try_timeout" : "response_timeout");
 }
@@ -376,6 +376,8 @@ void Stream::finish() {
   release_upstream();
   record.duration = worker_.loop().now() - started_;
   write_record();
+  request_path_.clear();
+  response_path_.clear();
   Downstream* downstream = std::exchange(downstream_, nullptr);
   if (downstream) downstream->released(*this);
   worker_.unpin(*pin_);
@@ -387,6 +389,7 @@ void Stream::finish() {
   response_left_.recycle();
   tried_.clear();
   metadata.clear();
+  for (auto& [filter, state] : states_) state->on_end(*this);
   for (auto& [filter, state] : states_) worker_.bury(std::move(state));
   states_.clear();
   request_unreported_ = 0;

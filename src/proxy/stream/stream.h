@@ -9,6 +9,7 @@
 #include "proxy/filter/filter.h"
 #include "proxy/listener/session.h"
 #include "proxy/runtime/worker.h"
+#include "proxy/stream/body_path.h"
 #include "proxy/stream/sides.h"
 #include "telemetry/record.h"
 
@@ -89,6 +90,28 @@ class Stream : public Link<Waiting> {
   // For a filter that returns Pause: it is asked again then.
   void wait_and_repeat(std::chrono::milliseconds delay);
   std::string& cors_origin() { return cors_origin_; }
+
+  // In on_request, on_response: shows this body to the filter that is being asked.
+  // Nothing happens for a message without one.
+  void watch_request_body();
+  void watch_response_body();
+  bool request_bodyless() const { return request_bodyless_; }
+  bool response_bodyless() const { return response_bodyless_; }
+  // Before the head has gone: how long the body will be, where a filter changes that; nullopt: its end will tell.
+  void set_request_length(std::optional<uint64_t> size);
+  void set_response_length(std::optional<uint64_t> size);
+  // Most bytes that Pause{.gather} keeps; the listener's per_connection_buffer_limit_bytes unless it was set.
+  size_t hold_limit() const;
+  void set_hold_limit(size_t bytes) { hold_limit_ = bytes; }
+  // After Pause for a piece of a body: what waits in front of the filter goes on without another look.
+  void resume_request_body(const Filter& filter);
+  void resume_response_body(const Filter& filter);
+  // In on_response: the head stays, and what follows it, until resume_response, or
+  // until the filter lets go of a piece of the body.
+  void hold_response() { response_held_ = true; }
+  void resume_response();
+  // The response was made here, not upstream.
+  bool replied() const { return replied_; }
   size_t filter_index() const { return filter_at_; }
 
   http::RequestHead request;
@@ -131,6 +154,16 @@ class Stream : public Link<Waiting> {
   bool push_request();
   void report_consumed();
   void push_response(std::string_view bytes, bool end);
+  // bodies.cpp
+  void request_body_came(std::string_view bytes, bool end, bool trailers);
+  void move_request_body();
+  bool ask_request_filter(size_t stage);
+  void response_body_came(std::string_view bytes, bool end, bool trailers);
+  void move_response_body();
+  bool ask_response_filter(size_t stage);
+  void break_response(Reply answer);
+  void run_response_filters();
+  void flush_response();
   void complete_response();
   void write_record();
   void on_timer();
@@ -152,7 +185,8 @@ class Stream : public Link<Waiting> {
   void fail_with(const Failure& failure);
   // reply.cpp
   void send_reply(int status, std::string_view body, std::string_view details);
-  void prepare_response_head(bool from_upstream);
+  void prepare_response_head(bool from_upstream);  // up to the filters
+  void finish_response_head();                     // after them
   void send_response_head(http::h1::Body body, bool end);
 
   Worker& worker_;
@@ -191,6 +225,13 @@ class Stream : public Link<Waiting> {
   size_t filter_at_ = 0;
   uint64_t filters_off_ = 0;         // bit by place in the chain: those that this stream passes by
   std::vector<std::pair<const Filter*, std::unique_ptr<FilterState>>> states_;
+  size_t response_filter_at_ = 0;    // filters from here on have seen the response's head
+  BodyPath request_path_, response_path_;
+  http::h1::Body response_body_;
+  bool request_bodyless_ = false, response_bodyless_ = false;
+  bool response_held_ = false;
+  bool replied_ = false;
+  size_t hold_limit_ = 0;
   net::Buffer kept_;                 // the request's body as far as it came; for retries and while there is no upstream
   size_t kept_sent_ = 0;             // of kept_, in this attempt
   size_t request_unreported_ = 0;    // bytes to report to the downstream as consumed

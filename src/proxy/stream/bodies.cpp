@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/stream/stream.h"
+
+// Bodies on their way through the filters that watch them.
+namespace proxy {
+
+// So much may wait for a slow filter before its sender is held back.
+static constexpr size_t kMostWaiting = 32 * 1024;
+
+void Stream::watch_request_body() {
+  if (request_bodyless_ || upgrade_ || phase_ != Phase::Filters || filter_at_ == 0) return;
+  const Filter* filter = origin_->http->filters[filter_at_ - 1].get();
+  if (!request_path_.empty() && request_path_.stages.back().filter == filter) return;
+  auto& stage = request_path_.stages.emplace_back();
+  stage.filter = filter;
+  stage.bytes.swap(kept_);  // what came before anybody watched
+  stage.fresh = !stage.bytes.empty() || request_ended_;
+  if (!request_ended_) return;
+  request_path_.end_at = request_path_.stages.size() - 1;
+  request_path_.trailers = std::exchange(has_request_trailers_, false);
+  request_ended_ = false;
+}
+
+void Stream::watch_response_body() {
+  if (response_bodyless_ || response_started_ || response_filter_at_ == filter_at_ || response.status == 101) return;
+  const Filter* filter = origin_->http->filters[response_filter_at_].get();
+  if (!response_path_.empty() && response_path_.stages.back().filter == filter) return;
+  auto& stage = response_path_.stages.emplace_back();
+  stage.filter = filter;
+  stage.bytes.swap(response_left_);
+  stage.fresh = !stage.bytes.empty() || response_ended_;
+  if (!response_ended_) return;
+  response_path_.end_at = response_path_.stages.size() - 1;
+  response_path_.trailers = std::exchange(has_response_trailers_, false);
+  response_ended_ = false;
+}
+
+void Stream::set_request_length(std::optional<uint64_t> size) {
+  request.headers.remove("content-length");
+  if (size) request.headers.add("content-length", std::to_string(*size));
+  request_body_ = size ? http::h1::Body::length(*size) : http::h1::Body::chunked();
+}
+
+void Stream::set_response_length(std::optional<uint64_t> size) {
+  response.headers.remove("content-length");
+  if (size) response.headers.add("content-length", std::to_string(*size));
+  response_body_ = size ? http::h1::Body::length(*size) : http::h1::Body::chunked();
+}
+
+size_t Stream::hold_limit() const { return hold_limit_ ? hold_limit_ : origin_->listener->buffer_limit; }
+
+// --- requests -----------------------------------------------------------
+
+void Stream::request_body_came(std::string_view bytes, bool end, bool trailers) {
+  if (replied_) {  // answered already: nobody looks at it
+    if (!bytes.empty()) downstream_->consumed(*this, bytes.size());
+    return;
+  }
+  auto& first = request_path_.stages.front();
+  first.bytes.append(bytes);
+  first.fresh = true;
+  request_unreported_ += bytes.size();
+  if (end) {
+    request_path_.end_at = 0;
+    request_path_.trailers = trailers;
+  }
+  move_request_body();
+}
+
+void Stream::move_request_body() {
+  BodyPath& path = request_path_;
+  if (path.empty()) return;
+  path.again = true;
+  if (path.moving) return;
+  path.moving = true;
+  while (std::exchange(path.again, false))
+    for (size_t i = 0; i < path.stages.size(); ++i)
+      if (path.stages[i].fresh && !ask_request_filter(i)) {
+        path.moving = false;
+        return;
+      }
+  path.moving = false;
+  if (phase_ == Phase::Streaming && upstream_ && !response_sent_) push_request();
+  if (phase_ != Phase::Done) report_consumed();
+}
+
+// Shows the filter of this stage what waits there; false where the stream has been answered.
+bool Stream::ask_request_filter(size_t i) {
+  BodyPath& path = request_path_;
+  const Filter& filter = *path.stages[i].filter;
+  path.stages[i].fresh = false;
+  bool end = path.end_at == i;
+  net::Buffer bytes;  // stages may come while the filter runs
+  bytes.swap(path.stages[i].bytes);
+  Verdict verdict = Continue{};
+  if (!std::exchange(path.stages[i].resumed, false))
+    verdict = end && path.trailers ? filter.on_request_trailers(*this, bytes, request_trailers_)
+                                   : filter.on_request_data(*this, bytes, end);
+  if (phase_ == Phase::Done || replied_) return false;
+  if (auto* answer = std::get_if<Reply>(&verdict)) {
+    reply(std::move(*answer));
+    return false;
+  }
+  if (auto* pause = std::get_if<Pause>(&verdict)) {
+    auto& stage = path.stages[i];
+    stage.bytes.swap(bytes);
+    stage.gathering = pause->gather;
+    if (!stage.gathering || stage.bytes.size() <= hold_limit()) return true;
+    send_reply(413, "Payload Too Large", "request_payload_too_large");
+    return false;
+  }
+  path.stages[i].gathering = false;
+  if (phase_ == Phase::Filters && origin_->http->filters[filter_at_ - 1].get() == &filter) {
+    run_filters();
+    if (phase_ == Phase::Done || replied_) return false;
+  }
+  if (i + 1 < path.stages.size()) {
+    auto& next = path.stages[i + 1];
+    next.bytes.append(std::move(bytes));
+    next.fresh = true;
+    if (end) path.end_at = i + 1;
+    return true;
+  }
+  kept_.append(std::move(bytes));
+  if (end) {
+    path.end_at = i + 1;
+    request_ended_ = true;
+    has_request_trailers_ = path.trailers && !request_trailers_.empty();
+  }
+  return true;
+}
+
+void Stream::resume_request() {
+  if (phase_ != Phase::Filters || replied_) return;
+  const Filter* filter = filter_at_ ? origin_->http->filters[filter_at_ - 1].get() : nullptr;
+  for (size_t i = 0; i < request_path_.stages.size(); ++i) {
+    auto& stage = request_path_.stages[i];
+    if (stage.filter == filter && (!stage.bytes.empty() || request_path_.end_at == i)) stage.fresh = stage.resumed = true;
+  }
+  run_filters();
+  if (phase_ != Phase::Done && !replied_) move_request_body();
+}
+
+void Stream::resume_request_body(const Filter& filter) {
+  if (phase_ == Phase::Done || replied_) return;
+  for (auto& stage : request_path_.stages)
+    if (stage.filter == &filter) stage.fresh = stage.resumed = true;
+  move_request_body();
+}
+
+// --- responses ----------------------------------------------------------
+
+void Stream::response_body_came(std::string_view bytes, bool end, bool trailers) {
+  response_owed_ += bytes.size();
+  if (response_path_.empty()) {  // the head waits, the body behind it
+    response_left_.append(bytes);
+    if (end) {
+      response_ended_ = true;
+      has_response_trailers_ = trailers && !response_trailers_.empty();
+    }
+    return;
+  }
+  auto& first = response_path_.stages.front();
+  first.bytes.append(bytes);
+  first.fresh = true;
+  if (end) {
+    response_path_.end_at = 0;
+    response_path_.trailers = trailers;
+  }
+  move_response_body();
+}
+
+void Stream::move_response_body() {
+  BodyPath& path = response_path_;
+  path.again = true;
+  if (path.moving) return;
+  path.moving = true;
+  while (std::exchange(path.again, false))
+    for (size_t i = 0; i < path.stages.size(); ++i)
+      if (path.stages[i].fresh && !ask_response_filter(i)) {
+        path.moving = false;
+        return;
+      }
+  path.moving = false;
+  flush_response();
+}
+
+bool Stream::ask_response_filter(size_t i) {
+  BodyPath& path = response_path_;
+  const Filter& filter = *path.stages[i].filter;
+  path.stages[i].fresh = false;
+  bool end = path.end_at == i;
+  bool replied = replied_;
+  net::Buffer bytes;
+  bytes.swap(path.stages[i].bytes);
+  Verdict verdict = Continue{};
+  if (!std::exchange(path.stages[i].resumed, false))
+    verdict = end && path.trailers ? filter.on_response_trailers(*this, bytes, response_trailers_)
+                                   : filter.on_response_data(*this, bytes, end);
+  if (phase_ == Phase::Done || replied != replied_) return false;
+  if (auto* answer = std::get_if<Reply>(&verdict)) {
+    break_response(std::move(*answer));
+    return false;
+  }
+  if (auto* pause = std::get_if<Pause>(&verdict)) {
+    auto& stage = path.stages[i];
+    stage.bytes.swap(bytes);
+    stage.gathering = pause->gather;
+    if (!stage.gathering || stage.bytes.size() <= hold_limit()) return true;
+    break_response({.status = 500, .body = "Internal Server Error", .details = "response_payload_too_large"});
+    return false;
+  }
+  path.stages[i].gathering = false;
+  if (response_held_ && origin_->http->filters[response_filter_at_].get() == &filter) {
+    response_held_ = false;
+    run_response_filters();
+    if (phase_ == Phase::Done || path.empty()) return false;
+  }
+  if (i + 1 < path.stages.size()) {
+    auto& next = path.stages[i + 1];
+    next.bytes.append(std::move(bytes));
+    next.fresh = true;
+    if (end) path.end_at = i + 1;
+    return true;
+  }
+  response_left_.append(std::move(bytes));
+  if (end) {
+    path.end_at = i + 1;
+    response_ended_ = true;
+    has_response_trailers_ = path.trailers && !response_trailers_.empty();
+  }
+  return true;
+}
+
+// What came from upstream cannot be sent: says so where the head has not gone yet.
+void Stream::break_response(Reply answer) {
+  if (!response_started_) return reply(std::move(answer));
+  details_ = answer.details;
+  record.details = details_;
+  downstream_->abort(*this);
+  finish();
+}
+
+void Stream::resume_response() {
+  if (!response_held_ || phase_ == Phase::Done) return;
+  response_held_ = false;
+  const Filter* filter = origin_->http->filters[response_filter_at_].get();
+  for (size_t i = 0; i < response_path_.stages.size(); ++i) {
+    auto& stage = response_path_.stages[i];
+    if (stage.filter == filter && (!stage.bytes.empty() || response_path_.end_at == i)) stage.fresh = stage.resumed = true;
+  }
+  run_response_filters();
+  if (phase_ != Phase::Done) move_response_body();
+}
+
+void Stream::resume_response_body(const Filter& filter) {
+  if (phase_ == Phase::Done) return;
+  for (auto& stage : response_path_.stages)
+    if (stage.filter == &filter) stage.fresh = stage.resumed = true;
+  move_response_body();
+}
+
+// The head's way back; stops where a filter holds it.
+void Stream::run_response_filters() {
+  const auto& filters = origin_->http->filters;
+  while (response_filter_at_ > 0) {
+    if (filters_off_ >> --response_filter_at_ & 1) continue;
+    filters[response_filter_at_]->on_response(*this, response);
+    if (phase_ == Phase::Done || response_started_ || response_held_) return;
+  }
+  finish_response_head();
+  bool end = response_bodyless_;
+  send_response_head(response_body_, end);
+  if (end) return complete_response();
+  if (!response_left_.empty() || response_ended_) flush_response();
+}
+
+// Sends what has passed the filters, and lets the upstream send more once it went.
+void Stream::flush_response() {
+  if (phase_ == Phase::Done || response_sent_) return;
+  if (response_started_ && (!response_left_.empty() || (response_ended_ && !has_response_trailers_))) {
+    size_t taken = downstream_->send_data(*this, response_left_.view(), response_ended_ && !has_response_trailers_);
+    record.bytes_sent += taken;
+    bool all = taken == response_left_.size();
+    response_left_.consume(taken);
+    if (!all) return;
+    response_left_.recycle();
+  }
+  bool waits = response_left_.size() > kMostWaiting || response_path_.backed_up(kMostWaiting);
+  if (response_owed_ && !waits) {
+    size_t owed = std::exchange(response_owed_, 0);
+    if (upstream_) upstream_->consumed(*this, owed);
+  }
+  if (!response_ended_ || !response_started_) return;
+  if (has_response_trailers_) downstream_->send_trailers(*this, response_trailers_);
+  complete_response();
+}
+
+}  // namespace proxy
