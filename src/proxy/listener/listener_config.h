@@ -123,7 +123,7 @@ struct Listener {
   bool outbound = false;
   bool transparent = false;
   bool reuse_port = true;
-  uint32_t buffer_limit = 1 << 20;  // of what a filter gathers (Stream::hold_limit)
+  uint32_t buffer_limit = 32 * 1024;
   std::vector<std::shared_ptr<const FilterChain>> chains;
   std::shared_ptr<const FilterChain> default_chain;
   std::vector<std::shared_ptr<const AccessLog>> access_logs;

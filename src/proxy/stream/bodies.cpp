@@ -47,7 +47,11 @@ void Stream::set_response_length(std::optional<uint64_t> size) {
   response_body_ = size ? http::h1::Body::length(*size) : http::h1::Body::chunked();
 }
 
-size_t Stream::hold_limit() const { return hold_limit_ ? hold_limit_ : origin_->listener->buffer_limit; }
+size_t Stream::hold_limit() const {
+  if (hold_limit_) return hold_limit_;
+  uint32_t listener = origin_->listener->buffer_limit;
+  return listener ? listener : 1 << 20;  // Envoy's
+}
 
 // --- requests -----------------------------------------------------------
 
