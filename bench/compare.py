@@ -61,7 +61,7 @@ class Bench:
     def __init__(self, given):
         self.given = given
         self.folder = pathlib.Path(tempfile.mkdtemp())
-        self.tools = Tools(self.folder, pathlib.Path(given.helpers).resolve(), pathlib.Path(given.bin).resolve(), given.envoy or "")
+        self.tools = Tools(self.folder, pathlib.Path(given.helpers).resolve(), pathlib.Path(given.bin).resolve(), given.envoy or "", given.before or "")
         make_certificates(self.folder)
         (self.folder / "pipeline.lua").write_text(PIPELINE)
         (self.folder / "call").write_bytes(b"\0\0\0\0\x64" + b"x" * 100)
@@ -104,7 +104,7 @@ class Bench:
 
     def peers(self, names, setup):
         for name in names:
-            if name == "envoy" and not self.tools.envoy:
+            if name in ("envoy", "before") and not getattr(self.tools, name):
                 continue
             made = PEERS[name](self.tools, setup)
             if made:
@@ -142,7 +142,7 @@ class Bench:
         for name in names:  # "as each does it best": Seine its own way, the others both of theirs
             if name in axis.without:
                 continue
-            for pair in (["seine"] if name == "seine" else ["h1", "h2"]) if best else [axis.setup.get("pair", "")]:
+            for pair in (["seine"] if name in ("seine", "before") else ["h1", "h2"]) if best else [axis.setup.get("pair", "")]:
                 setups[f"{name} {pair}" if best else name] = (name, Setup(backend, **{**axis.setup, "pair": pair}))
         started = []
         for shown, (name, setup) in setups.items():
@@ -268,11 +268,12 @@ def main():
     arguments.add_argument("--axes", nargs="*", default=["h1"], help="all, memory, tail, or of: " + " ".join(AXES))
     arguments.add_argument("--only", nargs="*", default=list(PEERS), help="of: " + " ".join(PEERS))
     arguments.add_argument("--envoy", help="an envoy binary, to join the round")
+    arguments.add_argument("--before", help="another seine-proxy, to compare builds")
     arguments.add_argument("--json", help="a file for the figures")
     given = arguments.parse_args()
     bench, figures = Bench(given), {}
     wanted = [*AXES, "memory", "tail"] if given.axes == ["all"] else given.axes
-    proxies = [name for name in given.only if name in ("haproxy", "seine", "envoy") and (name != "envoy" or given.envoy)]
+    proxies = [name for name in given.only if name in ("haproxy", "seine", "before", "envoy") and getattr(given, name, True)]
     try:
         for name in wanted:
             if name == "memory":

@@ -26,6 +26,7 @@ class Tools:
     helpers: pathlib.Path
     programs: pathlib.Path
     envoy: str = ""
+    before: str = ""
 
 
 def free_port():
@@ -207,6 +208,10 @@ def seine_command(tools, file):
     return [tools.programs / "seine-proxy", "-c", file, "--concurrency", 1, "-l", "error"]
 
 
+def before_command(tools, file):
+    return [tools.before, *seine_command(tools, file)[1:]]
+
+
 def envoy_command(tools, file):
     return [tools.envoy, "-c", file, "--concurrency", 1, "-l", "error", "--disable-hot-restart"]
 
@@ -227,4 +232,4 @@ def direct(tools, setup):
 
 
 PEERS = {"direct": direct, "relay": relay, "haproxy": haproxy, "nginx": nginx,
-         "seine": xds_like(seine_command, True), "envoy": xds_like(envoy_command, False)}
+         "seine": xds_like(seine_command, True), "before": xds_like(before_command, True), "envoy": xds_like(envoy_command, False)}
