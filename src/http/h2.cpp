@@ -13,6 +13,7 @@ static size_t longest_string(const Options& options) {
 Session::State::State(Role role, const Options& options, Sink& sink, net::Buffer& out)
     : role(role), options(options), sink(sink), out(out), decoder(options.header_table, longest_string(options)) {
   receive_window = std::max(options.connection_window, kDefaultWindow);
+  if (options.plain_strings) encoder.set_plain();
   if (role == Role::Client) out.append(kPreface);
 
   char payload[6 * 8];

@@ -36,6 +36,7 @@ struct Options {
   uint32_t reset_allowance = 500;           // streams before more than half of them reset ends the connection
   size_t output_limit = 64 * 1024;          // send_data() takes no more while this much waits in the output
   uint32_t max_local_streams = 1000;        // that we open at a time; the peer's setting may be lower
+  bool plain_strings = false;               // header strings are sent as they are, not Huffman coded
   bool extended_connect = true;             // server: SETTINGS_ENABLE_CONNECT_PROTOCOL
 };
 

@@ -38,8 +38,8 @@ void Session::State::write_header_block(StreamId id, bool end, Write write) {
 void Session::State::write_fields(const Headers& headers) {
   for (auto [name, value] : headers) {
     if (syntax::codec_owned(name) && name != "content-length" && !(name == "te" && value == "trailers")) continue;
-    if (!syntax::valid_lower_token(name) || !syntax::valid_value(value)) continue;
-    encoder.field(out, name, value);
+    if (encoder.reference(out, name, value)) continue;  // it was valid when it got in there
+    if (syntax::valid_lower_token(name) && syntax::valid_value(value)) encoder.literal(out, name, value);
   }
 }
 

@@ -92,8 +92,16 @@ class Encoder {
  public:
   // The peer's SETTINGS_HEADER_TABLE_SIZE; at most kDefaultTableSize is used.
   void set_table_size(uint32_t size);
+  // Strings as they are, not Huffman coded: for peers that bytes cost less than time.
+  void set_plain() { plain_ = true; }
   void begin(net::Buffer& out);  // a header block: writes a pending table size update
-  void field(net::Buffer& out, std::string_view name, std::string_view value);
+  void field(net::Buffer& out, std::string_view name, std::string_view value) {
+    if (!reference(out, name, value)) literal(out, name, value);
+  }
+  // The two halves of field(). A field of the dynamic table: one byte or two; false where it is not in there.
+  bool reference(net::Buffer& out, std::string_view name, std::string_view value);
+  // Right after a reference() to the same that was false.
+  void literal(net::Buffer& out, std::string_view name, std::string_view value);
   const DynamicTable& table() const { return table_; }
 
  private:
@@ -110,8 +118,10 @@ class Encoder {
   // Both are empty until the first field.
   std::vector<Slot> slots_;     // direct-mapped, by hash of the name and of the whole field
   std::vector<uint32_t> met_;   // direct-mapped: hashes of fields that were not indexed
+  uint32_t name_hash_ = 0, field_hash_ = 0;  // of the last reference()
   uint32_t smallest_size_ = 0;  // since the last block
   bool size_pending_ = false;
+  bool plain_ = false;
 };
 
 // Huffman code of section 5.2.

@@ -75,8 +75,8 @@ void put_integer(net::Buffer& out, uint8_t first, uint8_t prefix_bits, size_t va
   out.commit(static_cast<size_t>(put_integer(begin, first, prefix_bits, value) - begin));
 }
 
-void put_string(net::Buffer& out, std::string_view text) {
-  size_t coded = huffman_size(text);
+void put_string(net::Buffer& out, std::string_view text, bool plain) {
+  size_t coded = plain ? text.size() : huffman_size(text);
   if (coded < text.size()) {
     put_integer(out, 0x80, 7, coded);
     huffman_encode(out, text);
@@ -118,19 +118,25 @@ bool Encoder::met_before(uint32_t hash) {
   return false;
 }
 
-void Encoder::field(net::Buffer& out, std::string_view name, std::string_view value) {
+bool Encoder::reference(net::Buffer& out, std::string_view name, std::string_view value) {
   if (slots_.empty()) {
     slots_.resize(kSlots);
     met_.resize(kMet);
   }
-  uint32_t name_hash = hash_of(name, kNameSeed);
-  uint32_t field_hash = hash_of(value, name_hash);
+  name_hash_ = hash_of(name, kNameSeed);
+  field_hash_ = hash_of(value, name_hash_);
   size_t age = 0;
-  bool secret = is_secret(name);
-  if (!secret && age_of(field_hash, age)) {
-    DynamicTable::Field known = table_[age];
-    if (known.name == name && known.value == value) return put_integer(out, 0x80, 7, kStaticCount + 1 + age);
-  }
+  if (!age_of(field_hash_, age)) return false;
+  DynamicTable::Field known = table_[age];  // secrets are never in there
+  if (known.name != name || known.value != value) return false;
+  put_integer(out, 0x80, 7, kStaticCount + 1 + age);
+  return true;
+}
+
+void Encoder::literal(net::Buffer& out, std::string_view name, std::string_view value) {
+  const uint32_t name_hash = name_hash_, field_hash = field_hash_;
+  const bool secret = is_secret(name);
+  size_t age = 0;
   uint32_t name_index = kStaticNames.find(name_hash, name);
   if (name_index) {
     for (uint32_t i = name_index; i <= kStaticCount && kStatic[i - 1].name == name; ++i)
@@ -146,8 +152,8 @@ void Encoder::field(net::Buffer& out, std::string_view name, std::string_view va
   } else {
     put_integer(out, secret ? 0x10 : 0x00, 4, name_index);
   }
-  if (name_index == 0) put_string(out, name);
-  put_string(out, value);
+  if (name_index == 0) put_string(out, name, plain_);
+  put_string(out, value, plain_);
   if (!index) return;
   table_.add(name, value);
   slots_[field_hash / 2 % kSlots] = {field_hash, table_.inserted()};

@@ -13,7 +13,7 @@ class Http2Session final : public Session, public Downstream, private net::Conne
  public:
   Http2Session(Worker& worker, std::unique_ptr<net::Connection> connection, std::unique_ptr<Origin> origin)
       : Session(worker), connection_(std::move(connection)), origin_(std::move(origin)),
-        session_(h2::Role::Server, options_of(*origin_->http), *this, connection_->output()),
+        session_(h2::Role::Server, options_of(*origin_), *this, connection_->output()),
         last_active_(worker.loop().now()) {
     connection_->set_handler(*this);
   }
@@ -35,8 +35,10 @@ class Http2Session final : public Session, public Downstream, private net::Conne
   const FilterChain* filter_chain() const override { return origin_->chain.get(); }
 
  private:
-  static h2::Options options_of(const HttpConfig& http) {
-    return {.max_streams = http.http2_streams, .max_header_bytes = http.max_header_bytes, .max_header_fields = http.max_headers};
+  static h2::Options options_of(const Origin& origin) {
+    const HttpConfig& http = *origin.http;
+    return {.max_streams = http.http2_streams, .max_header_bytes = http.max_header_bytes, .max_header_fields = http.max_headers,
+            .plain_strings = origin.from_seine};
   }
 
   // --- the connection ---

@@ -30,9 +30,10 @@ bool is_private(std::string_view ip) {
   return std::any_of(kRanges.begin(), kRanges.end(), [&](const AddressRange& range) { return range.contains(*address); });
 }
 
-void append_hex(std::string& out, uint64_t value, int digits) {
+char* put_hex(char* at, uint64_t value, int digits) {
   static constexpr char kDigits[] = "0123456789abcdef";
-  for (int i = digits - 1; i >= 0; --i) out += kDigits[value >> (4 * i) & 15];
+  for (int i = digits - 1; i >= 0; --i) *at++ = kDigits[value >> (4 * i) & 15];
+  return at;
 }
 
 // A value inside the client certificate header: quotes where it needs them.
@@ -176,17 +177,12 @@ void Stream::prepare_request_id() {
   Dice& dice = worker_.dice();
   uint64_t high = (dice.next() & ~0xf000ull) | 0x4000;                          // version 4
   uint64_t low = (dice.next() & 0x3fffffffffffffffull) | 0x8000000000000000ull;  // its variant
-  scratch_.clear();
-  append_hex(scratch_, high >> 32, 8);
-  scratch_ += '-';
-  append_hex(scratch_, high >> 16 & 0xffff, 4);
-  scratch_ += '-';
-  append_hex(scratch_, high & 0xffff, 4);
-  scratch_ += '-';
-  append_hex(scratch_, low >> 48, 4);
-  scratch_ += '-';
-  append_hex(scratch_, low & 0xffffffffffffull, 12);
-  request.headers.add("x-request-id", scratch_);
+  char text[36], *at = put_hex(text, high >> 32, 8);
+  for (auto [part, digits] : {std::pair{high >> 16 & 0xffff, 4}, {high & 0xffff, 4}, {low >> 48, 4}, {low & 0xffffffffffffull, 12}}) {
+    *at++ = '-';
+    at = put_hex(at, part, digits);
+  }
+  request.headers.add("x-request-id", {text, sizeof text});
 }
 
 // x-forwarded-client-cert, as the listener says.

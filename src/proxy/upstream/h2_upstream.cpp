@@ -12,7 +12,7 @@ static h2::StreamId id_of(const Stream& stream) { return static_cast<h2::StreamI
 
 H2Upstream::H2Upstream(Host& host, std::unique_ptr<net::Connection> connection, bool seine)
     : host_(host), connection_(std::move(connection)),
-      session_(h2::Role::Client, {.extended_connect = false}, *this, connection_->output()), seine_(seine),
+      session_(h2::Role::Client, {.plain_strings = seine, .extended_connect = false}, *this, connection_->output()), seine_(seine),
       limit_(host.cluster.config() ? host.cluster.config()->http2_streams : 100), idle_since_(host.worker.loop().now()) {
   connection_->set_handler(*this);
   ++host_.connections;
