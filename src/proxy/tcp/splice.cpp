@@ -13,7 +13,7 @@
 namespace proxy {
 namespace {
 
-constexpr int kPipe = 256 * 1024;
+constexpr int kPipe = 1024 * 1024;
 constexpr size_t kPiece = 16 * 1024;       // of what is copied
 constexpr uint64_t kWorthAPipe = 128 * 1024;
 constexpr int kRoundsATurn = 8;            // then the other connections get their turn
