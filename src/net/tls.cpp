@@ -24,6 +24,7 @@ constexpr char kTls12Ciphers[] =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 constexpr long kSessionSeconds = 3600;
+constexpr long kMostSessions = 256;  // of a server; the oldest go first
 constexpr char kTls13Ciphers[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
 std::unexpected<base::Error> refuse(const std::string& what) {
@@ -126,14 +127,18 @@ base::Result<void> set_up(SSL_CTX* context, const TlsSettings& settings, bool is
                                    SSL_OP_PRIORITIZE_CHACHA);
   // A resumed session skips OpenSSL's check of the peer's certificate, so only who asks for it gets it.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  // Sessions are kept by the server, not inside of tickets: those would hold the peer's certificate, and OpenSSL
+  // takes longer to read one than for the rest of the handshake.
+  SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
   if (!settings.resumable) {
-    SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
     SSL_CTX_set_num_tickets(context, 0);
   } else if (is_server) {
     static constexpr unsigned char kSessions[] = "seine";
     SSL_CTX_set_session_id_context(context, kSessions, sizeof kSessions - 1);
     SSL_CTX_set_timeout(context, kSessionSeconds);
     SSL_CTX_set_num_tickets(context, 1);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_AUTO_CLEAR);
+    SSL_CTX_sess_set_cache_size(context, kMostSessions);
   } else {
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(context, remember_session);
