@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -74,14 +75,16 @@ class Filter {
 inline constexpr size_t kMostFilters = 64;
 
 struct Origin;
+class Worker;
 
-// One network filter before the last of its chain; decides when a connection,
+// One network filter before the last of its chain; decides whether a connection,
 // its TLS handshake done, may go on.
 class NetworkFilter {
  public:
   virtual ~NetworkFilter() = default;
   virtual std::string_view name() const = 0;
-  virtual bool admits(const Origin& origin) const = 0;
+  // Why the connection ends here (%CONNECTION_TERMINATION_DETAILS%), or nullopt: it may go on.
+  virtual std::optional<std::string> refuses(Worker& worker, const Origin& origin) const = 0;
 };
 
 }  // namespace proxy

@@ -83,7 +83,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
       look_for_tls_ = false;
       if (look == Look::Yes) {
         arrival_.transport = "tls";
-        arrival_.server_name = hello_.server_name;
+        arrival_.server_name = origin_->server_name = hello_.server_name;
         for (const std::string& protocol : hello_.protocols) arrival_.protocols.push_back(protocol);
         look_for_http_ = false;
       }
@@ -161,12 +161,30 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
   void begin_protocol() {
     describe_addresses();
     const FilterChain& chain = *origin_->chain;
+    for (const auto& filter : chain.filters)
+      if (auto why = filter->refuses(worker(), *origin_)) return refuse(*why);
     if (chain.tcp) {
       start_tcp_session(worker(), std::move(connection_), std::move(origin_));
       return bury();
     }
     origin_->http = chain.http.get();
     choose_codec();
+  }
+
+  // A network filter ends the connection.
+  void refuse(std::string_view why) {
+    telemetry::Record record;
+    record.termination_details = why;
+    record.downstream_local = origin_->local_text;
+    record.downstream_remote = origin_->remote_text;
+    record.peer_uri_san = origin_->peer_uri;
+    record.server_name = origin_->server_name;
+    record.start = worker().wall_clock();
+    const FilterChain& chain = *origin_->chain;
+    if (chain.tcp)
+      for (const auto& log : chain.tcp->access_logs) worker().log(*log, record);
+    for (const auto& log : origin_->listener->access_logs) worker().log(*log, record);
+    end();
   }
 
   void choose_codec() {
@@ -208,6 +226,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
 
 void Origin::describe(const net::TlsPeer& peer) {
   tls = &peer;
+  server_name = peer.server_name;
   mutual_tls = !peer.certificate_der.empty();
   if (!mutual_tls) return;
   if (!peer.uri_names.empty()) peer_uri = peer.uri_names[0];

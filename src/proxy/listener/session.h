@@ -64,6 +64,7 @@ struct Origin {
   const net::TlsPeer* tls = nullptr;  // nullptr: clear text
   bool mutual_tls = false;
   bool from_seine = false;  // the peer is another Seine proxy, which multiplexes
+  std::string server_name;  // SNI: of the handshake here, or of the one that passes through
   std::string peer_uri;     // the first URI SAN of its certificate
   std::string subject;      // of its certificate, "O=x,CN=y"
   std::string certificate_hash;

@@ -36,7 +36,7 @@ const base::Json* Metadata::find(std::string_view name, std::span<const std::str
 }
 
 bool ValueMatch::matches(const base::Json* found) const {
-  if (kind == Kind::Present) return (found != nullptr) == flag;
+  if (kind == Kind::Present) return found != nullptr && flag;
   if (kind == Kind::Any) return std::any_of(parts.begin(), parts.end(), [&](const ValueMatch& part) { return part.matches(found); });
   if (!found) return false;
   switch (kind) {

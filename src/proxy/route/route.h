@@ -120,6 +120,7 @@ struct Route {
   std::variant<Forward, Redirect, DirectResponse, NoForward> action;
   HeaderMutation request, response;
   Policies policies;   // what filters were told for this route
+  std::shared_ptr<const Metadata> facts;  // its own metadata; nullptr: none
   std::string origin;  // "/apis/networking.istio.io/v1/namespaces/default/virtual-service/reviews"
   std::string operation;
 

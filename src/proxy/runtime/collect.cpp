@@ -40,6 +40,8 @@ void Worker::collect(telemetry::Scrape& scrape) {
       scrape.counter("envoy_cluster_upstream_rq_xx", by_class, c.by_class[i]);
     }
   });
+  for (Slot slot = 0; slot < counters_.size(); ++slot)
+    scrape.counter((*config().counters)[slot].name, (*config().counters)[slot].labels, counters_[slot]);
   if (options.istio_metrics) metrics.collect(config(), options.self, scrape);
 }
 

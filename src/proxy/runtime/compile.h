@@ -43,6 +43,7 @@ class LogFiles {
 struct Compiler {
   Slots& slots;
   LogFiles& logs;
+  std::string stat_prefix = {};  // of the HTTP connection manager that is being compiled
 
   base::Result<std::shared_ptr<const Cluster>> cluster(const envoy::config::cluster::v3::Cluster& from) const;
   base::Result<std::shared_ptr<const EndpointSet>> endpoints(const envoy::config::endpoint::v3::ClusterLoadAssignment& from) const;
@@ -80,6 +81,14 @@ std::string_view string_field(const google::protobuf::Struct& from, const std::s
 std::string type_of(const google::protobuf::Any& from);
 // The message of an Any, or of a TypedStruct in it.
 base::Result<void> unpack_into(const google::protobuf::Any& from, google::protobuf::Message& to);
+// The same, for what protects something: fields that are not known are an error that names them.
+base::Result<void> unpack_strictly_into(const google::protobuf::Any& from, google::protobuf::Message& to);
+template <typename Message>
+base::Result<Message> unpack_strictly(const google::protobuf::Any& from) {
+  Message out;
+  TRY(unpack_strictly_into(from, out));
+  return out;
+}
 template <typename Message>
 base::Result<Message> unpack(const google::protobuf::Any& from) {
   Message out;

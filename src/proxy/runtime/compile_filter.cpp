@@ -9,7 +9,12 @@ namespace proxy {
 namespace {
 
 // Every kind of HTTP filter beside the router.
-constexpr const FilterKind* kKinds[] = {&kFaultFilter, &kCorsFilter, &kBufferFilter};
+constexpr const FilterKind* kKinds[] = {
+    &kFaultFilter,
+    &kCorsFilter,
+    &kBufferFilter,
+    &kRbacFilter,
+};
 
 // What these do is part of the data path itself: metrics, who the peer is, ALPN.
 constexpr std::string_view kBuiltIn[] = {

@@ -14,6 +14,11 @@ struct FilterKind {
   base::Result<std::shared_ptr<const FilterPolicy>> (*policy)(const Compiler& compiler, const Any& from) = nullptr;
 };
 
-extern const FilterKind kFaultFilter, kCorsFilter, kBufferFilter;
+extern const FilterKind kFaultFilter;
+extern const FilterKind kCorsFilter;
+extern const FilterKind kBufferFilter;
+extern const FilterKind kRbacFilter;
+
+base::Result<std::shared_ptr<const NetworkFilter>> rbac_network_filter(const Compiler& compiler, const google::protobuf::Any& from);
 
 }  // namespace proxy

@@ -191,6 +191,7 @@ base::Result<std::shared_ptr<const HttpConfig>> Compiler::http(const v3::HttpCon
   compile_paths(from, *out);
   compile_identity(from, *out);
   compile_limits(from, *out);
+  Compiler compiler{slots, logs, from.stat_prefix()};
   bool router = false;
   for (const auto& filter : from.http_filters()) {
     if (router) return base::fail(base::ErrorKind::Invalid, "HTTP filter " + filter.name() + " follows the router");
@@ -200,7 +201,7 @@ base::Result<std::shared_ptr<const HttpConfig>> Compiler::http(const v3::HttpCon
       router = true;
       continue;
     }
-    if (auto compiled = TRY(this->filter(filter))) out->filters.push_back(std::move(compiled));
+    if (auto compiled = TRY(compiler.filter(filter))) out->filters.push_back(std::move(compiled));
   }
   if (out->filters.size() > kMostFilters)
     return base::fail(base::ErrorKind::Invalid, "more than " + std::to_string(kMostFilters) + " HTTP filters in one chain");

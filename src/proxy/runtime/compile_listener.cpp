@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "envoy/config/listener/v3/listener_components.pb.h"
 #include "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.pb.h"
-#include "proxy/runtime/compile.h"
+#include "proxy/runtime/compile_filters.h"
 
 namespace proxy {
 namespace {
@@ -69,6 +69,8 @@ base::Result<std::shared_ptr<const FilterChain>> chain_of(const Compiler& compil
       out->http = TRY(compiler.http(http));
     } else if (type == kTcp) {
       out->tcp = TRY(tcp_of(compiler, filter.typed_config()));
+    } else if (type == "envoy.extensions.filters.network.rbac.v3.RBAC") {
+      out->filters.push_back(TRY(rbac_network_filter(compiler, filter.typed_config())));
     } else if (std::find(std::begin(kSilent), std::end(kSilent), type) == std::end(kSilent)) {
       return base::fail(base::ErrorKind::Invalid, "network filter " + filter.name() + " (" + type + ") is not known");
     }

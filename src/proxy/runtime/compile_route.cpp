@@ -218,6 +218,11 @@ base::Result<Route> route_of(const v3::Route& from, const Compiler& compiler) {
   out.request = TRY(mutation_of(from.request_headers_to_add(), from.request_headers_to_remove()));
   out.response = TRY(mutation_of(from.response_headers_to_add(), from.response_headers_to_remove()));
   out.policies = TRY(compiler.policies(from.typed_per_filter_config()));
+  if (!from.metadata().filter_metadata().empty()) {
+    auto facts = std::make_shared<Metadata>();
+    for (const auto& [name, object] : from.metadata().filter_metadata()) facts->merge(name, json_of(object));
+    out.facts = std::move(facts);
+  }
   out.origin = origin_of(from.metadata());
   out.operation = from.decorator().operation();
   return out;

@@ -9,6 +9,7 @@
 #include "net/tls.h"
 #include "proxy/listener/listener_config.h"
 #include "proxy/route/route.h"
+#include "proxy/runtime/slots.h"
 #include "proxy/upstream/cluster_config.h"
 
 namespace proxy {
@@ -30,6 +31,7 @@ struct RuntimeConfig {
   std::vector<std::shared_ptr<const Cluster>> clusters;            // by slot
   std::vector<std::shared_ptr<const net::TlsContext>> tls;         // by slot; none: its secrets are not there
   std::shared_ptr<const base::StringMap<Slot>> cluster_names;      // for cluster_header
+  std::shared_ptr<const std::vector<Slots::Counter>> counters;     // by slot: what Worker::count counts
   std::unordered_map<net::Address, std::shared_ptr<const Listener>, AddressHash> unbound;  // for use_original_dst
 
   // The unbound listener of that very address, or of the wildcard with that port.

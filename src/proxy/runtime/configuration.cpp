@@ -265,6 +265,7 @@ void Configuration::publish() {
       for (const net::Address& address : entry.listener->addresses) config->unbound[address] = entry.listener;
   }
   config->cluster_names = slots_.cluster_names();
+  config->counters = slots_.counters();
   if (const Entry* own = find(Kind::Secret, "default"); own && own->secret.has_tls_certificate()) {
     auto chain = compile(own->secret.tls_certificate().certificate_chain());
     if (chain)

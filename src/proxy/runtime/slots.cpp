@@ -43,6 +43,24 @@ Slot Slots::tls(TlsSpec spec) {
   return slot;
 }
 
+Slot Slots::counter(std::string_view name, telemetry::Labels labels) {
+  std::string key(name);
+  for (const auto& [label, value] : labels) key += '\0' + label + '\0' + value;
+  Slot slot = slot_of(counters_, key);
+  if (slot == counter_list_.size()) {
+    counter_list_.push_back({std::string(name), std::move(labels)});
+    shared_counters_.reset();
+  }
+  return slot;
+}
+
+std::shared_ptr<const std::vector<Slots::Counter>> Slots::counters() {
+  if (!shared_counters_) shared_counters_ = std::make_shared<const std::vector<Counter>>(counter_list_);
+  return shared_counters_;
+}
+
+Slot Slots::worker_state(std::string_view key) { return slot_of(worker_states_, key); }
+
 Slot Slots::filter(std::string_view name) { return slot_of(filters_, name); }
 
 std::shared_ptr<const base::StringMap<Slot>> Slots::cluster_names() {

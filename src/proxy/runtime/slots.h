@@ -7,6 +7,7 @@
 
 #include "base/strings.h"
 #include "proxy/route/route.h"
+#include "telemetry/metrics.h"
 
 namespace proxy {
 
@@ -32,6 +33,15 @@ class Slots {
   Slot cluster(std::string_view name);
   Slot route_table(std::string_view name);
   Slot tls(TlsSpec spec);
+  // A counter that workers keep (Worker::count); the same name and labels again are the same counter.
+  Slot counter(std::string_view name, telemetry::Labels labels);
+  struct Counter {
+    std::string name;
+    telemetry::Labels labels;
+  };
+  std::shared_ptr<const std::vector<Counter>> counters();  // by slot; a copy that threads may share
+  // Of something that each worker keeps (Worker::state); `key` begins with its kind.
+  Slot worker_state(std::string_view key);
   Slot filter(std::string_view name);  // of HTTP filters, as listeners and routes name them
 
   std::shared_ptr<const base::StringMap<Slot>> cluster_names();  // a copy that threads may share
@@ -44,6 +54,9 @@ class Slots {
   base::StringMap<Slot> clusters_, route_tables_, tls_, filters_;
   std::vector<TlsSpec> specs_;
   std::shared_ptr<const base::StringMap<Slot>> shared_;
+  base::StringMap<Slot> counters_, worker_states_;
+  std::vector<Counter> counter_list_;
+  std::shared_ptr<const std::vector<Counter>> shared_counters_;
 };
 
 }  // namespace proxy

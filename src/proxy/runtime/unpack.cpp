@@ -34,14 +34,14 @@ std::string type_of(const google::protobuf::Any& from) {
   return std::string(name_in(from.type_url()));
 }
 
-base::Result<void> unpack_into(const google::protobuf::Any& from, google::protobuf::Message& to) {
+static base::Result<void> unpack_with(const google::protobuf::Any& from, google::protobuf::Message& to, bool ignore_unknown) {
   std::string type = type_of(from);
   if (type != to.GetTypeName())
     return base::fail(base::ErrorKind::Invalid, "unexpected type " + type + " where " + to.GetTypeName() + " belongs");
   if (auto wrapped = typed_struct(from)) {
     std::string json;
     google::protobuf::util::JsonParseOptions options;
-    options.ignore_unknown_fields = true;
+    options.ignore_unknown_fields = ignore_unknown;
     auto written = google::protobuf::util::MessageToJsonString(wrapped->value(), &json);
     if (!written.ok() || !google::protobuf::util::JsonStringToMessage(json, &to, options).ok())
       return base::fail(base::ErrorKind::Invalid, "cannot read the TypedStruct as " + type);
@@ -49,6 +49,30 @@ base::Result<void> unpack_into(const google::protobuf::Any& from, google::protob
   }
   if (!to.ParseFromString(from.value())) return base::fail(base::ErrorKind::Invalid, "malformed " + type);
   return {};
+}
+
+base::Result<void> unpack_into(const google::protobuf::Any& from, google::protobuf::Message& to) { return unpack_with(from, to, true); }
+
+static base::Result<void> refuse_unknown(const google::protobuf::Message& message) {
+  const auto* reflection = message.GetReflection();
+  if (const auto& unknown = reflection->GetUnknownFields(message); !unknown.empty())
+    return base::fail(base::ErrorKind::Invalid, "field number " + std::to_string(unknown.field(0).number()) + " of " + message.GetTypeName() + " is not known");
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  reflection->ListFields(message, &fields);
+  for (const auto* field : fields) {
+    if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    if (!field->is_repeated()) {
+      TRY(refuse_unknown(reflection->GetMessage(message, field)));
+      continue;
+    }
+    for (int i = 0; i < reflection->FieldSize(message, field); ++i) TRY(refuse_unknown(reflection->GetRepeatedMessage(message, field, i)));
+  }
+  return {};
+}
+
+base::Result<void> unpack_strictly_into(const google::protobuf::Any& from, google::protobuf::Message& to) {
+  TRY(unpack_with(from, to, false));
+  return refuse_unknown(to);
 }
 
 std::chrono::milliseconds milliseconds_of(const google::protobuf::Duration& from) {

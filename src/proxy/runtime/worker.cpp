@@ -33,6 +33,8 @@ Worker::~Worker() {
     });
     thread_.join();
   }
+  for (auto& stream : pool_) stream->abandon_filters();
+  states_.clear();
   grave_.clear();
   clusters_.clear();
   if (pin_ && --pin_->users == 0) delete pin_;
@@ -49,6 +51,7 @@ void Worker::apply(Change change) {
   auto* fresh = new ConfigPin{.config = std::move(change.config), .users = 1};
   ConfigPin* before = std::exchange(pin_, fresh);
   const RuntimeConfig& config = *fresh->config;
+  if (config.counters && counters_.size() < config.counters->size()) counters_.resize(config.counters->size());
   if (clusters_.size() < config.clusters.size()) clusters_.resize(config.clusters.size());
   for (Slot slot = 0; slot < clusters_.size(); ++slot) {
     const auto& cluster = slot < config.clusters.size() ? config.clusters[slot] : nullptr;

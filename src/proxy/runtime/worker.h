@@ -106,6 +106,18 @@ class Worker {
   Stream& new_stream();
   void retire(Stream& stream);  // back to the pool once this turn is over
 
+  // What this worker keeps under a number from Slots::worker_state, whatever
+  // comes and goes in the configuration; made by the first who asks.
+  template <typename State>
+  State& state(Slot slot) {
+    if (states_.size() <= slot) states_.resize(slot + 1);
+    if (!states_[slot]) states_[slot] = std::make_unique<State>(*this);
+    return static_cast<State&>(*states_[slot]);
+  }
+  // One more of what Slots::counter named; kNone counts nothing.
+  void count(Slot counter) {
+    if (counter < counters_.size()) ++counters_[counter];
+  }
   void log(const AccessLog& log, const telemetry::Record& record);
   std::chrono::system_clock::time_point wall_clock();  // of this turn
 
@@ -138,6 +150,8 @@ class Worker {
   void flush_logs();
   std::shared_ptr<const Listener> find_listener(std::string_view name) const;
 
+  std::vector<uint64_t> counters_;  // by slot
+  std::vector<std::unique_ptr<Mortal>> states_;  // by slot
   net::Loop loop_;
   std::thread thread_;
   net::Deferred after_turn_;

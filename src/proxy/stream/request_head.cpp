@@ -172,6 +172,21 @@ void Stream::prepare_forwarded_headers() {
   }
 }
 
+// As Envoy: this many addresses from the end of x-forwarded-for are proxies'. Where the listener uses the connection's
+// peer, that peer itself stands last, as prepare_forwarded_headers appended it.
+net::Address Stream::client_address() const {
+  const HttpConfig& http = *origin_->http;
+  if (http.use_remote_address && http.trusted_hops == 0) return origin_->remote;
+  auto last = request.headers.get("x-forwarded-for");
+  if (!last) return origin_->remote;
+  std::string all = request.headers.joined("x-forwarded-for");
+  auto parts = base::split(all, ',');
+  size_t skip = http.trusted_hops - (http.use_remote_address && http.skip_forwarded_append ? 1 : 0);
+  if (parts.size() <= skip) return origin_->remote;
+  auto address = net::Address::parse(base::trim(parts[parts.size() - 1 - skip]), 0);
+  return address ? *address : origin_->remote;
+}
+
 void Stream::prepare_request_id() {
   if (!origin_->http->request_ids || request.headers.contains("x-request-id")) return;
   Dice& dice = worker_.dice();

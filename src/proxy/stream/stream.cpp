@@ -76,7 +76,7 @@ void Stream::begin(Downstream& downstream, const Origin& origin, telemetry::Prot
   record.peer_uri_san = origin.peer_uri;
   if (origin.tls) record.server_name = origin.tls->server_name;
   ++worker_.active_streams;
-  ++worker_.counts.requests;
+  if (origin.listener) ++worker_.counts.requests;
 }
 
 void Stream::on_request(http::h1::Body body, bool end, bool wants_upgrade) {
@@ -318,12 +318,14 @@ void Stream::on_upstream_failed(const Failure& failure) {
   fail_with(failure);
 }
 
+void Stream::abandon_filters() { states_.clear(); }
+
 void Stream::on_downstream_reset() {
   if (phase_ == Phase::Done) return;
   record.set(telemetry::Flag::DownstreamTermination);
   record.details = "downstream_remote_disconnect";
   if (!response_started_) record.status = 0;
-  ++worker_.counts.requests_reset;
+  if (origin_->listener) ++worker_.counts.requests_reset;
   finish();
 }
 
@@ -404,6 +406,7 @@ std::optional<int> Stream::grpc_status() const {
 }
 
 void Stream::write_record() {
+  if (!origin_->listener) return;  // a side call
   if (record.status) ++worker_.counts.by_class[std::clamp(record.status / 100, 0, 5)];
   if (worker_.options.istio_metrics) worker_.metrics.count(*this);
   const auto& logs = origin_->http->access_logs;

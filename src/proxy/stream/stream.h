@@ -39,6 +39,8 @@ class Stream : public Link<Waiting> {
   void on_downstream_writable();
   void on_downstream_reset();  // the peer has gone, or gave this stream up
 
+  void abandon_filters();      // the worker ends: what filters remember goes while all streams are there
+
   // --- from the upstream side ---
   void on_upstream(Upstream& upstream);  // waited for
   void on_upstream_failed(const Failure& failure);
@@ -83,6 +85,8 @@ class Stream : public Link<Waiting> {
       if (owner == &filter) return static_cast<State*>(state.get());
     return nullptr;
   }
+  // The client as far as trusted proxies say so in x-forwarded-for; else the connection's peer.
+  net::Address client_address() const;
   // Chooses the route again, after a filter changed what routes look at.
   void clear_route_cache();
   void resume_request();       // after Pause
