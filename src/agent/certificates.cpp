@@ -17,12 +17,14 @@ namespace agent {
 using base::ErrorKind;
 
 constexpr std::chrono::seconds kLifetime{24 * 3600};
+constexpr std::chrono::milliseconds kRootLook{2000};  // how often the root's file is looked at
 
 struct Certificates::State {
   net::Loop& loop;
   Environment environment;
   Renewed renewed;
   std::optional<Credentials> current;
+  std::string trusted;  // the mesh's root as it was when `current` was asked for
   bool stopped = false;
   std::chrono::milliseconds delay{50};
   std::minstd_rand dice{std::random_device{}()};
@@ -59,6 +61,7 @@ static base::Result<std::unique_ptr<http::Client>> dial(net::Loop& loop, const E
 
 struct Order {
   std::unique_ptr<http::Client> client;
+  std::string roots;
   std::string key;
   std::string request;
   http::Headers metadata;
@@ -66,9 +69,9 @@ struct Order {
 
 static base::Result<Order> order_of(const Certificates::State& state) {
   Order order;
-  std::string roots = TRY(read_secret(state.environment.root_file));
+  order.roots = TRY(read_secret(state.environment.root_file));
   std::string token = TRY(read_secret(state.environment.token_file));
-  order.client = TRY(dial(state.loop, state.environment, roots));
+  order.client = TRY(dial(state.loop, state.environment, order.roots));
   auto key = TRY(identity::PrivateKey::generate(identity::KeyType::EcP256));
   istio::v1::auth::IstioCertificateRequest request;
   request.set_csr(TRY(identity::make_csr(key, state.environment.uri())));
@@ -108,10 +111,25 @@ static std::chrono::milliseconds until_renewal(const Credentials& credentials, s
 static net::Task<base::Result<Credentials>> obtain(std::shared_ptr<Certificates::State> state) {
   auto order = order_of(*state);
   if (!order) co_return std::unexpected(order.error());
+  state->trusted = order->roots;
   auto response = co_await http::grpc::call(*order->client, "/istio.v1.auth.IstioCertificateService/CreateCertificate",
                                             order->request, order->metadata);
   if (!response) co_return std::unexpected(response.error());
   co_return credentials_of(*response, order->key);
+}
+
+// A mesh that was installed anew has another root, under which the old certificate means nothing.
+static bool root_changed(const Certificates::State& state) {
+  auto roots = read_secret(state.environment.root_file);
+  return roots && *roots != state.trusted;
+}
+
+static net::Task<void> wait(std::shared_ptr<Certificates::State> state, std::chrono::milliseconds left) {
+  while (left.count() > 0 && !state->stopped && !root_changed(*state)) {
+    auto step = std::min(left, kRootLook);
+    co_await net::sleep(state->loop, step);
+    left -= step;
+  }
 }
 
 static net::Task<void> keep_fresh(std::shared_ptr<Certificates::State> state) {
@@ -125,12 +143,13 @@ static net::Task<void> keep_fresh(std::shared_ptr<Certificates::State> state) {
       state->renewed(*state->current);
       pause = until_renewal(*state->current, state->dice);
       base::log::info("ca: certificate for {} obtained, next in {} s", state->environment.uri(), pause.count() / 1000);
+      co_await wait(state, pause);
     } else {
       base::log::warn("ca: {}: {}", state->environment.ca_address, base::printable(credentials.error().message));
       pause = state->delay + std::chrono::milliseconds(state->dice() % static_cast<unsigned>(state->delay.count() / 2 + 1));
       state->delay = std::min(state->delay * 2, std::chrono::milliseconds(10'000));
+      co_await net::sleep(state->loop, pause);
     }
-    co_await net::sleep(state->loop, pause);
   }
 }
 

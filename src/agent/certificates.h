@@ -21,8 +21,8 @@ struct Credentials {
 
 // Keeps the workload's certificate fresh: a new key and CSR with the pod's token
 // to the certificate authority over TLS, verified with the mesh's root; renewed
-// at half its life (with jitter), and tried again with back-off (50 ms to 10 s)
-// while the authority is away. What there is stays in use meanwhile.
+// at half its life (with jitter) or as soon as the mesh has another root, and
+// tried again with back-off (50 ms to 10 s) while the authority is away. What there is stays in use meanwhile.
 class Certificates {
  public:
   using Renewed = std::function<void(const Credentials&)>;

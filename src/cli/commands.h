@@ -27,6 +27,7 @@ void add_version(CLI::App& app, const RootFlags& flags);
 void add_proxy_status(CLI::App& app, const RootFlags& flags);
 void add_kube_inject(CLI::App& app, const RootFlags& flags);
 void add_service(CLI::App& app, const RootFlags& flags);
+void add_analyze(CLI::App& app, const RootFlags& flags);
 
 // Ends the command: "Error: message" on standard error, exit code 1.
 [[noreturn]] void give_up(const base::Error& error);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 #include <fstream>
-#include <iostream>
-#include <sstream>
 
 #include "cli/commands.h"
+#include "cli/files.h"
 #include "inject/inject.h"
 
 namespace cli {
@@ -14,18 +13,6 @@ struct KubeInjectFlags {
   std::string output;
   std::string revision = "default";
 };
-
-static std::string read_all(const std::string& file) {
-  std::ostringstream text;
-  if (file == "-") {
-    text << std::cin.rdbuf();
-    return text.str();
-  }
-  std::ifstream in(file);
-  if (!in) give_up({.kind = base::ErrorKind::NotFound, .message = file + " cannot be read"});
-  text << in.rdbuf();
-  return text.str();
-}
 
 static void kube_inject(const KubeInjectFlags& flags) {
   inject::Settings settings;

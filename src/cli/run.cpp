@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstdio>
+#include <filesystem>
+#include <numeric>
+#include <utility>
 
 #include "base/log.h"
 #include "cli/commands.h"
@@ -9,6 +13,33 @@ namespace cli {
 void give_up(const base::Error& error) {
   std::fprintf(stderr, "Error: %s\n", error.message.c_str());
   std::exit(1);
+}
+
+// How many letters must be changed, added or left out to make one word of the other.
+static size_t distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i + 1);
+    for (size_t j = 0; j < b.size(); ++j)
+      diagonal = std::exchange(row[j + 1], std::min({row[j + 1] + 1, row[j] + 1, diagonal + (a[i] != b[j])}));
+  }
+  return row.back();
+}
+
+// What the user typed wrong, and what it may have been meant to be.
+static std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
+  std::vector<std::string> unknown = app.remaining();
+  if (!app.get_subcommands().empty() || unknown.empty())
+    return std::string(error.what()) + "\nRun 'istioctl --help' for usage.";
+  if (unknown.front().starts_with('-')) return "unknown flag: " + unknown.front() + "\nRun 'istioctl --help' for usage.";
+  std::string out = "unknown command \"" + unknown.front() + "\"";
+  std::string near;
+  for (const CLI::App* command : app.get_subcommands(nullptr))
+    if (distance(command->get_name(), unknown.front()) <= 2 || command->get_name().starts_with(unknown.front()))
+      near += "\n\t" + command->get_name();
+  if (!near.empty()) out += "\n\nDid you mean this?" + near + "\n";
+  return out + "\nRun 'istioctl --help' for the list of commands.";
 }
 
 int run(int argc, char** argv) {
@@ -34,8 +65,17 @@ int run(int argc, char** argv) {
   add_proxy_status(app, flags);
   add_kube_inject(app, flags);
   add_service(app, flags);
+  add_analyze(app, flags);
 
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    give_up({.kind = base::ErrorKind::Invalid, .message = complaint(app, error)});
+  } catch (const std::filesystem::filesystem_error& error) {
+    std::string path = error.path1().string();
+    give_up({.kind = base::ErrorKind::Invalid, .message = path + ": " + error.code().message() + "; is it a directory that you may write?"});
+  }
   return 0;
 }
 

@@ -14,9 +14,10 @@ static std::vector<std::vector<std::string>> rows_of(const objects::Object& serv
   for (const base::Json& port : ports ? *ports : base::Json::array()) {
     const base::Json* node_port = base::find(port, "nodePort");
     std::string label = std::string(base::text(port, "name")) + "/" + port.value("port", base::Json(0)).dump();
+    std::string scheme = base::text(port, "name").starts_with("https") ? "https" : "http";
     bool reachable = node_port && node_port->is_number() && node_port->get<int>() != 0;
     rows.push_back({ns, name, label.starts_with('/') ? label.substr(1) : label,
-                    reachable ? "http://127.0.0.1:" + node_port->dump() : "No node port"});
+                    reachable ? scheme + "://127.0.0.1:" + node_port->dump() : "No node port"});
   }
   return rows;
 }
@@ -30,8 +31,10 @@ static void print_services(const RootFlags& flags, const std::string& name, bool
   for (const objects::Object& service : list.items)
     if (name.empty() || service.name() == name)
       for (auto& row : rows_of(service)) rows.push_back(std::move(row));
-  if (rows.size() == 1 && !name.empty())
-    give_up({.kind = base::ErrorKind::NotFound, .message = "service \"" + name + "\" does not exist in namespace " + ns});
+  if (rows.size() == 1) {
+    std::string what = name.empty() ? "there is no service" : "service \"" + name + "\" does not exist";
+    give_up({.kind = base::ErrorKind::NotFound, .message = what + (ns.empty() ? "" : " in namespace " + ns)});
+  }
   std::printf("%s", table(rows).c_str());
 }
 

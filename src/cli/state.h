@@ -15,6 +15,7 @@ struct State {
   std::filesystem::path dir;
 
   std::filesystem::path kubeconfig() const { return dir / "kubeconfig"; }
+  std::filesystem::path hold_record() const { return dir / "hold.json"; }  // there while the cluster runs
   std::filesystem::path logs() const { return dir / "logs"; }
 };
 base::Result<State> state(const std::string& from_flag);

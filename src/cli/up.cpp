@@ -83,10 +83,13 @@ struct UpFlags {
 
 static void up(const UpFlags& flags, const RootFlags& root) {
   State where = must(state(flags.state));
+  if (geteuid() != 0) give_up({.kind = ErrorKind::Denied, .message = "seine up needs root today, for network namespaces: sudo seine up"});
   std::filesystem::create_directories(where.logs());
   std::filesystem::permissions(where.dir, std::filesystem::perms::owner_all);
   auto began = net::Clock::now();
   if (answers(where)) {
+    if (!flags.listen.empty())
+      give_up({.kind = ErrorKind::Conflict, .message = "--listen acts when the cluster starts, and it runs already: seine down first"});
     std::printf("✔ Cluster runs already\n");
   } else {
     std::filesystem::remove(where.kubeconfig());
@@ -109,13 +112,14 @@ void add_up(CLI::App& app, const RootFlags& root) {
   auto flags = std::make_shared<UpFlags>();
   command->add_option("--state", flags->state, "state directory (default ${XDG_STATE_HOME:-~/.local/state}/seine)");
   command->add_option("--listen", flags->listen, "address for gateways besides the loopback, e.g. 0.0.0.0");
-  command->add_option("--profile", flags->profile, "what to install: default, minimal or empty")->capture_default_str();
+  command->add_option("--profile", flags->profile, "what to install: default, demo, minimal or empty")->capture_default_str();
   command->callback([flags, &root] { up(*flags, root); });
 }
 
 // The cluster program knows what it made; this only asks it to undo that.
 static void down(const std::string& state_flag, bool purge) {
   State where = must(state(state_flag));
+  bool ran = std::filesystem::exists(where.hold_record());
   std::string exe = program("seine-localkube").string();
   pid_t child = fork();
   if (child == 0) {
@@ -131,7 +135,7 @@ static void down(const std::string& state_flag, bool purge) {
   } else {
     std::filesystem::remove(where.kubeconfig());
   }
-  std::printf("✔ Cluster stopped%s\n", purge ? ", its state is gone" : "");
+  std::printf("%s%s\n", ran ? "✔ Cluster stopped" : "No cluster was running", purge ? ", its state is gone" : "");
 }
 
 void add_down(CLI::App& app) {

@@ -333,6 +333,7 @@ def main():
     until("the older VirtualService stands: 503", lambda: status_of(HELLO) == 503, 15)
     stands, _ = curls(20, HELLO)
     check("every request gets 503", stands.count("|503") == 20, stands)
+    types("istioctl analyze", re.compile(r"(?s)(?=.*VirtualService default/helloworld-vs\b)(?=.*helloworld-vs-w-dr).*Analyzers found issues"), code=79)
     types("kubectl delete vs helloworld-vs", re.compile(r'^virtualservice.networking.istio.io "helloworld-vs" deleted'))
     until("traffic flows again", lambda: status_of(HELLO) == 200, 15)
     split("subsets 70 and 30", HELLO, 0.7)
@@ -353,6 +354,14 @@ def main():
     types("istioctl proxy-status", re.compile(r"^NAME +CLUSTER +CDS +LDS +EDS +RDS +ECDS +ISTIOD +VERSION\n(.*\n)*helloworld-v1-\S+\.default +Kubernetes +SYNCED +SYNCED +SYNCED +SYNCED"))
     types("istioctl install --set profile=default -y", re.compile(
         "✔ Istio core installed.*\n✔ Istiod installed.*\n✔ Ingress gateways installed.*\n✔ Installation complete"))
+
+    types("istioctl analyze", ["✔ No validation issues found when analyzing namespace: default."])
+    types("istioctl instal", re.compile(r'^Error: unknown command "instal"(.|\n)*Did you mean this\?\n\tinstall\n'), code=1)
+    # A mesh installed anew has another root, and no rules: running sidecars find their way into it.
+    types("istioctl uninstall --purge -y", re.compile(r"removed|Uninstall", re.I))
+    types("istioctl install --set profile=default -y", re.compile("✔ Installation complete"))
+    until("sidecars join the new mesh", lambda: re.search(r"nginx\.default +Kubernetes +SYNCED", run("istioctl proxy-status")[1]), 30)
+    split("through the new mesh", HELLO, 0.5)
 
     print("clean up")
     run("kubectl delete pod nginx --now; kubectl delete -f samples/helloworld/helloworld.yaml; kubectl delete vs,dr,gw --all;"

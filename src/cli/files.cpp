@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/files.h"
+
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "cli/commands.h"
+
+namespace cli {
+
+std::string read_all(const std::string& file) {
+  std::ostringstream text;
+  if (file == "-") {
+    text << std::cin.rdbuf();
+    return text.str();
+  }
+  std::ifstream in(file);
+  if (!in || std::filesystem::is_directory(file))
+    give_up({.kind = base::ErrorKind::NotFound, .message = file + " cannot be read"});
+  text << in.rdbuf();
+  return text.str();
+}
+
+}  // namespace cli
