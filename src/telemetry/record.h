@@ -66,6 +66,7 @@ struct Record {
   Protocol protocol = Protocol::Tcp;
   bool tls = false;          // downstream
   bool mutual_tls = false;
+  bool health_check = false;  // a load balancer asked whether we are there
   uint16_t attempts = 0;
   int status = 0;
   uint32_t flags = 0;

@@ -26,7 +26,7 @@ bool LogFilter::takes(const telemetry::Record& record) const {
     case Kind::Duration:
       return compares(std::chrono::duration_cast<std::chrono::milliseconds>(record.duration).count());
     case Kind::Flags: return flags ? (record.flags & flags) != 0 : record.flags != 0;
-    case Kind::NotHealthCheck: return true;
+    case Kind::NotHealthCheck: return !record.health_check;
     case Kind::Fraction: {
       auto id = record.header(telemetry::Message::Request, "x-request-id").value_or(std::string_view());
       return std::hash<std::string_view>{}(id) % 1'000'000 < number;

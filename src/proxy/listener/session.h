@@ -73,6 +73,21 @@ struct Origin {
   mutable std::string peer_metadata;  // the header that said so
 
   void describe(const net::TlsPeer& peer);
+
+  // What filters keep for as long as the connection lives, by who keeps it; made by the first who asks.
+  struct Kept {
+    virtual ~Kept() = default;
+  };
+  template <typename T, typename... Args>
+  T& keep(const void* owner, Args&&... args) const {
+    for (const auto& [who, what] : kept_)
+      if (who == owner) return static_cast<T&>(*what);
+    kept_.emplace_back(owner, std::make_unique<T>(std::forward<Args>(args)...));
+    return static_cast<T&>(*kept_.back().second);
+  }
+
+ private:
+  mutable std::vector<std::pair<const void*, std::unique_ptr<Kept>>> kept_;
 };
 
 // Takes an accepted socket through listener filters, filter chain and TLS, to

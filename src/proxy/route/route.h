@@ -14,6 +14,7 @@
 #include "proxy/route/match.h"
 #include "proxy/route/metadata.h"
 #include "proxy/route/mutation.h"
+#include "proxy/route/rate_limit.h"
 
 namespace proxy {
 
@@ -123,6 +124,8 @@ struct Route {
   std::shared_ptr<const Metadata> facts;  // its own metadata; nullptr: none
   std::string origin;  // "/apis/networking.istio.io/v1/namespaces/default/virtual-service/reviews"
   std::string operation;
+  std::vector<RateLimitRule> rate_limits;
+  bool include_host_rate_limits = false;
 
   // `metadata`: what filters wrote so far; nullptr: nothing.
   bool matches(const http::RequestHead& request, uint32_t dice, const Metadata* metadata = nullptr) const;
@@ -133,6 +136,7 @@ struct VirtualHost {
   std::vector<std::string> domains;
   std::vector<Route> routes;
   HeaderMutation request, response;
+  std::vector<RateLimitRule> rate_limits;
   Policies policies;
   bool require_tls = false;
   bool attempt_count_in_request = false;

@@ -72,6 +72,10 @@ base::Result<MetadataMatch> compile(const envoy::type::matcher::v3::MetadataMatc
 base::Result<AddressRange> compile(const core::CidrRange& from);
 base::Json json_of(const google::protobuf::Struct& from);
 
+base::Result<HeaderMutation> compile_headers(const google::protobuf::RepeatedPtrField<core::HeaderValueOption>& add);
+base::Result<std::vector<RateLimitRule>> compile_rate_limits(
+    const google::protobuf::RepeatedPtrField<envoy::config::route::v3::RateLimit>& from);
+
 std::chrono::milliseconds milliseconds_of(const google::protobuf::Duration& from);
 uint32_t per_million(const envoy::type::v3::FractionalPercent& from);
 std::string origin_of(const core::Metadata& metadata);  // filter_metadata.istio.config

@@ -12,7 +12,9 @@ namespace {
 constexpr const FilterKind* kKinds[] = {
     &kFaultFilter,
     &kCorsFilter,
-    &kBufferFilter,
+    &kBufferFilter, &kCompressorFilter, &kDecompressorFilter, &kGrpcStatsFilter, &kGrpcWebFilter,
+                                       &kHeaderToMetadataFilter, &kHealthCheckFilter, &kLocalRateLimitFilter, &kLuaFilter, &kSetMetadataFilter,
+                                       &kStatefulSessionFilter,
     &kRbacFilter,
 };
 
@@ -20,7 +22,6 @@ constexpr const FilterKind* kKinds[] = {
 constexpr std::string_view kBuiltIn[] = {
     "io.istio.http.peer_metadata.Config",
     "istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig",
-    "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
     "stats.PluginConfig",
 };
 bool is_built_in(std::string_view type) { return std::find(std::begin(kBuiltIn), std::end(kBuiltIn), type) != std::end(kBuiltIn); }
@@ -66,6 +67,7 @@ base::Result<std::shared_ptr<const Filter>> Compiler::filter(
     if (kind->type != type) continue;
     auto made = kind->filter(*this, from.typed_config());
     if (!made) return base::fail(base::ErrorKind::Invalid, "HTTP filter " + from.name() + ": " + made.error().message);
+    if (!*made) return nullptr;
     (*made)->slot = slots.filter(from.name());
     (*made)->off_by_default = from.disabled();
     return std::move(*made);

@@ -16,9 +16,12 @@ struct FilterKind {
 
 extern const FilterKind kFaultFilter;
 extern const FilterKind kCorsFilter;
-extern const FilterKind kBufferFilter;
+extern const FilterKind kBufferFilter, kCompressorFilter, kDecompressorFilter, kGrpcStatsFilter, kGrpcWebFilter,
+    kHeaderToMetadataFilter, kHealthCheckFilter, kLocalRateLimitFilter, kLuaFilter, kSetMetadataFilter, kStatefulSessionFilter;
 extern const FilterKind kRbacFilter;
 
 base::Result<std::shared_ptr<const NetworkFilter>> rbac_network_filter(const Compiler& compiler, const google::protobuf::Any& from);
+base::Result<std::shared_ptr<const NetworkFilter>> local_rate_network_filter(const Compiler& compiler, const google::protobuf::Any& from);
+base::Result<std::shared_ptr<const NetworkFilter>> connection_limit_network_filter(const Compiler& compiler, const google::protobuf::Any& from);
 
 }  // namespace proxy

@@ -71,6 +71,10 @@ base::Result<std::shared_ptr<const FilterChain>> chain_of(const Compiler& compil
       out->tcp = TRY(tcp_of(compiler, filter.typed_config()));
     } else if (type == "envoy.extensions.filters.network.rbac.v3.RBAC") {
       out->filters.push_back(TRY(rbac_network_filter(compiler, filter.typed_config())));
+    } else if (type == "envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit") {
+      if (auto limit = TRY(local_rate_network_filter(compiler, filter.typed_config()))) out->filters.push_back(std::move(limit));
+    } else if (type == "envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit") {
+      if (auto limit = TRY(connection_limit_network_filter(compiler, filter.typed_config()))) out->filters.push_back(std::move(limit));
     } else if (std::find(std::begin(kSilent), std::end(kSilent), type) == std::end(kSilent)) {
       return base::fail(base::ErrorKind::Invalid, "network filter " + filter.name() + " (" + type + ") is not known");
     }

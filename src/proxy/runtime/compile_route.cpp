@@ -223,12 +223,18 @@ base::Result<Route> route_of(const v3::Route& from, const Compiler& compiler) {
     for (const auto& [name, object] : from.metadata().filter_metadata()) facts->merge(name, json_of(object));
     out.facts = std::move(facts);
   }
+  if (from.has_route()) {
+    out.rate_limits = TRY(compile_rate_limits(from.route().rate_limits()));
+    out.include_host_rate_limits = from.route().include_vh_rate_limits().value();
+  }
   out.origin = origin_of(from.metadata());
   out.operation = from.decorator().operation();
   return out;
 }
 
 }  // namespace
+
+base::Result<HeaderMutation> compile_headers(const RepeatedPtrField<core::HeaderValueOption>& add) { return mutation_of(add, {}); }
 
 base::Result<std::shared_ptr<const VirtualHost>> Compiler::virtual_host(const v3::VirtualHost& from) const {
   auto out = std::make_shared<VirtualHost>();
@@ -247,6 +253,7 @@ base::Result<std::shared_ptr<const VirtualHost>> Compiler::virtual_host(const v3
   out->request = TRY(mutation_of(from.request_headers_to_add(), from.request_headers_to_remove()));
   out->response = TRY(mutation_of(from.response_headers_to_add(), from.response_headers_to_remove()));
   out->policies = TRY(policies(from.typed_per_filter_config()));
+  out->rate_limits = TRY(compile_rate_limits(from.rate_limits()));
   out->require_tls = from.require_tls() != v3::VirtualHost::NONE;
   out->attempt_count_in_request = from.include_request_attempt_count();
   out->attempt_count_in_response = from.include_attempt_count_in_response();

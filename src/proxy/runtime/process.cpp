@@ -17,7 +17,7 @@ static std::vector<Worker*> pointers(const std::vector<std::unique_ptr<Worker>>&
   return out;
 }
 
-static std::vector<std::unique_ptr<Worker>> make_workers(const ProcessOptions& options) {
+static std::vector<std::unique_ptr<Worker>> make_workers(const ProcessOptions& options, const Bootstrap& bootstrap) {
   std::vector<std::unique_ptr<Worker>> out;
   for (unsigned i = 0; i < std::max(1u, options.concurrency); ++i)
     out.push_back(std::make_unique<Worker>(
@@ -25,13 +25,14 @@ static std::vector<std::unique_ptr<Worker>> make_workers(const ProcessOptions& o
                       .istio_metrics = options.istio_metrics,
                       .self = options.self,
                       .node_id = options.node_id,
+                      .service_cluster = bootstrap.node().cluster(),
                       .peer_metadata = options.istio_metrics ? encode_peer(options.self) : "",
                       .drain_time = options.drain_time}));
   return out;
 }
 
 Process::Process(net::Loop& loop, ProcessOptions options, Bootstrap bootstrap)
-    : loop_(loop), options_(std::move(options)), bootstrap_(std::move(bootstrap)), tidy_(loop, [] { base::give_back_memory(); }), workers_(make_workers(options_)),
+    : loop_(loop), options_(std::move(options)), bootstrap_(std::move(bootstrap)), tidy_(loop, [] { base::give_back_memory(); }), workers_(make_workers(options_, bootstrap_)),
       configuration_(pointers(workers_)), dns_(loop, configuration_) {
   configuration_.on_dns_cluster = [this](const std::string& name, std::shared_ptr<const Cluster> cluster) {
     dns_.set(name, std::move(cluster));

@@ -11,6 +11,7 @@
 #include "net/loop.h"
 #include "proxy/runtime/config.h"
 #include "proxy/runtime/list.h"
+#include "proxy/stream/grpc_metrics.h"
 #include "proxy/stream/metrics.h"
 #include "proxy/stream/sides.h"
 #include "proxy/upstream/cluster_state.h"
@@ -67,6 +68,7 @@ struct WorkerOptions {
   bool istio_metrics = false;
   Workload self;
   std::string node_id;
+  std::string service_cluster;  // the node's cluster
   std::string peer_metadata;  // of this proxy, for its peers; empty: none is sent
   std::chrono::milliseconds drain_time{45'000};
 };
@@ -128,6 +130,7 @@ class Worker {
   size_t relays = 0;  // TCP connections that are copied
   WorkerCounts counts;
   RequestMetrics metrics;
+  GrpcMetrics grpc_metrics;
   const WorkerOptions options;
 
   // What this worker counted since it began.

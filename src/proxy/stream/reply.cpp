@@ -129,7 +129,7 @@ void Stream::reply(Reply answer) {
   if (grpc_ && answer.status != 200) {
     response.status = 200;
     response.headers.add("content-type", "application/grpc");
-    response.headers.add("grpc-status", grpc_status_of(answer.status));
+    response.headers.add("grpc-status", answer.grpc_status ? std::to_string(*answer.grpc_status) : grpc_status_of(answer.status));
     if (!answer.body.empty()) response.headers.add("grpc-message", percent_encoded(answer.body));
     response_body_ = http::h1::Body::length(0);
     response_bodyless_ = true;

@@ -19,7 +19,18 @@ void Stream::choose_route() {
 void Stream::clear_route_cache() {
   if (phase_ != Phase::Filters) return;
   chosen_ = {};
+  target_ = nullptr;
   choose_route();
+}
+
+std::optional<std::string_view> Stream::target_cluster_name() {
+  const auto* to = chosen_.route ? std::get_if<Forward>(&chosen_.route->action) : nullptr;
+  if (!to) return std::nullopt;
+  if (!to->cluster_header.empty()) return request.headers.get(to->cluster_header);
+  if (!target_) target_ = &pick(*to, worker_.dice().roll());
+  const Cluster* cluster = pin_->config->cluster(target_->cluster);
+  if (!cluster) return std::nullopt;
+  return cluster->name;
 }
 
 void Stream::route_request() {
@@ -56,7 +67,7 @@ void Stream::forward(const Forward& forward) {
     auto it = name ? pin_->config->cluster_names->find(*name) : pin_->config->cluster_names->end();
     if (it != pin_->config->cluster_names->end()) slot = it->second;
   } else {
-    target_ = &pick(forward, worker_.dice().roll());
+    if (!target_) target_ = &pick(forward, worker_.dice().roll());
     slot = target_->cluster;
   }
   cluster_ = worker_.cluster(slot);
@@ -155,6 +166,8 @@ void Stream::start_attempt() {
   ClusterState::Wish wish;
   const Cluster& config = *cluster_->config();
   if (!forward_->hash.empty()) wish.hash = hash_of(*forward_);
+  wish.preferred = preferred_;
+  wish.only_preferred = only_preferred_;
   if (config.type == Cluster::Type::OriginalDst) {
     wish.original = origin_->local;
     if (config.use_original_host_header)

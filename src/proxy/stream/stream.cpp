@@ -55,6 +55,8 @@ void Stream::begin(Downstream& downstream, const Origin& origin, telemetry::Prot
   request_bodyless_ = response_bodyless_ = response_held_ = replied_ = false;
   response_filter_at_ = 0;
   hold_limit_ = 0;
+  preferred_ = {};
+  only_preferred_ = false;
   body_kept_ = true;
   attempts_ = retries_left_ = destination_number_ = 0;
   filter_at_ = 0;

@@ -95,6 +95,15 @@ class Stream : public Link<Waiting> {
   void wait_and_repeat(std::chrono::milliseconds delay);
   std::string& cors_origin() { return cors_origin_; }
 
+  // The endpoint to go to, as long as it is healthy; strictly: to no other.
+  void prefer_host(const net::Address& address, bool strictly) {
+    preferred_ = address;
+    only_preferred_ = strictly;
+  }
+  // Where the request is bound for, as far as that is settled before the filters end:
+  // of several clusters by weight one is chosen here.
+  std::optional<std::string_view> target_cluster_name();
+
   // In on_request, on_response: shows this body to the filter that is being asked.
   // Nothing happens for a message without one.
   void watch_request_body();
@@ -236,6 +245,8 @@ class Stream : public Link<Waiting> {
   bool response_held_ = false;
   bool replied_ = false;
   size_t hold_limit_ = 0;
+  net::Address preferred_;
+  bool only_preferred_ = false;
   net::Buffer kept_;                 // the request's body as far as it came; for retries and while there is no upstream
   size_t kept_sent_ = 0;             // of kept_, in this attempt
   size_t request_unreported_ = 0;    // bytes to report to the downstream as consumed

@@ -128,6 +128,13 @@ Host* ClusterState::pick(const Wish& wish) {
   if (!config_) return nullptr;
   if (config_->type == Cluster::Type::OriginalDst) return pick_original(wish);
   refresh();
+  if (wish.preferred.valid()) {
+    auto it = hosts_.find(wish.preferred);
+    if (it != hosts_.end() && (it->second->health == Health::Healthy || it->second->health == Health::Degraded) &&
+        it->second->ejected_until <= worker_.loop().now())
+      return it->second.get();
+    if (wish.only_preferred) return nullptr;
+  }
   if (next_uneject_ != net::Clock::time_point{} && worker_.loop().now() >= next_uneject_) index_priorities();
   // Envoy: a priority takes the share of the load that its healthy part, times the
   // overprovisioning factor, can carry; the rest goes to the next one.

@@ -30,6 +30,8 @@ class ClusterState {
     net::Address original;                     // for ORIGINAL_DST
     const std::vector<const Host*>* tried = nullptr;  // to be avoided, where others are there
     uint32_t tries = 1;
+    net::Address preferred;                    // this host, as long as it is healthy
+    bool only_preferred = false;               // and no other
   };
   // Whose turn it is, or nullptr: no healthy upstream.
   Host* pick(const Wish& wish);

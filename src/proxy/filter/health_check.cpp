@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/filter/health_check.h"
+
+#include <algorithm>
+
+#include "proxy/stream/stream.h"
+
+namespace proxy {
+
+namespace {
+struct Asked final : FilterState {
+  bool passed_on = false;
+};
+}  // namespace
+
+bool HealthCheckFilter::clusters_are_well(Stream& stream) const {
+  for (auto [slot, least] : config_.least_healthy) {
+    ClusterState* cluster = stream.worker().cluster(slot);
+    if (!cluster) return false;
+    size_t all = 0, well = 0;
+    auto now = stream.worker().loop().now();
+    cluster->each_host([&](Host& host) {
+      ++all;
+      well += (host.health == Health::Healthy || host.health == Health::Degraded) && host.ejected_until <= now;
+    });
+    if (all == 0 ? least > 0 : 100.0 * static_cast<double>(well) < least * static_cast<double>(all)) return false;
+  }
+  return true;
+}
+
+Verdict HealthCheckFilter::on_request(Stream& stream) const {
+  auto fits = [&](const HeaderMatch& match) { return match.matches(stream.request); };
+  if (!std::all_of(config_.headers.begin(), config_.headers.end(), fits)) return Continue{};
+  Asked& asked = stream.state<Asked>(*this);
+  stream.record.health_check = true;
+  bool draining = stream.worker().draining;
+  if (!config_.pass_through) {
+    bool well = !draining && clusters_are_well(stream);
+    return Reply{.status = well ? 200 : 503, .details = well ? "health_check_ok" : "health_check_failed"};
+  }
+  if (draining) return Reply{.status = 503, .details = "health_check_failed"};
+  int answer = answer_.load(std::memory_order_relaxed);
+  if (answer && stream.worker().loop().now() < until_.load(std::memory_order_relaxed))
+    return Reply{.status = answer, .details = "health_check_cached"};
+  asked.passed_on = true;
+  return Continue{};
+}
+
+void HealthCheckFilter::on_response(Stream& stream, http::ResponseHead& head) const {
+  const Asked* asked = stream.find_state<Asked>(*this);
+  if (asked) {
+    head.headers.set("x-envoy-upstream-healthchecked-cluster", stream.worker().options.service_cluster);
+    if (asked->passed_on && config_.cache_time.count() > 0 && !stream.replied()) {
+      until_.store(stream.worker().loop().now() + config_.cache_time, std::memory_order_relaxed);
+      answer_.store(head.status, std::memory_order_relaxed);
+    }
+  }
+  if (stream.worker().draining) head.headers.set("x-envoy-immediate-health-check-fail", "true");
+}
+
+}  // namespace proxy

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/filter/lua_machine.h"
+#include "proxy/runtime/harness.h"
+
+namespace proxy {
+namespace {
+
+using namespace proxy::testing;
+
+TEST(LuaScripts, AreCheckedWhenTheyAreCompiled) {
+  EXPECT_TRUE(LuaScript::make("function envoy_on_request(h) end"));
+  auto broken = LuaScript::make("function envoy_on_request(h");
+  ASSERT_FALSE(broken);
+  EXPECT_NE(broken.error().message.find("script load error"), std::string::npos) << broken.error().message;
+  EXPECT_FALSE(LuaScript::make("error('at once')"));
+}
+
+TEST(LuaScripts, EndlessOnesAndGreedyOnesEnd) {
+  EXPECT_FALSE(LuaScript::make("while true do end"));
+  EXPECT_FALSE(LuaScript::make("local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1e6) .. i end"));
+}
+
+TEST(LuaScripts, ReachNeitherFilesNorProcessesNorBytecode) {
+  for (const char* code : {"io.open('/etc/passwd')", "os.execute('true')", "require('os')", "dofile('/etc/passwd')", "package.loadlib('x', 'y')",
+                           "string.dump(function() end)", "assert(load('\\27Lua'))", "debug.getregistry()"})
+    EXPECT_FALSE(LuaScript::make(code)) << code;
+}
+
+class LuaOnSockets : public ::testing::Test {
+ protected:
+  std::unique_ptr<Proxy> with(const std::string& script, const std::string& routes = "") {
+    std::string code;
+    for (char c : script) code += c == '\n' ? std::string("\\n") : c == '"' || c == '\\' ? std::string("\\") + c : std::string(1, c);
+    return std::make_unique<Proxy>(
+        loop_,
+        bootstrap_of(routes + "              - {name: main, match: {prefix: /}, route: {cluster: backend}, metadata: {filter_metadata: {envoy.filters.http.lua: {colour: red}}}}\n",
+                     cluster_of("backend", "@backend"), "",
+                     "{name: lua, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, default_source_code: {inline_string: \"" +
+                         code + "\"}}}\n"),
+        backend_.port());
+  }
+  http::Response post(Proxy& proxy, std::string body, http::Version version = http::Version::Http1) {
+    http::Request request;
+    request.method = "POST";
+    request.path = "/p";
+    request.body = std::move(body);
+    return fetch(loop_, proxy.port(), std::move(request), version);
+  }
+  net::Loop loop_;
+  Backend backend_{loop_};
+};
+
+TEST_F(LuaOnSockets, HeadersAreReadAndWrittenBothWays) {
+  auto proxy = with(R"(
+    function envoy_on_request(handle)
+      local n = 0
+      for name, value in pairs(handle:headers()) do n = n + 1 end
+      handle:headers():add("x-path", handle:headers():get(":path"))
+      handle:headers():add("x-some", n > 4 and "some" or "few")
+      handle:headers():replace("x-twice", "2")
+      handle:headers():remove("x-request-id")
+      handle:headers():add("x-colour", handle:metadata():get("colour"))
+      handle:headers():add("x-route", handle:streamInfo():routeName())
+      handle:streamInfo():dynamicMetadata():set("mine", "deep", {a = {1, 2}})
+      handle:logInfo("seen")
+    end
+    function envoy_on_response(handle)
+      handle:headers():add("x-deep", tostring(handle:streamInfo():dynamicMetadata():get("mine").deep.a[2]))
+      handle:headers():replace(":status", "203")
+    end)");
+  auto response = get(loop_, proxy->port(), "/a?b");
+  EXPECT_EQ(response.status, 203);
+  EXPECT_EQ(response.headers.get("echo-x-path"), "/a?b");
+  EXPECT_EQ(response.headers.get("echo-x-some"), "some");
+  EXPECT_EQ(response.headers.get("echo-x-twice"), "2");
+  EXPECT_FALSE(response.headers.contains("echo-x-request-id"));
+  EXPECT_EQ(response.headers.get("echo-x-colour"), "red");
+  EXPECT_EQ(response.headers.get("echo-x-route"), "main");
+  EXPECT_EQ(response.headers.get("x-deep"), "2.0");
+}
+
+TEST_F(LuaOnSockets, WholeBodiesAreReadAndReplaced) {
+  auto proxy = with(R"(
+    function envoy_on_request(handle)
+      local body = handle:body()
+      if body == nil then return end
+      handle:headers():add("x-length", body:length())
+      body:setBytes(body:getBytes(0, 3) .. "!")
+    end
+    function envoy_on_response(handle)
+      local body = handle:body()
+      handle:headers():add("x-was", body:length())
+      body:setBytes("<" .. body:getBytes(0, body:length()) .. ">")
+    end)");
+  for (auto version : {http::Version::Http1, http::Version::Http2}) {
+    auto response = post(*proxy, bytes(100'000), version);
+    EXPECT_EQ(response.headers.get("echo-x-length"), "100000");
+    EXPECT_TRUE(response.body.starts_with("<POST /p") && response.body.ends_with("body=4>")) << response.body;
+    EXPECT_EQ(response.headers.get("x-was"), std::to_string(response.body.size() - 2));
+  }
+  EXPECT_TRUE(get(loop_, proxy->port(), "/x").body.starts_with("<GET"));
+  EXPECT_EQ(get(loop_, proxy->port(), "/big").status, 500);  // more than is gathered
+}
+
+TEST_F(LuaOnSockets, AScriptMayAnswerItself) {
+  auto proxy = with(R"(
+    function envoy_on_request(handle)
+      if handle:headers():get(":path") == "/no" then
+        handle:respond({[":status"] = "418", ["x-list"] = {"a", "b"}, ["x-number"] = 7}, "teapot")
+      end
+    end)");
+  auto refused = get(loop_, proxy->port(), "/no");
+  EXPECT_EQ(refused.status, 418);
+  EXPECT_EQ(refused.body, "teapot");
+  EXPECT_EQ(refused.headers.count("x-list"), 2u);
+  EXPECT_EQ(refused.headers.get("x-number"), "7");
+  EXPECT_EQ(backend_.requests, 0);
+  EXPECT_EQ(get(loop_, proxy->port(), "/yes").status, 200);
+}
+
+TEST_F(LuaOnSockets, AScriptThatFailsChangesNothing) {
+  auto proxy = with(R"(
+    function envoy_on_request(handle)
+      handle:headers():add("x-before", "1")
+      local path = handle:headers():get(":path")
+      if path == "/loop" then while true do end end
+      if path == "/yield" then coroutine.yield() end
+      if path == "/split" then handle:headers():add("x", "a\r\nb: c") end
+      kept = handle:headers()
+      error("on purpose")
+    end
+    function envoy_on_response(handle)
+      kept:get("x")
+    end)");
+  for (const char* path : {"/error", "/loop", "/yield", "/split"}) {
+    auto response = get(loop_, proxy->port(), path);
+    EXPECT_EQ(response.status, 200) << path;
+    EXPECT_EQ(response.headers.get("echo-x-before"), "1");
+    EXPECT_FALSE(response.headers.contains("echo-b"));
+  }
+}
+
+TEST_F(LuaOnSockets, ARouteMayHaveItsOwnScriptOrNone) {
+  auto proxy = with("function envoy_on_request(handle) handle:headers():add('x-who', 'listener') end",
+                    "              - {match: {prefix: /own}, route: {cluster: backend}, typed_per_filter_config: {lua: {\"@type\": "
+                    "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute, source_code: {inline_string: "
+                    "\"function envoy_on_request(handle) handle:headers():add('x-who', 'route') end\"}}}}\n"
+                    "              - {match: {prefix: /none}, route: {cluster: backend}, typed_per_filter_config: {lua: {\"@type\": "
+                    "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute, disabled: true}}}\n");
+  EXPECT_EQ(get(loop_, proxy->port(), "/").headers.get("echo-x-who"), "listener");
+  EXPECT_EQ(get(loop_, proxy->port(), "/own").headers.get("echo-x-who"), "route");
+  EXPECT_FALSE(get(loop_, proxy->port(), "/none").headers.contains("echo-x-who"));
+}
+
+}  // namespace
+}  // namespace proxy
