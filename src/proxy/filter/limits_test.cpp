@@ -93,9 +93,9 @@ TEST_F(LimitsOnSockets, ConnectionsAreLimitedByNumberAndByRate) {
   size_t at = text.find("      - name: envoy.filters.network.http_connection_manager");
   std::string rate = text, number = text;
   rate.insert(at, "      - {name: rate, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit, "
-                  "stat_prefix: n, token_bucket: {max_tokens: 1, fill_interval: 1000s}}}\n");
+                  "stat_prefix: net, token_bucket: {max_tokens: 1, fill_interval: 1000s}}}\n");
   number.insert(at, "      - {name: number, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit, "
-                    "stat_prefix: n, max_connections: 1}}\n");
+                    "stat_prefix: net, max_connections: 1}}\n");
   const std::string request = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
   Proxy by_rate(loop_, rate, backend_.port());
   EXPECT_TRUE(raw(loop_, by_rate.port(), request).starts_with("HTTP/1.1 200"));

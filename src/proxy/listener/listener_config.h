@@ -123,7 +123,7 @@ struct Listener {
   bool outbound = false;
   bool transparent = false;
   bool reuse_port = true;
-  uint32_t buffer_limit = 32 * 1024;
+  uint32_t buffer_limit = 0;  // per_connection_buffer_limit_bytes; 0: not said
   std::vector<std::shared_ptr<const FilterChain>> chains;
   std::shared_ptr<const FilterChain> default_chain;
   std::vector<std::shared_ptr<const AccessLog>> access_logs;
