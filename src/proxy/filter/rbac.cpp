@@ -54,7 +54,8 @@ bool principal_matches(const std::optional<StringMatch>& match, const Origin& or
   if (uris.size() == 1) return fits(uris[0]);
   const auto& names = origin.tls->dns_names;
   if (!names.empty())
-    return doubt == Doubt::Matches ? std::any_of(names.begin(), names.end(), fits) : std::all_of(names.begin(), names.end(), fits);
+    return doubt == Doubt::Matches ? std::any_of(names.begin(), names.end(), fits)
+                                   : std::all_of(names.begin(), names.end(), fits);
   return fits(origin.subject);
 }
 
@@ -65,25 +66,39 @@ bool Rule::matches(const Subject& subject, Doubt doubt) const {
   const Origin& origin = subject.origin;
   static const Metadata kNothing;
   switch (kind) {
-    case Kind::And: return std::all_of(parts.begin(), parts.end(), part_matches);
-    case Kind::Or: return std::any_of(parts.begin(), parts.end(), part_matches);
-    case Kind::Not: return !parts[0].matches(subject, flipped(doubt));
-    case Kind::Any: return true;
-    case Kind::Header: return subject.request && header_matches(header, *subject.request, doubt);
-    case Kind::Path: return subject.request && text->matches(path_of(*subject.request));
+    case Kind::And:
+      return std::all_of(parts.begin(), parts.end(), part_matches);
+    case Kind::Or:
+      return std::any_of(parts.begin(), parts.end(), part_matches);
+    case Kind::Not:
+      return !parts[0].matches(subject, flipped(doubt));
+    case Kind::Any:
+      return true;
+    case Kind::Header:
+      return subject.request && header_matches(header, *subject.request, doubt);
+    case Kind::Path:
+      return subject.request && text->matches(path_of(*subject.request));
     case Kind::Template: {
       if (!subject.request) return false;
       std::string_view at = path_of(*subject.request);
       return re2::RE2::FullMatch(re2::StringPiece(at.data(), at.size()), *path);
     }
-    case Kind::Destination: return range.contains(origin.local);
-    case Kind::DestinationPort: return origin.local.port() >= port_from && origin.local.port() < port_below;
-    case Kind::Peer: return range.contains(origin.remote);
-    case Kind::Client: return range.contains(subject.client ? *subject.client : origin.remote);
-    case Kind::ServerName: return text->matches(origin.server_name);
-    case Kind::DynamicMetadata: return metadata.matches(subject.metadata ? *subject.metadata : kNothing);
-    case Kind::RouteMetadata: return metadata.matches(subject.route_metadata ? *subject.route_metadata : kNothing);
-    case Kind::Authenticated: return principal_matches(text, origin, doubt);
+    case Kind::Destination:
+      return range.contains(origin.local);
+    case Kind::DestinationPort:
+      return origin.local.port() >= port_from && origin.local.port() < port_below;
+    case Kind::Peer:
+      return range.contains(origin.remote);
+    case Kind::Client:
+      return range.contains(subject.client ? *subject.client : origin.remote);
+    case Kind::ServerName:
+      return text->matches(origin.server_name);
+    case Kind::DynamicMetadata:
+      return metadata.matches(subject.metadata ? *subject.metadata : kNothing);
+    case Kind::RouteMetadata:
+      return metadata.matches(subject.route_metadata ? *subject.route_metadata : kNothing);
+    case Kind::Authenticated:
+      return principal_matches(text, origin, doubt);
   }
   return false;
 }
@@ -111,11 +126,14 @@ Verdict RbacFilter::on_request(Stream& stream) const {
   const RbacPolicy* own = stream.policy<RbacPolicy>(*this);
   const RbacPolicy& policy = own ? *own : policy_;
   if (!policy.rules && !policy.shadow) return Continue{};
-  net::Address client = stream.client_address();
-  rbac::Subject subject{.origin = stream.origin(), .request = &stream.request, .metadata = &stream.metadata, .client = &client};
+  net::Address client;
+  if (policy.asks_client) client = stream.client_address();
+  rbac::Subject subject{
+      .origin = stream.origin(), .request = &stream.request, .metadata = &stream.metadata, .client = &client};
   if (stream.route()) subject.route_metadata = stream.route()->facts.get();
 
-  auto note = [&](const std::string& prefix, const char* result, const char* by, const rbac::Ruleset::Outcome& outcome) {
+  auto note = [&](const std::string& prefix, const char* result, const char* by,
+                  const rbac::Ruleset::Outcome& outcome) {
     base::Json& space = stream.metadata.space("envoy.filters.http.rbac");
     space[prefix + result] = outcome.allowed ? "allowed" : "denied";
     if (outcome.policy) space[prefix + by] = *outcome.policy;
@@ -128,7 +146,8 @@ Verdict RbacFilter::on_request(Stream& stream) const {
   if (!policy.rules) return Continue{};
   auto outcome = policy.rules->decide(subject);
   stream.worker().count(outcome.allowed ? counters_.allowed : counters_.denied);
-  if (!policy.rules_prefix.empty()) note(policy.rules_prefix, "enforced_engine_result", "enforced_effective_policy_id", outcome);
+  if (!policy.rules_prefix.empty())
+    note(policy.rules_prefix, "enforced_engine_result", "enforced_effective_policy_id", outcome);
   if (policy.rules->action == rbac::Ruleset::Action::Log && outcome.policy)
     stream.metadata.space("envoy.common")["access_log_hint"] = true;
   if (outcome.allowed) return Continue{};
@@ -137,7 +156,8 @@ Verdict RbacFilter::on_request(Stream& stream) const {
 
 std::optional<std::string> RbacNetworkFilter::refuses(Worker& worker, const Origin& origin) const {
   rbac::Subject subject{.origin = origin};
-  if (policy_.shadow) worker.count(policy_.shadow->decide(subject).allowed ? counters_.shadow_allowed : counters_.shadow_denied);
+  if (policy_.shadow)
+    worker.count(policy_.shadow->decide(subject).allowed ? counters_.shadow_allowed : counters_.shadow_denied);
   if (!policy_.rules) return std::nullopt;
   auto outcome = policy_.rules->decide(subject);
   worker.count(outcome.allowed ? counters_.allowed : counters_.denied);

@@ -22,7 +22,7 @@ struct Subject {
   const http::RequestHead* request = nullptr;  // nullptr: the connection alone
   const Metadata* metadata = nullptr;          // dynamic
   const Metadata* route_metadata = nullptr;
-  const net::Address* client = nullptr;        // behind trusted proxies; nullptr: the connection's peer
+  const net::Address* client = nullptr;  // behind trusted proxies; nullptr: the connection's peer
 };
 
 // How a fact that can be read in two ways counts, e.g. a header that is there
@@ -32,11 +32,24 @@ enum class Doubt : bool { Fails, Matches };
 // A permission or a principal of envoy.config.rbac.v3, compiled.
 struct Rule {
   enum class Kind : uint8_t {
-    And, Or, Not, Any, Header, Path, Template, Destination, DestinationPort, Peer, Client, ServerName, DynamicMetadata,
-    RouteMetadata, Authenticated,
+    And,
+    Or,
+    Not,
+    Any,
+    Header,
+    Path,
+    Template,
+    Destination,
+    DestinationPort,
+    Peer,
+    Client,
+    ServerName,
+    DynamicMetadata,
+    RouteMetadata,
+    Authenticated,
   };
   Kind kind = Kind::Any;
-  std::vector<Rule> parts;               // And, Or; Not: one
+  std::vector<Rule> parts;  // And, Or; Not: one
   HeaderMatch header;
   std::optional<StringMatch> text;       // Path, ServerName; Authenticated: none, any identity
   std::shared_ptr<const re2::RE2> path;  // Template
@@ -69,6 +82,7 @@ struct Ruleset {
 // What a listener, or a route in its place, says to an rbac filter.
 struct RbacPolicy final : FilterPolicy {
   std::optional<rbac::Ruleset> rules, shadow;
+  bool asks_client = false;                 // some rule looks at Subject::client
   std::string rules_prefix, shadow_prefix;  // of the keys in the dynamic metadata
 };
 

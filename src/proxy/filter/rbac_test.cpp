@@ -64,20 +64,29 @@ TEST(Rbac, ALogRuleLetsEverythingThrough) {
 }
 
 TEST(PathTemplate, MatchesAsEnvoyDoes) {
-  auto matches = [](const char* text, const char* path) { return re2::RE2::FullMatch(path, re2::RE2(*regex_of_template(text))); };
-  for (const char* path : {"/a/x/b/y", "/a/x/b/", "/a/x%20/b/=", "/a/x/b/y/z"}) EXPECT_TRUE(matches("/a/*/b/**", path)) << path;
-  for (const char* path : {"/a/x/b", "/a//b/y", "/a/x/y/b/z", "/a/x/c/y"}) EXPECT_FALSE(matches("/a/*/b/**", path)) << path;
+  auto matches = [](const char* text, const char* path) {
+    return re2::RE2::FullMatch(path, re2::RE2(*regex_of_template(text)));
+  };
+  for (const char* path : {"/a/x/b/y", "/a/x/b/", "/a/x%20/b/=", "/a/x/b/y/z"})
+    EXPECT_TRUE(matches("/a/*/b/**", path)) << path;
+  for (const char* path : {"/a/x/b", "/a//b/y", "/a/x/y/b/z", "/a/x/c/y"})
+    EXPECT_FALSE(matches("/a/*/b/**", path)) << path;
   EXPECT_TRUE(matches("/{user}/{rest=b/*}", "/u/b/c"));
-  for (const char* bad : {"a", "/a*", "/**/*", "/{a", "/{a}b", "//"}) EXPECT_FALSE(regex_of_template(bad).has_value() && std::string(bad) != "//") << bad;
+  for (const char* bad : {"a", "/a*", "/**/*", "/{a", "/{a}b", "//"})
+    EXPECT_FALSE(regex_of_template(bad).has_value() && std::string(bad) != "//") << bad;
 }
 
-std::string rules(const std::string& action, const std::string& permission, const std::string& principal = "any: true") {
-  return "{action: " + action + ", policies: {\"my policy\": {permissions: [{" + permission + "}], principals: [{" + principal + "}]}}}";
+std::string rules(const std::string& action, const std::string& permission,
+                  const std::string& principal = "any: true") {
+  return "{action: " + action + ", policies: {\"my policy\": {permissions: [{" + permission + "}], principals: [{" +
+         principal + "}]}}}";
 }
 std::string filter(const std::string& config) {
-  return R"({name: rbac, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC, )" + config + "}}\n";
+  return R"({name: rbac, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC, )" +
+         config + "}}\n";
 }
-constexpr const char* kRoute = "              - {match: {prefix: /}, direct_response: {status: 200, body: {inline_string: in}}}\n";
+constexpr const char* kRoute =
+    "              - {match: {prefix: /}, direct_response: {status: 200, body: {inline_string: in}}}\n";
 
 int status_with(net::Loop& loop, const Proxy& proxy, const std::string& path, http::Headers headers = {}) {
   http::Request request;
@@ -88,7 +97,10 @@ int status_with(net::Loop& loop, const Proxy& proxy, const std::string& path, ht
 
 TEST(Rbac, WhatNoPolicyAllowsIsAnsweredAsEnvoyDoes) {
   net::Loop loop;
-  Proxy proxy(loop, bootstrap_of(kRoute, "", "", filter("rules: " + rules("ALLOW", "url_path: {path: {exact: /in}}", "direct_remote_ip: {address_prefix: 127.0.0.0, prefix_len: 8}"))));
+  Proxy proxy(loop,
+              bootstrap_of(kRoute, "", "",
+                           filter("rules: " + rules("ALLOW", "url_path: {path: {exact: /in}}",
+                                                    "direct_remote_ip: {address_prefix: 127.0.0.0, prefix_len: 8}"))));
   EXPECT_EQ(get(loop, proxy.port(), "/in?x=1").body, "in");
   auto denied = get(loop, proxy.port(), "/other");
   EXPECT_EQ(denied.status, 403);
@@ -98,11 +110,13 @@ TEST(Rbac, WhatNoPolicyAllowsIsAnsweredAsEnvoyDoes) {
 TEST(Rbac, TheClientBehindProxiesIsToldFromTheConnectionsPeer) {
   net::Loop loop;
   auto by = [](const char* kind) {
-    return filter(std::string("rules: ") + rules("DENY", "any: true", std::string(kind) + ": {address_prefix: 10.1.0.0, prefix_len: 16}"));
+    return filter(std::string("rules: ") +
+                  rules("DENY", "any: true", std::string(kind) + ": {address_prefix: 10.1.0.0, prefix_len: 16}"));
   };
   http::Headers forwarded;
   forwarded.add("x-forwarded-for", "10.9.9.9, 10.1.2.3");
-  Proxy remote(loop, bootstrap_of(kRoute, "", "", by("remote_ip"))), direct(loop, bootstrap_of(kRoute, "", "", by("direct_remote_ip")));
+  Proxy remote(loop, bootstrap_of(kRoute, "", "", by("remote_ip"))),
+      direct(loop, bootstrap_of(kRoute, "", "", by("direct_remote_ip")));
   EXPECT_EQ(status_with(loop, remote, "/", forwarded), 403);
   EXPECT_EQ(status_with(loop, direct, "/", forwarded), 200);
   Proxy edge(loop, bootstrap_of(kRoute, "", "          use_remote_address: true\n", by("remote_ip")));
@@ -111,10 +125,13 @@ TEST(Rbac, TheClientBehindProxiesIsToldFromTheConnectionsPeer) {
 
 TEST(Rbac, ShadowRulesOnlyTellWhatTheyWouldHaveDone) {
   net::Loop loop;
-  std::string route = "              - {match: {prefix: /}, direct_response: {status: 200}, response_headers_to_add: "
-                      "[{header: {key: shadow, value: \"%DYNAMIC_METADATA(envoy.filters.http.rbac:dry_shadow_engine_result)% "
-                      "%DYNAMIC_METADATA(envoy.filters.http.rbac:dry_shadow_effective_policy_id)%\"}}]}\n";
-  Proxy proxy(loop, bootstrap_of(route, "", "", filter("shadow_rules_stat_prefix: dry_, shadow_rules: " + rules("DENY", "url_path: {path: {prefix: /bad}}"))));
+  std::string route =
+      "              - {match: {prefix: /}, direct_response: {status: 200}, response_headers_to_add: "
+      "[{header: {key: shadow, value: \"%DYNAMIC_METADATA(envoy.filters.http.rbac:dry_shadow_engine_result)% "
+      "%DYNAMIC_METADATA(envoy.filters.http.rbac:dry_shadow_effective_policy_id)%\"}}]}\n";
+  Proxy proxy(loop, bootstrap_of(route, "", "",
+                                 filter("shadow_rules_stat_prefix: dry_, shadow_rules: " +
+                                        rules("DENY", "url_path: {path: {prefix: /bad}}"))));
   auto bad = get(loop, proxy.port(), "/bad"), good = get(loop, proxy.port(), "/good");
   EXPECT_EQ(bad.status, 200);
   EXPECT_EQ(bad.headers.get("shadow").value_or(""), "denied my policy");
@@ -125,10 +142,15 @@ TEST(Rbac, ARouteReplacesTheRulesOrDropsThem) {
   net::Loop loop;
   std::string type = R"("@type": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute)";
   auto route = [&](const std::string& path, const std::string& policy) {
-    return "              - {match: {prefix: " + path + "}, direct_response: {status: 200}, typed_per_filter_config: {rbac: {" + type + policy + "}}}\n";
+    return "              - {match: {prefix: " + path +
+           "}, direct_response: {status: 200}, typed_per_filter_config: {rbac: {" + type + policy + "}}}\n";
   };
-  Proxy proxy(loop, bootstrap_of(route("/free", "") + route("/own", ", rbac: {rules: " + rules("ALLOW", "url_path: {path: {exact: /own/in}}") + "}") + kRoute, "",
-                                 "", filter("rules: " + rules("DENY", "any: true"))));
+  Proxy proxy(
+      loop,
+      bootstrap_of(route("/free", "") +
+                       route("/own", ", rbac: {rules: " + rules("ALLOW", "url_path: {path: {exact: /own/in}}") + "}") +
+                       kRoute,
+                   "", "", filter("rules: " + rules("DENY", "any: true"))));
   EXPECT_EQ(status_with(loop, proxy, "/"), 403);
   EXPECT_EQ(status_with(loop, proxy, "/free"), 200);
   EXPECT_EQ(status_with(loop, proxy, "/own/in"), 200);
@@ -144,9 +166,12 @@ TEST(Rbac, WhatIsNotUnderstoodIsRefusedByName) {
     auto started = process.start();
     return started ? std::string("started") : started.error().message;
   };
-  EXPECT_NE(error_of("rules: " + rules("ALLOW", "any: true", "filter_state: {key: x}")).find("filter_state"), std::string::npos);
+  EXPECT_NE(error_of("rules: " + rules("ALLOW", "any: true", "filter_state: {key: x}")).find("filter_state"),
+            std::string::npos);
   EXPECT_NE(error_of("rules: " + rules("ALLOW", "matcher: {name: odd}")).find("odd"), std::string::npos);
-  EXPECT_NE(error_of("rules: {action: ALLOW, policies: {p: {permissions: [{any: true}], principals: [{}]}}}").find("principal"), std::string::npos);
+  EXPECT_NE(error_of("rules: {action: ALLOW, policies: {p: {permissions: [{any: true}], principals: [{}]}}}")
+                .find("principal"),
+            std::string::npos);
 }
 
 TEST(Rbac, ADeniedConnectionIsClosedBeforeAnyByteOfTheApplication) {
@@ -164,7 +189,10 @@ TEST(Rbac, ADeniedConnectionIsClosedBeforeAnyByteOfTheApplication) {
         typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: t, cluster: backend}
 )";
   };
-  Proxy proxy(loop, "static_resources:\n  listeners:\n" + listener("main", "127.0.0.1") + listener("open", "10.0.0.1") + "  clusters:\n" + cluster_of("backend", "@backend"), backend.port());
+  Proxy proxy(loop,
+              "static_resources:\n  listeners:\n" + listener("main", "127.0.0.1") + listener("open", "10.0.0.1") +
+                  "  clusters:\n" + cluster_of("backend", "@backend"),
+              backend.port());
   std::string request = "GET /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
   EXPECT_EQ(raw(loop, proxy.port("main"), request), "");
   EXPECT_EQ(backend.requests, 0);

@@ -36,8 +36,8 @@ class Metadata {
 struct ValueMatch {
   enum class Kind : uint8_t { Null, Number, Text, Bool, Present, List, Any };
   Kind kind = Kind::Present;
-  bool flag = true;               // Bool: what is expected; Present: false never matches
-  double least = 0, below = 0;    // Number: [least, below), or exactly least where they are equal
+  bool flag = true;             // Bool: what is expected; Present: false never matches
+  double least = 0, below = 0;  // Number: [least, below), or exactly least where they are equal
   StringMatch text;
   std::vector<ValueMatch> parts;  // List: one, for some element; Any: one of them
 

@@ -15,7 +15,8 @@ constexpr size_t kMostVariables = 5;
 
 bool is_literal(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("-._~%!$&'()+,;:@=").find(c) != std::string_view::npos;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("-._~%!$&'()+,;:@=").find(c) != std::string_view::npos;
   });
 }
 
@@ -38,7 +39,9 @@ struct Writer {
       out += rest ? kRest : kSegment;
       return {};
     }
-    if (!is_literal(text)) return base::fail(base::ErrorKind::Invalid, "segment \"" + std::string(text) + "\" is neither literal nor operator");
+    if (!is_literal(text))
+      return base::fail(base::ErrorKind::Invalid,
+                        "segment \"" + std::string(text) + "\" is neither literal nor operator");
     append_quoted(out, text);
     return {};
   }
@@ -64,7 +67,8 @@ base::Result<std::string> regex_of_template(std::string_view text) {
   auto about = [&](const base::Error& error) {
     return base::fail(base::ErrorKind::Invalid, "path template \"" + std::string(text) + "\": " + error.message);
   };
-  if (!text.starts_with('/')) return base::fail(base::ErrorKind::Invalid, "path template \"" + std::string(text) + "\" does not begin with /");
+  if (!text.starts_with('/'))
+    return base::fail(base::ErrorKind::Invalid, "path template \"" + std::string(text) + "\" does not begin with /");
   Writer writer;
   std::string_view left = text;
   while (left.starts_with('/')) {
@@ -74,7 +78,8 @@ base::Result<std::string> regex_of_template(std::string_view text) {
     if (left.front() == '{') {
       size_t end = left.find('}');
       if (end == left.npos || (end + 1 < left.size() && left[end + 1] != '/'))
-        return base::fail(base::ErrorKind::Invalid, "path template \"" + std::string(text) + "\" has a variable that is no segment");
+        return base::fail(base::ErrorKind::Invalid,
+                          "path template \"" + std::string(text) + "\" has a variable that is no segment");
       if (auto done = writer.variable(left.substr(1, end - 1)); !done) return about(done.error());
       left.remove_prefix(end + 1);
     } else {

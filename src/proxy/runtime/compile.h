@@ -70,6 +70,7 @@ base::Result<net::Address> compile(const core::Address& from);
 base::Result<std::string> compile(const core::DataSource& from);
 base::Result<MetadataMatch> compile(const envoy::type::matcher::v3::MetadataMatcher& from);
 base::Result<AddressRange> compile(const core::CidrRange& from);
+base::Result<void> compile_match_into(const envoy::config::route::v3::RouteMatch& from, Route& out);  // a route's conditions
 base::Json json_of(const google::protobuf::Struct& from);
 
 base::Result<HeaderMutation> compile_headers(const google::protobuf::RepeatedPtrField<core::HeaderValueOption>& add);

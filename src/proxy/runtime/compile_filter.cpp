@@ -16,6 +16,8 @@ constexpr const FilterKind* kKinds[] = {
                                        &kHeaderToMetadataFilter, &kHealthCheckFilter, &kLocalRateLimitFilter, &kLuaFilter, &kSetMetadataFilter,
                                        &kStatefulSessionFilter,
     &kRbacFilter,
+    &kJwtFilter,
+    &kAuthzFilter,
 };
 
 // What these do is part of the data path itself: metrics, who the peer is, ALPN.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "envoy/config/core/v3/grpc_service.pb.h"
 #include "proxy/runtime/compile.h"
+#include "proxy/stream/side_call.h"
 
 namespace proxy {
 
@@ -19,6 +21,18 @@ extern const FilterKind kCorsFilter;
 extern const FilterKind kBufferFilter, kCompressorFilter, kDecompressorFilter, kGrpcStatsFilter, kGrpcWebFilter,
     kHeaderToMetadataFilter, kHealthCheckFilter, kLocalRateLimitFilter, kLuaFilter, kSetMetadataFilter, kStatefulSessionFilter;
 extern const FilterKind kRbacFilter;
+extern const FilterKind kJwtFilter;
+extern const FilterKind kAuthzFilter;
+
+// Where a filter's gRPC calls go; `otherwise` is the timeout where none is given.
+struct GrpcTarget {
+  std::shared_ptr<const SideTarget> target;
+  std::string authority;
+  http::Headers metadata;
+};
+base::Result<GrpcTarget> grpc_target_of(const Compiler& compiler, const core::GrpcService& from, std::chrono::milliseconds otherwise);
+// The retry_policy of a side call (envoy.config.core.v3).
+base::Result<RetryPolicy> side_retry_of(const core::RetryPolicy& from);
 
 base::Result<std::shared_ptr<const NetworkFilter>> rbac_network_filter(const Compiler& compiler, const google::protobuf::Any& from);
 base::Result<std::shared_ptr<const NetworkFilter>> local_rate_network_filter(const Compiler& compiler, const google::protobuf::Any& from);

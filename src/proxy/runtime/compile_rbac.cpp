@@ -19,7 +19,9 @@ using google::protobuf::Any;
 using rbac::Rule;
 using rbac::Ruleset;
 
-std::unexpected<base::Error> refuse(const std::string& why) { return base::fail(base::ErrorKind::Invalid, "rbac: " + why); }
+std::unexpected<base::Error> refuse(const std::string& why) {
+  return base::fail(base::ErrorKind::Invalid, "rbac: " + why);
+}
 
 struct Rules {
   bool http = true;  // else only what is known of a connection
@@ -45,7 +47,8 @@ struct Rules {
     return Rule{.kind = kind, .metadata = TRY(compile(from))};
   }
   base::Result<Rule> sourced(const v3::SourcedMetadata& from) const {
-    return metadata(from.metadata_source() == v3::ROUTE ? Rule::Kind::RouteMetadata : Rule::Kind::DynamicMetadata, from.metadata_matcher());
+    return metadata(from.metadata_source() == v3::ROUTE ? Rule::Kind::RouteMetadata : Rule::Kind::DynamicMetadata,
+                    from.metadata_matcher());
   }
   template <typename From>
   base::Result<Rule> set(Rule::Kind kind, const From& from) const {
@@ -67,55 +70,87 @@ struct Rules {
 
   base::Result<Rule> rule(const v3::Permission& from) const {
     switch (from.rule_case()) {
-      case v3::Permission::kAndRules: return set(Rule::Kind::And, from.and_rules().rules());
-      case v3::Permission::kOrRules: return set(Rule::Kind::Or, from.or_rules().rules());
-      case v3::Permission::kNotRule: return negated(from.not_rule());
-      case v3::Permission::kAny: return any(from.any());
-      case v3::Permission::kHeader: return header(from.header());
-      case v3::Permission::kUrlPath: return path(from.url_path());
-      case v3::Permission::kDestinationIp: return range(Rule::Kind::Destination, from.destination_ip());
+      case v3::Permission::kAndRules:
+        return set(Rule::Kind::And, from.and_rules().rules());
+      case v3::Permission::kOrRules:
+        return set(Rule::Kind::Or, from.or_rules().rules());
+      case v3::Permission::kNotRule:
+        return negated(from.not_rule());
+      case v3::Permission::kAny:
+        return any(from.any());
+      case v3::Permission::kHeader:
+        return header(from.header());
+      case v3::Permission::kUrlPath:
+        return path(from.url_path());
+      case v3::Permission::kDestinationIp:
+        return range(Rule::Kind::Destination, from.destination_ip());
       case v3::Permission::kDestinationPort:
-        return Rule{.kind = Rule::Kind::DestinationPort, .port_from = from.destination_port(), .port_below = from.destination_port() + 1};
+        return Rule{.kind = Rule::Kind::DestinationPort,
+                    .port_from = from.destination_port(),
+                    .port_below = from.destination_port() + 1};
       case v3::Permission::kDestinationPortRange: {
         const auto& ports = from.destination_port_range();
-        if (ports.start() < 0 || ports.end() > 65536 || ports.start() >= ports.end()) return refuse("a destination_port_range without ports");
-        return Rule{.kind = Rule::Kind::DestinationPort, .port_from = static_cast<uint32_t>(ports.start()), .port_below = static_cast<uint32_t>(ports.end())};
+        if (ports.start() < 0 || ports.end() > 65536 || ports.start() >= ports.end())
+          return refuse("a destination_port_range without ports");
+        return Rule{.kind = Rule::Kind::DestinationPort,
+                    .port_from = static_cast<uint32_t>(ports.start()),
+                    .port_below = static_cast<uint32_t>(ports.end())};
       }
       case v3::Permission::kRequestedServerName:
         return Rule{.kind = Rule::Kind::ServerName, .text = TRY(compile(from.requested_server_name()))};
-      case v3::Permission::kMetadata: return metadata(Rule::Kind::DynamicMetadata, from.metadata());
-      case v3::Permission::kSourcedMetadata: return sourced(from.sourced_metadata());
+      case v3::Permission::kMetadata:
+        return metadata(Rule::Kind::DynamicMetadata, from.metadata());
+      case v3::Permission::kSourcedMetadata:
+        return sourced(from.sourced_metadata());
       case v3::Permission::kUriTemplate: {
         TRY(needs_request("uri_template"));
-        auto config = TRY(unpack_strictly<envoy::extensions::path::match::uri_template::v3::UriTemplateMatchConfig>(from.uri_template().typed_config()));
-        return Rule{.kind = Rule::Kind::Template, .path = TRY(compile_regex(TRY(regex_of_template(config.path_template()))))};
+        auto config = TRY(unpack_strictly<envoy::extensions::path::match::uri_template::v3::UriTemplateMatchConfig>(
+            from.uri_template().typed_config()));
+        return Rule{.kind = Rule::Kind::Template,
+                    .path = TRY(compile_regex(TRY(regex_of_template(config.path_template()))))};
       }
-      case v3::Permission::kMatcher: return refuse("the permission matcher " + from.matcher().name() + " is not known");
-      default: return refuse("a permission that is not known");
+      case v3::Permission::kMatcher:
+        return refuse("the permission matcher " + from.matcher().name() + " is not known");
+      default:
+        return refuse("a permission that is not known");
     }
   }
 
   base::Result<Rule> rule(const v3::Principal& from) const {
     switch (from.identifier_case()) {
-      case v3::Principal::kAndIds: return set(Rule::Kind::And, from.and_ids().ids());
-      case v3::Principal::kOrIds: return set(Rule::Kind::Or, from.or_ids().ids());
-      case v3::Principal::kNotId: return negated(from.not_id());
-      case v3::Principal::kAny: return any(from.any());
+      case v3::Principal::kAndIds:
+        return set(Rule::Kind::And, from.and_ids().ids());
+      case v3::Principal::kOrIds:
+        return set(Rule::Kind::Or, from.or_ids().ids());
+      case v3::Principal::kNotId:
+        return negated(from.not_id());
+      case v3::Principal::kAny:
+        return any(from.any());
       case v3::Principal::kAuthenticated: {
         Rule out{.kind = Rule::Kind::Authenticated};
         if (from.authenticated().has_principal_name()) out.text = TRY(compile(from.authenticated().principal_name()));
         return out;
       }
-      case v3::Principal::kSourceIp: return range(Rule::Kind::Peer, from.source_ip());
-      case v3::Principal::kDirectRemoteIp: return range(Rule::Kind::Peer, from.direct_remote_ip());
-      case v3::Principal::kRemoteIp: return range(Rule::Kind::Client, from.remote_ip());
-      case v3::Principal::kHeader: return header(from.header());
-      case v3::Principal::kUrlPath: return path(from.url_path());
-      case v3::Principal::kMetadata: return metadata(Rule::Kind::DynamicMetadata, from.metadata());
-      case v3::Principal::kSourcedMetadata: return sourced(from.sourced_metadata());
-      case v3::Principal::kFilterState: return refuse("a filter_state principal is not known");
-      case v3::Principal::kCustom: return refuse("the custom principal " + from.custom().name() + " is not known");
-      default: return refuse("a principal that is not known");
+      case v3::Principal::kSourceIp:
+        return range(Rule::Kind::Peer, from.source_ip());
+      case v3::Principal::kDirectRemoteIp:
+        return range(Rule::Kind::Peer, from.direct_remote_ip());
+      case v3::Principal::kRemoteIp:
+        return range(Rule::Kind::Client, from.remote_ip());
+      case v3::Principal::kHeader:
+        return header(from.header());
+      case v3::Principal::kUrlPath:
+        return path(from.url_path());
+      case v3::Principal::kMetadata:
+        return metadata(Rule::Kind::DynamicMetadata, from.metadata());
+      case v3::Principal::kSourcedMetadata:
+        return sourced(from.sourced_metadata());
+      case v3::Principal::kFilterState:
+        return refuse("a filter_state principal is not known");
+      case v3::Principal::kCustom:
+        return refuse("the custom principal " + from.custom().name() + " is not known");
+      default:
+        return refuse("a principal that is not known");
     }
   }
 };
@@ -123,17 +158,25 @@ struct Rules {
 base::Result<Ruleset> ruleset_of(const v3::RBAC& from, bool http) {
   Ruleset out;
   switch (from.action()) {
-    case v3::RBAC::ALLOW: out.action = Ruleset::Action::Allow; break;
-    case v3::RBAC::DENY: out.action = Ruleset::Action::Deny; break;
-    case v3::RBAC::LOG: out.action = Ruleset::Action::Log; break;
-    default: return refuse("action " + std::to_string(from.action()) + " is not known");
+    case v3::RBAC::ALLOW:
+      out.action = Ruleset::Action::Allow;
+      break;
+    case v3::RBAC::DENY:
+      out.action = Ruleset::Action::Deny;
+      break;
+    case v3::RBAC::LOG:
+      out.action = Ruleset::Action::Log;
+      break;
+    default:
+      return refuse("action " + std::to_string(from.action()) + " is not known");
   }
   if (from.audit_logging_options().logger_configs_size()) return refuse("audit_logging_options is not known");
   Rules rules{.http = http};
   for (const auto& [name, policy] : from.policies()) {
     Ruleset::Policy compiled{.name = name};
     if (policy.has_cel_config()) return refuse("policy " + name + ": cel_config is not known");
-    if (policy.permissions().empty() || policy.principals().empty()) return refuse("policy " + name + " lacks permissions or principals");
+    if (policy.permissions().empty() || policy.principals().empty())
+      return refuse("policy " + name + " lacks permissions or principals");
     for (const auto& permission : policy.permissions()) compiled.permissions.push_back(TRY(rules.rule(permission)));
     for (const auto& principal : policy.principals()) compiled.principals.push_back(TRY(rules.rule(principal)));
     out.policies.push_back(std::move(compiled));
@@ -142,11 +185,21 @@ base::Result<Ruleset> ruleset_of(const v3::RBAC& from, bool http) {
   return out;
 }
 
+bool asks_client(const std::vector<Rule>& rules) {
+  return std::any_of(rules.begin(), rules.end(),
+                     [](const Rule& rule) { return rule.kind == Rule::Kind::Client || asks_client(rule.parts); });
+}
+bool asks_client(const std::optional<Ruleset>& rules) {
+  return rules && std::any_of(rules->policies.begin(), rules->policies.end(),
+                              [](const Ruleset::Policy& policy) { return asks_client(policy.principals); });
+}
+
 base::Result<RbacPolicy> policy_of(const http_v3::RBAC& from) {
   RbacPolicy out;
   if (from.track_per_rule_stats()) return refuse("track_per_rule_stats is not known");
   if (from.has_rules()) out.rules = TRY(ruleset_of(from.rules(), true));
   if (from.has_shadow_rules()) out.shadow = TRY(ruleset_of(from.shadow_rules(), true));
+  out.asks_client = asks_client(out.rules) || asks_client(out.shadow);
   out.rules_prefix = from.rules_stat_prefix();
   out.shadow_prefix = from.shadow_rules_stat_prefix();
   return out;

@@ -162,6 +162,8 @@ base::Result<Redirect> redirect_of(const v3::RedirectAction& from) {
   return out;
 }
 
+}  // namespace
+
 base::Result<void> compile_match_into(const v3::RouteMatch& from, Route& out) {
   PathMatch& path = out.path;
   path.ignore_case = from.has_case_sensitive() && !from.case_sensitive().value();
@@ -196,6 +198,8 @@ base::Result<void> compile_match_into(const v3::RouteMatch& from, Route& out) {
   for (const auto& match : from.dynamic_metadata()) out.metadata.push_back(TRY(compile(match)));
   return {};
 }
+
+namespace {
 
 base::Result<Route> route_of(const v3::Route& from, const Compiler& compiler) {
   Route out;

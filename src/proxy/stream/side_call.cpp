@@ -41,8 +41,8 @@ void SideCall::send(std::shared_ptr<const SideTarget> target, const http::Reques
   begin(telemetry::Protocol::Http11, request, std::move(done));
 }
 
-void SideCall::call(std::shared_ptr<const SideTarget> target, std::string_view authority, std::string_view path, std::string_view message,
-                    const http::Headers& metadata, Done done) {
+void SideCall::call(std::shared_ptr<const SideTarget> target, std::string_view authority, std::string_view path,
+                    std::string_view message, const http::Headers& metadata, Done done) {
   grpc_ = true;
   target_ = std::move(target);
   http::Request request;
@@ -53,7 +53,8 @@ void SideCall::call(std::shared_ptr<const SideTarget> target, std::string_view a
   request.headers.set("te", "trailers");
   request.headers.set("content-type", "application/grpc");
   auto size = static_cast<uint32_t>(message.size());
-  request.body = {'\0', static_cast<char>(size >> 24), static_cast<char>(size >> 16), static_cast<char>(size >> 8), static_cast<char>(size)};
+  request.body = {'\0', static_cast<char>(size >> 24), static_cast<char>(size >> 16), static_cast<char>(size >> 8),
+                  static_cast<char>(size)};
   request.body += message;
   begin(telemetry::Protocol::Http2, request, std::move(done));
 }
@@ -128,7 +129,8 @@ void SideCall::read_grpc() {
   if (answer_.grpc_status != 0) return;
   std::string& body = answer_.body;
   auto byte = [&](size_t i) { return static_cast<uint32_t>(static_cast<unsigned char>(body[i])); };
-  bool whole = body.size() >= 5 && body[0] == 0 && (byte(1) << 24 | byte(2) << 16 | byte(3) << 8 | byte(4)) == body.size() - 5;
+  bool whole =
+      body.size() >= 5 && body[0] == 0 && (byte(1) << 24 | byte(2) << 16 | byte(3) << 8 | byte(4)) == body.size() - 5;
   if (whole) {
     body.erase(0, 5);
   } else {

@@ -30,11 +30,11 @@ class SideTarget {
 
 // What came of a side call.
 struct SideAnswer {
-  bool arrived = false;   // a response of the cluster's; else none came: no host, refused, reset, too late, too large
-  int status = 0;         // HTTP; the one that the proxy would have answered where nothing arrived
+  bool arrived = false;  // a response of the cluster's; else none came: no host, refused, reset, too late, too large
+  int status = 0;        // HTTP; the one that the proxy would have answered where nothing arrived
   http::Headers headers, trailers;
-  std::string body;       // gRPC: the one message, without its frame
-  int grpc_status = -1;   // gRPC: of the trailers; 14 (unavailable) where nothing arrived, 4 where it was too late
+  std::string body;      // gRPC: the one message, without its frame
+  int grpc_status = -1;  // gRPC: of the trailers; 14 (unavailable) where nothing arrived, 4 where it was too late
   std::string grpc_message;
 };
 
@@ -53,7 +53,10 @@ struct SideAnswer {
 //   return Pause{};
 class SideCall final : private Downstream {
  public:
-  explicit SideCall(Worker& worker) : worker_(worker), deliver_(worker.loop(), [](void* self) { static_cast<SideCall*>(self)->deliver(); }, this) {}
+  explicit SideCall(Worker& worker)
+      : worker_(worker),
+        deliver_(
+            worker.loop(), [](void* self) { static_cast<SideCall*>(self)->deliver(); }, this) {}
   ~SideCall() { cancel(); }
   SideCall(const SideCall&) = delete;
 
@@ -61,8 +64,8 @@ class SideCall final : private Downstream {
   // `done` is called once, never from within this call; it may destroy this object's owner.
   void send(std::shared_ptr<const SideTarget> target, const http::Request& request, Done done);
   // `path` is "/package.Service/Method", `message` serialized; `metadata` goes as headers.
-  void call(std::shared_ptr<const SideTarget> target, std::string_view authority, std::string_view path, std::string_view message,
-            const http::Headers& metadata, Done done);
+  void call(std::shared_ptr<const SideTarget> target, std::string_view authority, std::string_view path,
+            std::string_view message, const http::Headers& metadata, Done done);
   void cancel();
   bool busy() const { return done_ != nullptr; }
 

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proxy/filter/authz.h"
+
+namespace proxy {
+
+// A header that the authorization service wants changed.
+struct AuthzChange {
+  enum class How : uint8_t { Append, AddIfAbsent, Overwrite, OverwriteIfPresent };
+  std::string name, value;
+  How how = How::Overwrite;
+
+  void apply(http::Headers& headers) const {
+    bool there = headers.contains(name);
+    if ((how == How::AddIfAbsent && there) || (how == How::OverwriteIfPresent && !there)) return;
+    if (how == How::Append)
+      headers.add(name, value);
+    else
+      headers.set(name, value);
+  }
+};
+
+struct AuthzState : FilterState {
+  const AuthzPolicy* policy = nullptr;
+  std::map<std::string, std::string> extensions;
+  AuthzBody body;
+  bool asked = false, decided = false;
+  std::vector<AuthzChange> to_client;  // with the upstream's response
+  std::optional<SideCall> call;
+  void on_end(Stream&) override {
+    if (call) call->cancel();
+  }
+};
+struct AuthzFilter::State final : AuthzState {};
+
+}  // namespace proxy

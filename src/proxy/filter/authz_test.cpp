@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/filter/authz.h"
+
+#include "envoy/service/auth/v3/external_auth.pb.h"
+#include "google/rpc/status.pb.h"
+#include "http/grpc.h"
+#include "proxy/runtime/harness.h"
+
+namespace proxy::testing {
+namespace {
+
+namespace v3 = envoy::service::auth::v3;
+
+// An authorization service: over HTTP it goes by the path, over gRPC by what the test set.
+struct Authorizer {
+  explicit Authorizer(net::Loop& loop)
+      : loop(loop),
+        server(loop, [this](std::shared_ptr<http::Exchange> exchange) { return serve(*this, std::move(exchange)); }) {
+    address = *server.listen(*net::Address::parse("127.0.0.1", 0));
+  }
+  static net::Task<void> serve(Authorizer& self, std::shared_ptr<http::Exchange> exchange) {
+    ++self.asked;
+    if (http::grpc::ServerCall::is_grpc(exchange->request())) {
+      http::grpc::ServerCall call(exchange);
+      auto message = co_await call.read();
+      if (message && *message) self.check.ParseFromString(**message);
+      auto written = co_await call.write(self.answer.SerializeAsString());
+      static_cast<void>(written);
+      call.finish();
+      co_return;
+    }
+    auto body = co_await exchange->read_all(1 << 20);
+    self.seen = exchange->request();
+    self.body = body.value_or("");
+    std::string path(exchange->request().path_only());
+    if (path.ends_with("/slow")) co_await net::sleep(self.loop, std::chrono::hours(1));
+    http::Response response;
+    if (path.ends_with("/no")) {
+      response.status = 402;
+      response.body = "pay";
+    }
+    if (path.ends_with("/broken")) response.status = 500;
+    response.headers.add("x-user", "jane");
+    response.headers.add("x-to-client", "hello");
+    response.headers.add("x-secret", "s");
+    exchange->respond(std::move(response));
+  }
+  int asked = 0;
+  http::RequestHead seen;
+  std::string body;
+  v3::CheckRequest check;
+  v3::CheckResponse answer;
+  net::Loop& loop;
+  http::Server server;
+  net::Address address;
+};
+
+struct ExtAuthz : ::testing::Test {
+  net::Loop loop;
+  Backend backend{loop};
+  Authorizer authorizer{loop};
+  static constexpr const char* kRoute = "              - {match: {prefix: /}, route: {cluster: backend}}\n";
+
+  std::string bootstrap(const std::string& config, const std::string& routes = kRoute,
+                        const std::string& authorizer_options = "") {
+    std::string filter =
+        R"({name: authz, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz, )" +
+        config + "}}";
+    return bootstrap_of(routes,
+                        cluster_of("backend", "@backend") +
+                            cluster_of("authz", std::to_string(authorizer.address.port()), authorizer_options),
+                        "", filter);
+  }
+  static std::string http_service(const std::string& more = "") {
+    return "http_service: {server_uri: {uri: \"http://authz.test\", cluster: authz, timeout: 2s}, path_prefix: /check, "
+           "authorization_response: "
+           "{allowed_upstream_headers: {patterns: [{exact: x-user}]}, allowed_client_headers: {patterns: [{exact: "
+           "X-To-Client}]}, "
+           "allowed_client_headers_on_success: {patterns: [{exact: x-to-client}]}}" +
+           more + "}";
+  }
+  http::Response ask(const Proxy& proxy, const std::string& path, std::string body = {}, http::Headers headers = {}) {
+    http::Request request;
+    request.method = body.empty() ? "GET" : "POST";
+    request.path = path;
+    request.authority = "host.test";
+    request.headers = std::move(headers);
+    request.body = std::move(body);
+    return fetch(loop, proxy.port(), std::move(request));
+  }
+};
+
+TEST_F(ExtAuthz, AnHttpServiceLetsPassRefusesAndWritesHeaders) {
+  Proxy proxy(loop,
+              bootstrap(http_service(", authorization_request: {allowed_headers: {patterns: [{prefix: x-in}]}, "
+                                     "headers_to_add: [{key: x-from, value: proxy}]}")),
+              backend.port());
+  http::Headers headers;
+  headers.add("x-user", "forged");
+  headers.add("x-in-a", "1");
+  headers.add("x-out", "2");
+  auto good = ask(proxy, "/yes?q=1", "", headers);
+  EXPECT_EQ(good.status, 200);
+  EXPECT_EQ(good.headers.get("echo-x-user").value_or(""), "jane");
+  EXPECT_FALSE(good.headers.contains("echo-x-secret"));
+  EXPECT_EQ(good.headers.get("x-to-client").value_or(""), "hello");
+  EXPECT_EQ(authorizer.seen.path, "/check/yes?q=1");
+  EXPECT_EQ(authorizer.seen.authority, "host.test");
+  EXPECT_EQ(authorizer.seen.headers.get("x-in-a").value_or(""), "1");
+  EXPECT_EQ(authorizer.seen.headers.get("x-from").value_or(""), "proxy");
+  EXPECT_FALSE(authorizer.seen.headers.contains("x-out"));
+  auto denied = ask(proxy, "/no");
+  EXPECT_EQ(denied.status, 402);
+  EXPECT_EQ(denied.body, "pay");
+  EXPECT_EQ(denied.headers.get("x-to-client").value_or(""), "hello");
+  EXPECT_FALSE(denied.headers.contains("x-secret"));
+  EXPECT_EQ(backend.requests, 1);
+}
+
+TEST_F(ExtAuthz, WithoutAnAnswerNothingPassesUnlessToldSo) {
+  Proxy strict(loop, bootstrap(http_service())),
+      gone(loop, bootstrap("http_service: {server_uri: {uri: \"http://x\", cluster: nowhere, timeout: 1s}}"));
+  EXPECT_EQ(ask(strict, "/broken").status, 403);
+  EXPECT_EQ(ask(gone, "/x").status, 403);
+  Proxy late(loop, bootstrap("status_on_error: {code: 503}, http_service: {server_uri: {uri: \"http://x\", cluster: "
+                             "authz, timeout: 0.05s}}"));
+  EXPECT_EQ(ask(late, "/slow").status, 503);
+  EXPECT_EQ(backend.requests, 0);
+  Proxy lax(loop, bootstrap("failure_mode_allow: true, failure_mode_allow_header_add: true, " + http_service()),
+            backend.port());
+  auto passed = ask(lax, "/broken");
+  EXPECT_EQ(passed.status, 200);
+  EXPECT_EQ(passed.headers.get("echo-x-envoy-auth-failure-mode-allowed").value_or(""), "true");
+  EXPECT_EQ(ask(lax, "/no").status, 402) << "a refusal is no failure";
+}
+
+TEST_F(ExtAuthz, TheBodyIsShownAndThenGoesOn) {
+  Proxy proxy(loop, bootstrap("with_request_body: {max_request_bytes: 10}, " + http_service()), backend.port());
+  auto small = ask(proxy, "/yes", "0123456789");
+  EXPECT_EQ(authorizer.body, "0123456789");
+  EXPECT_EQ(authorizer.seen.headers.get("x-envoy-auth-partial-body").value_or(""), "false");
+  EXPECT_EQ(small.body, "POST /yes host=host.test body=10");
+  int asked = authorizer.asked;
+  EXPECT_EQ(ask(proxy, "/yes", bytes(11)).status, 413);
+  EXPECT_EQ(authorizer.asked, asked);
+  Proxy partial(loop,
+                bootstrap("with_request_body: {max_request_bytes: 10, allow_partial_message: true}, " + http_service()),
+                backend.port());
+  EXPECT_EQ(ask(partial, "/yes", bytes(300'000)).body, "POST /yes host=host.test body=300000");
+  EXPECT_EQ(authorizer.body, bytes(10));
+  EXPECT_EQ(authorizer.seen.headers.get("x-envoy-auth-partial-body").value_or(""), "true");
+}
+
+TEST_F(ExtAuthz, ARouteTurnsItOffOrSaysMore) {
+  std::string type = R"("@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute)";
+  auto route = [&](const std::string& path, const std::string& policy) {
+    return "              - {match: {prefix: " + path +
+           "}, route: {cluster: backend}, typed_per_filter_config: {authz: {" + type + ", " + policy + "}}}\n";
+  };
+  std::string h2 =
+      "    typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {\"@type\": "
+      "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: "
+      "{http2_protocol_options: {}}}}\n";
+  Proxy proxy(loop,
+              bootstrap("grpc_service: {envoy_grpc: {cluster_name: authz}, timeout: 2s}",
+                        route("/off", "disabled: true") +
+                            route("/more", "check_settings: {context_extensions: {team: red}}") + kRoute,
+                        h2),
+              backend.port());
+  authorizer.answer.mutable_status()->set_code(7);
+  EXPECT_EQ(ask(proxy, "/off").status, 200);
+  EXPECT_EQ(authorizer.asked, 0);
+  http::Headers twice;
+  twice.add("x-a", "1");
+  twice.add("x-a", "2");
+  EXPECT_EQ(ask(proxy, "/more?q=1", "", twice).status, 403);
+  const auto& attributes = authorizer.check.attributes();
+  EXPECT_EQ(attributes.context_extensions().at("team"), "red");
+  EXPECT_EQ(attributes.request().http().path(), "/more?q=1");
+  EXPECT_EQ(attributes.request().http().headers().at("x-a"), "1,2");
+  EXPECT_EQ(attributes.source().address().socket_address().address(), "127.0.0.1");
+
+  auto& denied = *authorizer.answer.mutable_denied_response();
+  denied.mutable_status()->set_code(envoy::type::v3::StatusCode(429));
+  denied.set_body("slow down");
+  auto* why = denied.add_headers()->mutable_header();
+  why->set_key("x-why");
+  why->set_value("quota");
+  auto refused = ask(proxy, "/x");
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(refused.body, "slow down");
+  EXPECT_EQ(refused.headers.get("x-why").value_or(""), "quota");
+
+  authorizer.answer.Clear();
+  auto& ok = *authorizer.answer.mutable_ok_response();
+  auto* user = ok.add_headers()->mutable_header();
+  user->set_key("x-user");
+  user->set_value("jane");
+  ok.add_headers_to_remove("x-a");
+  auto* set = ok.add_query_parameters_to_set();
+  set->set_key("who");
+  set->set_value("a b");
+  auto passed = ask(proxy, "/x?q=1", "", twice);
+  EXPECT_EQ(passed.status, 200);
+  EXPECT_EQ(passed.headers.get("echo-x-user").value_or(""), "jane");
+  EXPECT_FALSE(passed.headers.contains("echo-x-a"));
+  EXPECT_EQ(passed.body, "GET /x?q=1&who=a%20b host=host.test body=0");
+
+  user->set_value("a\r\nx-evil: 1");
+  EXPECT_EQ(ask(proxy, "/x").status, 403) << "a service that injects is not believed";
+}
+
+}  // namespace
+}  // namespace proxy::testing

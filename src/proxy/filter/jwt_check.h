@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/filter/jwt.h"
+
+namespace proxy {
+
+// A requirement against one request, without side effects: asked again from
+// the start once keys that it lacked are there.
+class JwtCheck {
+ public:
+  // Envoy's words for what is wrong; empty: nothing.
+  using Problem = std::string_view;
+  static constexpr Problem kMissing = "Jwt is missing";
+  static constexpr Problem kWrongAudience = "Audiences in Jwt are not allowed";
+
+  struct Token {
+    JwtProvider::Place place;
+    std::string text;
+    bool operator==(const Token&) const = default;
+  };
+  struct Accepted {
+    const JwtProvider* provider;
+    Token token;
+    identity::Jwt jwt;
+  };
+  struct Failed {
+    const JwtProvider* provider;
+    Problem problem;
+  };
+
+  JwtCheck(const JwtConfig& config, const http::RequestHead& request, Worker& worker,
+           const std::vector<const JwtProvider*>& unreachable)
+      : config_(config), request_(request), worker_(worker), unreachable_(unreachable) {}
+
+  Problem run(const JwtRequirement& requirement);
+  const JwtProvider* lacks() const { return lacks_; }  // its keys are needed: what run() returned says nothing
+  const std::vector<Accepted>& accepted() const { return accepted_; }
+  const std::vector<Failed>& failed() const { return failed_; }
+
+ private:
+  Problem verify_provider(const JwtProvider& provider, const std::vector<std::string>& audiences);
+  Problem verify_any_of(const std::vector<size_t>& providers);
+  Problem verify(const JwtProvider& provider, const std::vector<std::string>& audiences, const Token& token);
+  Problem check(const JwtProvider& provider, const std::vector<std::string>& audiences, const identity::Jwt& jwt);
+  void find_tokens(const JwtProvider& provider, std::vector<Token>& out) const;
+
+  const JwtConfig& config_;
+  const http::RequestHead& request_;
+  Worker& worker_;
+  const std::vector<const JwtProvider*>& unreachable_;
+  const JwtProvider* lacks_ = nullptr;
+  std::vector<Accepted> accepted_;
+  std::vector<Failed> failed_;
+};
+
+// What is wrong with the token's form, in Envoy's words; empty: nothing that these name.
+std::string_view problem_of_form(std::string_view token);
+// The number that Envoy's metadata gives for these words.
+std::optional<int> code_of_problem(std::string_view problem);
+
+}  // namespace proxy
