@@ -22,6 +22,7 @@ class Case:
     shut: bool = False       # half-close after the responses
     until_close: bool = False
     again: int = 1           # times; for what is chosen by weight or by turns
+    patience: float = 4      # seconds to wait for each piece of the answer
     upstreams: bool = True   # whether what the upstreams saw is compared
 
 

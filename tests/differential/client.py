@@ -11,16 +11,10 @@ import h2.exceptions
 
 from backend import Broken, Reader
 
-PATIENCE = 4  # seconds
 
-
-class Timeout(Exception):
-    pass
-
-
-def connect(port, tls):
+def connect(port, tls, patience):
     """tls: None, or a dict of sni, alpn, certificate."""
-    sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    sock = socket.create_connection(("127.0.0.1", port), timeout=patience)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if tls is None:
         return sock
@@ -85,7 +79,7 @@ def response_of(reader, method):
 def ask_h1(case, port):
     out = {"responses": [], "end": ""}
     try:
-        sock = connect(port, case.tls)
+        sock = connect(port, case.tls, case.patience)
     except (ssl.SSLError, ConnectionError) as error:
         return {"responses": [], "end": "refused by TLS" if isinstance(error, ssl.SSLError) else "refused"}
     if case.tls is not None:
@@ -133,7 +127,7 @@ def ask_h1(case, port):
 def ask_tcp(case, port):
     """Sends everything, then reads until the peer closes; or until it has the bytes wanted."""
     try:
-        sock = connect(port, case.tls)
+        sock = connect(port, case.tls, case.patience)
     except (ssl.SSLError, ConnectionError):
         return {"end": "refused"}
     out, got = {"end": ""}, b""
@@ -164,7 +158,7 @@ def ask_tcp(case, port):
 def ask_h2(case, port):
     """case.h2: a list of streams, each a dict of headers (pairs), body, trailers, more (a function of the connection and stream)."""
     try:
-        sock = connect(port, case.tls)
+        sock = connect(port, case.tls, case.patience)
     except (ssl.SSLError, ConnectionError):
         return {"responses": [], "end": "refused by TLS"}
     connection = h2.connection.H2Connection(h2.config.H2Configuration(

@@ -36,19 +36,35 @@ def differences(envoy, seine):
     return [(name, left.get(name), right.get(name)) for name in {**left, **right} if left.get(name) != right.get(name)]
 
 
+def refused(wrong, result):
+    """Nothing went upstream that did not go there through Envoy, and whoever was answered was answered with an error."""
+    more = any(name.startswith("upstream") and ours for name, _, ours in wrong)
+    return not more and all(one["status"] >= 400 for one in result.get("responses", [])[:1])
+
+
 class Deliberate:
-    """A table of (cases, names, Envoy's value, Seine's value, reason). Globs for the first two; ANY is any value."""
+    """Two tables. `rows`: (cases, names, Envoy's value, Seine's value, reason), globs for the first two, ANY is any value.
+    `stricter`: (cases, reason), where Seine refuses what Envoy takes, or refuses it otherwise."""
 
     ANY = object()
 
-    def __init__(self, rows):
-        self.rows, self.used = rows, set()
+    def __init__(self, rows, stricter):
+        self.rows, self.used = rows + [(cases, "*", None, None, reason) for cases, reason in stricter], set()
+        self.stricter = len(rows)
+
+    def is_stricter(self, case, wrong, seine):
+        """All that differs in a case that Seine means to refuse, and refused."""
+        for index, (cases, *_) in enumerate(self.rows):
+            if index >= self.stricter and any(matches(case, one) for one in cases.split(" | ")) and wrong and refused(wrong, seine):
+                self.used.add(index)
+                return True
+        return False
 
     def explains(self, case, name, envoy, seine):
-        for index, (cases, names, theirs, ours, _) in enumerate(self.rows):
-            if not any(fnmatch.fnmatchcase(case, one) for one in cases.split()):
+        for index, (cases, names, theirs, ours, _) in enumerate(self.rows[:self.stricter]):
+            if not any(matches(case, one) for one in cases.split(" | ")):
                 continue
-            if not any(fnmatch.fnmatchcase(escaped(name), escaped(one)) for one in names.split()):
+            if not any(matches(name, one) for one in names.split()):
                 continue
             if fits(theirs, envoy) and fits(ours, seine):
                 self.used.add(index)
@@ -58,11 +74,16 @@ class Deliberate:
     def unused(self, ran):
         """Rows about cases that ran and that explained nothing: the difference is gone, so must be the row."""
         return [row for index, row in enumerate(self.rows) if index not in self.used
-                and any(fnmatch.fnmatchcase(case, one) for case in ran for one in row[0].split())]
+                and any(matches(case, one) for case in ran for one in row[0].split(" | "))]
 
 
 def escaped(name):
+    """Square brackets are no globs here."""
     return name.replace("[", "(").replace("]", ")")
+
+
+def matches(name, glob):
+    return fnmatch.fnmatchcase(escaped(name), escaped(glob))
 
 
 def fits(wanted, value):

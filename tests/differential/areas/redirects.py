@@ -14,6 +14,12 @@ ROUTES = host(
     redirect("/hostport", {"host_redirect": "new.example.com", "port_redirect": 444}),
     redirect("/https", {"https_redirect": True}),
     redirect("/httpsport", {"https_redirect": True, "port_redirect": 443}),
+    redirect("/tls80", {"https_redirect": True, "port_redirect": 80}),
+    redirect("/tls8443", {"https_redirect": True, "port_redirect": 8443}),
+    redirect("/plain443", {"scheme_redirect": "http", "port_redirect": 443}),
+    redirect("/plain80", {"scheme_redirect": "http", "port_redirect": 80}),
+    redirect("/hosttls", {"https_redirect": True, "host_redirect": "h", "port_redirect": 443}),
+    redirect("/host443", {"host_redirect": "h", "port_redirect": 443}),
     redirect("/scheme", {"scheme_redirect": "ftp"}),
     redirect("/same", {"scheme_redirect": "http"}),
     redirect("/pathq", {"path_redirect": "/new?own=1"}),
@@ -35,7 +41,7 @@ ROUTES = host(
     redirect("/", {}),
 )
 ANSWERS = host(
-    *[answer(status, f"body {status}", f"/{status}") for status in (200, 201, 204, 205, 301, 304, 400, 404, 418, 500, 503, 599)],
+    *[answer(status, "" if status in (204, 304) else f"body {status}", f"/{status}") for status in (200, 201, 204, 205, 301, 304, 400, 404, 418, 500, 503, 599)],
     answer(200, "", "/empty"),
     answer(200, "html", "/typed", response_headers_to_add=[add("content-type", "text/html", "OVERWRITE_IF_EXISTS_OR_ADD")]),
     answer(200, "two", "/two", response_headers_to_add=[add("x-a", "1"), add("x-a", "2")], response_headers_to_remove=["x-b"]),
@@ -45,7 +51,7 @@ ANSWERS = host(
 
 
 def cases():
-    for path in ["/host", "/host/a?b=c", "/port", "/port?x", "/p80", "/hostport/x", "/https/a", "/httpsport", "/scheme", "/same", "/path", "/path/a?b=1", "/path?",
+    for path in ["/host", "/host/a?b=c", "/port", "/port?x", "/p80", "/hostport/x", "/https/a", "/httpsport", "/tls80", "/tls8443", "/plain443", "/plain80", "/hosttls", "/host443", "/scheme", "/same", "/path", "/path/a?b=1", "/path?",
                  "/pathq?b=1", "/pathq", "/strip?a=1", "/stripq?c=d", "/prefix/a/b?c", "/prefixes/a", "/prefixes", "/stripprefix/a?b", "/exact", "/exact?x=1", "/sep", "/sep/a?b",
                  "/sepslash", "/sepslash/a", "/re/a?b", "/rx/one/two?q=rx", "/rx/nope", "/rall/aa?aa", "/with", "/", "/?q", "/%2f?x=%20", "/host//a/../b"]:
         yield Case(f"redirect {path}", get(path))

@@ -58,6 +58,10 @@ HEADERS = host(
     routed("host", {"prefix": "/host", "headers": [{"name": "host", "string_match": {"prefix": "example"}}]}),
     routed("scheme", {"prefix": "/scheme", "headers": [{"name": ":scheme", **exact("http")}]}),
     routed("two", {"prefix": "/two", "headers": [{"name": "x-a", **exact("1")}, {"name": "x-b", **exact("2")}]}),
+    routed("joined", {"prefix": "/joined", "headers": [{"name": "x-a", **exact("1,2")}]}),
+    routed("spaced", {"prefix": "/spaced", "headers": [{"name": "x-a", **exact("1, 2")}]}),
+    routed("joined regex", {"prefix": "/rejoined", "headers": [{"name": "x-a", "string_match": {"safe_regex": {"regex": "[0-9]+"}}}]}),
+    routed("joined suffix", {"prefix": "/sufjoined", "headers": [{"name": "x-a", "string_match": {"suffix": ",2"}}]}),
     routed("no condition", {"prefix": "/bare", "headers": [{"name": "x-a"}]}),
 )
 
@@ -86,6 +90,9 @@ def cases():
             yield Case(f"header {path} {value!r}", get(f"/{path}", "example.com", f"x-a: {value}"), "headers")
         yield Case(f"header {path} twice", get(f"/{path}", "example.com", "x-a: 1", "X-A: 2"), "headers")
         yield Case(f"header {path} and x-b", get(f"/{path}", "example.com", "x-b: 2", "X-A: 1"), "headers")
+    for path in ["exact", "not", "joined", "spaced", "rejoined", "sufjoined", "range", "absent", "present", "bare", "inverted"]:
+        for first, second in [("1", "2"), ("2", "1"), ("1", "1"), ("a", "2"), ("2", "a"), ("b", "c")]:
+            yield Case(f"header {path} of {first} and {second}", get(f"/{path}", "example.com", f"x-a: {first}", f"x-a: {second}"), "headers")
     for method in ["PUT", "put", "GET"]:
         yield Case(f"header method {method}", get("/method", method=method, body=""), "headers")
     for name in ["example.com", "Example.com", "other"]:
