@@ -114,7 +114,12 @@ void Connection::start_tls(std::shared_ptr<const TlsContext> context, const std:
       tls_->memory = std::move(memory);
       tls_->server_name = server_name;
       const TlsMemory& known = *tls_->memory;
-      if (known.session && known.context == tls_->context && known.server_name == server_name) SSL_set_session(ssl, known.session);
+      if (known.session && known.context == tls_->context && known.server_name == server_name) {
+        // A copy: OpenSSL spoils what it resumed, and others may connect before the peer has sent the next one.
+        SSL_SESSION* session = SSL_SESSION_dup(known.session);
+        SSL_set_session(ssl, session);
+        SSL_SESSION_free(session);
+      }
     }
     if (!server_name.empty()) {
       SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
