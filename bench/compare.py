@@ -66,10 +66,10 @@ class Bench:
         (self.folder / "pipeline.lua").write_text(PIPELINE)
         (self.folder / "call").write_bytes(b"\0\0\0\0\x64" + b"x" * 100)
         self.running = []
+        self.before_others = ["chrt", "--rr", "1"] if given.realtime else ["nice", "-n", str(given.nice)] if given.nice else []
 
     def start(self, core, command):
-        nice = ["nice", "-n", str(self.given.nice)] if self.given.nice else []
-        process = subprocess.Popen([*nice, "taskset", "-c", str(core), *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen([*self.before_others, "taskset", "-c", str(core), *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.running.append(process)
         return process
 
@@ -115,8 +115,7 @@ class Bench:
         """One run; how many requests (or megabytes) were served, and what went wrong."""
         seconds, scheme = self.given.seconds, "https" if axis.setup.get("tls") else "http"
         words = [w.replace("PIPELINE", str(self.folder / "pipeline.lua")).replace("CALL", str(self.folder / "call")) for w in axis.words]
-        nice = ["nice", "-n", str(self.given.nice)] if self.given.nice else []
-        run = lambda *command: subprocess.run([*nice, "taskset", "-c", "1", *map(str, command)], capture_output=True, text=True).stdout
+        run = lambda *command: subprocess.run([*self.before_others, "taskset", "-c", "1", *map(str, command)], capture_output=True, text=True).stdout
         if axis.load == "bulk":
             out = run(self.tools.helpers / "bulk", "take", port, seconds, *words)
             found, bad = re.search(r"(\d+) megabytes", out), None
@@ -194,7 +193,7 @@ class Bench:
             for name, port, _ in [*started, *started]:
                 log = self.folder / f"latency-{name}"
                 log.unlink(missing_ok=True)
-                subprocess.run(["taskset", "-c", "1", "h2load", "--h1", "-t1", "-c16", f"--rps={rate // 16}", "-D", str(seconds),
+                subprocess.run([*self.before_others, "taskset", "-c", "1", "h2load", "--h1", "-t1", "-c16", f"--rps={rate // 16}", "-D", str(seconds),
                                 f"--log-file={log}", f"http://127.0.0.1:{port}/"], capture_output=True)
                 times = sorted(int(line.split()[2]) for line in log.read_text().splitlines())
                 if times:
@@ -265,6 +264,7 @@ def main():
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--seconds", type=int, default=2)
     arguments.add_argument("--nice", type=int, default=0)
+    arguments.add_argument("--realtime", action="store_true", help="run before everything else that the machine does")
     arguments.add_argument("--axes", nargs="*", default=["h1"], help="all, memory, tail, or of: " + " ".join(AXES))
     arguments.add_argument("--only", nargs="*", default=list(PEERS), help="of: " + " ".join(PEERS))
     arguments.add_argument("--envoy", help="an envoy binary, to join the round")
