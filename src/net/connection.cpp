@@ -283,12 +283,13 @@ void Connection::send_end() {
 }
 
 // The peer may have answered before it stopped reading: a handler that reads
-// gets that first, and the failure when there is nothing more.
+// gets that first, and the failure when there is nothing more, as there is
+// after the peer's end.
 void Connection::write_failed(int error_number) {
   write_errno_ = error_number;
   output_.clear();
   sealed_.clear();
-  if (paused_ || ending_ == Ending::Linger || tls_state_ == TlsState::Handshake) {
+  if (paused_ || end_told_ || ending_ == Ending::Linger || tls_state_ == TlsState::Handshake) {
     fail(read_error());
     return;
   }

@@ -394,6 +394,51 @@ Task<base::Result<void>> read_one(std::unique_ptr<ByteStream>& stream) {
   co_return base::Result<void>();
 }
 
+// Sends without end to a peer that ended its side and then went away.
+struct Sender : Connection::Handler {
+  explicit Sender(Loop& l)
+      : loop(l), listener(Listener::listen(loop, kAnyPort, [this](int fd, const Address& from) {
+                            connection = std::make_unique<Connection>(loop, *this);
+                            ASSERT_TRUE(connection->adopt(fd, from));
+                          }).value()),
+        pace(loop, [this] { more(); }), limit(loop, [this] { loop.stop(); }) {
+    limit.arm(std::chrono::seconds(10));
+  }
+  void more() {
+    if (!connection->open()) return;
+    if (ended && peer >= 0) ::close(std::exchange(peer, -1));
+    connection->write("x");
+    pace.arm(std::chrono::milliseconds(1));
+  }
+  void on_data(Connection&) override {}
+  void on_end(Connection&) override {
+    ended = true;
+    more();
+  }
+  void on_closed(Connection&, const base::Error&) override {
+    closed = true;
+    loop.stop();
+  }
+  Loop& loop;
+  std::unique_ptr<Listener> listener;
+  std::unique_ptr<Connection> connection;
+  Timer pace, limit;
+  int peer = -1;
+  bool ended = false, closed = false;
+};
+
+TEST(Connection, AFailedWriteIsToldAlsoAfterThePeersEnd) {
+  Loop loop;
+  Sender sender(loop);
+  const Address address = sender.listener->address();
+  sender.peer = socket(AF_INET, SOCK_STREAM, 0);
+  ASSERT_EQ(::connect(sender.peer, address.data(), address.size()), 0);
+  shutdown(sender.peer, SHUT_WR);
+  loop.run();
+  EXPECT_TRUE(sender.ended);
+  EXPECT_TRUE(sender.closed);
+}
+
 TEST(ByteStream, ClosingItEndsAReadThatWaits) {
   Loop loop;
   EchoServer server(loop, kAnyPort);
