@@ -175,7 +175,7 @@ class Bench:
                     return None
                 time.sleep(0.0003)
             took = time.monotonic() - began
-            time.sleep(0.7)
+            time.sleep(2)  # it tidies up a second later
             pss, rss = memory(process)
             self.stop([process])
             return took, pss, rss
