@@ -355,6 +355,9 @@ def main():
     types("istioctl install --set profile=default -y", re.compile(
         "✔ Istio core installed.*\n✔ Istiod installed.*\n✔ Ingress gateways installed.*\n✔ Installation complete"))
 
+    types("kubectl auth can-i get secrets -n istio-system --as=system:serviceaccount:default:default", ["no"], code=1)
+    types("kubectl get secrets -n istio-system --as=system:serviceaccount:default:default",
+          re.compile(r'^Error from server \(Forbidden\): secrets is forbidden: User "system:serviceaccount:default:default" cannot list'), code=1)
     types("istioctl analyze", ["✔ No validation issues found when analyzing namespace: default."])
     types("istioctl instal", re.compile(r'^Error: unknown command "instal"(.|\n)*Did you mean this\?\n\tinstall\n'), code=1)
     # A mesh installed anew has another root, and no rules: running sidecars find their way into it.

@@ -51,6 +51,7 @@ struct ApiServer::Parts {
   Admission admission;
   Registry registry;
   Tokens tokens;
+  Rbac rbac;
   Front front;
   EventExpiry event_expiry;
   std::shared_ptr<const net::TlsContext> tls;
@@ -65,7 +66,8 @@ struct ApiServer::Parts {
         admission(loop, *store),
         registry(loop, *store, catalog, allocator, admission),
         tokens(*store, pki.account_key),
-        front(loop, registry, tokens),
+        rbac(*store),
+        front(loop, registry, tokens, rbac),
         event_expiry(loop, *store) {}
 };
 

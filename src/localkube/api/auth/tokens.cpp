@@ -40,6 +40,10 @@ Answer<Token> Tokens::issue(const TokenOrder& order) const {
                                       "the UID in the bound object reference (" + order.pod_uid +
                                           ") does not match the UID in record. The object might have been deleted and "
                                           "then recreated"));
+    std::string account_of_pod = string_at(*pod->object, "spec", "serviceAccountName");
+    if (account_of_pod != order.service_account)
+      return std::unexpected(bad_request("cannot bind token for serviceaccount \"" + order.service_account +
+                                         "\" to pod running with different serviceaccount name."));
     bound["pod"] = {{"name", order.pod_name}, {"uid", uid}};
     std::string node = string_at(*pod->object, "spec", "nodeName");
     if (const Record* record = store_.find("nodes", "", node))

@@ -24,16 +24,33 @@ Json version_document() {
           {"goVersion", ""}, {"compiler", "g++"},       {"platform", "linux/amd64"}};
 }
 
-Refusal anonymous_refusal(const RestRequest* request, std::string_view path, std::string_view verb) {
-  if (!request || !request->target.row)
-    return {403, "Forbidden",
-            "forbidden: User " + in_quotes(kAnonymous) + " cannot " + std::string(verb) + " path " + in_quotes(path),
-            Json::object()};
-  const Target& target = request->target;
-  std::string where = target.ns.empty() ? " at the cluster scope" : " in the namespace " + in_quotes(target.ns);
-  return forbidden(target.resource(), target.name,
-                   "User " + in_quotes(kAnonymous) + " cannot " + request->verb() + " resource " +
-                       in_quotes(target.row->plural) + " in API group " + in_quotes(target.row->group) + where);
+// What a request wants, as authorization is asked about it.
+Attributes wish_of(const http::RequestHead& head, const std::optional<ApiPath>& path, const RestRequest* request) {
+  if (request) {
+    const Target& target = request->target;
+    bool of_itself = target.row->plural == "namespaces" && target.row->group.empty();
+    return {.verb = request->verb(), .group = target.row->group, .resource = target.row->plural,
+            .subresource = target.subresource, .ns = of_itself ? target.name : target.ns, .name = target.name};
+  }
+  std::string verb = head.method == "POST" ? "create" : head.method == "PUT" ? "update" : base::to_lower(head.method);
+  if (path && is_review(*path)) {
+    bool namespaced = path->rest.size() == 3;
+    return {.verb = verb, .group = path->group, .resource = path->rest.back(), .ns = namespaced ? path->rest[1] : ""};
+  }
+  if (path && is_pod_proxy(*path)) {
+    std::string_view pod = path->rest[3];
+    return {.verb = verb, .resource = "pods", .subresource = "proxy", .ns = path->rest[1], .name = std::string(pod.substr(0, pod.find(':')))};
+  }
+  return {.verb = verb, .path = std::string(head.path_only())};
+}
+
+Refusal not_allowed(const User& user, const Attributes& wish) {
+  std::string who = "User " + in_quotes(user.name) + " cannot " + wish.verb;
+  if (!wish.path.empty()) return {403, "Forbidden", "forbidden: " + who + " path " + in_quotes(wish.path), Json::object()};
+  std::string what = wish.subresource.empty() ? wish.resource : wish.resource + "/" + wish.subresource;
+  std::string where = wish.ns.empty() ? " at the cluster scope" : " in the namespace " + in_quotes(wish.ns);
+  return forbidden({wish.group, "v1", wish.resource}, wish.name,
+                   who + " resource " + in_quotes(what) + " in API group " + in_quotes(wish.group) + where);
 }
 
 Refusal not_acceptable() {
@@ -69,6 +86,36 @@ Answer<User> Front::authenticate(const http::Exchange& exchange) const {
   return user;
 }
 
+// "kubectl --as": whoever may impersonate asks in another's name.
+Answer<User> Front::impersonated(const http::RequestHead& head, User user) const {
+  User other;
+  bool asked = false;
+  for (const auto& [name, value] : head.headers) {
+    std::string header = base::to_lower(name);
+    if (!header.starts_with("impersonate-")) continue;
+    asked = true;
+    if (header == "impersonate-user") other.name = value;
+    else if (header == "impersonate-group") other.groups.emplace_back(value);
+    else if (header == "impersonate-uid") other.uid = value;
+    else if (!header.starts_with("impersonate-extra-"))
+      return std::unexpected(bad_request("header " + in_quotes(header) + " is not known"));
+  }
+  if (!asked) return user;
+  if (other.name.empty()) return std::unexpected(bad_request("Impersonate-User is required with other Impersonate- headers"));
+  constexpr std::string_view kAccount = "system:serviceaccount:";
+  auto account = other.name.starts_with(kAccount) ? base::cut(std::string_view(other.name).substr(kAccount.size()), ':') : std::nullopt;
+  std::vector<Attributes> wishes;
+  if (account) wishes.push_back({.verb = "impersonate", .resource = "serviceaccounts", .ns = std::string(account->first), .name = std::string(account->second)});
+  else wishes.push_back({.verb = "impersonate", .resource = "users", .name = other.name});
+  for (const std::string& group : other.groups) wishes.push_back({.verb = "impersonate", .resource = "groups", .name = group});
+  for (const Attributes& wish : wishes)
+    if (!services_.rbac.decide(user, wish).allowed) return std::unexpected(not_allowed(user, wish));
+  if (account && other.groups.empty())
+    other.groups = {"system:serviceaccounts", "system:serviceaccounts:" + std::string(account->first)};
+  other.groups.push_back(other.name == kAnonymous ? "system:unauthenticated" : "system:authenticated");
+  return other;
+}
+
 net::Task<void> Front::handle(std::shared_ptr<http::Exchange> exchange) {
   std::string path(exchange->request().path_only());
   const std::string& method = exchange->request().method;
@@ -81,42 +128,27 @@ net::Task<void> Front::handle(std::shared_ptr<http::Exchange> exchange) {
     co_return;
   }
   Answer<User> user = authenticate(*exchange);
+  if (user) user = impersonated(exchange->request(), std::move(*user));
   if (!user) {
     respond_refusal(*exchange, user.error());
     co_return;
   }
-  bool anonymous = user->name == kAnonymous;
   auto api_path = parse_api_path(path);
-  if (!anonymous && method == "GET") {
-    if (serve_discovery(services_.registry.catalog(), *exchange)) co_return;
-    if (serve_openapi(services_.registry.catalog(), *exchange)) co_return;
-    if (path == "/openid/v1/jwks") {
-      respond_json(*exchange, 200, services_.tokens.key_set(), {}, "application/jwk-set+json");
-      co_return;
-    }
-    if (path == "/.well-known/openid-configuration") {
-      respond_json(*exchange, 200,
-                   {{"issuer", kIssuer},
-                    {"jwks_uri", std::string(kIssuer) + "/openid/v1/jwks"},
-                    {"response_types_supported", {"id_token"}},
-                    {"subject_types_supported", {"public"}},
-                    {"id_token_signing_alg_values_supported", {"ES256"}}});
-      co_return;
-    }
-  }
   RestRequest request{exchange, std::move(*user), {}, false, std::string(exchange->request().query()), Shape::Object};
-  if (api_path && !anonymous && is_review(*api_path)) {
+  bool special = api_path && (is_review(*api_path) || is_pod_proxy(*api_path));
+  Answer<void> resolved = api_path && !special ? resolve(services_.registry.catalog(), *api_path, request) : Answer<void>{};
+  Attributes wish = wish_of(exchange->request(), api_path, resolved && request.target.row ? &request : nullptr);
+  if (!services_.rbac.decide(request.user, wish).allowed) {
+    respond_refusal(*exchange, not_allowed(request.user, wish));
+    co_return;
+  }
+  if (method == "GET" && serve_about_itself(*exchange, path)) co_return;
+  if (api_path && is_review(*api_path)) {
     co_await serve_review(services_, exchange, std::move(*api_path), std::move(request.user));
     co_return;
   }
-  if (api_path && !anonymous && is_pod_proxy(*api_path)) {
+  if (special) {
     co_await serve_pod_proxy(services_, exchange, std::move(*api_path));
-    co_return;
-  }
-  Answer<void> resolved = api_path ? resolve(services_.registry.catalog(), *api_path, request) : Answer<void>{};
-  if (anonymous) {
-    respond_refusal(*exchange,
-                    anonymous_refusal(api_path && resolved ? &request : nullptr, path, base::to_lower(method)));
     co_return;
   }
   bool group_known = false;
@@ -138,6 +170,24 @@ net::Task<void> Front::handle(std::shared_ptr<http::Exchange> exchange) {
   }
   request.shape = shape.value_or(Shape::Object);
   co_await serve_resource(std::move(request));
+}
+
+// Discovery, schemas, and how tokens are checked.
+bool Front::serve_about_itself(http::Exchange& exchange, const std::string& path) {
+  if (serve_discovery(services_.registry.catalog(), exchange)) return true;
+  if (serve_openapi(services_.registry.catalog(), exchange)) return true;
+  if (path == "/openid/v1/jwks") {
+    respond_json(exchange, 200, services_.tokens.key_set(), {}, "application/jwk-set+json");
+    return true;
+  }
+  if (path != "/.well-known/openid-configuration") return false;
+  respond_json(exchange, 200,
+               {{"issuer", kIssuer},
+                {"jwks_uri", std::string(kIssuer) + "/openid/v1/jwks"},
+                {"response_types_supported", {"id_token"}},
+                {"subject_types_supported", {"public"}},
+                {"id_token_signing_alg_values_supported", {"ES256"}}});
+  return true;
 }
 
 net::Task<void> Front::serve_resource(RestRequest request) {

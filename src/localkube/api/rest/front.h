@@ -5,6 +5,7 @@
 #include <string>
 
 #include "http/server.h"
+#include "localkube/api/auth/rbac.h"
 #include "localkube/api/auth/tokens.h"
 #include "localkube/api/registry.h"
 #include "localkube/api/rest/request.h"
@@ -17,24 +18,25 @@ struct Services {
   net::Loop& loop;
   Registry& registry;
   Tokens& tokens;
+  Rbac& rbac;
   PodStreams* streams = nullptr;
 };
 
 // The HTTP face: who asks (client certificate or token), what the URL means,
 // and the answer in the API's forms. One handler for all connections.
 //
-// Authorization is simple: whoever is authenticated may do everything; who is
-// not sees only /version and the health paths. RBAC objects are stored, not
-// enforced: all of this runs on one person's machine.
+// Everybody sees /version and the health paths; for the rest, Rbac decides.
 class Front {
  public:
-  Front(net::Loop& loop, Registry& registry, Tokens& tokens) : services_{loop, registry, tokens, nullptr} {}
+  Front(net::Loop& loop, Registry& registry, Tokens& tokens, Rbac& rbac) : services_{loop, registry, tokens, rbac, nullptr} {}
 
   void set_pod_streams(PodStreams& streams) { services_.streams = &streams; }
   net::Task<void> handle(std::shared_ptr<http::Exchange> exchange);
 
  private:
   Answer<User> authenticate(const http::Exchange& exchange) const;
+  Answer<User> impersonated(const http::RequestHead& head, User user) const;
+  bool serve_about_itself(http::Exchange& exchange, const std::string& path);
   net::Task<void> serve_resource(RestRequest request);
 
   Services services_;

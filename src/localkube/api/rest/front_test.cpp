@@ -124,7 +124,8 @@ TEST_F(FrontTest, AServiceAccountsTokenIsGoodWhileTheAccountIs) {
                    .pod_uid = {}};
   auto token = server_->issue_token(order);
   ASSERT_TRUE(token) << token.error().message;
-  EXPECT_EQ(get(kMaps, "application/json", token->text).status, 200);
+  EXPECT_EQ(get("/api/v1", "application/json", token->text).status, 200);
+  EXPECT_EQ(get(kMaps, "application/json", token->text).status, 403) << "nothing grants it that";
   order.audiences = {"istio-ca"};
   auto other = server_->issue_token(order);
   EXPECT_EQ(get(kMaps, "application/json", other->text).status, 401) << "meant for somebody else";
@@ -133,7 +134,7 @@ TEST_F(FrontTest, AServiceAccountsTokenIsGoodWhileTheAccountIs) {
   EXPECT_EQ(answer.body["status"]["user"]["username"], "system:serviceaccount:default:default");
   EXPECT_EQ(answer.body["status"]["audiences"], Json::array({"istio-ca"}));
   send("DELETE", "/api/v1/namespaces/default/serviceaccounts/default", "", "application/json");
-  EXPECT_EQ(get(kMaps, "application/json", token->text).status, 401);
+  EXPECT_EQ(get("/api/v1", "application/json", token->text).status, 401);
 }
 
 TEST_F(FrontTest, StrictFieldValidationNamesTheField) {

@@ -27,19 +27,23 @@ Json token_status(const Tokens& tokens, const Json& review) {
   return {{"authenticated", true}, {"user", user_document(verdict->user)}, {"audiences", verdict->audiences}};
 }
 
-// Everybody who is authenticated may do everything (see Front).
-Json access_status(const std::vector<std::string>& groups, const std::string& user) {
-  bool unknown = user == "system:anonymous" || (user.empty() && groups.empty());
-  if (unknown) return {{"allowed", false}};
-  return {{"allowed", true}};
+Json access_status(const Rbac& rbac, const User& user, const Json& review) {
+  Attributes wish;
+  if (const Json* resource = base::find(review, "spec", "resourceAttributes"))
+    wish = {.verb = string_at(*resource, "verb"), .group = string_at(*resource, "group"), .resource = string_at(*resource, "resource"),
+            .subresource = string_at(*resource, "subresource"), .ns = string_at(*resource, "namespace"), .name = string_at(*resource, "name")};
+  else if (const Json* path = base::find(review, "spec", "nonResourceAttributes"))
+    wish = {.verb = string_at(*path, "verb"), .path = string_at(*path, "path")};
+  Rbac::Verdict verdict = rbac.decide(user, wish);
+  Json status = {{"allowed", verdict.allowed}};
+  if (!verdict.reason.empty()) status["reason"] = verdict.reason;
+  return status;
 }
 
-Json rules_status() {
-  Json resource = {{"verbs", {"*"}}, {"apiGroups", {"*"}}, {"resources", {"*"}}};
-  Json path = {{"verbs", {"*"}}, {"nonResourceURLs", {"*"}}};
-  return {{"resourceRules", Json::array({std::move(resource)})},
-          {"nonResourceRules", Json::array({std::move(path)})},
-          {"incomplete", false}};
+Json rules_status(const Rbac& rbac, const User& user, const std::string& ns) {
+  Json resources = Json::array(), paths = Json::array();
+  for (Json& rule : rbac.rules_of(user, ns)) (rule.contains("nonResourceURLs") ? paths : resources).push_back(std::move(rule));
+  return {{"resourceRules", std::move(resources)}, {"nonResourceRules", std::move(paths)}, {"incomplete", false}};
 }
 
 }  // namespace
@@ -86,14 +90,15 @@ net::Task<void> serve_review(Services& services, std::shared_ptr<http::Exchange>
     review["metadata"]["creationTimestamp"] = now_text();
     review["status"] = {{"userInfo", user_document(user)}};
   } else if (name == "SelfSubjectRulesReview") {
-    review["status"] = rules_status();
+    review["status"] = rules_status(services.rbac, user, string_at(review, "spec", "namespace"));
   } else if (name == "SelfSubjectAccessReview") {
-    review["status"] = access_status(user.groups, user.name);
+    review["status"] = access_status(services.rbac, user, review);
   } else {
-    std::vector<std::string> groups;
+    User other;
+    other.name = string_at(review, "spec", "user");
     for (const Json& group : items(review, "spec", "groups"))
-      if (group.is_string()) groups.push_back(group.get<std::string>());
-    review["status"] = access_status(groups, string_at(review, "spec", "user"));
+      if (group.is_string()) other.groups.push_back(group.get<std::string>());
+    review["status"] = access_status(services.rbac, other, review);
   }
   respond_json(*exchange, 201, review);
 }

@@ -146,7 +146,13 @@ net::Task<void> serve_token(Services& services, RestRequest request) {
   order.lifetime = std::chrono::seconds(seconds);
   for (const Json& one : items(*document, "spec", "audiences"))
     if (one.is_string()) order.audiences.push_back(one.get<std::string>());
-  if (base::text(*document, "spec", "boundObjectRef", "kind") == "Pod") {
+  // A token bound to less than was asked for would be good for longer.
+  const Json* bound = base::find(*document, "spec", "boundObjectRef");
+  if (bound && !bound->is_null()) {
+    if (string_at(*bound, "kind") != "Pod" || string_at(*bound, "name").empty()) {
+      respond_refusal(*request.exchange, bad_request("spec.boundObjectRef: tokens can be bound to a Pod, by name, only"));
+      co_return;
+    }
     order.pod_name = string_at(*document, "spec", "boundObjectRef", "name");
     order.pod_uid = string_at(*document, "spec", "boundObjectRef", "uid");
   }
@@ -156,7 +162,6 @@ net::Task<void> serve_token(Services& services, RestRequest request) {
     co_return;
   }
   if (order.audiences.empty()) order.audiences.push_back(kIssuer);
-  const Json* bound = base::find(*document, "spec", "boundObjectRef");
   int64_t expires = std::chrono::duration_cast<std::chrono::seconds>(token->expires.time_since_epoch()).count();
   respond_json(
       *request.exchange, 201,
