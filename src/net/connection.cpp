@@ -69,6 +69,18 @@ base::Result<void> Connection::open_socket(const Target& target) {
   if (target.transparent && setsockopt(fd_, SOL_IP, IP_TRANSPARENT, &on, sizeof on) != 0) {
     return std::unexpected(base::system_error("IP_TRANSPARENT", errno));
   }
+  if (target.freebind && setsockopt(fd_, SOL_IP, IP_FREEBIND, &on, sizeof on) != 0) {
+    return std::unexpected(base::system_error("IP_FREEBIND", errno));
+  }
+  if (target.keepalive.on && !target.address.is_unix()) {
+    auto set = [&](int level, int option, uint32_t value) {
+      if (value) setsockopt(fd_, level, option, &value, sizeof value);
+    };
+    set(SOL_SOCKET, SO_KEEPALIVE, 1);
+    set(IPPROTO_TCP, TCP_KEEPCNT, target.keepalive.probes);
+    set(IPPROTO_TCP, TCP_KEEPIDLE, target.keepalive.time);
+    set(IPPROTO_TCP, TCP_KEEPINTVL, target.keepalive.interval);
+  }
   if (target.source.valid()) {
     // Leaves the choice of the port to connect(), so that many peers can share one.
     if (target.source.port() == 0) setsockopt(fd_, SOL_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);

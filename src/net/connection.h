@@ -56,6 +56,12 @@ class Connection final : private IoHandler {
     Address source;              // bound to before connecting, where valid
     uint32_t mark = 0;           // SO_MARK, for routing rules
     bool transparent = false;    // IP_TRANSPARENT: `source` need not be local
+    bool freebind = false;       // IP_FREEBIND: `source` need not be there yet
+    struct Keepalive {           // SO_KEEPALIVE; 0: the system's numbers
+      bool on = false;
+      uint32_t probes = 0, time = 0, interval = 0;  // seconds
+    };
+    Keepalive keepalive = {};
     Clock::duration timeout{10'000'000'000};  // for the connect and, with TLS, the handshake
   };
   // Begins to connect; on_ready or on_closed follow. Writes are kept until then.
@@ -68,6 +74,9 @@ class Connection final : private IoHandler {
   // client resumes the session in there, and leaves its own there.
   void start_tls(std::shared_ptr<const TlsContext> context, const std::string& server_name = {},
                  Clock::duration timeout = {}, std::shared_ptr<TlsMemory> memory = {});
+
+  // In clear text before the TLS handshake, as the PROXY protocol wants it. While connecting, before any write.
+  void send_before_tls(std::string_view bytes) { sealed_.append(bytes); }
 
   Handler& handler() const { return *handler_; }
   void set_handler(Handler& handler) { handler_ = &handler; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/tls.h"
 
+#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -205,6 +206,12 @@ void add_alternative_names(X509* certificate, TlsPeer& peer) {
       X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
   for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
+    if (name->type == GEN_IPADD) {
+      const unsigned char* bytes = ASN1_STRING_get0_data(name->d.iPAddress);
+      const int size = ASN1_STRING_length(name->d.iPAddress);
+      char text[INET6_ADDRSTRLEN];
+      if ((size == 4 || size == 16) && inet_ntop(size == 4 ? AF_INET : AF_INET6, bytes, text, sizeof text)) peer.ip_names.emplace_back(text);
+    }
     if (name->type != GEN_URI && name->type != GEN_DNS) continue;
     const ASN1_IA5STRING* value = name->d.ia5;
     std::string text(reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)),

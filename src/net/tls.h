@@ -82,6 +82,7 @@ struct TlsPeer {
   std::vector<std::string> organizations;  // of the subject
   std::vector<std::string> uri_names;      // its URI SANs
   std::vector<std::string> dns_names;      // its DNS SANs
+  std::vector<std::string> ip_names;       // its IP SANs, as text
   bool resumed = false;                    // an earlier session, whose certificate this is
 };
 

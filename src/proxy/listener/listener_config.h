@@ -61,6 +61,7 @@ struct TcpConfig {
   uint32_t total_weight = 1;
   std::chrono::milliseconds idle_timeout{3'600'000};
   uint32_t connect_attempts = 1;
+  bool hash_source_ip = false;  // hash_policy: the downstream's address chooses the endpoint
   std::vector<std::shared_ptr<const AccessLog>> access_logs;
 };
 

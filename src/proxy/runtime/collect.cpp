@@ -3,6 +3,81 @@
 
 namespace proxy {
 
+static void collect_cluster(const ClusterState& state, telemetry::Scrape& scrape) {
+  const auto& c = state.counts;
+  const telemetry::Labels labels{{"envoy_cluster_name", state.config()->stat_name}};
+  auto counter = [&](const char* name, uint64_t value) { scrape.counter(std::string("envoy_cluster_") + name, labels, value); };
+  auto gauge = [&](const char* name, double value) { scrape.gauge(std::string("envoy_cluster_") + name, labels, value); };
+  counter("upstream_rq_total", c.requests);
+  gauge("upstream_rq_active", c.active_requests);
+  counter("upstream_rq_pending_total", c.pending_total);
+  gauge("upstream_rq_pending_active", c.pending);
+  counter("upstream_rq_pending_overflow", c.pending_overflow);
+  counter("upstream_rq_retry", c.retries);
+  counter("upstream_rq_retry_overflow", c.retry_overflow);
+  counter("upstream_rq_timeout", c.timeouts);
+  counter("upstream_rq_per_try_timeout", c.per_try_timeouts);
+  counter("upstream_rq_rx_reset", c.resets);
+  counter("upstream_cx_total", c.connections);
+  counter("upstream_cx_http2_total", c.connections_http2);
+  gauge("upstream_cx_active", c.active_connections);
+  counter("upstream_cx_connect_fail", c.connect_failures);
+  counter("upstream_cx_connect_timeout", c.connect_timeouts);
+  counter("upstream_cx_none_healthy", c.none_healthy);
+  counter("upstream_cx_overflow", c.connection_overflow);
+  counter("upstream_cx_max_requests", c.max_requests_reached);
+  counter("upstream_cx_max_duration_reached", c.max_duration_reached);
+  counter("upstream_cx_idle_timeout", c.idle_timeouts);
+  counter("http2_keepalive_timeout", c.http2_keepalive_timeouts);
+  counter("ssl_fail_verify_san", c.san_failures);
+  counter("lb_healthy_panic", c.panics);
+  for (int i = 1; i <= 5; ++i) {
+    telemetry::Labels by_class = labels;
+    by_class.emplace_back("envoy_response_code_class", std::to_string(i));
+    scrape.counter("envoy_cluster_upstream_rq_xx", by_class, c.by_class[i]);
+  }
+}
+
+void collect_shared(const Cluster& cluster, telemetry::Scrape& scrape) {
+  if (!cluster.shared) return;
+  ClusterShared& shared = *cluster.shared;
+  const telemetry::Labels labels{{"envoy_cluster_name", cluster.stat_name}};
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  for (bool high : {false, true}) {
+    const CircuitBreaker& breaker = cluster.breaker[high];
+    const std::pair<Limited, uint32_t> limits[] = {{Limited::Connections, breaker.connections}, {Limited::Pending, breaker.pending},
+                                                   {Limited::Requests, breaker.requests}, {Limited::Retries, breaker.retries}};
+    static constexpr const char* kOpen[] = {"cx_open", "rq_pending_open", "rq_open", "rq_retry_open"};
+    static constexpr const char* kLeft[] = {"remaining_cx", "remaining_pending", "remaining_rq", "remaining_retries"};
+    const std::string prefix = std::string("envoy_cluster_circuit_breakers_") + (high ? "high_" : "default_");
+    for (const auto& [what, limit] : limits) {
+      const uint32_t now = shared.limits.total(what, high);
+      const auto index = static_cast<size_t>(what);
+      scrape.gauge(prefix + kOpen[index], labels, now >= limit ? 1 : 0);
+      if (breaker.track_remaining) scrape.gauge(prefix + kLeft[index], labels, now >= limit ? 0 : limit - now);
+    }
+  }
+  if (cluster.outlier) {
+    const std::string prefix = "envoy_cluster_outlier_detection_";
+    scrape.gauge(prefix + "ejections_active", labels, static_cast<double>(shared.counts.active.load(kRelaxed)));
+    scrape.counter(prefix + "ejections_enforced_total", labels, shared.counts.enforced.load(kRelaxed));
+    scrape.counter(prefix + "ejections_overflow", labels, shared.counts.overflow.load(kRelaxed));
+    for (size_t i = 0; i < std::size(shared.counts.detected_by); ++i) {
+      const std::string cause(ClusterShared::name(static_cast<ClusterShared::Cause>(i)));
+      scrape.counter(prefix + "ejections_detected_" + cause, labels, shared.counts.detected_by[i].load(kRelaxed));
+      scrape.counter(prefix + "ejections_enforced_" + cause, labels, shared.counts.enforced_by[i].load(kRelaxed));
+    }
+  }
+  if (!cluster.checks.empty()) {
+    const auto& checks = shared.checks;
+    scrape.counter("envoy_cluster_health_check_attempt", labels, checks.attempts.load(kRelaxed));
+    scrape.counter("envoy_cluster_health_check_success", labels, checks.successes.load(kRelaxed));
+    scrape.counter("envoy_cluster_health_check_failure", labels, checks.failures.load(kRelaxed));
+    scrape.counter("envoy_cluster_health_check_network_failure", labels, checks.network_failures.load(kRelaxed));
+    scrape.gauge("envoy_cluster_health_check_healthy", labels, static_cast<double>(checks.healthy.load(kRelaxed)));
+  }
+}
+
 // Envoy's names, as Prometheus gets them from Envoy.
 void Worker::collect(telemetry::Scrape& scrape) {
   scrape.counter("envoy_http_downstream_cx_total", {}, counts.connections);
@@ -17,29 +92,7 @@ void Worker::collect(telemetry::Scrape& scrape) {
   scrape.counter("envoy_listener_ssl_fail_verify_san", {}, counts.identity_failures);
   for (int i = 1; i <= 5; ++i)
     scrape.counter("envoy_http_downstream_rq_xx", {{"envoy_response_code_class", std::to_string(i)}}, counts.by_class[i]);
-  each_cluster([&](ClusterState& state) {
-    const auto& c = state.counts;
-    telemetry::Labels labels{{"envoy_cluster_name", state.config()->name}};
-    scrape.counter("envoy_cluster_upstream_rq_total", labels, c.requests);
-    scrape.gauge("envoy_cluster_upstream_rq_active", labels, c.active_requests);
-    scrape.gauge("envoy_cluster_upstream_rq_pending_active", labels, c.pending);
-    scrape.counter("envoy_cluster_upstream_rq_retry", labels, c.retries);
-    scrape.counter("envoy_cluster_upstream_rq_timeout", labels, c.timeouts);
-    scrape.counter("envoy_cluster_upstream_rq_per_try_timeout", labels, c.per_try_timeouts);
-    scrape.counter("envoy_cluster_upstream_rq_rx_reset", labels, c.resets);
-    scrape.counter("envoy_cluster_upstream_rq_pending_overflow", labels, c.pending_overflow);
-    scrape.counter("envoy_cluster_upstream_cx_total", labels, c.connections);
-    scrape.counter("envoy_cluster_upstream_cx_http2_total", labels, c.connections_http2);
-    scrape.gauge("envoy_cluster_upstream_cx_active", labels, c.active_connections);
-    scrape.counter("envoy_cluster_upstream_cx_connect_fail", labels, c.connect_failures);
-    scrape.counter("envoy_cluster_upstream_cx_none_healthy", labels, c.none_healthy);
-    scrape.counter("envoy_cluster_outlier_detection_ejections_enforced_total", labels, c.ejections);
-    for (int i = 1; i <= 5; ++i) {
-      telemetry::Labels by_class = labels;
-      by_class.emplace_back("envoy_response_code_class", std::to_string(i));
-      scrape.counter("envoy_cluster_upstream_rq_xx", by_class, c.by_class[i]);
-    }
-  });
+  each_cluster([&](ClusterState& state) { collect_cluster(state, scrape); });
   for (Slot slot = 0; slot < counters_.size(); ++slot)
     scrape.counter((*config().counters)[slot].name, (*config().counters)[slot].labels, counters_[slot]);
   grpc_metrics.collect(scrape);

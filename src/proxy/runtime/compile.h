@@ -57,7 +57,7 @@ struct Compiler {
   base::Result<std::shared_ptr<const Filter>> filter(
       const envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter& from) const;
   base::Result<Policies> policies(const google::protobuf::Map<std::string, google::protobuf::Any>& from) const;
-  base::Result<Transport> upstream_transport(const core::TransportSocket& from, bool http2) const;
+  base::Result<Transport> upstream_transport(const core::TransportSocket& from, Cluster::Http http) const;
   base::Result<Transport> downstream_transport(const core::TransportSocket& from, bool http, bool* require_client) const;
   base::Result<std::vector<std::shared_ptr<const AccessLog>>> access_logs(
       const google::protobuf::RepeatedPtrField<envoy::config::accesslog::v3::AccessLog>& from) const;

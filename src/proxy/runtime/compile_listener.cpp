@@ -38,7 +38,10 @@ base::Result<FilterChainMatch> match_of(const v3::FilterChainMatch& from) {
 
 base::Result<std::shared_ptr<const TcpConfig>> tcp_of(const Compiler& compiler, const google::protobuf::Any& any) {
   auto from = TRY(unpack<envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy>(any));
+  for (const auto& policy : from.hash_policy())
+    if (!policy.has_source_ip()) return base::fail(base::ErrorKind::Invalid, "tcp_proxy: a hash_policy other than source_ip does not act in this proxy");
   auto out = std::make_shared<TcpConfig>();
+  out->hash_source_ip = from.hash_policy_size() > 0;
   out->stat_prefix = from.stat_prefix();
   if (from.has_weighted_clusters()) {
     out->total_weight = 0;

@@ -18,7 +18,8 @@ base::Result<void> add_names(const tls::CertificateValidationContext& from, Tran
     SanMatch san{.match = TRY(compile(typed.matcher()))};
     if (typed.san_type() == tls::SubjectAltNameMatcher::URI) san.type = SanMatch::Type::Uri;
     else if (typed.san_type() == tls::SubjectAltNameMatcher::DNS) san.type = SanMatch::Type::Dns;
-    else return base::fail(base::ErrorKind::Invalid, "only URI and DNS subject alternative names can be matched");
+    else if (typed.san_type() == tls::SubjectAltNameMatcher::IP_ADDRESS) san.type = SanMatch::Type::Ip;
+    else return base::fail(base::ErrorKind::Invalid, "only URI, DNS and IP_ADDRESS subject alternative names can be matched");
     out.sans.push_back(std::move(san));
   }
   if (from.verify_certificate_spki_size() || from.verify_certificate_hash_size() || from.has_crl())
@@ -62,7 +63,7 @@ bool lists(const std::vector<std::string>& names, std::string_view name) {
 
 }  // namespace
 
-base::Result<Transport> Compiler::upstream_transport(const core::TransportSocket& from, bool http2) const {
+base::Result<Transport> Compiler::upstream_transport(const core::TransportSocket& from, Cluster::Http http) const {
   Transport out;
   std::string type = type_of(from.typed_config());
   if (type == "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer" || type.empty()) return out;
@@ -73,17 +74,26 @@ base::Result<Transport> Compiler::upstream_transport(const core::TransportSocket
   // No roots: nothing to verify against, as in Envoy.
   if (spec.roots.empty() && spec.roots_secret.empty()) spec.verify_peer = false;
   out.sni = context.sni();
-  out.sni_from_host = context.auto_host_sni();
+  out.sni_from_endpoint = context.auto_host_sni();
   out.check_host = context.auto_sni_san_validation();
   out.istio_alpn = lists(spec.alpn, "istio");
-  spec.check_server_name = out.check_host;
+  spec.check_server_name = false;  // names are looked at once the handshake is done, see carries_host
+  if (context.allow_renegotiation()) return base::fail(base::ErrorKind::Invalid, "allow_renegotiation does not act in this proxy");
   if (out.istio_alpn) {
     out.tls_tcp = slots.tls(spec);  // as written: "istio-peer-exchange", "istio"
     // What Istio's istio.alpn filter puts in place of the cluster's list, request by request.
-    spec.alpn = http2 ? std::vector<std::string>{"istio-h2", "istio", "h2"}
+    spec.alpn = http == Cluster::Http::Http2 ? std::vector<std::string>{"istio-h2", "istio", "h2"}
                       : std::vector<std::string>{"istio-http/1.1", "istio", "http/1.1"};
     out.tls_exclusive = slots.tls(spec);
     spec.alpn.insert(spec.alpn.begin(), std::string(kSeineProtocol));
+  } else if (spec.alpn.empty() || http == Cluster::Http::ByAlpn) {
+    // As in Envoy: what is not said is offered by the protocol, and "auto" asks for it.
+    out.tls_tcp = slots.tls(spec);
+    spec.alpn = {"http/1.1"};
+    out.tls_exclusive = slots.tls(spec);
+    if (http == Cluster::Http::AsDownstream) out.tls_http1 = out.tls_exclusive;
+    if (http == Cluster::Http::Http2 || http == Cluster::Http::AsDownstream) spec.alpn = {"h2"};
+    if (http == Cluster::Http::ByAlpn) spec.alpn = {"h2", "http/1.1"};
   }
   out.tls = slots.tls(std::move(spec));
   return out;

@@ -14,10 +14,6 @@
 
 namespace proxy {
 
-struct AddressHash {
-  size_t operator()(const net::Address& address) const { return address.hash(); }
-};
-
 // Everything that the control plane said, compiled: names are indices, host
 // names are hashed, regular expressions are built. Immutable, shared by all
 // threads; what did not change is shared with the RuntimeConfig before it.

@@ -38,7 +38,7 @@ struct Rejection {
 // until then what was there before serves.
 class Configuration {
  public:
-  explicit Configuration(std::vector<Worker*> workers) : workers_(std::move(workers)) {}
+  explicit Configuration(std::vector<Worker*> workers) : workers_(std::move(workers)), slots_(static_cast<unsigned>(workers_.size())) {}
   ~Configuration();
   Configuration(const Configuration&) = delete;
 

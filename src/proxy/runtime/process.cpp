@@ -110,6 +110,8 @@ telemetry::Scrape Process::scrape() const {
     });
     sum.add(part.get());
   }
+  for (const auto& [name, entry] : configuration_.entries(Kind::Cluster))
+    if (entry.cluster) collect_shared(*entry.cluster, sum);
   sum.gauge("envoy_server_uptime", {}, std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_).count());
   sum.gauge("envoy_server_concurrency", {}, static_cast<double>(workers_.size()));
   sum.gauge("envoy_server_live", {}, draining_ ? 0 : 1);
@@ -146,7 +148,7 @@ net::Task<std::map<std::string, std::vector<Process::HostFacts>>> Process::hosts
           facts.connect_failures = host.connect_failures;
           facts.active = host.active;
           facts.connections = host.connections;
-          facts.ejected = host.ejected_until > worker->loop().now();
+          facts.ejected = host.shared && host.shared->ejected.load(std::memory_order_relaxed);
           list.push_back(std::move(facts));
         });
       });

@@ -63,6 +63,13 @@ Slot Slots::worker_state(std::string_view key) { return slot_of(worker_states_, 
 
 Slot Slots::filter(std::string_view name) { return slot_of(filters_, name); }
 
+std::shared_ptr<ClusterShared> Slots::shared(Slot cluster) {
+  if (clusters_shared_.size() <= cluster) clusters_shared_.resize(cluster + 1);
+  auto& out = clusters_shared_[cluster];
+  if (!out) out = std::make_shared<ClusterShared>(workers_);
+  return out;
+}
+
 std::shared_ptr<const base::StringMap<Slot>> Slots::cluster_names() {
   if (!shared_) shared_ = std::make_shared<const base::StringMap<Slot>>(clusters_);
   return shared_;

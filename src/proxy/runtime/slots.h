@@ -7,6 +7,7 @@
 
 #include "base/strings.h"
 #include "proxy/route/route.h"
+#include "proxy/upstream/shared.h"
 #include "telemetry/metrics.h"
 
 namespace proxy {
@@ -30,6 +31,8 @@ struct TlsSpec {
 // when other resources come and go. Main thread only.
 class Slots {
  public:
+  explicit Slots(unsigned workers = 1) : workers_(workers) {}
+
   Slot cluster(std::string_view name);
   Slot route_table(std::string_view name);
   Slot tls(TlsSpec spec);
@@ -42,6 +45,7 @@ class Slots {
   std::shared_ptr<const std::vector<Counter>> counters();  // by slot; a copy that threads may share
   // Of something that each worker keeps (Worker::state); `key` begins with its kind.
   Slot worker_state(std::string_view key);
+  std::shared_ptr<ClusterShared> shared(Slot cluster);  // what all workers know of it, across configurations
   Slot filter(std::string_view name);  // of HTTP filters, as listeners and routes name them
 
   std::shared_ptr<const base::StringMap<Slot>> cluster_names();  // a copy that threads may share
@@ -53,6 +57,8 @@ class Slots {
  private:
   base::StringMap<Slot> clusters_, route_tables_, tls_, filters_;
   std::vector<TlsSpec> specs_;
+  const unsigned workers_;
+  std::vector<std::shared_ptr<ClusterShared>> clusters_shared_;  // by slot
   std::shared_ptr<const base::StringMap<Slot>> shared_;
   base::StringMap<Slot> counters_, worker_states_;
   std::vector<Counter> counter_list_;

@@ -173,4 +173,7 @@ class Worker {
   net::Clock::time_point wall_turn_{};
 };
 
+// What the process counts of a cluster, whichever worker it was.
+void collect_shared(const Cluster& cluster, telemetry::Scrape& scrape);
+
 }  // namespace proxy

@@ -9,8 +9,22 @@ namespace proxy {
 using telemetry::Flag;
 
 bool Stream::may_retry() const {
-  if (!retries_left_ || !forward_ || !forward_->retry || !body_kept_ || response_started_ || !cluster_) return false;
-  return cluster_->counts.active_retries < cluster_->config()->breaker[forward_->high_priority].retries;
+  return retries_left_ && forward_ && forward_->retry && body_kept_ && !response_started_ && cluster_;
+}
+
+// One of the retries that the cluster may have under way, from its decision to the request's end, as in Envoy.
+bool Stream::begin_retry() {
+  end_retry();
+  retry_counted_ = cluster_->take_retry(high_priority());
+  if (!retry_counted_) {
+    ++cluster_->counts.retry_overflow;
+    record.set(Flag::UpstreamOverflow);
+  }
+  return retry_counted_;
+}
+
+void Stream::end_retry() {
+  if (std::exchange(retry_counted_, false)) cluster_->give_back(Limited::Retries, high_priority());
 }
 
 // Envoy waits a random time under base * (2^n - 1), at most the maximum.
@@ -36,6 +50,13 @@ bool Stream::retry_after_failure(const Failure& failure) {
     arm_timers();
     return true;
   }
+  // What the peer says in GOAWAY it did not process can go elsewhere, whatever it is (RFC 9113, 8.7).
+  if (failure.unprocessed && body_kept_ && !response_started_ && cluster_ && attempts_ < 3) {
+    phase_ = Phase::Backoff;
+    resume_at_ = worker_.loop().now();
+    arm_timers();
+    return true;
+  }
   if (!may_retry()) return false;
   uint32_t on = forward_->retry->on;
   bool wanted = false;
@@ -55,7 +76,7 @@ bool Stream::retry_after_failure(const Failure& failure) {
       if (!request_head_sent_) wanted |= (on & RetryPolicy::kResetBeforeRequest) != 0;
       break;
   }
-  if (!wanted) return false;
+  if (!wanted || !begin_retry()) return false;
   schedule_retry();
   return true;
 }
@@ -93,6 +114,7 @@ bool Stream::retry_after_response() {
     record.set(Flag::UpstreamRetryLimitExceeded);
     return false;
   }
+  if (!begin_retry()) return false;
   release_upstream();
   schedule_retry();
   return true;

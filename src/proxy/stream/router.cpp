@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <charconv>
 
+#include "base/hash.h"
 #include "base/strings.h"
 #include "proxy/stream/peer.h"
 #include "proxy/stream/stream.h"
@@ -76,11 +77,6 @@ void Stream::forward(const Forward& forward) {
     return send_reply(forward.cluster_not_found_status, {}, "cluster_not_found");
   }
   record.cluster = cluster_->config()->name;
-  const CircuitBreaker& breaker = cluster_->config()->breaker[forward.high_priority];
-  if (cluster_->counts.active_requests >= breaker.requests) {
-    ++cluster_->counts.pending_overflow;
-    return fail_with({.kind = Failure::Kind::Overflow});
-  }
   retries_left_ = forward.retry && !upgrade_ ? forward.retry->retries : 0;
   prepare_upstream_head(forward);
   auto timeout = forward.timeout;
@@ -128,7 +124,7 @@ void Stream::prepare_upstream_head(const Forward& forward) {
 std::optional<uint64_t> Stream::hash_of(const Forward& forward) const {
   std::optional<uint64_t> out;
   auto mix = [&out](std::string_view text) {
-    uint64_t hash = std::hash<std::string_view>{}(text);
+    uint64_t hash = base::xx_hash(text);
     out = out ? (*out << 1 | *out >> 63) ^ hash : hash;
   };
   for (const HashPolicy& policy : forward.hash) {
@@ -170,8 +166,8 @@ void Stream::start_attempt() {
   wish.only_preferred = only_preferred_;
   if (config.type == Cluster::Type::OriginalDst) {
     wish.original = origin_->local;
-    if (config.use_original_host_header)
-      if (auto wanted = request.headers.get("x-envoy-original-dst-host"))
+    if (!config.original_host_header.empty())
+      if (auto wanted = request.headers.get(config.original_host_header))
         if (auto address = net::Address::parse_host_port(*wanted)) wish.original = *address;
   }
   if (forward_->retry && forward_->retry->avoid_previous_hosts) {
@@ -201,7 +197,9 @@ void Stream::start_attempt() {
   if (upgrade_) http2 = false;
   http2_wanted_ = http2;
   if (forward_->auto_host_rewrite && !host_->hostname.empty()) request.authority = host_->hostname;
-  upstream_ = host_->take(*this, http2);
+  const Host::Taken taken = host_->take(*this, http2);
+  if (taken.overflow) return overflow();
+  upstream_ = taken.upstream;
   waiting_ = !upstream_;
   if (upstream_) return send_request_head();
   arm_timers();
@@ -221,10 +219,20 @@ void Stream::arm_timers() {
   timer_.arm(next > now ? next - now : net::Clock::duration{});
 }
 
+// The circuit breaker is open: this request is one too many.
+void Stream::overflow() {
+  ++cluster_->counts.pending_overflow;
+  fail_with({.kind = Failure::Kind::Overflow});
+}
+
 void Stream::send_request_head() {
+  if (!cluster_->request_began(high_priority())) {
+    std::exchange(upstream_, nullptr)->reset(*this);  // it carried nothing yet
+    return overflow();
+  }
   phase_ = Phase::Streaming;
   ++host_->active;
-  ++cluster_->counts.active_requests;
+  cluster_->report(*host_, Outcome::Connected);
   upstream_began_ = worker_.loop().now();
   if (!origin_->http->access_logs.empty()) {
     upstream_local_ = upstream_->connection().local().text();

@@ -51,6 +51,7 @@ struct Failure {
   Kind kind = Kind::Connect;
   std::string_view transport;  // of the connection, e.g. "delayed connect error: Connection refused"; for the call only
   bool reused = false;         // the connection had served before: its end may have crossed the request
+  bool unprocessed = false;    // the peer said so, as it went away
 };
 
 // The upstream connection, as the streams on it see it.

@@ -59,6 +59,7 @@ void Stream::begin(Downstream& downstream, const Origin& origin, telemetry::Prot
   only_preferred_ = false;
   body_kept_ = true;
   attempts_ = retries_left_ = destination_number_ = 0;
+  retry_counted_ = false;
   filter_at_ = 0;
   filters_off_ = 0;
   kept_sent_ = 0;
@@ -215,7 +216,7 @@ void Stream::on_response(http::h1::Body body, bool end) {
   record.until_upstream_headers = now - started_;
   if (cluster_) {
     ++cluster_->counts.by_class[std::clamp(response.status / 100, 0, 5)];
-    cluster_->report(*host_, response.status, false);
+    cluster_->report(*host_, Outcome::Response, response.status);
   }
   if (response.status >= 500) ++host_->requests_failed;
   if (!end && body.kind == http::h1::Body::Kind::None) body = http::h1::Body::chunked();
@@ -300,7 +301,7 @@ void Stream::on_upstream_failed(const Failure& failure) {
   if (upstream_) {
     upstream_ = nullptr;
     --host_->active;
-    if (cluster_) --cluster_->counts.active_requests;
+    if (cluster_) cluster_->request_ended(high_priority());
   }
   // All of the response is here, and only the peer is slow to take it.
   if (response_ended_ || response_path_.end_at != BodyPath::kNowhere) {
@@ -313,7 +314,9 @@ void Stream::on_upstream_failed(const Failure& failure) {
     ++host_->requests_failed;
     if (failure.kind == Failure::Kind::Connect || failure.kind == Failure::Kind::ConnectTimeout) ++cluster_->counts.connect_failures;
     else ++cluster_->counts.resets;
-    if (failure.kind != Failure::Kind::Overflow) cluster_->report(*host_, 503, true);
+    const bool connect = failure.kind == Failure::Kind::Connect || failure.kind == Failure::Kind::ConnectTimeout;
+    if (failure.kind == Failure::Kind::ConnectTimeout) ++cluster_->counts.connect_timeouts;
+    if (!failure.unprocessed) cluster_->report(*host_, connect ? Outcome::ConnectFailed : Outcome::Reset);
     host_ = nullptr;  // may go before this stream does
   }
   if (!response_started_ && !response_held_ && retry_after_failure(failure)) return;
@@ -347,7 +350,7 @@ void Stream::on_timer() {
   bool one = !whole && !response_started_ && try_deadline_ != net::Clock::time_point{} && now >= try_deadline_;
   if (!whole && !one) return arm_timers();
   if (cluster_) ++(whole ? cluster_->counts.timeouts : cluster_->counts.per_try_timeouts);
-  if (cluster_ && host_) cluster_->report(*host_, 504, true);
+  if (cluster_ && host_) cluster_->report(*host_, Outcome::Timeout);
   release_upstream();
   record.set(telemetry::Flag::UpstreamRequestTimeout);
   if (response_started_) {
@@ -355,7 +358,7 @@ void Stream::on_timer() {
     downstream_->abort(*this);
     return finish();
   }
-  if (one && !response_held_ && may_retry() && forward_->retry && (forward_->retry->on & (RetryPolicy::k5xx | RetryPolicy::kGatewayError)))
+  if (one && !response_held_ && may_retry() && (forward_->retry->on & (RetryPolicy::k5xx | RetryPolicy::kGatewayError)) && begin_retry())
     return schedule_retry();
   send_reply(504, "upstream request timeout", one ? "upstream_per_try_timeout" : "response_timeout");
 }
@@ -369,7 +372,7 @@ void Stream::release_upstream() {
   if (!upstream_) return;
   Upstream* upstream = std::exchange(upstream_, nullptr);
   --host_->active;
-  if (cluster_) --cluster_->counts.active_requests;
+  if (cluster_) cluster_->request_ended(high_priority());
   upstream->reset(*this);  // harmless where both sides had ended
 }
 
@@ -378,6 +381,7 @@ void Stream::finish() {
   phase_ = Phase::Done;
   timer_.cancel();
   release_upstream();
+  end_retry();
   record.duration = worker_.loop().now() - started_;
   write_record();
   request_path_.clear();

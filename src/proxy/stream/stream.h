@@ -141,6 +141,7 @@ class Stream : public Link<Waiting> {
   bool head_request() const { return head_request_; }
   bool upgrading() const { return upgrade_; }
   Host* host() const { return host_; }
+  bool high_priority() const { return forward_ && forward_->high_priority; }
   uint32_t destination_number() const { return destination_number_; }
   Slot cluster_slot() const;
   std::optional<int> grpc_status() const;
@@ -164,6 +165,8 @@ class Stream : public Link<Waiting> {
   }
   void finish();
   void release_upstream();
+  bool begin_retry();  // false: the cluster has as many as it may
+  void end_retry();
   bool push_request();
   void report_consumed();
   void push_response(std::string_view bytes, bool end);
@@ -190,6 +193,7 @@ class Stream : public Link<Waiting> {
   void prepare_upstream_head(const Forward& forward);
   std::optional<uint64_t> hash_of(const Forward& forward) const;
   void arm_timers();
+  void overflow();
   // retry.cpp
   bool retry_after_failure(const Failure& failure);
   bool retry_after_response();
@@ -232,6 +236,7 @@ class Stream : public Link<Waiting> {
   bool waiting_ = false;             // in a host's queue
   bool request_head_sent_ = false;   // in this attempt
   bool timer_is_route_ = false;
+  bool retry_counted_ = false;       // among the cluster's retries
   uint32_t attempts_ = 0;
   uint32_t retries_left_ = 0;
   uint32_t destination_number_ = 0;  // in the worker's metrics

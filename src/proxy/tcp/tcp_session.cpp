@@ -1,13 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/tcp/tcp_session.h"
 
+#include "base/hash.h"
 #include "proxy/tcp/relay.h"
 #include "proxy/upstream/cluster_state.h"
+#include "proxy/upstream/proxy_protocol.h"
 
 namespace proxy {
 namespace {
 
 using telemetry::Flag;
+
+// A TCP connection is a request under way on its host, and keeps that there.
+class HostUse {
+ public:
+  HostUse() = default;
+  explicit HostUse(Host& host) : host_(&host) { ++host.active; }
+  HostUse(HostUse&& other) noexcept : host_(std::exchange(other.host_, nullptr)) {}
+  HostUse& operator=(HostUse&& other) noexcept {
+    std::swap(host_, other.host_);
+    return *this;
+  }
+  ~HostUse() {
+    if (host_) --host_->active;
+  }
+
+ private:
+  Host* host_ = nullptr;
+};
 
 // From the choice of a host until the connection to it stands; the relay does the rest.
 class TcpSession final : public Session {
@@ -56,28 +76,58 @@ class TcpSession final : public Session {
 
   void connect() {
     ++attempts_;
-    host_ = cluster_->pick({.original = origin_->local});
-    if (!host_) return fail(Flag::NoHealthyUpstream, "no_healthy_upstream");
-    ++cluster_->counts.connections;
-    upstream_ = std::make_unique<net::Connection>(worker().loop(), up_);
     const Cluster& config = *cluster_->config();
+    permit_ = {};
+    if (!cluster_->room(Limited::Connections, false)) {
+      ++cluster_->counts.connection_overflow;
+      return fail(Flag::UpstreamOverflow, {});
+    }
+    ClusterState::Wish wish{.original = origin_->local};
+    if (origin_->chain->tcp->hash_source_ip) wish.hash = base::xx_hash(origin_->remote_ip);
+    host_ = cluster_->pick(wish);
+    if (!host_) {
+      ++cluster_->counts.none_healthy;
+      return fail(Flag::NoHealthyUpstream, "no_healthy_upstream");
+    }
+    use_ = HostUse(*host_);
+    permit_ = cluster_->connection_permit(false, true);
+    ++cluster_->counts.connections;
+    ++host_->connections_total;
+    upstream_ = std::make_unique<net::Connection>(worker().loop(), up_);
     const Transport& transport = *host_->transport;
     std::shared_ptr<const net::TlsContext> context;
     if (transport.is_tls() && !(context = worker().config().tls_context(transport.tls_tcp != kNone ? transport.tls_tcp : transport.tls)))
       return fail(Flag::UpstreamConnectionFailure, "TLS certificates are not ready");
-    auto begun = upstream_->connect({.address = host_->address, .source = config.source, .timeout = config.connect_timeout});
+    auto begun = upstream_->connect(target_of(config, host_->address));
     if (!begun) return connect_failed(begun.error().message);
+    if (transport.proxy_protocol != ProxyProtocol::None) {
+      const std::string header = proxy_header(transport.proxy_protocol, origin_->remote, origin_->local);
+      context ? upstream_->send_before_tls(header) : upstream_->write(header);
+    }
+    server_name_ = transport.sni_from_endpoint && !host_->hostname.empty() ? host_->hostname : transport.sni;
     if (context && !host_->tls_memory) host_->tls_memory = std::make_shared<net::TlsMemory>();
-    if (context) upstream_->start_tls(std::move(context), transport.sni, {}, host_->tls_memory);
+    if (context) upstream_->start_tls(std::move(context), server_name_, {}, host_->tls_memory);
   }
 
   void ready() {
-    if (const net::TlsPeer* peer = upstream_->tls(); peer && !carries_name(host_->transport->sans, *peer))
-      return connect_failed("the peer's certificate carries none of the expected names");
+    const Transport& transport = *host_->transport;
+    if (const net::TlsPeer* peer = upstream_->tls()) {
+      const bool named = transport.check_host && !server_name_.empty() ? carries_host(server_name_, *peer) : carries_name(transport.sans, *peer);
+      if (!named) {
+        ++cluster_->counts.san_failures;
+        return connect_failed("TLS_error: CERTIFICATE_VERIFY_FAILED: the peer's certificate carries none of the expected names");
+      }
+    }
+    cluster_->report(*host_, Outcome::TcpConnected);
+    if (const uint32_t limit = cluster_->config() ? cluster_->config()->buffer_limit : 0) {
+      upstream_->set_water_marks(limit / 2, limit);
+      upstream_->set_input_limit(limit);
+    }
     auto origin = std::shared_ptr<Origin>(std::move(origin_));
     ++cluster_->counts.active_connections;
     start_relay(worker(), std::move(downstream_), std::move(upstream_),
-                [&worker = worker(), cluster = cluster_, host = host_->text, origin, began = began_](const RelayEnd& end) {
+                [&worker = worker(), cluster = cluster_, host = host_->text, origin, began = began_,
+                 permit = std::move(permit_), use = std::move(use_)](const RelayEnd& end) {
                   --cluster->counts.active_connections;
                   telemetry::Record record;
                   record.bytes_received = end.received;
@@ -90,7 +140,7 @@ class TcpSession final : public Session {
 
   void connect_failed(std::string_view reason) {
     ++cluster_->counts.connect_failures;
-    cluster_->report(*host_, 503, true);
+    cluster_->report(*host_, Outcome::ConnectFailed);
     upstream_->close();
     if (attempts_ < origin_->chain->tcp->connect_attempts) return connect();
     fail(Flag::UpstreamConnectionFailure, reason);
@@ -127,6 +177,9 @@ class TcpSession final : public Session {
   Up up_;
   ClusterState* cluster_ = nullptr;
   Host* host_ = nullptr;
+  HostUse use_;
+  ConnectionPermit permit_;
+  std::string server_name_;
   uint32_t attempts_ = 0;
   net::Clock::time_point began_;
 };

@@ -47,7 +47,9 @@ class Balance : public testing::Test {
 
 TEST_F(Balance, RoundRobinIsFairAndFollowsWeights) {
   EXPECT_EQ(picks(state(Cluster::Balance::RoundRobin, {{1}, {2}, {3}}), 9), (Counts{{1, 3}, {2, 3}, {3, 3}}));
-  EXPECT_EQ(picks(state(Cluster::Balance::RoundRobin, {{1, 3}, {2, 1}}), 8), (Counts{{1, 6}, {2, 2}}));
+  auto weighted = picks(state(Cluster::Balance::RoundRobin, {{1, 3}, {2, 1}}), 400);
+  EXPECT_NEAR(weighted[1], 300, 2);
+  EXPECT_NEAR(weighted[2], 100, 2);
 }
 
 TEST_F(Balance, LeastRequestPrefersTheIdle) {
@@ -100,14 +102,67 @@ TEST_F(Balance, AnotherTryAvoidsHostsThatWereTried) {
 TEST_F(Balance, AnEndpointThatKeepsFailingRests) {
   ClusterState& s = state(Cluster::Balance::RoundRobin, {{1}, {2}});
   Host* bad = s.pick({});
-  s.report(*bad, 503, false);
-  s.report(*bad, 200, false);
-  s.report(*bad, 503, false);
+  s.report(*bad, Outcome::Response, 503);
+  s.report(*bad, Outcome::Response, 200);
+  s.report(*bad, Outcome::Response, 503);
   EXPECT_EQ(picks(s, 4).size(), 2u) << "not two in a row";
-  s.report(*bad, 503, false);
+  s.report(*bad, Outcome::Response, 503);
   auto seen = picks(s, 4);
   EXPECT_EQ(seen.size(), 1u);
   EXPECT_FALSE(seen.contains(bad->address.port()));
+}
+
+TEST_F(Balance, LocalitiesShareByTheirWeightAndByTheirHealth) {
+  auto set = std::make_shared<EndpointSet>();
+  set->localities = {{.weight = 3}, {.weight = 1}, {.weight = 0}};
+  for (uint16_t port = 1; port <= 6; ++port) {
+    Endpoint endpoint{.address = *net::Address::parse("10.0.0.1", port), .locality = (port - 1u) / 2};
+    endpoint.text = endpoint.address.text();
+    set->endpoints.push_back(std::move(endpoint));
+  }
+  auto cluster = std::make_shared<Cluster>();
+  cluster->locality_weighted = true;
+  cluster->panic_percent = 0;
+  cluster->endpoints = set;
+  state_.configure(cluster);
+  auto seen = picks(state_, 800);
+  EXPECT_NEAR(seen[1] + seen[2], 600, 10);
+  EXPECT_NEAR(seen[3] + seen[4], 200, 10);
+  EXPECT_EQ(seen[5] + seen[6], 0) << "a locality without a weight takes nothing";
+  auto ill = std::make_shared<EndpointSet>(*set);
+  ill->endpoints[0].health = Health::Unhealthy;  // half of the first locality: 3 * 0.7 to 1
+  state_.set_endpoints(ill);
+  seen = picks(state_, 3100);
+  EXPECT_NEAR(seen[2], 2100, 20);
+}
+
+TEST_F(Balance, AnOverrideNamesTheEndpointWhereItIsFit) {
+  ClusterState& s = state(Cluster::Balance::RoundRobin, {{1}, {2}, {3, 1, 0, Health::Draining}});
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(s.pick({.preferred = *net::Address::parse("10.0.0.1", 2)})->address.port(), 2);
+  EXPECT_NE(s.pick({.preferred = *net::Address::parse("10.0.0.1", 3)}), nullptr) << "somebody else";
+  EXPECT_EQ(s.pick({.preferred = *net::Address::parse("10.0.0.1", 3), .only_preferred = true}), nullptr);
+  EXPECT_EQ(s.pick({.preferred = *net::Address::parse("10.0.0.1", 9), .only_preferred = true}), nullptr);
+}
+
+TEST_F(Balance, ANewEndpointStartsSlowly) {
+  auto cluster = std::make_shared<Cluster>();
+  cluster->slow_start.window = std::chrono::hours(1);
+  Endpoint endpoint;
+  endpoint.weight = 10;
+  state_.configure(cluster);
+  Host host(state_, endpoint);
+  host.weight = 10;
+  const net::Clock::time_point start{std::chrono::hours(100)};
+  host.since = start;
+  EXPECT_DOUBLE_EQ(scheduled_weight(host, *cluster, start), 1) << "a tenth at least";
+  EXPECT_DOUBLE_EQ(scheduled_weight(host, *cluster, start + std::chrono::minutes(30)), 5);
+  EXPECT_DOUBLE_EQ(scheduled_weight(host, *cluster, start + std::chrono::hours(1)), 10);
+  cluster->slow_start.aggression = 2;
+  EXPECT_NEAR(scheduled_weight(host, *cluster, start + std::chrono::minutes(15)), 5, 1e-9) << "the root of a quarter";
+  cluster->balance = Cluster::Balance::LeastRequest;
+  cluster->slow_start.window = {};
+  host.active = 4;
+  EXPECT_DOUBLE_EQ(scheduled_weight(host, *cluster, start), 2) << "a fifth with four under way";
 }
 
 TEST_F(Balance, EndpointsMayChangeAndTheOthersAreKept) {

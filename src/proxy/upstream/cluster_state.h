@@ -3,11 +3,16 @@
 
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "proxy/runtime/config.h"
+#include "proxy/upstream/connections.h"
 #include "proxy/upstream/host.h"
+#include "proxy/upstream/host_set.h"
+#include "proxy/upstream/priority_load.h"
+#include "proxy/upstream/shared.h"
 #include "telemetry/metrics.h"
 
 namespace proxy {
@@ -30,16 +35,35 @@ class ClusterState {
     net::Address original;                     // for ORIGINAL_DST
     const std::vector<const Host*>* tried = nullptr;  // to be avoided, where others are there
     uint32_t tries = 1;
-    net::Address preferred;                    // this host, as long as it is healthy
+    net::Address preferred;                    // this host, as long as it is fit (override_host_status)
     bool only_preferred = false;               // and no other
   };
   // Whose turn it is, or nullptr: no healthy upstream.
   Host* pick(const Wish& wish);
 
-  void report(Host& host, int status, bool gateway_failure);  // for outlier detection
+  // For outlier detection; cheap where that is not configured.
+  void report(Host& host, Outcome outcome, int status = 0);
   void sweep(net::Clock::time_point now);
 
+  // What the process may have at a time, by the circuit breakers. take(): one more, or false.
+  bool take(Limited what, bool high) { return shared_->limits.take(worker_index_, what, high, limit(what, high)); }
+  bool room(Limited what, bool high) const { return shared_->limits.room(worker_index_, what, high, limit(what, high)); }
+  void give_back(Limited what, bool high) { shared_->limits.give_back(worker_index_, what, high, limit(what, high)); }
+  // Empty: there are as many connections as there may be. `first`: without this one the host has none, so it may.
+  ConnectionPermit connection_permit(bool high, bool first);
+  bool take_retry(bool high);
+  bool request_began(bool high) {  // false: there are as many as there may be
+    if (!take(Limited::Requests, high)) return false;
+    ++counts.active_requests;
+    return true;
+  }
+  void request_ended(bool high) {
+    give_back(Limited::Requests, high);
+    --counts.active_requests;
+  }
+
   Worker& worker() const { return worker_; }
+  ClusterShared& shared() const { return *shared_; }
   template <typename Call>
   void each_host(Call call) {
     refresh();
@@ -49,35 +73,50 @@ class ClusterState {
   struct Counts {
     uint64_t requests = 0, retries = 0, retry_overflow = 0, timeouts = 0, per_try_timeouts = 0, connect_failures = 0,
              connections = 0, connections_http2 = 0, resets = 0, none_healthy = 0, pending_overflow = 0, bytes_sent = 0,
-             bytes_received = 0, ejections = 0;
+             bytes_received = 0, pending_total = 0, connection_overflow = 0, max_requests_reached = 0,
+             max_duration_reached = 0, idle_timeouts = 0, http2_keepalive_timeouts = 0, san_failures = 0, panics = 0,
+             connect_timeouts = 0, endpoint_updates = 0;
     uint64_t by_class[6] = {};  // by_class[2]: 2xx
-    uint32_t active_requests = 0, active_connections = 0, active_retries = 0, pending = 0;
+    uint32_t active_requests = 0, active_connections = 0, pending = 0;
   } counts;
 
  private:
+  struct Priority {
+    HostSet all, healthy, degraded;
+  };
+  uint32_t limit(Limited what, bool high) const {
+    const CircuitBreaker& breaker = limits_[high];
+    switch (what) {
+      case Limited::Connections: return breaker.connections;
+      case Limited::Pending: return breaker.pending;
+      case Limited::Requests: return breaker.requests;
+      case Limited::Retries: return breaker.retries;
+    }
+    return kUnlimited;
+  }
   void refresh();
   void index_priorities();
+  void update(Host& host, const Endpoint& endpoint);
+  void leave(std::unique_ptr<Host> host);
+  Health health_of(const Host& host) const;
   Host* pick_original(const Wish& wish);
-  struct Priority {
-    std::vector<Host*> all, healthy;
-    std::vector<std::pair<uint64_t, Host*>> ring;  // built when first asked for
-    bool equal_weights = true;
-    size_t next = 0;
-  };
-  Host* pick_from(Priority& priority, bool panic, const Wish& wish);
-  Host* pick_one(Priority& priority, const std::vector<Host*>& hosts, const Wish& wish);
-  Host* pick_weighted(const std::vector<Host*>& hosts, bool by_load);
-  Host* pick_by_hash(Priority& priority, const std::vector<Host*>& hosts, uint64_t hash);
+  Host* pick_preferred(const Wish& wish);
+  std::vector<HostSet::Locality> localities_of(const std::vector<Host*>& eligible, const std::vector<Host*>& all) const;
 
   Worker& worker_;
+  const unsigned worker_index_;
   const Slot slot_;
   std::shared_ptr<const Cluster> config_;
+  std::shared_ptr<ClusterShared> shared_;
+  CircuitBreaker limits_[2];  // the configuration's
   std::shared_ptr<const EndpointSet> endpoints_;
   bool stale_ = true;  // hosts_ do not reflect the above yet
+  uint32_t seen_version_ = 0;  // of shared_
   std::unordered_map<net::Address, std::unique_ptr<Host>, AddressHash> hosts_;
+  std::vector<Host*> order_;                    // hosts_ in the endpoints' order, so that choices are fair and repeatable
   std::vector<std::unique_ptr<Host>> leaving_;  // not current any more, still busy
   std::vector<Priority> priorities_;
-  net::Clock::time_point next_uneject_{};  // when an ejected host may come back
+  std::vector<PriorityLoad> loads_;
 };
 
 }  // namespace proxy

@@ -2,7 +2,8 @@
 #pragma once
 
 #include <memory>
-#include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "http/h1.h"
 #include "http/h2.h"
@@ -11,39 +12,82 @@
 
 namespace proxy {
 
-// A connection to a host that is being made: TCP, TLS, the peer's name; then
-// the host decides by its protocol what becomes of it.
-class Dial final : public Mortal, public Link<InHost>, private net::Connection::Handler {
+// One of the connections that the process may have to a cluster; given back when it is destroyed.
+class ConnectionPermit {
  public:
-  Dial(Host& host, bool http2, bool exclusive) : host_(host), wanted_http2_(http2), exclusive_(exclusive) {}
-  // Fails later, from the loop, never at once.
-  void start(const std::string& server_name);
-  bool wanted_http2() const { return wanted_http2_; }
+  ConnectionPermit() = default;
+  ConnectionPermit(ClusterState& cluster, bool high) : cluster_(&cluster), high_(high) {}
+  ConnectionPermit(ConnectionPermit&& other) noexcept : cluster_(std::exchange(other.cluster_, nullptr)), high_(other.high_) {}
+  ConnectionPermit& operator=(ConnectionPermit&& other) noexcept {
+    std::swap(cluster_, other.cluster_);
+    std::swap(high_, other.high_);
+    ConnectionPermit gone(std::move(other));
+    return *this;
+  }
+  ~ConnectionPermit();
+  explicit operator bool() const { return cluster_ != nullptr; }
 
  private:
-  void on_ready(net::Connection&) override;
+  ClusterState* cluster_ = nullptr;
+  bool high_ = false;
+};
+
+// A connection to a host that is being made: TCP, TLS, the peer's name; then
+// the host decides by its protocol what becomes of it. Where the host has
+// several addresses the next one is tried after a while, or when one fails, and
+// the first to be ready wins (RFC 8305).
+class Dial final : public Mortal, public Link<InHost>, private net::Connection::Handler {
+ public:
+  Dial(Host& host, bool http2, bool exclusive, ConnectionPermit permit);
+  // Fails later, from the loop, never at once.
+  void start();
+  bool wanted_http2() const { return wanted_http2_; }
+
+  ConnectionPermit permit;
+  ConnectionKey key;
+
+ private:
+  void on_ready(net::Connection& connection) override;
   void on_data(net::Connection&) override {}
-  void on_end(net::Connection&) override;
-  void on_closed(net::Connection&, const base::Error& error) override;
+  void on_end(net::Connection& connection) override;
+  void on_closed(net::Connection& connection, const base::Error& error) override;
+  void begin_next();
+  base::Result<void> begin(const net::Address& address);
+  void lost(net::Connection& connection, const Failure& failure);
   void fail(const Failure& failure);
 
   Host& host_;
+  const std::shared_ptr<const Cluster> config_;
+  const Transport& transport_;  // in config_
   const bool wanted_http2_;
   const bool exclusive_;  // for a request that cannot be multiplexed
-  std::unique_ptr<net::Connection> connection_;
-  std::unique_ptr<net::Timer> soon_;  // a connect that failed at once
+  std::string server_name_;
+  std::vector<net::Address> addresses_;
+  size_t next_ = 0;  // of addresses_
+  std::vector<std::unique_ptr<net::Connection>> attempts_, lost_;
+  net::Timer timer_;  // to the next address, or to tell of a failure that came at once
   std::string reason_;
+  bool failed_ = false;
 };
+
+// What the connections of every kind to `host` are opened with.
+net::Connection::Target target_of(const Cluster& config, const net::Address& address);
 
 // One HTTP/1.1 connection upstream; carries one request at a time.
 class H1Upstream final : public Upstream, public Link<InHost>, private net::Connection::Handler {
  public:
-  H1Upstream(Host& host, std::unique_ptr<net::Connection> connection);
+  H1Upstream(Host& host, std::unique_ptr<net::Connection> connection, ConnectionPermit permit);
   ~H1Upstream() override;
 
   void attach(Stream& stream);
   void retire();  // takes no further request; closes now if it has none
+  void close(std::string_view reason) { fail(Failure::Kind::Terminated, reason); }  // with what it carries
+  bool retiring() const { return !reusable_; }
   net::Clock::time_point idle_since() const { return idle_since_; }
+  net::Clock::time_point began() const { return began_; }
+
+  ConnectionPermit permit;
+  ConnectionKey key;
 
   void send_head(Stream& stream, const http::RequestHead& head, http::h1::Body body, bool end) override;
   size_t send_data(Stream& stream, std::string_view bytes, bool end) override;
@@ -69,6 +113,7 @@ class H1Upstream final : public Upstream, public Link<InHost>, private net::Conn
   http::h1::ResponseParser parser_;
   Stream* stream_ = nullptr;
   net::Clock::time_point idle_since_{};
+  const net::Clock::time_point began_;
   uint64_t body_left_ = 0;
   size_t unconsumed_ = 0;
   uint32_t served_ = 0;
@@ -82,14 +127,20 @@ class H1Upstream final : public Upstream, public Link<InHost>, private net::Conn
 // One HTTP/2 connection upstream; carries many.
 class H2Upstream final : public Upstream, public Link<InHost>, private net::Connection::Handler, private http::h2::Sink {
  public:
-  H2Upstream(Host& host, std::unique_ptr<net::Connection> connection, bool seine);
+  H2Upstream(Host& host, std::unique_ptr<net::Connection> connection, bool seine, ConnectionPermit permit);
   ~H2Upstream() override;
 
   bool can_take() const { return !gone_ && !retiring_ && session_.can_open() && streams_ < limit_; }
   void attach(Stream& stream);
   void retire();
+  void close(std::string_view reason) { lost(reason); }  // with what it carries
+  bool retiring() const { return retiring_; }
   bool idle() const { return streams_ == 0; }
   net::Clock::time_point idle_since() const { return idle_since_; }
+  net::Clock::time_point began() const { return began_; }
+
+  ConnectionPermit permit;
+  ConnectionKey key;
 
   void send_head(Stream& stream, const http::RequestHead& head, http::h1::Body body, bool end) override;
   size_t send_data(Stream& stream, std::string_view bytes, bool end) override;
@@ -118,8 +169,13 @@ class H2Upstream final : public Upstream, public Link<InHost>, private net::Conn
   void on_writable(http::h2::Stream& at) override;
   void on_goaway(http::h2::StreamId last, http::h2::ErrorCode code) override;
   void on_settings() override;
+  void on_ping_ack(uint64_t payload) override;
+  void on_timer();
+  void ping();
+  void rest();  // until the next ping
 
   Host& host_;
+  const std::shared_ptr<const Cluster> config_;
   std::unique_ptr<net::Connection> connection_;
   http::h2::Session session_;
   const bool seine_;
@@ -127,6 +183,11 @@ class H2Upstream final : public Upstream, public Link<InHost>, private net::Conn
   uint32_t limit_ = 100;
   uint32_t served_ = 0;
   net::Clock::time_point idle_since_{};
+  const net::Clock::time_point began_;
+  std::unique_ptr<net::Timer> ping_timer_;  // where pings are wanted
+  uint64_t pings_ = 0;
+  bool ping_out_ = false;  // not answered yet
+  bool went_away_ = false;  // it said GOAWAY
   bool retiring_ = false;
   bool gone_ = false;
   bool lost_ = false;

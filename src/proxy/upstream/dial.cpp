@@ -1,59 +1,128 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "proxy/upstream/connections.h"
+#include <algorithm>
 
 #include "proxy/runtime/worker.h"
+#include "proxy/upstream/connections.h"
 
 namespace proxy {
 
-void Dial::start(const std::string& server_name) {
-  Worker& worker = host_.worker;
-  const Cluster& cluster = *host_.cluster.config();
-  connection_ = std::make_unique<net::Connection>(worker.loop(), static_cast<net::Connection::Handler&>(*this));
-  net::Connection::Target target{.address = host_.address, .source = cluster.source, .timeout = cluster.connect_timeout};
-  base::Result<void> begun;
-  std::shared_ptr<const net::TlsContext> context;
-  const Transport& transport = *host_.transport;
-  Slot tls = exclusive_ && transport.tls_exclusive != kNone ? transport.tls_exclusive : transport.tls;
-  if (transport.is_tls() && !(context = worker.config().tls_context(tls)))
-    begun = base::fail(base::ErrorKind::Unavailable, "TLS certificates are not ready");
-  if (context && !host_.tls_memory) host_.tls_memory = std::make_shared<net::TlsMemory>();
-  if (begun) begun = connection_->connect(target);
-  if (!begun) {
-    reason_ = begun.error().message;
-    soon_ = std::make_unique<net::Timer>(worker.loop(), [this] { fail({.kind = Failure::Kind::Connect, .transport = reason_}); });
-    soon_->arm({});
-    return;
-  }
-  if (context) connection_->start_tls(std::move(context), server_name, {}, host_.tls_memory);
+// Before the next of a host's addresses is tried as well (RFC 8305, 5; Envoy waits as long).
+static constexpr auto kNextAddressAfter = std::chrono::milliseconds(300);
+
+ConnectionPermit::~ConnectionPermit() {
+  if (cluster_) cluster_->give_back(Limited::Connections, high_);
 }
 
-void Dial::on_ready(net::Connection&) {
-  const Transport& transport = *host_.transport;
+net::Connection::Target target_of(const Cluster& config, const net::Address& address) {
+  net::Connection::Target out{.address = address, .timeout = config.connect_timeout};
+  if (config.source.valid() && config.source.family() == address.family()) out.source = config.source;
+  out.freebind = config.freebind;
+  out.keepalive = {.on = config.keepalive, .probes = config.keepalive_probes, .time = config.keepalive_time, .interval = config.keepalive_interval};
+  return out;
+}
+
+Dial::Dial(Host& host, bool http2, bool exclusive, ConnectionPermit its_permit)
+    : permit(std::move(its_permit)), host_(host), config_(host.config), transport_(*host.transport), wanted_http2_(http2),
+      exclusive_(exclusive), addresses_{host.address}, timer_(host.worker.loop(), [this] {
+        if (failed_) return fail({.kind = Failure::Kind::Connect, .transport = reason_});
+        begin_next();
+      }) {
+  addresses_.insert(addresses_.end(), host.additional.begin(), host.additional.end());
+}
+
+void Dial::start() {
+  server_name_ = transport_.sni_from_host ? key.server_name
+                 : transport_.sni_from_endpoint && !host_.hostname.empty() ? host_.hostname
+                                                                            : transport_.sni;
+  begin_next();
+}
+
+// Tries the next address; where none could even be begun it tells of that later.
+void Dial::begin_next() {
+  while (next_ < addresses_.size()) {
+    auto begun = begin(addresses_[next_++]);
+    if (begun) {
+      if (next_ < addresses_.size()) timer_.arm(kNextAddressAfter);
+      return;
+    }
+    attempts_.pop_back();
+    reason_ = begun.error().message;
+  }
+  if (!attempts_.empty()) return;
+  failed_ = true;
+  timer_.arm({});
+}
+
+base::Result<void> Dial::begin(const net::Address& address) {
+  Worker& worker = host_.worker;
+  attempts_.push_back(std::make_unique<net::Connection>(worker.loop(), static_cast<net::Connection::Handler&>(*this)));
+  net::Connection& connection = *attempts_.back();
+  std::shared_ptr<const net::TlsContext> context;
+  Slot tls = transport_.tls;
+  if (exclusive_ && transport_.tls_exclusive != kNone) tls = transport_.tls_exclusive;
+  else if (!wanted_http2_ && transport_.tls_http1 != kNone) tls = transport_.tls_http1;
+  if (transport_.is_tls() && !(context = worker.config().tls_context(tls)))
+    return base::fail(base::ErrorKind::Unavailable, "TLS certificates are not ready");
+  TRY(connection.connect(target_of(*config_, address)));
+  if (!key.preamble.empty() && context) connection.send_before_tls(key.preamble);
+  if (!key.preamble.empty() && !context) connection.write(key.preamble);
+  if (!context) return {};
+  // A session belongs to the name it was made for.
+  const bool remember = !transport_.sni_from_host;
+  if (remember && !host_.tls_memory) host_.tls_memory = std::make_shared<net::TlsMemory>();
+  connection.start_tls(std::move(context), server_name_, {}, remember ? host_.tls_memory : nullptr);
+  return {};
+}
+
+void Dial::on_ready(net::Connection& connection) {
   bool http2 = wanted_http2_;
-  if (const net::TlsPeer* peer = connection_->tls()) {
-    if (!carries_name(transport.sans, *peer)) {
-      connection_->close();
-      return fail({.kind = Failure::Kind::Connect,
-                   .transport = "TLS_error: CERTIFICATE_VERIFY_FAILED: the peer's certificate carries none of the expected names"});
+  if (const net::TlsPeer* peer = connection.tls()) {
+    const bool named = transport_.check_host && !server_name_.empty() ? carries_host(server_name_, *peer) : carries_name(transport_.sans, *peer);
+    if (!named) {
+      ++host_.cluster.counts.san_failures;
+      connection.close();
+      return lost(connection, {.kind = Failure::Kind::Connect,
+                               .transport = "TLS_error: CERTIFICATE_VERIFY_FAILED: the peer's certificate carries none of the expected names"});
     }
     if (peer->alpn == "seine/1" || peer->alpn == "h2" || peer->alpn == "istio-h2") http2 = true;
     else if (!peer->alpn.empty()) http2 = false;
   }
-  host_.connected(*this, std::move(connection_), http2);
+  auto mine = std::find_if(attempts_.begin(), attempts_.end(), [&](const auto& attempt) { return attempt.get() == &connection; });
+  auto won = std::move(*mine);
+  attempts_.erase(mine);
+  for (auto& other : attempts_) other->close();
+  timer_.cancel();
+  if (const uint32_t limit = config_->buffer_limit) {
+    won->set_water_marks(limit / 2, limit);
+    won->set_input_limit(limit);
+  }
+  host_.connected(*this, std::move(won), http2);
 }
 
-void Dial::on_end(net::Connection&) {
-  connection_->close();
-  fail({.kind = Failure::Kind::Connect, .transport = "the peer closed the connection before it was ready"});
+void Dial::on_end(net::Connection& connection) {
+  connection.close();
+  lost(connection, {.kind = Failure::Kind::Connect, .transport = "the peer closed the connection before it was ready"});
 }
 
-void Dial::on_closed(net::Connection&, const base::Error& error) {
-  if (error.kind == base::ErrorKind::Timeout) return fail({.kind = Failure::Kind::ConnectTimeout});
+void Dial::on_closed(net::Connection& connection, const base::Error& error) {
+  if (error.kind == base::ErrorKind::Timeout) return lost(connection, {.kind = Failure::Kind::ConnectTimeout});
   reason_ = error.message;
   if (reason_.starts_with("connect to ")) reason_ = "delayed connect error: " + reason_.substr(reason_.rfind(": ") + 2);  // Envoy's words
-  fail({.kind = Failure::Kind::Connect, .transport = reason_});
+  lost(connection, {.kind = Failure::Kind::Connect, .transport = reason_});
 }
 
-void Dial::fail(const Failure& failure) { host_.connect_failed(*this, failure); }
+// One attempt is over; the others go on, or the next begins.
+void Dial::lost(net::Connection& connection, const Failure& failure) {
+  auto mine = std::find_if(attempts_.begin(), attempts_.end(), [&](const auto& attempt) { return attempt.get() == &connection; });
+  lost_.push_back(std::move(*mine));  // its own code may be on the stack
+  attempts_.erase(mine);
+  if (next_ < addresses_.size()) return begin_next();
+  if (attempts_.empty()) fail(failure);
+}
+
+void Dial::fail(const Failure& failure) {
+  timer_.cancel();
+  host_.connect_failed(*this, failure);
+}
 
 }  // namespace proxy

@@ -7,8 +7,8 @@ namespace proxy {
 
 namespace h1 = http::h1;
 
-H1Upstream::H1Upstream(Host& host, std::unique_ptr<net::Connection> connection)
-    : host_(host), connection_(std::move(connection)) {
+H1Upstream::H1Upstream(Host& host, std::unique_ptr<net::Connection> connection, ConnectionPermit its_permit)
+    : permit(std::move(its_permit)), host_(host), connection_(std::move(connection)), began_(host.worker.loop().now()) {
   connection_->set_handler(*this);
   ++host_.connections;
   ++host_.cluster.counts.active_connections;
@@ -163,8 +163,9 @@ void H1Upstream::reset(Stream&) {
   stream_ = nullptr;
   if (gone_) return;
   ++served_;
-  const Cluster* config = host_.cluster.config();
-  bool spent = config && config->max_requests_per_connection && served_ >= config->max_requests_per_connection;
+  const uint32_t most = host_.config->max_requests_per_connection;
+  const bool spent = most && served_ >= most;
+  if (spent) ++host_.cluster.counts.max_requests_reached;
   if (!response_done_ || !request_done_ || !reusable_ || spent || !connection_->open()) {
     connection_->close();
     return leave_host();
@@ -190,11 +191,11 @@ void H1Upstream::leave_host() {
   host_.gone(*this);
 }
 
-std::unique_ptr<net::Connection> H1Upstream::take_connection(Stream&) {
+std::unique_ptr<net::Connection> H1Upstream::take_connection(Stream& stream) {
   auto out = std::move(connection_);
   stream_ = nullptr;
   --host_.active;
-  --host_.cluster.counts.active_requests;
+  host_.cluster.request_ended(stream.high_priority());
   leave_host();
   return out;
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/log.h"
 #include "base/strings.h"
 #include "proxy/stream/stream.h"
 #include "proxy/upstream/connections.h"
@@ -10,13 +11,55 @@ namespace h2 = http::h2;
 static Stream* stream_of(const h2::Stream& at) { return static_cast<Stream*>(at.user); }
 static h2::StreamId id_of(const Stream& stream) { return static_cast<h2::StreamId>(stream.upstream_id); }
 
-H2Upstream::H2Upstream(Host& host, std::unique_ptr<net::Connection> connection, bool seine)
-    : host_(host), connection_(std::move(connection)),
-      session_(h2::Role::Client, {.plain_strings = seine, .extended_connect = false}, *this, connection_->output()), seine_(seine),
-      limit_(host.cluster.config() ? host.cluster.config()->http2_streams : 100), idle_since_(host.worker.loop().now()) {
+static h2::Options options_of(const Cluster& config, bool seine) {
+  h2::Options out{.plain_strings = seine, .extended_connect = false};
+  if (config.http2_stream_window) out.stream_window = config.http2_stream_window;
+  if (config.http2_connection_window) out.connection_window = config.http2_connection_window;
+  out.header_table = config.http2_header_table;
+  out.max_header_fields = config.max_response_headers;
+  out.max_header_bytes = config.max_response_header_bytes;
+  return out;
+}
+
+H2Upstream::H2Upstream(Host& host, std::unique_ptr<net::Connection> connection, bool seine, ConnectionPermit its_permit)
+    : permit(std::move(its_permit)), host_(host), config_(host.config), connection_(std::move(connection)),
+      session_(h2::Role::Client, options_of(*config_, seine), *this, connection_->output()), seine_(seine),
+      limit_(config_->http2_streams), idle_since_(host.worker.loop().now()), began_(host.worker.loop().now()) {
   connection_->set_handler(*this);
   ++host_.connections;
   ++host_.cluster.counts.active_connections;
+  if (!config_->ping_timeout.count()) return;
+  ping_timer_ = std::make_unique<net::Timer>(host.worker.loop(), [this] { on_timer(); });
+  rest();
+}
+
+// --- pings (connection_keepalive) ---------------------------------------
+
+void H2Upstream::rest() {
+  const auto interval = config_->ping_interval;
+  if (!interval.count()) return ping_timer_->cancel();
+  const auto most = static_cast<uint64_t>(static_cast<double>(interval.count()) * config_->ping_jitter);
+  ping_timer_->arm(interval + std::chrono::milliseconds(most ? host_.worker.dice().next() % most : 0));
+}
+
+void H2Upstream::ping() {
+  if (ping_out_ || gone_) return;
+  ping_out_ = true;
+  session_.ping(++pings_);
+  ping_timer_->arm(config_->ping_timeout);
+  flush();
+}
+
+void H2Upstream::on_timer() {
+  if (!ping_out_) return ping();
+  ++host_.cluster.counts.http2_keepalive_timeouts;
+  lost("http2 keepalive timeout");
+}
+
+void H2Upstream::on_ping_ack(uint64_t payload) {
+  if (!ping_out_ || payload != pings_) return;
+  ping_out_ = false;
+  rest();
 }
 
 H2Upstream::~H2Upstream() {
@@ -39,6 +82,7 @@ void H2Upstream::detach(Stream& stream) {
 
 void H2Upstream::send_head(Stream& stream, const http::RequestHead& head, http::h1::Body, bool end) {
   stream.upstream_id = session_.send_request(head, end, &stream);
+  if (ping_timer_ && streams_ == 1 && config_->ping_idle.count() && host_.worker.loop().now() - idle_since_ >= config_->ping_idle) ping();
   flush();
 }
 
@@ -65,9 +109,13 @@ void H2Upstream::reset(Stream& stream) {
   if (gone_) return;
   if (lost_ || (retiring_ && !streams_)) return lost({});
   flush();
-  const Cluster* config = host_.cluster.config();
-  if (config && config->max_requests_per_connection && served_ >= config->max_requests_per_connection) retire();
-  else if (can_take()) host_.roomy(*this);
+  const uint32_t most = config_->max_requests_per_connection;
+  if (most && served_ >= most && !retiring_) {
+    ++host_.cluster.counts.max_requests_reached;
+    retire();
+  } else if (can_take()) {
+    host_.roomy(*this);
+  }
 }
 
 void H2Upstream::retire() {
@@ -97,9 +145,10 @@ void H2Upstream::on_drained(net::Connection&) {
 // The connection is of no use any more; its streams fail.
 void H2Upstream::lost(std::string_view reason) {
   if (gone_) return;
+  base::log::debug("HTTP/2 connection to {} ends: {}", host_.text, reason);
   gone_ = true;
   lost_ = true;
-  std::string kept(reason);  // may lie in what goes away here
+  if (ping_timer_) ping_timer_->cancel();
   session_.connection_lost();
   connection_->close();
   host_.gone(*this);
@@ -129,9 +178,12 @@ void H2Upstream::on_reset(h2::Stream& at, h2::ErrorCode code) {
   if (!stream) return;
   detach(*stream);
   Failure failure{.kind = Failure::Kind::RemoteReset, .reused = served_ > 1};
-  if (code == h2::ErrorCode::RefusedStream) failure.kind = Failure::Kind::RefusedStream;
+  if (code == h2::ErrorCode::RefusedStream) {
+    failure.kind = Failure::Kind::RefusedStream;
+    failure.unprocessed = went_away_;
+  }
   if (lost_) failure.kind = Failure::Kind::Terminated;
-  if (code == h2::ErrorCode::ProtocolError) failure.kind = Failure::Kind::Protocol;
+  if (code == h2::ErrorCode::ProtocolError || !session_.error().empty()) failure.kind = Failure::Kind::Protocol;
   stream->on_upstream_failed(failure);
 }
 
@@ -140,7 +192,7 @@ void H2Upstream::on_writable(h2::Stream& at) {
 }
 
 void H2Upstream::on_goaway(h2::StreamId, h2::ErrorCode) {
-  retiring_ = true;
+  retiring_ = went_away_ = true;
   if (!streams_) lost("GOAWAY");
 }
 
