@@ -49,6 +49,19 @@ inline Task<base::Result<std::unique_ptr<ByteStream>>> connect(Loop& loop, Addre
   return connect(loop, std::move(address), std::move(options));
 }
 
+struct ResolveOptions {
+  int family = 0;                // AF_INET, AF_INET6; 0: both
+  std::vector<Address> servers;  // DNS servers in place of resolv.conf's
+  bool servers_are_fallback = false;  // only where resolv.conf names none
+  bool tcp = false;
+};
+struct Resolved {
+  std::vector<Address> addresses;  // in the answer's order
+  std::chrono::seconds ttl{0};     // the shortest; 0: not from DNS, or not to be kept
+};
+// As resolve(), with more to say and more to know.
+Task<base::Result<Resolved>> resolve_name(Loop& loop, std::string host, uint16_t port, ResolveOptions options);
+
 // The addresses of a host name (or of a literal address), by /etc/hosts and DNS, with `port` set.
 Task<base::Result<std::vector<Address>>> resolve(Loop& loop, std::string host, uint16_t port);
 

@@ -30,6 +30,7 @@ static void collect_cluster(const ClusterState& state, telemetry::Scrape& scrape
   counter("upstream_cx_idle_timeout", c.idle_timeouts);
   counter("http2_keepalive_timeout", c.http2_keepalive_timeouts);
   counter("ssl_fail_verify_san", c.san_failures);
+  counter("upstream_cx_protocol_error", c.protocol_errors);
   counter("lb_healthy_panic", c.panics);
   for (int i = 1; i <= 5; ++i) {
     telemetry::Labels by_class = labels;

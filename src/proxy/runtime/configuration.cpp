@@ -145,6 +145,7 @@ void Configuration::remove(Kind kind, const std::string& name) {
   Entries& all = mutable_entries(kind);
   auto it = all.find(name);
   if (kind == Kind::Cluster && it->second.cluster && !it->second.cluster->dns_names.empty() && on_dns_cluster) on_dns_cluster(name, nullptr);
+  if (kind == Kind::Cluster && it->second.cluster && on_cluster) on_cluster(name, nullptr);
   all.erase(it);
   if (kind == Kind::Secret) secrets_changed_ = true;
 }
@@ -172,10 +173,9 @@ void Configuration::settle() {
     entry.next_cluster.reset();
     entry.warming = false;
     if ((dns || was_dns) && on_dns_cluster) on_dns_cluster(name, dns ? entry.cluster : nullptr);
+    if (on_cluster) on_cluster(name, entry.cluster);
     if (entry.cluster->type == Cluster::Type::Eds) {
-      auto endpoints = find(Kind::Endpoints, entry.cluster->endpoints_name)->endpoints;
-      for (Worker* worker : workers_)
-        worker->post([worker, slot = entry.cluster->slot, endpoints] { worker->set_endpoints(slot, endpoints); });
+      tell_workers(*entry.cluster, find(Kind::Endpoints, entry.cluster->endpoints_name)->endpoints);
     }
   }
   for (auto& [name, entry] : mutable_entries(Kind::Listener)) {
@@ -290,8 +290,7 @@ void Configuration::publish() {
 void Configuration::send_endpoints(const std::string& name, const std::shared_ptr<const EndpointSet>& endpoints) {
   for (const auto& [cluster_name, entry] : entries(Kind::Cluster)) {
     if (!entry.cluster || entry.cluster->endpoints_name != name) continue;
-    for (Worker* worker : workers_)
-      worker->post([worker, slot = entry.cluster->slot, endpoints] { worker->set_endpoints(slot, endpoints); });
+    tell_workers(*entry.cluster, endpoints);
   }
 }
 
@@ -299,6 +298,17 @@ void Configuration::resolved(const std::string& name, std::shared_ptr<const Endp
   const Entry* entry = find(Kind::Cluster, name);
   if (!entry || !entry->cluster) return;
   dns_endpoints_[name] = endpoints;
+  tell_workers(*entry->cluster, endpoints);
+}
+
+void Configuration::tell_workers(const Cluster& cluster, const std::shared_ptr<const EndpointSet>& told) {
+  auto endpoints = on_endpoints ? on_endpoints(cluster, told) : told;
+  for (Worker* worker : workers_) worker->post([worker, slot = cluster.slot, endpoints] { worker->set_endpoints(slot, endpoints); });
+}
+
+void Configuration::replace_endpoints(const std::string& name, const std::shared_ptr<const EndpointSet>& endpoints) {
+  const Entry* entry = find(Kind::Cluster, name);
+  if (!entry || !entry->cluster) return;
   for (Worker* worker : workers_)
     worker->post([worker, slot = entry->cluster->slot, endpoints] { worker->set_endpoints(slot, endpoints); });
 }

@@ -52,6 +52,12 @@ class Configuration {
 
   // The names that need to be subscribed to; called as they change.
   std::function<void(Kind kind, const std::set<std::string>& names)> on_wanted;
+  // Called with every cluster that came or changed, and with nullptr for those that are gone.
+  std::function<void(const std::string& name, std::shared_ptr<const Cluster> cluster)> on_cluster;
+  // Called with what a cluster's endpoints are said to be, before workers are told; returns what they are.
+  std::function<std::shared_ptr<const EndpointSet>(const Cluster& cluster, std::shared_ptr<const EndpointSet> told)> on_endpoints;
+  // Other endpoints for a cluster whose told ones did not change.
+  void replace_endpoints(const std::string& cluster, const std::shared_ptr<const EndpointSet>& endpoints);
   // Calls it for everything that is wanted now and was not told.
   void tell_wanted();
   // Called with every cluster that needs names resolved, and with those that do not any more (nullptr).
@@ -100,6 +106,7 @@ class Configuration {
   void build_tls();
   void settle();    // moves what is ready from warming to in force
   void publish();
+  void tell_workers(const Cluster& cluster, const std::shared_ptr<const EndpointSet>& told);
   void send_endpoints(const std::string& name, const std::shared_ptr<const EndpointSet>& endpoints);
   bool ready(const Listener& listener) const;
   base::Result<std::shared_ptr<const net::TlsContext>> make_context(const TlsSpec& spec) const;

@@ -33,7 +33,13 @@ static std::vector<std::unique_ptr<Worker>> make_workers(const ProcessOptions& o
 
 Process::Process(net::Loop& loop, ProcessOptions options, Bootstrap bootstrap)
     : loop_(loop), options_(std::move(options)), bootstrap_(std::move(bootstrap)), tidy_(loop, [] { base::give_back_memory(); }), workers_(make_workers(options_, bootstrap_)),
-      configuration_(pointers(workers_)), dns_(loop, configuration_) {
+      configuration_(pointers(workers_)), dns_(loop, configuration_), health_(loop, configuration_) {
+  configuration_.on_cluster = [this](const std::string& name, std::shared_ptr<const Cluster> cluster) {
+    health_.set(name, std::move(cluster));
+  };
+  configuration_.on_endpoints = [this](const Cluster& cluster, std::shared_ptr<const EndpointSet> told) {
+    return health_.endpoints(cluster, std::move(told));
+  };
   configuration_.on_dns_cluster = [this](const std::string& name, std::shared_ptr<const Cluster> cluster) {
     dns_.set(name, std::move(cluster));
   };

@@ -9,6 +9,7 @@
 #include "proxy/admin/admin.h"
 #include "proxy/runtime/bootstrap.h"
 #include "proxy/upstream/dns.h"
+#include "proxy/upstream/health_checks.h"
 
 namespace proxy {
 
@@ -75,6 +76,7 @@ class Process {
   std::vector<std::unique_ptr<Worker>> workers_;
   Configuration configuration_;
   DnsClusters dns_;
+  HealthChecks health_;
   std::unique_ptr<Admin> admin_;
   net::Address admin_address_;
   bool draining_ = false;

@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "base/hash.h"
 #include "proxy/runtime/worker.h"
 
 namespace proxy {
@@ -76,7 +77,7 @@ TEST_F(Balance, TheNextPriorityTakesWhatTheFirstCannotCarry) {
 }
 
 TEST_F(Balance, AHashStaysWithItsEndpointWhenOthersCome) {
-  auto port_of = [](ClusterState& s, uint64_t hash) { return s.pick({.hash = hash})->address.port(); };
+  auto port_of = [](ClusterState& s, uint64_t hash) { return s.pick({.hash = base::xx_hash(std::to_string(hash))})->address.port(); };
   ClusterState& s = state(Cluster::Balance::RingHash, {{1}, {2}, {3}});
   std::map<uint64_t, uint16_t> before;
   for (uint64_t hash = 0; hash < 300; ++hash) before[hash] = port_of(s, hash);

@@ -260,6 +260,7 @@ void ClusterState::report(Host& host, Outcome outcome, int status) {
 }
 
 ConnectionPermit ClusterState::connection_permit(bool high, bool first) {
+  if (!shared_->used.load(std::memory_order_relaxed)) shared_->used.store(true, std::memory_order_relaxed);
   if (take(Limited::Connections, high)) return {*this, high};
   ++counts.connection_overflow;
   if (!first) return {};

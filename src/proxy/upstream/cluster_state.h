@@ -75,7 +75,7 @@ class ClusterState {
              connections = 0, connections_http2 = 0, resets = 0, none_healthy = 0, pending_overflow = 0, bytes_sent = 0,
              bytes_received = 0, pending_total = 0, connection_overflow = 0, max_requests_reached = 0,
              max_duration_reached = 0, idle_timeouts = 0, http2_keepalive_timeouts = 0, san_failures = 0, panics = 0,
-             connect_timeouts = 0, endpoint_updates = 0;
+             connect_timeouts = 0, endpoint_updates = 0, protocol_errors = 0;
     uint64_t by_class[6] = {};  // by_class[2]: 2xx
     uint32_t active_requests = 0, active_connections = 0, pending = 0;
   } counts;

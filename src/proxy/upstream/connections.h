@@ -188,6 +188,7 @@ class H2Upstream final : public Upstream, public Link<InHost>, private net::Conn
   uint64_t pings_ = 0;
   bool ping_out_ = false;  // not answered yet
   bool went_away_ = false;  // it said GOAWAY
+  bool broken_ = false;     // it broke the protocol
   bool retiring_ = false;
   bool gone_ = false;
   bool lost_ = false;

@@ -2,67 +2,117 @@
 #include "proxy/upstream/dns.h"
 
 #include <algorithm>
+#include <random>
 
 #include "base/log.h"
 #include "proxy/runtime/configuration.h"
 
 namespace proxy {
 
+using Milliseconds = std::chrono::milliseconds;
+using Family = Cluster::Family;
+
+DnsClusters::~DnsClusters() {
+  for (auto& [name, watch] : watches_) watch->gone = true;
+}
+
 void DnsClusters::set(const std::string& name, std::shared_ptr<const Cluster> cluster) {
   auto& watch = watches_[name];
-  if (watch) watch->gone = true;
+  std::vector<std::vector<net::Address>> known;
+  if (watch) {
+    watch->gone = true;
+    auto same = [](const Cluster::DnsName& a, const Cluster::DnsName& b) { return a.host == b.host && a.port == b.port; };
+    const auto& before = watch->cluster->dns_names;
+    if (cluster && std::equal(before.begin(), before.end(), cluster->dns_names.begin(), cluster->dns_names.end(), same))
+      known = watch->addresses;
+  }
   if (!cluster) {
     watches_.erase(name);
     return;
   }
-  watch = std::make_shared<Watch>(Watch{.cluster = std::move(cluster)});
-  net::spawn(keep(*this, watch));
+  watch = std::make_shared<Watch>(Watch{.cluster = std::move(cluster), .addresses = std::move(known)});
+  const bool any = !watch->addresses.empty();
+  watch->addresses.resize(watch->cluster->dns_names.size());
+  if (any) publish(*watch);  // weights and such may be other ones
+  for (size_t i = 0; i < watch->cluster->dns_names.size(); ++i) net::spawn(keep(*this, watch, i));
 }
 
-net::Task<void> DnsClusters::keep(DnsClusters& self, std::shared_ptr<Watch> watch) {
-  while (!watch->gone) {
-    bool changed = false;
-    for (const Cluster::DnsName& name : watch->cluster->dns_names) {
-      auto found = co_await net::resolve(self.loop_, name.host, name.port);
-      if (watch->gone) co_return;
-      if (!found) {
-        base::log::debug("cluster {}: {}", watch->cluster->name, found.error().message);
-        continue;
-      }
-      std::vector<net::Address> addresses;
-      for (const net::Address& address : *found) {
-        if (watch->cluster->dns_family == Cluster::Family::V4 && address.family() != AF_INET) continue;
-        if (watch->cluster->dns_family == Cluster::Family::V6 && address.family() != AF_INET6) continue;
-        addresses.push_back(address);
-      }
-      std::sort(addresses.begin(), addresses.end(), [](const auto& a, const auto& b) { return a.text() < b.text(); });
-      if (watch->cluster->type == Cluster::Type::LogicalDns && addresses.size() > 1) addresses.resize(1);
-      auto& known = watch->addresses[name.host + ":" + std::to_string(name.port)];
-      if (known == addresses) continue;
-      known = std::move(addresses);
-      changed = true;
+std::vector<net::Address> wanted_addresses(const Cluster& cluster, std::vector<net::Address> answer, const std::vector<net::Address>& known) {
+  const bool any_v4 = std::any_of(answer.begin(), answer.end(), [](const auto& a) { return a.family() == AF_INET; });
+  const bool any_v6 = std::any_of(answer.begin(), answer.end(), [](const auto& a) { return a.family() == AF_INET6; });
+  std::erase_if(answer, [&](const net::Address& address) {
+    const bool v6 = address.family() == AF_INET6;
+    switch (cluster.dns_family) {
+      case Family::V4: return v6;
+      case Family::V6: return !v6;
+      case Family::Auto: return any_v6 && !v6;
+      case Family::V4Preferred: return any_v4 && v6;
+      case Family::All: return false;
     }
-    if (changed) self.publish(*watch);
-    auto pause = std::max(watch->cluster->dns_refresh, std::chrono::milliseconds(1000));
+    return false;
+  });
+  if (cluster.type == Cluster::Type::LogicalDns) {
+    auto in_use = known.empty() ? answer.end() : std::find(answer.begin(), answer.end(), known.front());
+    if (in_use != answer.end()) std::rotate(answer.begin(), in_use, in_use + 1);
+    return answer;
+  }
+  std::sort(answer.begin(), answer.end(), [](const auto& a, const auto& b) { return a.text() < b.text(); });
+  answer.erase(std::unique(answer.begin(), answer.end()), answer.end());
+  return answer;
+}
+
+static Milliseconds failure_pause(const Cluster& cluster, uint32_t failures) {
+  const uint64_t most = static_cast<uint64_t>(std::max(cluster.dns_failure_max, cluster.dns_failure_base).count());
+  return Milliseconds(std::min<uint64_t>(static_cast<uint64_t>(cluster.dns_failure_base.count()) << std::min(failures - 1, 20u), most));
+}
+
+net::Task<void> DnsClusters::keep(DnsClusters& self, std::shared_ptr<Watch> watch, size_t at) {
+  std::minstd_rand dice{std::random_device{}()};
+  uint32_t failures = 0;
+  while (!watch->gone) {
+    const Cluster& cluster = *watch->cluster;
+    const Cluster::DnsName& name = cluster.dns_names[at];
+    net::ResolveOptions options;
+    options.family = cluster.dns_family == Family::V4 ? AF_INET : cluster.dns_family == Family::V6 ? AF_INET6 : 0;
+    options.servers = cluster.dns_servers;
+    options.servers_are_fallback = cluster.dns_servers_are_fallback;
+    options.tcp = cluster.dns_tcp;
+    auto found = co_await net::resolve_name(self.loop_, name.host, name.port, std::move(options));
+    if (watch->gone) co_return;
+    Milliseconds pause = cluster.dns_refresh;
+    if (found) {
+      failures = 0;
+      if (cluster.dns_ttl && found->ttl.count() > 0) pause = found->ttl;
+      auto addresses = wanted_addresses(cluster, std::move(found->addresses), watch->addresses[at]);
+      if (!addresses.empty() && watch->addresses[at] != addresses) {
+        watch->addresses[at] = std::move(addresses);
+        self.publish(*watch);
+      }
+    } else {
+      base::log::debug("cluster {}: {}", cluster.name, found.error().message);
+      pause = failure_pause(cluster, ++failures);
+    }
+    if (cluster.dns_jitter.count() > 0) pause += Milliseconds(dice() % static_cast<uint64_t>(cluster.dns_jitter.count()));
     co_await net::sleep(self.loop_, pause);
   }
 }
 
 void DnsClusters::publish(const Watch& watch) {
-  auto set = std::make_shared<EndpointSet>();
-  set->localities.push_back({});
-  for (const Cluster::DnsName& name : watch.cluster->dns_names) {
-    auto it = watch.addresses.find(name.host + ":" + std::to_string(name.port));
-    if (it == watch.addresses.end()) continue;
-    for (const net::Address& address : it->second) {
-      Endpoint endpoint = name.endpoint;
+  const Cluster& cluster = *watch.cluster;
+  auto set = cluster.dns_set ? std::make_shared<EndpointSet>(*cluster.dns_set) : std::make_shared<EndpointSet>();
+  for (size_t i = 0; i < cluster.dns_names.size(); ++i) {
+    const bool logical = cluster.type == Cluster::Type::LogicalDns;
+    for (const net::Address& address : watch.addresses[i]) {
+      Endpoint endpoint = cluster.dns_names[i].endpoint;
       endpoint.address = address;
       endpoint.text = address.text();
-      endpoint.locality = 0;
+      if (endpoint.check_port && !endpoint.check_address.valid()) endpoint.check_address = address.with_port(endpoint.check_port);
+      if (logical && cluster.dns_family == Family::All) endpoint.additional.assign(watch.addresses[i].begin() + 1, watch.addresses[i].end());
       set->endpoints.push_back(std::move(endpoint));
+      if (logical) break;  // one endpoint, wherever it is
     }
   }
-  configuration_.resolved(watch.cluster->name, std::move(set));
+  configuration_.resolved(cluster.name, std::move(set));
 }
 
 }  // namespace proxy

@@ -124,6 +124,7 @@ bool H1Upstream::step() {
       else stream_->on_response_trailers(parser_.trailers());
       return true;
     case h1::Event::Error:
+      ++host_.cluster.counts.protocol_errors;
       fail(Failure::Kind::Protocol, parser_.error());
       return false;
   }

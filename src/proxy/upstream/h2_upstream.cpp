@@ -133,7 +133,11 @@ void H2Upstream::on_data(net::Connection&) {
   size_t taken = session_.receive(connection_->input().view(), host_.worker.loop().now());
   if (gone_) return;
   connection_->input().consume(taken);
-  if (session_.should_close()) return lost(session_.error());
+  if (session_.should_close()) {
+    broken_ = !session_.error().empty();  // by its own fault
+    if (broken_) ++host_.cluster.counts.protocol_errors;
+    return lost(session_.error());
+  }
   flush();
 }
 
@@ -182,8 +186,9 @@ void H2Upstream::on_reset(h2::Stream& at, h2::ErrorCode code) {
     failure.kind = Failure::Kind::RefusedStream;
     failure.unprocessed = went_away_;
   }
-  if (lost_) failure.kind = Failure::Kind::Terminated;
-  if (code == h2::ErrorCode::ProtocolError || !session_.error().empty()) failure.kind = Failure::Kind::Protocol;
+  const bool broken = broken_ || (!lost_ && (code == h2::ErrorCode::ProtocolError || !session_.error().empty()));
+  if (broken) failure.kind = Failure::Kind::Protocol;
+  else if (lost_) failure.kind = Failure::Kind::Terminated;
   stream->on_upstream_failed(failure);
 }
 

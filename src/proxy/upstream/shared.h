@@ -81,6 +81,7 @@ class ClusterShared {
   struct CheckCounts {
     std::atomic<uint64_t> attempts{0}, successes{0}, failures{0}, network_failures{0}, healthy{0};
   } checks;
+  std::atomic<bool> used{false};  // somebody connected to one of its hosts
   enum class Cause : uint8_t { Consecutive5xx, GatewayFailure, LocalFailure, SuccessRate, LocalSuccessRate, FailurePercentage, LocalFailurePercentage };
   static std::string_view name(Cause cause);  // as in Envoy's counters: "consecutive_5xx"
 

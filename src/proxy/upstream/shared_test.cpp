@@ -55,13 +55,13 @@ TEST_F(Outliers, FailuresInARowEjectAndTimeBringsBackEachTimeLater) {
 TEST_F(Outliers, OnlyAsManyGoAsThePercentageAllows) {
   policy_.max_ejection_percent = 10;
   hosts(2);
-  say(0, Outcome::Response, 503, 5);
+  say(0, Outcome::Response, 500, 5);
   EXPECT_FALSE(out(0)) << "half of them is more than a tenth";
   EXPECT_EQ(shared_.counts.overflow, 1u);
   policy_.always_eject_one = true;
-  say(0, Outcome::Response, 503, 5);
+  say(0, Outcome::Response, 500, 5);
   EXPECT_TRUE(out(0));
-  say(1, Outcome::Response, 503, 5);
+  say(1, Outcome::Response, 500, 5);
   EXPECT_FALSE(out(1));
 }
 

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "net/certificates_for_test.h"
+#include "proxy/runtime/harness.h"
+
+// What clusters do, with a whole proxy on sockets.
+namespace proxy {
+namespace {
+
+using namespace proxy::testing;
+
+constexpr const char* kAll = "              - {match: {prefix: /}, route: {cluster: c}}\n";
+
+std::string cluster(const std::vector<std::string>& ports, const std::string& more, const std::string& type = "STATIC",
+                    const std::string& host = "127.0.0.1") {
+  std::string endpoints;
+  for (const std::string& port : ports)
+    endpoints += (endpoints.empty() ? "" : ", ") + ("{endpoint: {address: {socket_address: {address: " + host + ", port_value: ") + port + "}}}}";
+  return "  - name: c\n    type: " + type + "\n    connect_timeout: 2s\n" + more + "    load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [" +
+         endpoints + "]}]}\n";
+}
+
+// A server that takes one connection, sends these bytes, and remembers what it got until the peer went.
+class RawServer {
+ public:
+  explicit RawServer(std::string answer) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(bind(fd_, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(listen(fd_, 8), 0);
+    getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this, answer = std::move(answer)] {
+      int peer = accept(fd_, nullptr, nullptr);
+      if (peer < 0) return;
+      char bytes[4096];
+      ssize_t count = recv(peer, bytes, sizeof bytes, 0);
+      if (count > 0) got_.append(bytes, static_cast<size_t>(count));
+      send(peer, answer.data(), answer.size(), MSG_NOSIGNAL);
+      ::shutdown(peer, SHUT_WR);
+      while ((count = recv(peer, bytes, sizeof bytes, 0)) > 0) got_.append(bytes, static_cast<size_t>(count));
+      ::close(peer);
+    });
+  }
+  ~RawServer() {
+    ::shutdown(fd_, SHUT_RDWR);
+    if (thread_.joinable()) thread_.join();
+    ::close(fd_);
+  }
+  std::string port() const { return std::to_string(port_); }
+  const std::string& got() {
+    thread_.join();
+    return got_;
+  }
+
+ private:
+  int fd_;
+  uint16_t port_ = 0;
+  std::string got_;
+  std::thread thread_;
+};
+
+class Upstreams : public ::testing::Test {
+ protected:
+  std::string backend() const { return std::to_string(backend_.port()); }
+  // Asks until the answer is `status`; false: it never was.
+  bool becomes(Proxy& proxy, int status) {
+    for (int i = 0; i < 2000; ++i)
+      if (get(loop_, proxy.port(), "/").status == status) return true;
+    return false;
+  }
+  std::string metrics(Proxy& proxy) { return proxy.process().scrape().prometheus(); }
+
+  net::Loop loop_;
+  Backend backend_{loop_};
+};
+
+TEST_F(Upstreams, OneRequestTooManyIsToldOfTheOverload) {
+  Proxy proxy(loop_, bootstrap_of(kAll, cluster({backend()}, "    circuit_breakers: {thresholds: [{max_pending_requests: 0, track_remaining: true}]}\n")));
+  auto response = get(loop_, proxy.port(), "/");
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(response.headers.get("x-envoy-overloaded"), "true");
+  EXPECT_EQ(response.body, "upstream connect error or disconnect/reset before headers. reset reason: overflow");
+  const std::string seen = metrics(proxy);
+  EXPECT_NE(seen.find("envoy_cluster_upstream_rq_pending_overflow{envoy_cluster_name=\"c\"} 1"), std::string::npos);
+  EXPECT_NE(seen.find("envoy_cluster_circuit_breakers_default_remaining_pending{envoy_cluster_name=\"c\"} 0"), std::string::npos);
+  EXPECT_NE(seen.find("envoy_cluster_circuit_breakers_default_rq_pending_open{envoy_cluster_name=\"c\"} 1"), std::string::npos);
+}
+
+TEST_F(Upstreams, NoRetryBeyondWhatTheClusterMayHave) {
+  const std::string routes = "              - {match: {prefix: /}, route: {cluster: c, retry_policy: {retry_on: 5xx, num_retries: 3}}}\n";
+  Proxy none(loop_, bootstrap_of(routes, cluster({backend()}, "    circuit_breakers: {thresholds: [{max_retries: 0}]}\n")));
+  EXPECT_EQ(get(loop_, none.port(), "/fail-first/none").status, 503);
+  EXPECT_NE(metrics(none).find("envoy_cluster_upstream_rq_retry_overflow{envoy_cluster_name=\"c\"} 1"), std::string::npos);
+  Proxy budget(loop_, bootstrap_of(routes, cluster({backend()}, "    circuit_breakers: {thresholds: [{max_retries: 0, retry_budget: {}}]}\n")));
+  EXPECT_EQ(get(loop_, budget.port(), "/fail-first/budget").status, 200);
+}
+
+TEST_F(Upstreams, AnEndpointThatCannotBeReachedIsEjectedForAllWorkers) {
+  Proxy proxy(loop_, bootstrap_of(kAll, cluster({backend(), "1"}, "    outlier_detection: {consecutive_5xx: 1, max_ejection_percent: 50, base_ejection_time: 3600s}\n")));
+  ASSERT_TRUE(becomes(proxy, 503)) << "nobody listens on port 1";
+  for (int i = 0; i < 30; ++i) EXPECT_EQ(get(loop_, proxy.port(), "/").status, 200);
+  const std::string seen = metrics(proxy);
+  EXPECT_NE(seen.find("envoy_cluster_outlier_detection_ejections_active{envoy_cluster_name=\"c\"} 1"), std::string::npos);
+  EXPECT_NE(seen.find("envoy_cluster_outlier_detection_ejections_enforced_consecutive_5xx{envoy_cluster_name=\"c\"} 1"), std::string::npos);
+}
+
+TEST_F(Upstreams, ActiveChecksFindWhoIsWell) {
+  for (const char* check : {"http_health_check: {path: /status/204, expected_statuses: [{start: 204, end: 205}]}", "tcp_health_check: {}"}) {
+    const std::string more = "    common_lb_config: {healthy_panic_threshold: {value: 0}}\n    health_checks:\n    - {timeout: 5s, interval: 0.05s, "
+                             "no_traffic_interval: 0.05s, unhealthy_threshold: 2, healthy_threshold: 2, " + std::string(check) + "}\n";
+    Proxy proxy(loop_, bootstrap_of(kAll, cluster({backend(), "1"}, more)));
+    ASSERT_TRUE(becomes(proxy, 200)) << check;
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(get(loop_, proxy.port(), "/").status, 200) << check;
+    EXPECT_NE(metrics(proxy).find("envoy_cluster_health_check_healthy{envoy_cluster_name=\"c\"} 1"), std::string::npos);
+  }
+}
+
+TEST_F(Upstreams, AFailedCheckTakesTheEndpointOut) {
+  const std::string more = "    common_lb_config: {healthy_panic_threshold: {value: 0}}\n    health_checks:\n    - {timeout: 5s, interval: 0.02s, "
+                           "no_traffic_interval: 0.02s, unhealthy_threshold: 1, healthy_threshold: 1, http_health_check: {path: /status/500}}\n";
+  Proxy proxy(loop_, bootstrap_of(kAll, cluster({backend()}, more)));
+  EXPECT_EQ(get(loop_, proxy.port(), "/").status, 503);
+  EXPECT_FALSE(becomes(proxy, 200));
+}
+
+TEST_F(Upstreams, NamesAreResolvedInTheWantedFamily) {
+  for (const char* type : {"STRICT_DNS", "LOGICAL_DNS"}) {
+    Proxy proxy(loop_, bootstrap_of(kAll, cluster({backend()}, "    dns_lookup_family: V4_ONLY\n    respect_dns_ttl: true\n", type, "localhost")));
+    EXPECT_TRUE(becomes(proxy, 200)) << type;
+  }
+}
+
+TEST_F(Upstreams, ThePeersNameIsTheOneAskedFor) {
+  net::TestAuthority authority;
+  const auto leaf = authority.leaf("server", "DNS:good.example,DNS:*.wild.example,IP:127.0.0.1");
+  auto quoted = [](const std::string& pem) { return base::Json(pem).dump(); };
+  const std::string certificate = "{certificate_chain: {inline_string: " + quoted(leaf.certificate) + "}, private_key: {inline_string: " + quoted(leaf.key) + "}}";
+  std::string text = bootstrap_of("              - {match: {prefix: /}, direct_response: {status: 200}}\n", "  []\n");
+  const std::string tls = "    - transport_socket: {name: tls, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext, "
+                          "common_tls_context: {tls_certificates: [" + certificate + "]}}}\n      filters:\n";
+  text.replace(text.find("    - filters:\n"), 15, tls);
+  Proxy server(loop_, text);
+  auto client = [&](const std::string& validation, const std::string& options) {
+    return bootstrap_of(kAll, cluster({std::to_string(server.port())},
+                                      "    transport_socket: {name: tls, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext, "
+                                      "common_tls_context: {validation_context: {trusted_ca: {inline_string: " + quoted(authority.pem()) + "}" + validation + "}}}}\n" + options));
+  };
+  auto ask = [&](Proxy& proxy, const std::string& host) {
+    http::Request request;
+    request.authority = host;
+    request.path = "/";
+    return fetch(loop_, proxy.port(), std::move(request)).status;
+  };
+  const std::string automatic = "    typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {\"@type\": "
+                                "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, auto_config: {}, "
+                                "upstream_http_protocol_options: {auto_sni: true, auto_san_validation: true}}}\n";
+  Proxy by_host(loop_, client("", automatic));
+  EXPECT_EQ(ask(by_host, "good.example"), 200);
+  EXPECT_EQ(ask(by_host, "a.wild.example:8443"), 200);
+  EXPECT_EQ(ask(by_host, "a.b.wild.example"), 503);
+  EXPECT_EQ(ask(by_host, "evil.example"), 503) << "a connection for another name is not for this one";
+  EXPECT_EQ(ask(by_host, "127.0.0.1"), 200);
+  auto san = [](const std::string& type, const std::string& matcher) {
+    return ", match_typed_subject_alt_names: [{san_type: " + type + ", matcher: {" + matcher + "}}]";
+  };
+  Proxy by_ip(loop_, client(san("IP_ADDRESS", "exact: 127.0.0.1"), ""));
+  EXPECT_EQ(ask(by_ip, "any"), 200);
+  Proxy by_regex(loop_, client(san("DNS", "safe_regex: {regex: 'g.*example'}"), ""));
+  EXPECT_EQ(ask(by_regex, "any"), 200);
+  Proxy by_uri(loop_, client(san("URI", "prefix: good"), ""));
+  EXPECT_EQ(ask(by_uri, "any"), 503);
+}
+
+TEST_F(Upstreams, TheProxyProtocolNamesTheDownstream) {
+  RawServer server("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+  Proxy proxy(loop_, bootstrap_of(kAll, cluster({server.port()},
+                                                "    transport_socket: {name: p, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport, "
+                                                "transport_socket: {name: raw, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer}}}}\n")));
+  EXPECT_EQ(get(loop_, proxy.port(), "/x").body, "ok");
+  const std::string& got = server.got();
+  EXPECT_TRUE(got.starts_with("PROXY TCP4 127.0.0.1 127.0.0.1 ")) << got;
+  const size_t end = got.find("\r\n");
+  EXPECT_TRUE(std::string_view(got).substr(0, end).ends_with(" " + std::to_string(proxy.port()))) << got;
+  EXPECT_TRUE(std::string_view(got).substr(end + 2).starts_with("GET /x HTTP/1.1\r\n")) << got;
+}
+
+TEST_F(Upstreams, AnUpstreamThatBreaksHttp2IsABadGateway) {
+  RawServer server(std::string("\0\0\x05\x00\x01\0\0\0\x07junk!", 14));  // DATA on a stream that nobody opened
+  Proxy proxy(loop_, bootstrap_of(kAll, cluster({server.port()}, "    http2_protocol_options: {}\n")));
+  auto response = get(loop_, proxy.port(), "/");
+  EXPECT_EQ(response.status, 502);
+  EXPECT_NE(response.body.find("protocol error"), std::string::npos) << response.body;
+}
+
+TEST_F(Upstreams, WhatDoesNotActIsRefusedByName) {
+  auto refusal = [&](const std::string& more) {
+    auto bootstrap = parse_bootstrap(bootstrap_of(kAll, cluster({"1"}, more)));
+    if (!bootstrap) return bootstrap.error().message;
+    auto valid = validate(*bootstrap);
+    return valid ? std::string() : valid.error().message;
+  };
+  EXPECT_EQ(refusal(""), "");
+  for (const auto& [yaml, name] : std::map<std::string, std::string>{
+           {"    preconnect_policy: {per_upstream_preconnect_ratio: 2}\n", "preconnect_policy"},
+           {"    lb_subset_config: {}\n", "lb_subset_config"},
+           {"    lb_policy: MAGLEV\n    maglev_lb_config: {table_size: 100}\n", "prime"},
+           {"    lb_policy: CLUSTER_PROVIDED\n", "CLUSTER_PROVIDED"},
+           {"    outlier_detection: {max_ejection_percent: 101}\n", "percentage"},
+           {"    load_balancing_policy: {policies: [{typed_extension_config: {name: csw, typed_config: {\"@type\": "
+            "type.googleapis.com/envoy.extensions.load_balancing_policies.pick_first.v3.PickFirst}}}]}\n",
+            "PickFirst"}})
+    EXPECT_NE(refusal(yaml).find(name), std::string::npos) << yaml << refusal(yaml);
+}
+
+}  // namespace
+}  // namespace proxy
