@@ -18,10 +18,9 @@ bool HealthCheckFilter::clusters_are_well(Stream& stream) const {
     ClusterState* cluster = stream.worker().cluster(slot);
     if (!cluster) return false;
     size_t all = 0, well = 0;
-    auto now = stream.worker().loop().now();
     cluster->each_host([&](Host& host) {
       ++all;
-      well += (host.health == Health::Healthy || host.health == Health::Degraded) && host.ejected_until <= now;
+      well += host.well;
     });
     if (all == 0 ? least > 0 : 100.0 * static_cast<double>(well) < least * static_cast<double>(all)) return false;
   }
