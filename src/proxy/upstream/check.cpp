@@ -85,6 +85,7 @@ CheckResult Checker::verdict(const http::Response& response) const {
 }
 
 net::Task<CheckResult> Checker::run(CheckTarget target) {
+  if (target.unready) co_return CheckResult::NetworkFailed;
   if (check_.kind == HealthCheck::Kind::Tcp) {
     CheckResult out = co_await run_tcp(std::move(target));
     co_return out;

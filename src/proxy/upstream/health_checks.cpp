@@ -100,6 +100,7 @@ CheckTarget HealthChecks::target_of(const Watch& watch, const Target& target) co
   out.server_name = transport.sni_from_endpoint && !endpoint.hostname.empty() ? endpoint.hostname : transport.sni;
   const bool usual = &transport == &watch.cluster->transport || !check.transport_labels.empty();
   out.tls = configuration_.published().tls_context(usual && check.tls != kNone ? check.tls : transport.tls_tcp != kNone ? transport.tls_tcp : transport.tls);
+  out.unready = !out.tls;
   return out;
 }
 
