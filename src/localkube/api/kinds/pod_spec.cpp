@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <set>
-
 #include "base/strings.h"
 #include "localkube/api/kinds/document.h"
 #include "localkube/api/kinds/pod.h"
@@ -82,46 +80,6 @@ void default_volume(Json& volume) {
       "projected", "sources");
 }
 
-void validate_containers(const Json& spec, const char* list, const std::string& path, std::set<std::string>& names,
-                         const std::set<std::string>& volumes, Problems& problems) {
-  size_t i = 0;
-  for (const Json& container : items(spec, list)) {
-    std::string here = path + "." + list + "[" + std::to_string(i++) + "]";
-    std::string name = string_at(container, "name");
-    if (name.empty())
-      problems.required(here + ".name");
-    else if (!names.insert(name).second)
-      problems.duplicate(here + ".name", in_quotes(name));
-    if (base::text(container, "image").empty()) problems.required(here + ".image");
-    size_t m = 0;
-    std::set<std::string> paths;
-    for (const Json& mount : items(container, "volumeMounts")) {
-      std::string at = here + ".volumeMounts[" + std::to_string(m++) + "]";
-      std::string volume = string_at(mount, "name"), target = string_at(mount, "mountPath");
-      if (volume.empty())
-        problems.required(at + ".name");
-      else if (!volumes.contains(volume))
-        problems.not_found(at + ".name", in_quotes(volume));
-      if (target.empty())
-        problems.required(at + ".mountPath");
-      else if (!paths.insert(target).second)
-        problems.invalid(at + ".mountPath", in_quotes(target), "must be unique");
-    }
-    size_t p = 0;
-    for (const Json& port : items(container, "ports")) {
-      int64_t value = number(port, "containerPort");
-      std::string at = here + ".ports[" + std::to_string(p++) + "].containerPort";
-      if (value == 0)
-        problems.required(at);
-      else if (value < 1 || value > 65535)
-        problems.invalid(at, std::to_string(value), "must be between 1 and 65535, inclusive");
-    }
-    std::string policy = string_at(container, "imagePullPolicy");
-    if (!policy.empty() && policy != "Always" && policy != "IfNotPresent" && policy != "Never")
-      problems.not_supported(here + ".imagePullPolicy", in_quotes(policy), {"Always", "IfNotPresent", "Never"});
-  }
-}
-
 }  // namespace
 
 void default_pod_spec(Json& spec) {
@@ -139,32 +97,6 @@ void default_pod_spec(Json& spec) {
   for (const char* list : {"containers", "initContainers"})
     each_item(spec, [&](Json& container) { default_container(container, host_network); }, list);
   each_item(spec, default_volume, "volumes");
-}
-
-void validate_pod_spec(const Json& spec, const std::string& path, Problems& problems) {
-  std::set<std::string> volumes, names;
-  size_t i = 0;
-  for (const Json& volume : items(spec, "volumes")) {
-    std::string name = string_at(volume, "name"), at = path + ".volumes[" + std::to_string(i++) + "].name";
-    if (name.empty())
-      problems.required(at);
-    else if (!volumes.insert(name).second)
-      problems.duplicate(at, in_quotes(name));
-    size_t s = 0;
-    for (const Json& source : items(volume, "projected", "sources")) {
-      if (base::find(source, "serviceAccountToken") && base::text(spec, "serviceAccountName").empty() && path == "spec")
-        problems.forbidden(path + ".volumes[" + std::to_string(i - 1) + "].projected.sources[" + std::to_string(s) +
-                               "].serviceAccountToken",
-                           "must not be specified when serviceAccountName is not set");
-      ++s;
-    }
-  }
-  if (items(spec, "containers").empty()) problems.required(path + ".containers");
-  validate_containers(spec, "containers", path, names, volumes, problems);
-  validate_containers(spec, "initContainers", path, names, volumes, problems);
-  std::string policy = string_at(spec, "restartPolicy");
-  if (!policy.empty() && policy != "Always" && policy != "OnFailure" && policy != "Never")
-    problems.not_supported(path + ".restartPolicy", in_quotes(policy), {"Always", "OnFailure", "Never"});
 }
 
 std::string qos_class(const Json& spec) {
