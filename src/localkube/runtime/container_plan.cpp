@@ -4,8 +4,10 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
+#include "base/strings.h"
 #include "localkube/fields.h"
 #include "localkube/process/files.h"
 #include "localkube/runtime/sandbox.h"
