@@ -12,12 +12,21 @@ namespace {
 constexpr const FilterKind* kKinds[] = {
     &kFaultFilter,
     &kCorsFilter,
-    &kBufferFilter, &kCompressorFilter, &kDecompressorFilter, &kGrpcStatsFilter, &kGrpcWebFilter,
-                                       &kHeaderToMetadataFilter, &kHealthCheckFilter, &kLocalRateLimitFilter, &kLuaFilter, &kSetMetadataFilter,
-                                       &kStatefulSessionFilter,
+    &kBufferFilter,
+    &kCompressorFilter,
+    &kDecompressorFilter,
+    &kGrpcStatsFilter,
+    &kGrpcWebFilter,
+    &kHeaderToMetadataFilter,
+    &kHealthCheckFilter,
+    &kLocalRateLimitFilter,
+    &kLuaFilter,
+    &kRateLimitFilter,
     &kRbacFilter,
     &kJwtFilter,
     &kAuthzFilter,
+    &kSetMetadataFilter,
+    &kStatefulSessionFilter,
 };
 
 // What these do is part of the data path itself: metrics, who the peer is, ALPN.

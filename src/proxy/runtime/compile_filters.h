@@ -19,7 +19,7 @@ struct FilterKind {
 extern const FilterKind kFaultFilter;
 extern const FilterKind kCorsFilter;
 extern const FilterKind kBufferFilter, kCompressorFilter, kDecompressorFilter, kGrpcStatsFilter, kGrpcWebFilter,
-    kHeaderToMetadataFilter, kHealthCheckFilter, kLocalRateLimitFilter, kLuaFilter, kSetMetadataFilter, kStatefulSessionFilter;
+    kHeaderToMetadataFilter, kHealthCheckFilter, kLocalRateLimitFilter, kLuaFilter, kRateLimitFilter, kSetMetadataFilter, kStatefulSessionFilter;
 extern const FilterKind kRbacFilter;
 extern const FilterKind kJwtFilter;
 extern const FilterKind kAuthzFilter;
