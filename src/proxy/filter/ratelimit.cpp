@@ -78,7 +78,7 @@ Verdict RateLimitFilter::on_request(Stream& stream) const {
   }
   Asked& asked = stream.state<Asked>(*this);
   asked.call.emplace(stream.worker());
-  http::Headers metadata;
+  http::Headers metadata = config_.metadata;
   if (auto id = stream.request.headers.get("x-request-id")) metadata.add("x-request-id", *id);
   asked.call->call(config_.service, config_.authority, "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit",
                    question.SerializeAsString(), metadata, [this, &stream](SideAnswer& answer) { decide(stream, answer); });

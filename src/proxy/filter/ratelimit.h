@@ -23,6 +23,7 @@ class RateLimitFilter final : public Filter {
     std::string domain;
     std::string authority;
     std::shared_ptr<const SideTarget> service;
+    http::Headers metadata;  // of each call
     uint32_t stage = 0;
     Whom whom = Whom::Both;
     bool deny_on_error = false;

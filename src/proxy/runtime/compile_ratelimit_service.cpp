@@ -13,17 +13,14 @@ auto refuse(std::string message) { return std::unexpected(base::Error{.kind = ba
 
 base::Result<std::shared_ptr<Filter>> limit_filter(const Compiler& compiler, const Any& any) {
   auto from = TRY(unpack_strictly<v3::RateLimit>(any));
-  const auto& service = from.rate_limit_service().grpc_service();
   if (from.domain().empty()) return refuse("domain must not be empty");
-  if (!service.has_envoy_grpc()) return refuse("rate_limit_service: only grpc_service.envoy_grpc is known");
-  if (service.initial_metadata_size()) return refuse("rate_limit_service: initial_metadata is not known");
   if (from.has_failure_mode_deny_percent()) return refuse("failure_mode_deny_percent is not known");
   RateLimitFilter::Config out{.domain = from.domain(), .stage = from.stage()};
-  const std::string& cluster = service.envoy_grpc().cluster_name();
-  out.authority = service.envoy_grpc().authority().empty() ? cluster : service.envoy_grpc().authority();
-  SideTarget::Options target{.cluster = compiler.slots.cluster(cluster), .timeout = std::chrono::milliseconds(20)};
-  if (from.has_timeout()) target.timeout = milliseconds_of(from.timeout());
-  out.service = SideTarget::make(std::move(target));
+  auto timeout = from.has_timeout() ? milliseconds_of(from.timeout()) : std::chrono::milliseconds(20);
+  auto target = TRY(grpc_target_of(compiler, from.rate_limit_service().grpc_service(), timeout));
+  out.service = std::move(target.target);
+  out.authority = std::move(target.authority);
+  out.metadata = std::move(target.metadata);
   if (from.request_type() == "internal") out.whom = RateLimitFilter::Whom::Internal;
   else if (from.request_type() == "external") out.whom = RateLimitFilter::Whom::External;
   else if (!from.request_type().empty() && from.request_type() != "both") return refuse("request_type \"" + from.request_type() + "\" is not known");
