@@ -16,8 +16,11 @@ struct Run {
   std::shared_ptr<LuaScope> scope;
   lua_State* coroutine = nullptr;
   int reference = LUA_NOREF;
+  std::optional<SideCall> call;
+  std::optional<SideAnswer> answer;  // of the call, once it is there
 
   ~Run() { finish(); }
+  bool calls() const { return going() && scope->wait == Wait::Call; }
   bool going() const { return coroutine != nullptr; }
   void finish() {
     if (scope) *scope = LuaScope{};  // handles that are still there find nothing
@@ -26,10 +29,11 @@ struct Run {
   }
 
   // Pushing handles takes memory, which may be used up: inside a protected call.
-  enum class Give : uint8_t { Handle, Body, Trailers, Nothing };
+  enum class Give : uint8_t { Handle, Body, Trailers, Answer, Nothing };
   struct Gift {
     const std::shared_ptr<LuaScope>& scope;
     Give give;
+    const SideAnswer* answer;
   };
   static int push(lua_State* state) {
     const auto& gift = *static_cast<const Gift*>(lua_touserdata(state, 1));
@@ -37,6 +41,7 @@ struct Run {
       case Give::Handle: push_lua_handle(state, gift.scope); break;
       case Give::Body: push_lua_body(state, gift.scope); break;
       case Give::Trailers: push_lua_trailers(state, gift.scope); break;
+      case Give::Answer: push_lua_answer(state, *gift.answer); return 2;
       case Give::Nothing: lua_pushnil(state); break;
     }
     return 1;
@@ -45,15 +50,17 @@ struct Run {
   // Goes on until the script ends, fails or waits again.
   void resume(Give give) {
     lua_State* base = machine->state();
-    Gift gift{scope, give};
+    Gift gift{scope, give, answer ? &*answer : nullptr};
+    int gifts = give == Give::Answer ? 2 : 1;
     lua_pushcfunction(base, &Run::push);
     lua_pushlightuserdata(base, &gift);
     std::string error;
-    bool yielded = false, good = lua_pcall(base, 1, 1, 0) == LUA_OK;
+    bool yielded = false, good = lua_pcall(base, 1, gifts, 0) == LUA_OK;
     if (good) {
-      lua_xmove(base, coroutine, 1);
+      lua_xmove(base, coroutine, gifts);
+      answer.reset();
       scope->wait = Wait::Nothing;
-      good = machine->resume(coroutine, 1, yielded, error);
+      good = machine->resume(coroutine, gifts, yielded, error);
     } else {
       lua_pop(base, 1);
       error = "not enough memory";
@@ -82,10 +89,53 @@ struct Run {
 struct Runs final : FilterState {
   Run request, response;
   void on_end(Stream&) override {
-    request.finish();
-    response.finish();
+    for (Run* run : {&request, &response}) {
+      if (run->call) run->call->cancel();
+      run->finish();
+    }
   }
 };
+
+void answered(Run& run, const LuaFilter& filter);
+
+// Asks another cluster on the script's behalf; the message waits.
+void start_call(Run& run, const LuaFilter& filter) {
+  LuaScope::Call call = std::move(*run.scope->call);
+  run.scope->call.reset();
+  Stream& stream = *run.scope->stream;
+  const auto& names = *stream.worker().config().cluster_names;
+  auto it = names.find(call.cluster);
+  auto target = SideTarget::make({.cluster = it == names.end() ? kNone : it->second, .timeout = call.timeout});
+  run.call.emplace(stream.worker());
+  run.call->send(std::move(target), call.request, [&run, &filter](SideAnswer& answer) {
+    run.answer = std::move(answer);
+    answered(run, filter);
+  });
+}
+
+// What the script called for is there: it goes on, where a body waits with that body at hand.
+void answered(Run& run, const LuaFilter& filter) {
+  if (!run.calls()) return;
+  Stream& stream = *run.scope->stream;
+  bool response = run.scope->response;
+  if (run.scope->whole_body) return response ? stream.show_response_body_again(filter) : stream.show_request_body_again(filter);
+  run.resume(Run::Give::Answer);
+  if (run.calls()) return start_call(run, filter);
+  if (run.scope->reply) {
+    Reply reply = std::move(*run.scope->reply);
+    return stream.reply(std::move(reply));
+  }
+  bool for_body = run.going() && run.scope->wait == Wait::Body;
+  if (run.going()) {
+    run.scope->head_open = for_body;
+    if (response) stream.watch_response_body();
+    else stream.watch_request_body();
+  }
+  if (for_body) return response ? stream.show_response_body_again(filter) : stream.show_request_body_again(filter);
+  if (response) return stream.resume_response();
+  if (filter.clears_routes()) stream.clear_route_cache();
+  stream.resume_request();
+}
 
 }  // namespace
 
@@ -120,6 +170,10 @@ Verdict LuaFilter::on_request(Stream& stream) const {
     if (clear_routes_) stream.clear_route_cache();
     return Continue{};
   }
+  if (run.calls()) {
+    start_call(run, *this);
+    return Pause{};
+  }
   if (run.scope->wait == Wait::Body) {
     stream.watch_request_body();
     return Pause{};
@@ -130,10 +184,16 @@ Verdict LuaFilter::on_request(Stream& stream) const {
 }
 
 // A piece of a body, or all that is left of it, for a script that waits; trailers where they end it.
-static Verdict show(Run& run, net::Buffer& bytes, bool end, http::Headers* trailers) {
+static Verdict show(const LuaFilter& filter, Run& run, net::Buffer& bytes, bool end, http::Headers* trailers) {
   if (!run.going()) return Continue{};
   auto scope = run.scope;
-  if (scope->wait == Wait::Body) {
+  if (run.calls()) {  // the answer is there, or the bytes wait for it
+    if (!run.answer || !scope->whole_body) return Pause{.gather = scope->whole_body};
+    scope->body = &bytes;
+    scope->trailers = trailers;
+    run.resume(Run::Give::Answer);
+    scope->body = nullptr;
+  } else if (scope->wait == Wait::Body) {
     if (!end) return Pause{.gather = true};
     scope->whole_body = true;
     scope->body = &bytes;
@@ -145,6 +205,14 @@ static Verdict show(Run& run, net::Buffer& bytes, bool end, http::Headers* trail
     run.resume(Run::Give::Body);
   }
   scope->body = nullptr;
+  if (run.calls()) {
+    if (scope->whole_body) {
+      start_call(run, filter);
+      return Pause{.gather = true};
+    }
+    base::log::error("script log: httpCall() between the pieces of a body is not known");
+    run.finish();
+  }
   if (end && run.going() && scope->wait == Wait::Chunk) run.resume(Run::Give::Nothing);
   if (end && run.going() && scope->wait == Wait::Trailers) {
     scope->trailers = trailers;
@@ -158,12 +226,12 @@ static Verdict show(Run& run, net::Buffer& bytes, bool end, http::Headers* trail
 Verdict LuaFilter::on_request_data(Stream& stream, net::Buffer& bytes, bool end) const {
   Run& run = stream.state<Runs>(*this).request;
   bool head_waits = run.going() && run.scope->head_open;
-  Verdict verdict = show(run, bytes, end, nullptr);
+  Verdict verdict = show(*this, run, bytes, end, nullptr);
   if (clear_routes_ && head_waits && end && std::holds_alternative<Continue>(verdict)) stream.clear_route_cache();
   return verdict;
 }
 Verdict LuaFilter::on_request_trailers(Stream& stream, net::Buffer& last, http::Headers& trailers) const {
-  return show(stream.state<Runs>(*this).request, last, true, &trailers);
+  return show(*this, stream.state<Runs>(*this).request, last, true, &trailers);
 }
 
 void LuaFilter::on_response(Stream& stream, http::ResponseHead&) const {
@@ -175,16 +243,20 @@ void LuaFilter::on_response(Stream& stream, http::ResponseHead&) const {
   tell(*run.scope, *this, stream, true);
   run.resume(Run::Give::Handle);
   if (!run.going()) return;
+  if (run.calls()) {
+    stream.hold_response();
+    return start_call(run, *this);
+  }
   if (run.scope->wait == Wait::Body) stream.hold_response();
   else run.scope->head_open = false;
   stream.watch_response_body();
 }
 
 Verdict LuaFilter::on_response_data(Stream& stream, net::Buffer& bytes, bool end) const {
-  return show(stream.state<Runs>(*this).response, bytes, end, nullptr);
+  return show(*this, stream.state<Runs>(*this).response, bytes, end, nullptr);
 }
 Verdict LuaFilter::on_response_trailers(Stream& stream, net::Buffer& last, http::Headers& trailers) const {
-  return show(stream.state<Runs>(*this).response, last, true, &trailers);
+  return show(*this, stream.state<Runs>(*this).response, last, true, &trailers);
 }
 
 }  // namespace proxy

@@ -39,6 +39,7 @@ class LuaFilter final : public Filter {
   Verdict on_response_data(Stream& stream, net::Buffer& bytes, bool end) const override;
   Verdict on_request_trailers(Stream& stream, net::Buffer& last, http::Headers& trailers) const override;
   Verdict on_response_trailers(Stream& stream, net::Buffer& last, http::Headers& trailers) const override;
+  bool clears_routes() const { return clear_routes_; }
 
   const Slot machines;  // of the worker's LuaMachines
 

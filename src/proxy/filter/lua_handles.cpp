@@ -422,18 +422,12 @@ int handle_trailers(lua_State* L) {
   scope->wait = Wait::Trailers;
   return lua_yield(L, 0);
 }
-int handle_respond(lua_State* L) {
-  LuaScope& scope = *scope_of(L, kHandle);
-  if (scope.response) luaL_error(L, "respond not currently supported in the response path");
-  luaL_checktype(L, 2, LUA_TTABLE);
-  Reply reply{.status = 0, .details = "lua_response"};
-  auto add = [&](const std::string& name, std::string_view value) {
-    check_field(L, name, value);
-    if (name == ":status") reply.status = base::parse_number<int>(value).value_or(0);
-    else if (!name.starts_with(':') && name != "content-length") reply.headers.add(name, value);
-  };
+// The table of headers at `at`: each name with its value, or its values in order.
+template <typename Add>
+void each_header(lua_State* L, int at, Add add) {
+  luaL_checktype(L, at, LUA_TTABLE);
   lua_pushnil(L);
-  while (lua_next(L, 2)) {
+  while (lua_next(L, at)) {
     if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "a header's name must be a string");
     std::string name = base::to_lower(text(L, -2));
     if (lua_istable(L, -1)) {
@@ -450,10 +444,49 @@ int handle_respond(lua_State* L) {
     }
     lua_pop(L, 1);
   }
+}
+
+int handle_respond(lua_State* L) {
+  LuaScope& scope = *scope_of(L, kHandle);
+  if (scope.response) luaL_error(L, "respond not currently supported in the response path");
+  Reply reply{.status = 0, .details = "lua_response"};
+  each_header(L, 2, [&](const std::string& name, std::string_view value) {
+    check_field(L, name, value);
+    if (name == ":status") reply.status = base::parse_number<int>(value).value_or(0);
+    else if (!name.starts_with(':') && name != "content-length") reply.headers.add(name, value);
+  });
   if (reply.status < 200 || reply.status > 599) luaL_error(L, ":status must be between 200-599");
   if (!lua_isnoneornil(L, 3)) reply.body = text(L, 3);
   scope.reply = std::move(reply);
   scope.wait = Wait::Never;
+  return lua_yield(L, 0);
+}
+
+int handle_call(lua_State* L) {
+  LuaScope& scope = *scope_of(L, kHandle);
+  LuaScope::Call call{.cluster = std::string(text(L, 2))};
+  const auto& names = scope.stream->worker().config().cluster_names;
+  if (!names || names->find(call.cluster) == names->end()) luaL_error(L, "http call cluster invalid. Must be configured");
+  http::Request& request = call.request;
+  request.method.clear();
+  request.path.clear();
+  each_header(L, 3, [&](const std::string& name, std::string_view value) {
+    check_field(L, name, value);
+    if (name == ":method") request.method = value;
+    else if (name == ":path") request.path = value;
+    else if (name == ":authority" || name == "host") request.authority = value;
+    else if (name == ":scheme") request.scheme = value;
+    else if (!name.starts_with(':') && name != "content-length") request.headers.add(name, value);
+  });
+  if (request.method.empty() || request.path.empty() || request.authority.empty())
+    luaL_error(L, "http call headers must include ':path', ':method', and ':authority'");
+  if (!lua_isnoneornil(L, 4)) request.body = text(L, 4);
+  lua_Integer timeout = luaL_optinteger(L, 5, 0);
+  if (timeout < 0) luaL_error(L, "http call timeout must be >= 0");
+  if (lua_toboolean(L, 6)) luaL_error(L, "asynchronous httpCall is not known");
+  call.timeout = std::chrono::milliseconds(timeout);
+  scope.call = std::move(call);
+  scope.wait = Wait::Call;
   return lua_yield(L, 0);
 }
 
@@ -531,7 +564,7 @@ void type(lua_State* L, const char* name, std::initializer_list<luaL_Reg> method
 void open_lua_handles(lua_State* L) {
   type(L, kHandle,
        {{"headers", handle_headers}, {"body", handle_body}, {"bodyChunks", handle_chunks}, {"trailers", handle_trailers},
-        {"respond", handle_respond}, {"metadata", handle_metadata}, {"filterContext", handle_context}, {"streamInfo", handle_info},
+        {"respond", handle_respond}, {"httpCall", handle_call}, {"metadata", handle_metadata}, {"filterContext", handle_context}, {"streamInfo", handle_info},
         {"connection", handle_connection}, {"clearRouteCache", handle_clear_route}, {"setUpstreamOverrideHost", handle_override},
         {"base64Escape", handle_base64}, {"timestamp", handle_timestamp}, {"logTrace", handle_log<0>}, {"logDebug", handle_log<0>},
         {"logInfo", handle_log<1>}, {"logWarn", handle_log<2>}, {"logErr", handle_log<3>}, {"logCritical", handle_log<3>}});
@@ -559,5 +592,18 @@ void open_lua_handles(lua_State* L) {
 void push_lua_handle(lua_State* L, const Scope& scope) { push(L, scope, kHandle); }
 void push_lua_body(lua_State* L, const Scope& scope) { push(L, scope, kBody); }
 void push_lua_trailers(lua_State* L, const Scope& scope) { push(L, scope, kTrailers); }
+
+void push_lua_answer(lua_State* L, const SideAnswer& from) {
+  lua_newtable(L);
+  answer(L, std::to_string(from.status));
+  lua_setfield(L, -2, ":status");
+  for (auto field : from.headers) {
+    answer(L, field.name);
+    answer(L, from.headers.joined(field.name));
+    lua_rawset(L, -3);
+  }
+  if (from.body.empty()) lua_pushnil(L);
+  else answer(L, from.body);
+}
 
 }  // namespace proxy

@@ -10,6 +10,7 @@
 
 #include "proxy/filter/lua.h"
 #include "proxy/runtime/worker.h"
+#include "proxy/stream/side_call.h"
 
 namespace proxy {
 
@@ -67,9 +68,15 @@ struct LuaScope {
   const base::Json* metadata = nullptr;
   const base::Json* context = nullptr;
 
-  enum class Wait : uint8_t { Nothing, Body, Chunk, Trailers, Never };
+  enum class Wait : uint8_t { Nothing, Body, Chunk, Trailers, Call, Never };
   Wait wait = Wait::Nothing;
   std::optional<Reply> reply;    // of respond()
+  struct Call {
+    std::string cluster;
+    http::Request request;
+    std::chrono::milliseconds timeout{0};
+  };
+  std::optional<Call> call;      // of httpCall()
 };
 
 // Makes the types of handles known to a state.
@@ -79,5 +86,7 @@ void push_lua_handle(lua_State* state, const std::shared_ptr<LuaScope>& scope);
 // Push what a script that waited gets: the body, a chunk of it, trailers.
 void push_lua_body(lua_State* state, const std::shared_ptr<LuaScope>& scope);
 void push_lua_trailers(lua_State* state, const std::shared_ptr<LuaScope>& scope);
+// Two values: the table of headers, and the body or nil.
+void push_lua_answer(lua_State* state, const SideAnswer& answer);
 
 }  // namespace proxy

@@ -140,6 +140,35 @@ TEST_F(LuaOnSockets, AScriptThatFailsChangesNothing) {
   }
 }
 
+TEST_F(LuaOnSockets, OtherClustersAreAskedWhileTheMessageWaits) {
+  auto proxy = with(R"(
+    local function ask(handle, path)
+      local headers, body = handle:httpCall("backend", {[":method"] = "POST", [":path"] = path, [":authority"] = "side"}, "four", 5000)
+      return headers[":status"] .. " " .. (body or "nothing")
+    end
+    function envoy_on_request(handle)
+      handle:headers():add("x-first", ask(handle, "/side"))
+      local body = handle:body()
+      if body then
+        handle:headers():add("x-second", ask(handle, "/status/404"))
+        handle:body():setBytes("short")
+      end
+    end
+    function envoy_on_response(handle)
+      handle:headers():add("x-third", ask(handle, "/third"))
+      if handle:headers():get("x-none") == nil then handle:body():setBytes("replaced") end
+    end)");
+  auto plain = get(loop_, proxy->port(), "/plain");
+  EXPECT_EQ(plain.headers.get("echo-x-first"), "200 POST /side host=side body=4");
+  EXPECT_EQ(plain.headers.get("x-third"), "200 POST /third host=side body=4");
+  EXPECT_EQ(plain.body, "replaced");
+  auto with_body = post(*proxy, bytes(100'000));
+  EXPECT_EQ(with_body.headers.get("echo-x-second"), "404 POST /status/404 host=side body=4");
+  EXPECT_EQ(with_body.headers.get("echo-content-length"), "5");
+  auto none = with("function envoy_on_request(h) h:httpCall('none', {[':method'] = 'GET', [':path'] = '/', [':authority'] = 'a'}, nil, 100) end");
+  EXPECT_EQ(get(loop_, none->port(), "/").status, 200);
+}
+
 TEST_F(LuaOnSockets, ARouteMayHaveItsOwnScriptOrNone) {
   auto proxy = with("function envoy_on_request(handle) handle:headers():add('x-who', 'listener') end",
                     "              - {match: {prefix: /own}, route: {cluster: backend}, typed_per_filter_config: {lua: {\"@type\": "

@@ -152,6 +152,13 @@ void Stream::resume_request_body(const Filter& filter) {
   move_request_body();
 }
 
+void Stream::show_request_body_again(const Filter& filter) {
+  if (phase_ == Phase::Done || replied_) return;
+  for (auto& stage : request_path_.stages)
+    if (stage.filter == &filter) stage.fresh = true;
+  move_request_body();
+}
+
 // --- responses ----------------------------------------------------------
 
 void Stream::response_body_came(std::string_view bytes, bool end, bool trailers) {
@@ -261,6 +268,13 @@ void Stream::resume_response_body(const Filter& filter) {
   if (phase_ == Phase::Done) return;
   for (auto& stage : response_path_.stages)
     if (stage.filter == &filter) stage.fresh = stage.resumed = true;
+  move_response_body();
+}
+
+void Stream::show_response_body_again(const Filter& filter) {
+  if (phase_ == Phase::Done) return;
+  for (auto& stage : response_path_.stages)
+    if (stage.filter == &filter) stage.fresh = true;
   move_response_body();
 }
 

@@ -119,6 +119,9 @@ class Stream : public Link<Waiting> {
   // After Pause for a piece of a body: what waits in front of the filter goes on without another look.
   void resume_request_body(const Filter& filter);
   void resume_response_body(const Filter& filter);
+  // The same, but the filter is shown again what waits.
+  void show_request_body_again(const Filter& filter);
+  void show_response_body_again(const Filter& filter);
   // In on_response: the head stays, and what follows it, until resume_response, or
   // until the filter lets go of a piece of the body.
   void hold_response() { response_held_ = true; }
