@@ -39,7 +39,19 @@ void secret_update(const Json& secret, const Json& old, Problems& problems) {
   immutable_data(secret, old, problems);
 }
 
+// All values together, as they are written in the document.
+void check_size(const Json& object, Problems& problems) {
+  constexpr size_t kMost = 1u << 20;
+  size_t size = 0;
+  for (const char* key : {"data", "binaryData"})
+    if (const Json* map = base::find(object, key); map && map->is_object())
+      for (const auto& [name, value] : map->items())
+        if (value.is_string()) size += value.get_ref<const std::string&>().size();
+  if (size > kMost) problems.too_long("", "may not be more than 1048576 bytes");
+}
+
 void validate_secret(const Json& secret, Problems& problems) {
+  check_size(secret, problems);
   if (const Json* data = base::find(secret, "data"); data && data->is_object())
     for (const auto& [key, value] : data->items())
       if (!value.is_string() || !base::from_base64(value.get_ref<const std::string&>()))
@@ -95,7 +107,7 @@ KindRow core(std::string kind, std::string singular, std::vector<std::string> sh
 std::vector<KindRow> data_kinds() {
   KindRow config_map = core("ConfigMap", "configmap", {"cm"});
   config_map.columns = {{"Data"}, {"Age"}};
-  config_map.rules = {.validate_update = immutable_data, .cells = config_map_cells};
+  config_map.rules = {.validate = check_size, .validate_update = immutable_data, .cells = config_map_cells};
 
   KindRow secret = core("Secret", "secret", {});
   secret.columns = {{"Type"}, {"Data"}, {"Age"}};

@@ -5,6 +5,8 @@ namespace localkube {
 
 std::string dump(const Json& document) { return document.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
+constexpr size_t kMostWarnings = 16;  // clients bound the headers that they read
+
 std::string warning_value(std::string_view text) {
   std::string quoted = "299 - \"";
   for (char c : text.substr(0, 2048)) {
@@ -29,7 +31,9 @@ void respond_json(http::Exchange& exchange, int status, const Json& document, co
   response.status = status;
   response.headers.set("content-type", content_type);
   response.headers.set("cache-control", "no-cache, private");
-  for (const std::string& warning : warnings) response.headers.add("warning", warning_value(warning));
+  for (size_t i = 0; i < warnings.size() && i < kMostWarnings; ++i) response.headers.add("warning", warning_value(warnings[i]));
+  if (warnings.size() > kMostWarnings)
+    response.headers.add("warning", warning_value("and " + std::to_string(warnings.size() - kMostWarnings) + " more warnings"));
   response.body = dump(document);
   exchange.respond(std::move(response));
 }
