@@ -9,6 +9,7 @@
 #include "capture/rules.h"
 #include "net/loop.h"
 #include "proxy/runtime/control_plane.h"
+#include "proxy/runtime/handover.h"
 #include "proxy/runtime/options.h"
 #include "proxy/runtime/signals.h"
 
@@ -26,6 +27,12 @@ int run_capture(const std::vector<std::string>& arguments) {
   if (!applied) return fail(applied.error());
   printf("traffic is captured: outbound to %u, inbound to %u\n", rules->outbound_port, rules->inbound_port);
   return 0;
+}
+
+// What this process serves, and does not until everything of it is there, is its predecessor's until then.
+net::Task<void> take_over_once_ready(net::Loop& loop, proxy::Process& process, const proxy::ControlPlane& control_plane, proxy::Handover& handover) {
+  while (!process.not_ready().empty() || !control_plane.answered()) co_await net::sleep(loop, std::chrono::milliseconds(20));
+  handover.ready();
 }
 
 // Stand-alone: what a bootstrap file says.
@@ -49,16 +56,22 @@ int run_proxy(const std::vector<std::string>& arguments) {
   net::Loop loop;
   proxy::Signals signals(loop);
   proxy::Process process(loop, options->process, std::move(*bootstrap));
+  std::unique_ptr<proxy::Handover> handover;
+  if (options->handover) {
+    auto made = proxy::Handover::make(loop, *options->handover);
+    if (!made) return fail(made.error());
+    handover = std::move(*made);
+    process.configuration().inherit = [&](const net::Address& address) { return handover->take(address); };
+  }
   auto started = process.start();
   if (!started) return fail(started.error());
-  std::unique_ptr<proxy::ControlPlane> control_plane;
-  if (process.bootstrap().dynamic_resources().has_ads_config()) {
-    auto dialer = proxy::dialer_of(loop, process.bootstrap(), process.configuration());
-    if (!dialer) return fail(dialer.error());
-    proxy::ControlPlane::Options settings{.variant = proxy::variant_of(process.bootstrap()), .node = process.bootstrap().node()};
-    control_plane = std::make_unique<proxy::ControlPlane>(loop, process.configuration(), std::move(settings), std::move(*dialer));
-  }
+  auto control_plane = proxy::ControlPlane::of(loop, process.bootstrap(), process.configuration());
+  if (!control_plane) return fail(control_plane.error());
   signals.serve(process);
+  if (handover) {
+    handover->serve(process, [&] { loop.stop(); });
+    net::spawn(take_over_once_ready(loop, process, **control_plane, *handover));
+  }
   loop.run();
   return 0;
 }

@@ -18,7 +18,6 @@
 namespace net {
 namespace {
 
-constexpr int kAcceptsATurn = 64;  // the other connections get their turn too
 constexpr auto kRest = std::chrono::milliseconds(100);
 
 base::Result<int> socket_for(const Address& address, const Listener::Options& options) {
@@ -95,7 +94,7 @@ void Listener::resume() {
 void Listener::on_io(uint32_t) {
   bool gone = false;
   gone_ = &gone;
-  for (int i = 0; i < kAcceptsATurn && !paused_; ++i) {
+  for (int i = 0; i < accepts_at_once_ && !paused_; ++i) {
     sockaddr_storage peer{};
     socklen_t size = sizeof peer;
     const int fd = accept4(fd_, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);

@@ -39,6 +39,8 @@ class Listener final : private IoHandler {
   int fd() const { return fd_; }
   void pause();   // leaves peers in the backlog
   void resume();
+  // So many connections in a row, then the loop's other work gets its turn.
+  void set_accepts_at_once(int count) { accepts_at_once_ = count; }
 
  private:
   Listener(Loop& loop, int fd, Accepted accepted);
@@ -50,6 +52,7 @@ class Listener final : private IoHandler {
   Address address_;
   Timer rest_;
   bool paused_ = false;
+  int accepts_at_once_ = 64;
   bool* gone_ = nullptr;  // set by the destructor while on_io runs
 };
 

@@ -9,11 +9,17 @@ namespace xds {
 namespace grpc = http::grpc;
 
 struct AdsClient::State {
-  State(net::Loop& loop, ClientSession& session, Dialer dialer) : loop(loop), session(session), dialer(std::move(dialer)) {}
+  State(net::Loop& loop, ClientSession& session, Dialer dialer, std::string method)
+      : loop(loop), session(session), dialer(std::move(dialer)), method(std::move(method)) {
+    if (!this->method.empty()) return;
+    this->method = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
+    this->method += session.variant() == Variant::Delta ? "DeltaAggregatedResources" : "StreamAggregatedResources";
+  }
 
   net::Loop& loop;
   ClientSession& session;  // the owner's; not touched once stopped
   Dialer dialer;
+  std::string method;
   bool stopped = false;
   bool connected = false;
   uint64_t failures = 0;
@@ -34,9 +40,7 @@ static net::Task<void> write_all(net::Queue<std::string> out, std::shared_ptr<gr
 static net::Task<base::Error> stream(std::shared_ptr<AdsClient::State> state) {
   auto dial = state->dialer();
   if (!dial) co_return dial.error();
-  std::string path = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
-  path += state->session.variant() == Variant::Delta ? "DeltaAggregatedResources" : "StreamAggregatedResources";
-  auto opened = co_await grpc::open(*dial->client, path, dial->metadata);
+  auto opened = co_await grpc::open(*dial->client, state->method, dial->metadata);
   if (!opened) co_return opened.error();
   if (state->stopped) co_return base::Error{};
   std::shared_ptr<grpc::ClientCall> call = std::move(*opened);
@@ -75,14 +79,15 @@ static net::Task<void> keep_connected(std::shared_ptr<AdsClient::State> state) {
     state->connected = false;
     ++state->failures;
     base::log::warn("xds: {}; connecting again", base::printable(why.message));
-    auto jitter = std::chrono::milliseconds(state->dice() % static_cast<unsigned>(state->delay.count() / 2 + 1));
-    co_await net::sleep(state->loop, state->delay + jitter);
+    // Between half of it and all: proxies that lost one server do not come back at the same moment.
+    auto half = static_cast<unsigned>(state->delay.count() / 2);
+    co_await net::sleep(state->loop, std::chrono::milliseconds(half + state->dice() % (half + 1)));
     state->delay = std::min(state->delay * 2, std::chrono::milliseconds(10'000));
   }
 }
 
-AdsClient::AdsClient(net::Loop& loop, ClientSession& session, Dialer dialer)
-    : state_(std::make_shared<State>(loop, session, std::move(dialer))) {
+AdsClient::AdsClient(net::Loop& loop, ClientSession& session, Dialer dialer, std::string method)
+    : state_(std::make_shared<State>(loop, session, std::move(dialer), std::move(method))) {
   net::spawn(keep_connected(state_));
 }
 

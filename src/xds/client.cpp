@@ -13,14 +13,39 @@ using envoy::service::discovery::v3::DiscoveryRequest;
 using envoy::service::discovery::v3::DiscoveryResponse;
 using Names = std::set<std::string>;
 
+constexpr std::string_view kWrapped = "type.googleapis.com/envoy.service.discovery.v3.Resource";
+
+static std::chrono::milliseconds ttl_of(const envoy::service::discovery::v3::Resource& resource) {
+  return std::chrono::seconds(resource.ttl().seconds()) + std::chrono::milliseconds(resource.ttl().nanos() / 1'000'000);
+}
+
 std::string name_of(const google::protobuf::Any& resource) {
   google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(resource.value().data()),
                                             static_cast<int>(resource.value().size()));
-  // Serializers write fields in order, so the name is the first thing there is.
-  std::string name;
-  uint32_t size = 0;
-  if (in.ReadTag() != (1u << 3 | 2u) || !in.ReadVarint32(&size) || !in.ReadString(&name, static_cast<int>(size))) return {};
-  return name;
+  // Most serializers write fields in order, so that the name comes first; but none has to.
+  for (uint32_t tag; (tag = in.ReadTag()) != 0;) {
+    uint32_t size = 0;
+    uint64_t number = 0;
+    std::string name;
+    bool good = false;
+    switch (tag & 7) {
+      case 0: good = in.ReadVarint64(&number); break;
+      case 1: good = in.Skip(8); break;
+      case 2:
+        if (!in.ReadVarint32(&size)) return {};
+        if (tag >> 3 == 1) return in.ReadString(&name, static_cast<int>(size)) ? name : std::string();
+        good = in.Skip(static_cast<int>(size));
+        break;
+      case 5: good = in.Skip(4); break;
+      default: break;
+    }
+    if (!good) return {};
+  }
+  return {};
+}
+
+void ClientSession::forget(std::string_view url, std::string_view name) {
+  if (auto it = types_.find(url); it != types_.end()) it->second.held.erase(std::string(name));
 }
 
 void ClientSession::want_all(std::string_view url) {
@@ -109,7 +134,7 @@ void ClientSession::begin(Send send) {
     type.nonce.clear();
   }
   // Clusters before their endpoints, listeners before their routes; the rest after.
-  constexpr std::string_view kOrder[] = {type::kCluster, type::kEndpoint, type::kListener, type::kRoute, type::kSecret};
+  constexpr std::string_view kOrder[] = {type::kCluster, type::kEndpoint, type::kListener, type::kRoute, type::kVirtualHost, type::kSecret};
   for (std::string_view url : kOrder)
     if (auto it = types_.find(url); it != types_.end()) ask(url, it->second, {}, {});
   for (auto& [url, type] : types_)
@@ -124,11 +149,13 @@ std::vector<Refused> ClientSession::take(const std::string& url, Type& type, std
                                          const std::vector<std::string>& removed) {
   std::vector<Refused> refused;
   std::erase_if(changed, [&](const Offered& offered) {
+    if (offered.heartbeat) return false;
     if (offered.body.type_url() == url && !offered.name.empty()) return false;
     refused.push_back({offered.name, offered.name.empty() ? "the resource has no name" : "type " + offered.body.type_url() + " in a response for " + url});
     return true;
   });
-  for (const Offered& offered : changed) type.held[offered.name] = offered.version;
+  for (const Offered& offered : changed)
+    if (!offered.heartbeat) type.held[offered.name] = offered.version;
   for (const std::string& name : removed) type.held.erase(name);
   type.answered = true;
   // `type` may move on while this runs: taking clusters makes endpoints wanted.
@@ -150,9 +177,21 @@ base::Result<void> ClientSession::receive_sotw(std::string_view bytes) {
   std::vector<Offered> changed;
   std::set<std::string> present;
   for (auto& resource : *response.mutable_resources()) {
-    std::string name = name_of(resource);
-    present.insert(name);
-    changed.push_back({std::move(name), response.version_info(), std::move(resource)});
+    Offered offered{.version = response.version_info()};
+    if (resource.type_url() == kWrapped) {
+      envoy::service::discovery::v3::Resource inner;
+      if (!inner.ParseFromString(resource.value())) return base::fail(base::ErrorKind::Invalid, "the server sent a malformed Resource");
+      offered.ttl = ttl_of(inner);
+      offered.name = inner.name();
+      offered.heartbeat = !inner.has_resource();
+      offered.body = std::move(*inner.mutable_resource());
+      if (offered.name.empty()) offered.name = name_of(offered.body);
+    } else {
+      offered.name = name_of(resource);
+      offered.body = std::move(resource);
+    }
+    present.insert(offered.name);
+    changed.push_back(std::move(offered));
   }
   // Of clusters and listeners a response is all there is.
   std::vector<std::string> removed;
@@ -174,9 +213,18 @@ base::Result<void> ClientSession::receive_delta(std::string_view bytes) {
   Type& type = it->second;
   type.nonce = response.nonce();
   std::vector<Offered> changed;
-  for (auto& resource : *response.mutable_resources())
-    changed.push_back({resource.name(), resource.version(), std::move(*resource.mutable_resource())});
   std::vector<std::string> removed(response.removed_resources().begin(), response.removed_resources().end());
+  for (auto& resource : *response.mutable_resources()) {
+    Offered offered{.name = resource.name(), .version = resource.version(), .ttl = ttl_of(resource), .heartbeat = !resource.has_resource()};
+    if (offered.heartbeat && !offered.ttl.count()) {
+      // Asked for by another name, and there is none (VHDS).
+      removed.push_back(offered.name);
+      removed.insert(removed.end(), resource.aliases().begin(), resource.aliases().end());
+      continue;
+    }
+    offered.body = std::move(*resource.mutable_resource());
+    changed.push_back(std::move(offered));
+  }
   std::vector<Refused> refused = take(it->first, type, std::move(changed), removed);
   answer(it->first, type, refused);
   return {};

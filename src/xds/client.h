@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -23,6 +24,8 @@ struct Offered {
   std::string name;
   std::string version;
   google::protobuf::Any body;
+  std::chrono::milliseconds ttl{0};  // to be taken as removed when not heard of for so long; 0: for ever
+  bool heartbeat = false;            // nothing but its ttl anew; `body` is empty
 };
 struct Refused {
   std::string name;
@@ -45,6 +48,9 @@ class ClientSession {
 
   void want_all(std::string_view type_url);  // all there is: listeners, clusters
   void want(std::string_view type_url, const std::set<std::string>& names);
+
+  // It is not held any more, e.g. because its ttl is over: a new stream asks for it anew.
+  void forget(std::string_view type_url, std::string_view name);
 
   // A stream begins: everything wanted is asked for. Ends the one before.
   void begin(Send send);
@@ -95,7 +101,8 @@ class AdsClient {
   };
   using Dialer = std::function<base::Result<Dial>()>;  // called for each attempt; errors count as a failed one
 
-  AdsClient(net::Loop& loop, ClientSession& session, Dialer dialer);
+  // `method` is "/package.Service/Method"; empty: aggregated discovery in the session's variant.
+  AdsClient(net::Loop& loop, ClientSession& session, Dialer dialer, std::string method = {});
   ~AdsClient();
   AdsClient(const AdsClient&) = delete;
 

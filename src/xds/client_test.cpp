@@ -65,6 +65,9 @@ static DeltaDiscoveryResponse delta(std::string_view type, std::vector<std::stri
 TEST(NameOf, ReadsTheFirstField) {
   EXPECT_EQ(name_of(resource("t", "outbound|80||a")), "outbound|80||a");
   EXPECT_EQ(name_of(google::protobuf::Any()), "");
+  google::protobuf::Any late;  // a number, then a text, then the name
+  late.set_value(std::string("\x10\x07\x1a\x01x\x0a\x01" "a"));
+  EXPECT_EQ(name_of(late), "a");
   google::protobuf::Any cut;
   cut.set_value("\x0a\x7f" "abc");
   EXPECT_EQ(name_of(cut), "");
@@ -148,6 +151,40 @@ TEST(SotwClient, TreatsAMissingClusterAsRemovedAndKeepsTheVersionOnRefusal) {
   EXPECT_EQ(sent.at(0).version_info(), "1");
   EXPECT_EQ(sent.at(0).response_nonce(), "n2");
   EXPECT_EQ(sent.at(0).error_detail().message(), "a: bad");
+}
+
+TEST(DeltaClient, TellsHowLongAResourceHoldsAndWhatConfirmsIt) {
+  std::vector<Offered> offered;
+  std::vector<std::string> removed;
+  ClientSession session(Variant::Delta, {}, [&](std::string_view, std::span<const Offered> c, std::span<const std::string> r) {
+    offered.insert(offered.end(), c.begin(), c.end());
+    removed.insert(removed.end(), r.begin(), r.end());
+    return std::vector<Refused>();
+  });
+  session.want_all(type::kCluster);
+  std::vector<std::string> sent;
+  session.begin([&](std::string bytes) { sent.push_back(std::move(bytes)); });
+  auto response = delta(type::kCluster, {"a"}, "n1");
+  response.mutable_resources(0)->mutable_ttl()->set_seconds(3);
+  ASSERT_TRUE(session.receive(response.SerializeAsString()));
+  response.mutable_resources(0)->clear_resource();
+  ASSERT_TRUE(session.receive(response.SerializeAsString()));
+  ASSERT_EQ(offered.size(), 2u);
+  EXPECT_EQ(offered[0].ttl, std::chrono::seconds(3));
+  EXPECT_FALSE(offered[0].heartbeat);
+  EXPECT_TRUE(offered[1].heartbeat);
+  // Without a ttl, no body says that there is no such thing, by any of its names.
+  response.mutable_resources(0)->clear_ttl();
+  response.mutable_resources(0)->add_aliases("b");
+  ASSERT_TRUE(session.receive(response.SerializeAsString()));
+  EXPECT_THAT(removed, ElementsAre("a", "b"));
+  session.forget(type::kCluster, "a");
+  session.end();
+  sent.clear();
+  session.begin([&](std::string bytes) { sent.push_back(std::move(bytes)); });
+  DeltaDiscoveryRequest again;
+  ASSERT_TRUE(again.ParseFromString(sent.at(0)));
+  EXPECT_EQ(again.initial_resource_versions().size(), 0u);
 }
 
 TEST(Client, RefusesAResourceOfAnotherTypeAndATypeItDidNotAskFor) {

@@ -25,6 +25,7 @@ inline constexpr std::string_view kEndpoint = "type.googleapis.com/envoy.config.
 inline constexpr std::string_view kListener = "type.googleapis.com/envoy.config.listener.v3.Listener";
 inline constexpr std::string_view kRoute = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
 inline constexpr std::string_view kSecret = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
+inline constexpr std::string_view kVirtualHost = "type.googleapis.com/envoy.config.route.v3.VirtualHost";
 }  // namespace type
 
 // One resource as it goes on the wire. Shared between the clients it suits: it

@@ -88,7 +88,7 @@ bool Rule::matches(const Subject& subject, Doubt doubt) const {
     case Kind::DestinationPort:
       return origin.local.port() >= port_from && origin.local.port() < port_below;
     case Kind::Peer:
-      return range.contains(origin.remote);
+      return range.contains(origin.direct);
     case Kind::Client:
       return range.contains(subject.client ? *subject.client : origin.remote);
     case Kind::ServerName:

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <openssl/evp.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/strings.h"
 #include "capture/original.h"
 #include "http/h2.h"
 #include "proxy/listener/client_hello.h"
+#include "proxy/listener/proxy_header.h"
 #include "proxy/listener/session.h"
 #include "proxy/stream/http1_session.h"
 #include "proxy/stream/http2_session.h"
@@ -24,28 +26,35 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
     origin_->listener = std::move(listener);
   }
 
-  void start(int fd, const net::Address& peer) {
+  void start(int fd, const net::Address& peer, Place place, Place global_place) {
+    origin_->place = std::move(place);
+    origin_->global_place = std::move(global_place);
     if (auto adopted = connection_->adopt(fd, peer); !adopted) return bury();
-    origin_->remote = connection_->remote();
+    const Listener& listener = *origin_->listener;
+    if (listener.buffer_limit) connection_->set_water_marks(listener.buffer_limit / 2, listener.buffer_limit);
+    origin_->remote = origin_->direct = connection_->remote();
     origin_->local = connection_->local();
     started_ = worker().loop().now();
-    if (origin_->listener->original_destination)
+    if (listener.original_destination)
       if (auto original = capture::original_destination(fd)) origin_->local = *original;
-    if (origin_->listener->hand_over)
-      if (auto other = worker().config().hand_over(origin_->local)) origin_->listener = std::move(other);
-    arrival_.local = origin_->local;
-    arrival_.remote = origin_->remote;
-    look_for_tls_ = origin_->listener->tls_inspector.runs_for(origin_->local.port());
-    look_for_http_ = origin_->listener->http_inspector.runs_for(origin_->local.port());
-    if (!look_for_tls_ && !look_for_http_) choose_chain();
+    look_for_header_ = listener.proxy_protocol.has_value();
+    if (!look_for_header_) addresses_known();
   }
 
-  void drain(Drain) override { end(); }
+  // Its first request may be on its way: that is answered, with the wish to close.
+  void drain(Drain) override {
+    if (origin_ && !origin_->draining) {
+      origin_->draining = true;
+      drain_by_ = worker().loop().now() + worker().options.drain_time;
+    }
+  }
   void sweep(net::Clock::time_point now) override {
     const Listener& listener = *origin_->listener;
+    if (origin_->draining && now > drain_by_) return end();
     bool inspecting = stage_ == Stage::Inspect;
     if (inspecting && listener.inspect_timeout.count() > 0 && now > started_ + listener.inspect_timeout) {
-      if (!listener.continue_on_timeout) return end();
+      // A header that is asked for tells who the peer is: there is no going on without it.
+      if (!listener.continue_on_timeout || look_for_header_) return end();
       look_for_tls_ = look_for_http_ = false;
       choose_chain();
     } else if (!inspecting && now > started_ + std::chrono::seconds(60)) {
@@ -75,11 +84,42 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
     bury();
   }
 
+  // Where it goes and where it comes from is settled: the listener may be another one now.
+  void addresses_known() {
+    if (origin_->listener->hand_over)
+      if (auto other = worker().config().hand_over(origin_->local)) origin_->listener = std::move(other);
+    arrival_.local = origin_->local;
+    arrival_.remote = origin_->remote;
+    arrival_.direct = origin_->direct;
+    look_for_tls_ = origin_->listener->tls_inspector.runs_for(origin_->local.port());
+    look_for_http_ = origin_->listener->http_inspector.runs_for(origin_->local.port());
+    if (!look_for_tls_ && !look_for_http_) choose_chain();
+  }
+
+  void read_header() {
+    ProxyHeader header;
+    Look look = ProxyHeader::parse(connection_->input().view(), *origin_->listener->proxy_protocol, header);
+    if (look == Look::NeedMore) return;
+    if (look == Look::No) {
+      ++worker().counts.proxy_header_errors;
+      return end();
+    }
+    look_for_header_ = false;
+    connection_->input().consume(header.size);
+    if (header.source.valid()) {
+      origin_->remote = header.source;
+      origin_->local = header.destination;
+    }
+    addresses_known();
+    if (stage_ == Stage::Inspect && !buried() && !connection_->input().empty()) inspect();
+  }
+
   void inspect() {
+    if (look_for_header_) return read_header();
     std::string_view bytes = connection_->input().view();
     if (look_for_tls_) {
       Look look = ClientHello::parse(bytes, hello_);
-      if (look == Look::NeedMore && bytes.size() < 64 * 1024) return;
+      if (look == Look::NeedMore && bytes.size() < origin_->listener->hello_limit) return;
       look_for_tls_ = false;
       if (look == Look::Yes) {
         arrival_.transport = "tls";
@@ -218,14 +258,15 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
   Arrival arrival_;
   ClientHello hello_;
   Stage stage_ = Stage::Inspect;
-  bool look_for_tls_ = false, look_for_http_ = false, known_http1_ = false;
-  net::Clock::time_point started_{};
+  bool look_for_header_ = false, look_for_tls_ = false, look_for_http_ = false, known_http1_ = false;
+  net::Clock::time_point started_{}, drain_by_{};
 };
 
 }  // namespace
 
 void Origin::describe(const net::TlsPeer& peer) {
   tls = &peer;
+  tls_on = true;
   server_name = peer.server_name;
   mutual_tls = !peer.certificate_der.empty();
   if (!mutual_tls) return;
@@ -238,9 +279,27 @@ void Origin::describe(const net::TlsPeer& peer) {
     certificate_hash = base::to_hex({reinterpret_cast<const char*>(digest), size});
 }
 
+bool Place::take(const std::shared_ptr<ConnectionLimit>& limit) {
+  if (!limit) return true;
+  if (limit->now.fetch_add(1, std::memory_order_relaxed) >= limit->limit.load(std::memory_order_relaxed)) {
+    limit->now.fetch_sub(1, std::memory_order_relaxed);
+    limit->refused.fetch_add(1, std::memory_order_relaxed);
+    return false;
+  }
+  limit_ = limit;
+  return true;
+}
+
 void begin_session(Worker& worker, std::shared_ptr<const Listener> listener, int fd, const net::Address& peer) {
+  Place place, global_place;
+  const bool room = place.take(listener->limit) && (listener->ignore_global_limit || global_place.take(worker.options.connection_limit));
+  if (!room) {
+    ++worker.counts.connections_refused;
+    ::close(fd);
+    return;
+  }
   ++worker.counts.connections;
-  (new ArrivalSession(worker, std::move(listener)))->start(fd, peer);
+  (new ArrivalSession(worker, std::move(listener)))->start(fd, peer, std::move(place), std::move(global_place));
 }
 
 }  // namespace proxy

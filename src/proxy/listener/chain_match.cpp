@@ -114,7 +114,7 @@ const FilterChain* Listener::chain_for(const Arrival& arrival) const {
         return static_cast<int>(arrival.protocols.size() - i);
     return -1;
   });
-  narrow(left, [&](const FilterChainMatch& m) { return score_of(m.direct_sources, arrival.remote); });
+  narrow(left, [&](const FilterChainMatch& m) { return score_of(m.direct_sources, arrival.direct.valid() ? arrival.direct : arrival.remote); });
   narrow(left, [&](const FilterChainMatch& m) {
     bool here = is_loopback(arrival.remote) || arrival.remote.with_port(0) == arrival.local.with_port(0);
     switch (m.source) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,6 +53,7 @@ struct HttpConfig {
   std::chrono::milliseconds headers_timeout{10'000};
   std::vector<std::shared_ptr<const Filter>> filters;  // in order, without the router
   bool suppress_envoy_headers = false;
+  bool tells_overload = false;  // a response that overload made says so in a header
   std::vector<std::shared_ptr<const AccessLog>> access_logs;
 };
 
@@ -59,9 +62,13 @@ struct TcpConfig {
   std::string stat_prefix;
   std::vector<WeightedTarget> targets;
   uint32_t total_weight = 1;
-  std::chrono::milliseconds idle_timeout{3'600'000};
+  std::chrono::milliseconds idle_timeout{3'600'000};  // without a byte either way; 0: none
+  std::chrono::milliseconds max_duration{0};          // of the downstream connection; 0: none
+  double max_duration_jitter = 0;                     // up to so many percent more, each time another share
   uint32_t connect_attempts = 1;
   bool hash_source_ip = false;  // hash_policy: the downstream's address chooses the endpoint
+  std::chrono::milliseconds log_interval{0};          // a line so often while it lasts; 0: none
+  bool log_on_connected = false;                      // and one once the upstream connection stands
   std::vector<std::shared_ptr<const AccessLog>> access_logs;
 };
 
@@ -94,15 +101,50 @@ struct FilterChain {
   std::vector<std::shared_ptr<const NetworkFilter>> filters;  // before the last one
   std::shared_ptr<const HttpConfig> http;                     // one of the two
   std::shared_ptr<const TcpConfig> tcp;
+  uint64_t hash = 0;  // of the resource: an equal one is the same chain, whose connections stay
 };
 
 // What is known of a connection when its filter chain is chosen.
 struct Arrival {
   net::Address local;   // the original destination
-  net::Address remote;
+  net::Address remote;  // the peer, or for whom it says it connects (PROXY protocol)
+  net::Address direct;  // the peer itself
   std::string_view server_name;
   std::string_view transport = "raw_buffer";
   std::vector<std::string_view> protocols;  // ALPN, or what the bytes look like
+};
+
+struct SocketOption {
+  enum class When : uint8_t { BeforeBind, Bound, Listening };
+  int level = 0, name = 0;
+  std::string value;  // as setsockopt takes it
+  When when = When::BeforeBind;
+};
+
+// How the sockets of one address are opened.
+struct SocketSpec {
+  net::Address address;
+  bool ipv4_too = false;    // an IPv6 socket: takes IPv4 as well
+  uint32_t mode = 0;        // of a Unix socket's file; 0: by umask
+  int backlog = 4096;
+  int fast_open = 0;        // length of the queue; 0: off
+  bool transparent = false, freebind = false, multipath = false;
+  bool reuse_port = true;   // a socket for each worker; otherwise they share one
+  std::vector<SocketOption> options;
+};
+
+// How many downstream connections there are in the process, and may be. One
+// for each limit that is configured; counted by all workers.
+struct ConnectionLimit {
+  std::atomic<uint64_t> limit{UINT64_MAX};
+  std::atomic<uint64_t> now{0};
+  std::atomic<uint64_t> refused{0};
+};
+
+// What a listener asks of a PROXY header (listener/proxy_header.h).
+struct ProxyHeaderPolicy {
+  bool optional = false;  // a connection without one is taken as it is
+  bool v1 = true, v2 = true;
 };
 
 // A Listener, compiled.
@@ -114,17 +156,21 @@ struct Listener {
   };
   std::string name;
   std::vector<net::Address> addresses;
+  std::vector<SocketSpec> sockets;  // of each address
   bool bind = true;
   bool hand_over = false;              // use_original_dst: to the listener of the original destination
   bool original_destination = false;   // listener filter
   Inspector tls_inspector, http_inspector;
+  size_t hello_limit = 64 * 1024;       // a ClientHello that is longer is none
+  std::optional<ProxyHeaderPolicy> proxy_protocol;
   std::chrono::milliseconds inspect_timeout{15'000};  // 0: none
   bool continue_on_timeout = false;
   bool inbound = false;   // traffic_direction
   bool outbound = false;
-  bool transparent = false;
-  bool reuse_port = true;
-  uint32_t buffer_limit = 0;  // per_connection_buffer_limit_bytes; 0: not said
+  uint32_t accepts_at_once = 0;  // from one socket, before others get their turn; 0: as the loop likes
+  bool ignore_global_limit = false, ignore_overload = false;
+  std::shared_ptr<ConnectionLimit> limit;  // of this listener; nullptr: none
+  uint32_t buffer_limit = 0;               // per_connection_buffer_limit_bytes, soft; 0: not said
   std::vector<std::shared_ptr<const FilterChain>> chains;
   std::shared_ptr<const FilterChain> default_chain;
   std::vector<std::shared_ptr<const AccessLog>> access_logs;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -52,6 +53,25 @@ class Session : public Mortal, public Link<AllSessions> {
   bool buried_ = false;
 };
 
+// A place among the connections that may be open; given back when it ends.
+class Place {
+ public:
+  Place() = default;
+  Place(Place&& other) noexcept : limit_(std::move(other.limit_)) {}
+  Place& operator=(Place&& other) noexcept {
+    std::swap(limit_, other.limit_);
+    return *this;
+  }
+  ~Place() {
+    if (limit_) limit_->now.fetch_sub(1, std::memory_order_relaxed);
+  }
+  // False: there is none left. No limit: always one.
+  bool take(const std::shared_ptr<ConnectionLimit>& limit);
+
+ private:
+  std::shared_ptr<ConnectionLimit> limit_;
+};
+
 // What is known of a downstream connection once its filter chain is chosen and
 // its handshake done. Its HTTP streams point to it.
 struct Origin {
@@ -59,12 +79,16 @@ struct Origin {
   std::shared_ptr<const FilterChain> chain;
   const HttpConfig* http = nullptr;  // the chain's
   net::Address local;                // where the peer meant to go
-  net::Address remote;
+  net::Address remote;               // the peer, or for whom it says it connects
+  net::Address direct;               // the peer
+  Place place, global_place;
+  bool draining = false;             // asked to go before it had a codec
   std::string local_text, remote_text, remote_ip;
   const net::TlsPeer* tls = nullptr;  // nullptr: clear text
+  bool tls_on = false;               // also once the connection that `tls` belongs to has gone elsewhere
+  std::string server_name;           // SNI, whether the proxy ended TLS or passed it on
   bool mutual_tls = false;
   bool from_seine = false;  // the peer is another Seine proxy, which multiplexes
-  std::string server_name;  // SNI: of the handshake here, or of the one that passes through
   std::string peer_uri;     // the first URI SAN of its certificate
   std::string subject;      // of its certificate, "O=x,CN=y"
   std::string certificate_hash;

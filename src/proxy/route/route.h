@@ -151,6 +151,8 @@ class RouteTable {
   HeaderMutation request, response;
   Policies policies;
   bool most_specific_wins = false;
+  bool on_demand = false;  // VHDS: a host that is not here may be asked for
+  Milliseconds demand_timeout{15'000};
 
   // Two hosts may not share a domain; the error names it.
   base::Result<void> add(std::shared_ptr<const VirtualHost> host);

@@ -91,6 +91,9 @@ void Worker::collect(telemetry::Scrape& scrape) {
   scrape.counter("envoy_listener_ssl_handshake", {}, counts.tls_handshakes);
   scrape.counter("envoy_listener_ssl_connection_error", {}, counts.tls_failures);
   scrape.counter("envoy_listener_ssl_fail_verify_san", {}, counts.identity_failures);
+  scrape.counter("envoy_listener_downstream_cx_overflow", {}, counts.connections_refused);
+  scrape.counter("envoy_http_downstream_rq_overload_close", {}, counts.overloaded);
+  scrape.counter("envoy_listener_proxy_proto_error", {}, counts.proxy_header_errors);
   for (int i = 1; i <= 5; ++i)
     scrape.counter("envoy_http_downstream_rq_xx", {{"envoy_response_code_class", std::to_string(i)}}, counts.by_class[i]);
   each_cluster([&](ClusterState& state) { collect_cluster(state, scrape); });

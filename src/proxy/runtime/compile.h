@@ -49,7 +49,9 @@ struct Compiler {
   base::Result<std::shared_ptr<const EndpointSet>> endpoints(const envoy::config::endpoint::v3::ClusterLoadAssignment& from) const;
   base::Result<std::shared_ptr<const VirtualHost>> virtual_host(const envoy::config::route::v3::VirtualHost& from) const;
   base::Result<std::shared_ptr<const RouteTable>> route_table(const envoy::config::route::v3::RouteConfiguration& from) const;
-  base::Result<std::shared_ptr<const Listener>> listener(const envoy::config::listener::v3::Listener& from) const;
+  // Filter chains that are the same in `before` are taken from there.
+  base::Result<std::shared_ptr<Listener>> listener(const envoy::config::listener::v3::Listener& from, const Listener* before = nullptr) const;
+  base::Result<std::shared_ptr<const TcpConfig>> tcp(const google::protobuf::Any& from) const;
 
   base::Result<std::shared_ptr<const HttpConfig>> http(
       const envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager& from) const;

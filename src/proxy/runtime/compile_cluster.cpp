@@ -44,6 +44,7 @@ base::Result<void> compile_hosts(const Compiler& compiler, const v3::Cluster& fr
     case v3::Cluster::EDS:
       out.type = Cluster::Type::Eds;
       out.endpoints_name = from.eds_cluster_config().service_name().empty() ? from.name() : from.eds_cluster_config().service_name();
+      TRY(compiler.slots.set_source(Kind::Endpoints, out.endpoints_name, from.eds_cluster_config().eds_config()));
       return {};
     case v3::Cluster::ORIGINAL_DST:
       out.type = Cluster::Type::OriginalDst;

@@ -168,6 +168,7 @@ base::Result<std::shared_ptr<const HttpConfig>> Compiler::http(const v3::HttpCon
   if (from.codec_type() == v3::HttpConnectionManager::HTTP2) out->codec = HttpConfig::Codec::Http2;
   if (from.codec_type() == v3::HttpConnectionManager::HTTP3) return base::fail(base::ErrorKind::Invalid, "HTTP/3 is not known");
   if (from.has_rds()) {
+    TRY(slots.set_source(Kind::RouteTable, from.rds().route_config_name(), from.rds().config_source()));
     out->routes = slots.route_table(from.rds().route_config_name());
   } else if (from.has_route_config()) {
     out->own_routes = TRY(route_table(from.route_config()));
@@ -185,6 +186,7 @@ base::Result<std::shared_ptr<const HttpConfig>> Compiler::http(const v3::HttpCon
   out->keep_external_request_id = from.preserve_external_request_id();
   out->request_id_in_response = from.always_set_request_id_in_response();
   out->forward_100_continue = from.proxy_100_continue();
+  out->tells_overload = from.append_local_overload();
   for (const auto& upgrade : from.upgrade_configs())
     if (base::equal_ignoring_case(upgrade.upgrade_type(), "websocket"))
       out->websocket = !upgrade.has_enabled() || upgrade.enabled().value();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/log.h"
 #include "envoy/config/listener/v3/listener_components.pb.h"
-#include "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.pb.h"
+#include "envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol.pb.h"
+#include "envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.pb.h"
 #include "proxy/runtime/compile_filters.h"
 
 namespace proxy {
@@ -25,7 +27,13 @@ base::Result<FilterChainMatch> match_of(const v3::FilterChainMatch& from) {
   FilterChainMatch out;
   out.destination_port = static_cast<uint16_t>(from.destination_port().value());
   out.destinations = TRY(ranges_of(from.prefix_ranges()));
-  for (const std::string& name : from.server_names()) out.server_names.push_back(base::to_lower(name));
+  if (!from.address_suffix().empty() || from.has_suffix_len())
+    return base::fail(base::ErrorKind::Invalid, "filter_chain_match.address_suffix and suffix_len are not known");
+  for (const std::string& name : from.server_names()) {
+    if (name.find('*') != std::string::npos && name != "*" && (!name.starts_with("*.") || name.find('*', 1) != std::string::npos))
+      return base::fail(base::ErrorKind::Invalid, "server_names: partial wildcards are not supported: \"" + name + "\"");
+    out.server_names.push_back(base::to_lower(name));
+  }
   out.transport = from.transport_protocol();
   out.protocols.assign(from.application_protocols().begin(), from.application_protocols().end());
   out.direct_sources = TRY(ranges_of(from.direct_source_prefix_ranges()));
@@ -36,42 +44,22 @@ base::Result<FilterChainMatch> match_of(const v3::FilterChainMatch& from) {
   return out;
 }
 
-base::Result<std::shared_ptr<const TcpConfig>> tcp_of(const Compiler& compiler, const google::protobuf::Any& any) {
-  auto from = TRY(unpack<envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy>(any));
-  for (const auto& policy : from.hash_policy())
-    if (!policy.has_source_ip()) return base::fail(base::ErrorKind::Invalid, "tcp_proxy: a hash_policy other than source_ip does not act in this proxy");
-  auto out = std::make_shared<TcpConfig>();
-  out->hash_source_ip = from.hash_policy_size() > 0;
-  out->stat_prefix = from.stat_prefix();
-  if (from.has_weighted_clusters()) {
-    out->total_weight = 0;
-    for (const auto& entry : from.weighted_clusters().clusters()) {
-      out->targets.push_back({.cluster = compiler.slots.cluster(entry.name()), .weight = entry.weight()});
-      out->total_weight += entry.weight();
-    }
-    if (!out->total_weight) return base::fail(base::ErrorKind::Invalid, "tcp_proxy: the weights sum to 0");
-  } else {
-    if (from.cluster().empty()) return base::fail(base::ErrorKind::Invalid, "tcp_proxy without a cluster");
-    out->targets.push_back({.cluster = compiler.slots.cluster(from.cluster())});
-  }
-  if (from.has_idle_timeout()) out->idle_timeout = milliseconds_of(from.idle_timeout());
-  if (from.has_max_connect_attempts()) out->connect_attempts = std::max(1u, from.max_connect_attempts().value());
-  out->access_logs = TRY(compiler.access_logs(from.access_log()));
-  return out;
-}
-
-base::Result<std::shared_ptr<const FilterChain>> chain_of(const Compiler& compiler, const v3::FilterChain& from) {
+base::Result<std::shared_ptr<FilterChain>> chain_of(const Compiler& compiler, const v3::FilterChain& from) {
   auto out = std::make_shared<FilterChain>();
   out->name = from.name();
   out->match = TRY(match_of(from.filter_chain_match()));
+  if (from.use_proxy_proto().value())
+    return base::fail(base::ErrorKind::Invalid, "use_proxy_proto is not known: use the listener filter proxy_protocol");
   for (const auto& filter : from.filters()) {
+    if (filter.has_config_discovery())
+      return base::fail(base::ErrorKind::Invalid, "network filter " + filter.name() + ": config_discovery (ECDS) is not supported");
     std::string type = type_of(filter.typed_config());
     if (out->http || out->tcp) return base::fail(base::ErrorKind::Invalid, "filter " + filter.name() + " follows a terminal filter");
     if (type == kHttp) {
       auto http = TRY(unpack<envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager>(filter.typed_config()));
       out->http = TRY(compiler.http(http));
     } else if (type == kTcp) {
-      out->tcp = TRY(tcp_of(compiler, filter.typed_config()));
+      out->tcp = TRY(compiler.tcp(filter.typed_config()));
     } else if (type == "envoy.extensions.filters.network.rbac.v3.RBAC") {
       out->filters.push_back(TRY(rbac_network_filter(compiler, filter.typed_config())));
     } else if (type == "envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit") {
@@ -90,11 +78,23 @@ base::Result<std::shared_ptr<const FilterChain>> chain_of(const Compiler& compil
   return out;
 }
 
-// Only "not these ports" predicates are sent by anybody; others turn the filter off nowhere.
-void disabled_ports(const v3::ListenerFilterChainMatchPredicate& from, Listener::Inspector& out) {
-  if (from.has_destination_port_range())
-    out.off_ports.emplace_back(from.destination_port_range().start(), from.destination_port_range().end());
-  for (const auto& rule : from.or_match().rules()) disabled_ports(rule, out);
+// Turns an inspector off by port: "these ports", or any of several such. What else a predicate may say is not sent by
+// anybody and refused, since an inspector that is not where it should be chooses another filter chain.
+base::Result<void> disabled_ports(const v3::ListenerFilterChainMatchPredicate& from, Listener::Inspector& out) {
+  using From = v3::ListenerFilterChainMatchPredicate;
+  switch (from.rule_case()) {
+    case From::kDestinationPortRange:
+      out.off_ports.emplace_back(from.destination_port_range().start(), from.destination_port_range().end());
+      return {};
+    case From::kOrMatch:
+      for (const auto& rule : from.or_match().rules()) TRY(disabled_ports(rule, out));
+      return {};
+    case From::kAnyMatch:
+      if (from.any_match()) out.off_ports.emplace_back(0, 65536);
+      return {};
+    case From::RULE_NOT_SET: return {};
+    default: return base::fail(base::ErrorKind::Invalid, "filter_disabled: only or_match, any_match and destination_port_range are known");
+  }
 }
 
 void note_needs(const FilterChain& chain, Listener& out) {
@@ -102,21 +102,130 @@ void note_needs(const FilterChain& chain, Listener& out) {
   if (chain.transport.is_tls()) out.tls.push_back(chain.transport.tls);
 }
 
+base::Result<ProxyHeaderPolicy> proxy_protocol_of(const v3::ListenerFilter& filter) {
+  namespace proxy_v3 = envoy::extensions::filters::listener::proxy_protocol::v3;
+  auto from = TRY(unpack<proxy_v3::ProxyProtocol>(filter.typed_config()));
+  ProxyHeaderPolicy out{.optional = from.allow_requests_without_proxy_protocol()};
+  for (int version : from.disallowed_versions()) (version == core::ProxyProtocolConfig::V1 ? out.v1 : out.v2) = false;
+  if (!out.v1 && !out.v2) return base::fail(base::ErrorKind::Invalid, "proxy_protocol: all versions are disallowed");
+  if (from.rules_size() || from.has_pass_through_tlvs())
+    return base::fail(base::ErrorKind::Invalid, "proxy_protocol: rules and pass_through_tlvs are not known; TLVs are passed over");
+  return out;
+}
+
 base::Result<void> add_listener_filters(const v3::Listener& from, Listener& out) {
   for (const auto& filter : from.listener_filters()) {
+    if (filter.has_config_discovery())
+      return base::fail(base::ErrorKind::Invalid, "listener filter " + filter.name() + ": config_discovery (ECDS) is not supported");
     std::string type = type_of(filter.typed_config());
     if (type.ends_with(".OriginalDst")) {
       out.original_destination = true;
     } else if (type.ends_with(".TlsInspector")) {
       out.tls_inspector.on = true;
-      disabled_ports(filter.filter_disabled(), out.tls_inspector);
+      auto inspector = TRY(unpack<envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector>(filter.typed_config()));
+      if (inspector.has_max_client_hello_size()) out.hello_limit = std::clamp(inspector.max_client_hello_size().value(), 512u, 65536u);
+      if (inspector.enable_ja3_fingerprinting().value() || inspector.enable_ja4_fingerprinting().value())
+        base::log::warn("listener {}: tls_inspector's fingerprints are not taken", from.name());
+      if (inspector.close_connection_on_client_hello_parsing_errors())
+        return base::fail(base::ErrorKind::Invalid, "tls_inspector: close_connection_on_client_hello_parsing_errors is not known");
+      TRY(disabled_ports(filter.filter_disabled(), out.tls_inspector));
     } else if (type.ends_with(".HttpInspector")) {
       out.http_inspector.on = true;
-      disabled_ports(filter.filter_disabled(), out.http_inspector);
+      TRY(disabled_ports(filter.filter_disabled(), out.http_inspector));
+    } else if (type.ends_with(".ProxyProtocol")) {
+      if (filter.has_filter_disabled()) return base::fail(base::ErrorKind::Invalid, "proxy_protocol: filter_disabled is not known");
+      out.proxy_protocol = TRY(proxy_protocol_of(filter));
+    } else if (type.ends_with(".OriginalSrc")) {
+      return base::fail(base::ErrorKind::Invalid, "listener filter " + filter.name() +
+                                                      " (original_src) is not supported: upstream connections are shared and carry the proxy's own address");
     } else {
       return base::fail(base::ErrorKind::Invalid, "listener filter " + filter.name() + " (" + type + ") is not known");
     }
   }
+  return {};
+}
+
+base::Result<std::vector<SocketOption>> options_of(const RepeatedPtrField<core::SocketOption>& from) {
+  std::vector<SocketOption> out;
+  for (const auto& option : from) {
+    if (option.type().has_datagram()) continue;
+    SocketOption one{.level = static_cast<int>(option.level()), .name = static_cast<int>(option.name())};
+    if (option.value_case() == core::SocketOption::kIntValue) {
+      const int value = static_cast<int>(option.int_value());
+      one.value.assign(reinterpret_cast<const char*>(&value), sizeof value);
+    } else {
+      one.value = option.buf_value();
+    }
+    if (option.state() == core::SocketOption::STATE_BOUND) one.when = SocketOption::When::Bound;
+    if (option.state() == core::SocketOption::STATE_LISTENING) one.when = SocketOption::When::Listening;
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+base::Result<SocketSpec> socket_of(const v3::Listener& from, const core::Address& address, const RepeatedPtrField<core::SocketOption>& options) {
+  if (address.has_envoy_internal_address()) return base::fail(base::ErrorKind::Invalid, "internal listeners (envoy_internal_address) are not supported");
+  const auto& socket = address.socket_address();
+  if (socket.protocol() == core::SocketAddress::UDP) return base::fail(base::ErrorKind::Invalid, "UDP listeners are not supported");
+  if (!socket.named_port().empty() || !socket.resolver_name().empty() || !socket.network_namespace_filepath().empty())
+    return base::fail(base::ErrorKind::Invalid, "an address with named_port, resolver_name or network_namespace_filepath is not supported");
+  SocketSpec out{.address = TRY(compile(address))};
+  out.ipv4_too = socket.ipv4_compat();
+  if (address.has_pipe()) {
+    if (address.pipe().path().size() > 107) return base::fail(base::ErrorKind::Invalid, "pipe.path has more than 107 bytes");
+    if (address.pipe().mode() > 0777) return base::fail(base::ErrorKind::Invalid, "pipe.mode is above 0777");
+    out.mode = address.pipe().mode();
+  }
+  if (from.has_tcp_backlog_size()) out.backlog = static_cast<int>(std::min(from.tcp_backlog_size().value(), 1u << 20));
+  out.fast_open = static_cast<int>(std::min(from.tcp_fast_open_queue_length().value(), 1u << 20));
+  out.transparent = from.transparent().value();
+  out.freebind = from.freebind().value();
+  out.multipath = from.enable_mptcp();
+  out.reuse_port = !from.has_enable_reuse_port() || from.enable_reuse_port().value();
+  out.options = TRY(options_of(options));
+  return out;
+}
+
+// What would act otherwise than it says.
+base::Result<void> refuse_unknown(const v3::Listener& from) {
+  if (from.has_api_listener()) return base::fail(base::ErrorKind::Invalid, "api_listener is not supported");
+  if (from.connection_balance_config().has_exact_balance())
+    return base::fail(base::ErrorKind::Invalid, "connection_balance_config.exact_balance is not supported: the kernel spreads connections");
+  if (from.connection_balance_config().has_extend_balance())
+    return base::fail(base::ErrorKind::Invalid, "connection_balance_config.extend_balance is not supported");
+  if (from.drain_type() == v3::Listener::MODIFY_ONLY)
+    base::log::warn("listener {}: drain_type MODIFY_ONLY acts as DEFAULT", from.name());
+  return {};
+}
+
+base::Result<void> add_chains(const Compiler& compiler, const v3::Listener& from, const Listener* before, Listener& out) {
+  base::StringMap<std::string> matches;
+  auto chain = [&](const v3::FilterChain& chain) -> base::Result<std::shared_ptr<const FilterChain>> {
+    const uint64_t hash = std::hash<std::string>{}(chain.SerializeAsString());
+    // The same again: its connections are not to notice that something else changed.
+    if (before) {
+      for (const auto& old : before->chains)
+        if (old->hash == hash && old->name == chain.name()) return old;
+      if (before->default_chain && before->default_chain->hash == hash && before->default_chain->name == chain.name()) return before->default_chain;
+    }
+    auto fresh = TRY(chain_of(compiler, chain));
+    fresh->hash = hash;
+    return fresh;
+  };
+  for (const auto& one : from.filter_chains()) {
+    auto [it, added] = matches.emplace(one.filter_chain_match().SerializeAsString(), one.name());
+    if (!added)
+      return base::fail(base::ErrorKind::Invalid, "error adding listener '" + out.name + "': filter chain '" + one.name() +
+                                                      "' has the same matching rules defined as '" + it->second + "'");
+    out.chains.push_back(TRY(chain(one)));
+    note_needs(*out.chains.back(), out);
+  }
+  if (from.has_default_filter_chain()) {
+    out.default_chain = TRY(chain(from.default_filter_chain()));
+    note_needs(*out.default_chain, out);
+  }
+  if (out.chains.empty() && !out.default_chain)
+    return base::fail(base::ErrorKind::Invalid, "error adding listener '" + out.name + "': no filter chains specified");
   return {};
 }
 
@@ -126,13 +235,17 @@ base::Result<AddressRange> compile(const core::CidrRange& from) {
   return AddressRange::parse(from.address_prefix(), from.prefix_len().value());
 }
 
-base::Result<std::shared_ptr<const Listener>> Compiler::listener(const v3::Listener& from) const {
+base::Result<std::shared_ptr<Listener>> Compiler::listener(const v3::Listener& from, const Listener* before) const {
+  TRY(refuse_unknown(from));
   auto out = std::make_shared<Listener>();
   out->name = from.name();
-  out->addresses.push_back(TRY(compile(from.address())));
-  for (const auto& more : from.additional_addresses()) out->addresses.push_back(TRY(compile(more.address())));
+  out->sockets.push_back(TRY(socket_of(from, from.address(), from.socket_options())));
+  for (const auto& more : from.additional_addresses())
+    out->sockets.push_back(TRY(socket_of(from, more.address(), more.has_socket_options() ? more.socket_options().socket_options() : from.socket_options())));
+  for (const SocketSpec& socket : out->sockets) out->addresses.push_back(socket.address);
   if (out->name.empty()) out->name = out->addresses[0].text();
-  out->bind = !from.has_bind_to_port() || from.bind_to_port().value();
+  const auto& bind = from.has_bind_to_port() ? from.bind_to_port() : from.deprecated_v1().bind_to_port();
+  out->bind = !(from.has_bind_to_port() || from.deprecated_v1().has_bind_to_port()) || bind.value();
   out->hand_over = from.use_original_dst().value();
   out->original_destination = out->hand_over;
   TRY(add_listener_filters(from, *out));
@@ -140,20 +253,15 @@ base::Result<std::shared_ptr<const Listener>> Compiler::listener(const v3::Liste
   out->continue_on_timeout = from.continue_on_listener_filters_timeout();
   out->inbound = from.traffic_direction() == core::INBOUND;
   out->outbound = from.traffic_direction() == core::OUTBOUND;
-  out->transparent = from.transparent().value();
-  out->reuse_port = !from.has_enable_reuse_port() || from.enable_reuse_port().value();
+  out->ignore_global_limit = from.ignore_global_conn_limit();
+  out->ignore_overload = from.bypass_overload_manager();
+  if (from.has_max_connections_to_accept_per_socket_event()) {
+    out->accepts_at_once = from.max_connections_to_accept_per_socket_event().value();
+    if (!out->accepts_at_once) return base::fail(base::ErrorKind::Invalid, "max_connections_to_accept_per_socket_event must be above 0");
+  }
   if (from.has_per_connection_buffer_limit_bytes())
     out->buffer_limit = std::clamp(from.per_connection_buffer_limit_bytes().value(), 4096u, 16u << 20);
-  for (const auto& chain : from.filter_chains()) {
-    out->chains.push_back(TRY(chain_of(*this, chain)));
-    note_needs(*out->chains.back(), *out);
-  }
-  if (from.has_default_filter_chain()) {
-    out->default_chain = TRY(chain_of(*this, from.default_filter_chain()));
-    note_needs(*out->default_chain, *out);
-  }
-  if (out->chains.empty() && !out->default_chain)
-    return base::fail(base::ErrorKind::Invalid, "error adding listener '" + out->name + "': no filter chains specified");
+  TRY(add_chains(*this, from, before, *out));
   out->access_logs = TRY(access_logs(from.access_log()));
   out->hash = std::hash<std::string>{}(from.SerializeAsString());
   return out;

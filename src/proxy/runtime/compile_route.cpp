@@ -273,6 +273,14 @@ base::Result<std::shared_ptr<const RouteTable>> Compiler::route_table(const v3::
   out->response = TRY(mutation_of(from.response_headers_to_add(), from.response_headers_to_remove()));
   out->policies = TRY(policies(from.typed_per_filter_config()));
   for (const auto& host : from.virtual_hosts()) TRY(out->add(TRY(virtual_host(host))));
+  if (from.has_vhds()) {
+    out->on_demand = true;
+    TRY(slots.set_source(Kind::VirtualHost, from.name(), from.vhds().config_source()));
+    const Source& source = slots.source(Kind::VirtualHost, from.name());
+    if (source.type == Source::Type::File || (source.type == Source::Type::Grpc && !source.delta))
+      return base::fail(base::ErrorKind::Invalid, "vhds needs ADS or api_type DELTA_GRPC");
+    if (source.initial_fetch.count() > 0) out->demand_timeout = source.initial_fetch;
+  }
   return out;
 }
 

@@ -27,10 +27,15 @@ base::Result<void> add_names(const tls::CertificateValidationContext& from, Tran
   return {};
 }
 
-base::Result<TlsSpec> common_spec(const tls::CommonTlsContext& from, Transport& out) {
+base::Result<std::string> secret_of(const tls::SdsSecretConfig& from, Slots& slots) {
+  if (from.has_sds_config()) TRY(slots.set_source(Kind::Secret, from.name(), from.sds_config()));
+  return from.name();
+}
+
+base::Result<TlsSpec> common_spec(const tls::CommonTlsContext& from, Slots& slots, Transport& out) {
   TlsSpec spec;
   if (from.tls_certificate_sds_secret_configs_size()) {
-    spec.certificate_secret = from.tls_certificate_sds_secret_configs(0).name();
+    spec.certificate_secret = TRY(secret_of(from.tls_certificate_sds_secret_configs(0), slots));
   } else if (from.tls_certificates_size()) {
     spec.certificate_chain = TRY(compile(from.tls_certificates(0).certificate_chain()));
     spec.private_key = TRY(compile(from.tls_certificates(0).private_key()));
@@ -39,11 +44,11 @@ base::Result<TlsSpec> common_spec(const tls::CommonTlsContext& from, Transport& 
   switch (from.validation_context_type_case()) {
     case tls::CommonTlsContext::kValidationContext: validation = &from.validation_context(); break;
     case tls::CommonTlsContext::kValidationContextSdsSecretConfig:
-      spec.roots_secret = from.validation_context_sds_secret_config().name();
+      spec.roots_secret = TRY(secret_of(from.validation_context_sds_secret_config(), slots));
       break;
     case tls::CommonTlsContext::kCombinedValidationContext:
       validation = &from.combined_validation_context().default_validation_context();
-      spec.roots_secret = from.combined_validation_context().validation_context_sds_secret_config().name();
+      spec.roots_secret = TRY(secret_of(from.combined_validation_context().validation_context_sds_secret_config(), slots));
       break;
     default: break;
   }
@@ -70,7 +75,7 @@ base::Result<Transport> Compiler::upstream_transport(const core::TransportSocket
   if (type != "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext")
     return base::fail(base::ErrorKind::Invalid, "upstream transport socket " + from.name() + " (" + type + ") is not known");
   auto context = TRY(unpack<tls::UpstreamTlsContext>(from.typed_config()));
-  TlsSpec spec = TRY(common_spec(context.common_tls_context(), out));
+  TlsSpec spec = TRY(common_spec(context.common_tls_context(), slots, out));
   // No roots: nothing to verify against, as in Envoy.
   if (spec.roots.empty() && spec.roots_secret.empty()) spec.verify_peer = false;
   out.sni = context.sni();
@@ -106,7 +111,7 @@ base::Result<Transport> Compiler::downstream_transport(const core::TransportSock
   if (type != "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext")
     return base::fail(base::ErrorKind::Invalid, "downstream transport socket " + from.name() + " (" + type + ") is not known");
   auto context = TRY(unpack<tls::DownstreamTlsContext>(from.typed_config()));
-  TlsSpec spec = TRY(common_spec(context.common_tls_context(), out));
+  TlsSpec spec = TRY(common_spec(context.common_tls_context(), slots, out));
   spec.server = true;
   spec.require_client_certificate = context.require_client_certificate().value();
   *require_client = spec.require_client_certificate;

@@ -51,6 +51,7 @@ std::vector<Rejection> Configuration::update(Kind kind, std::span<const Resource
       continue;
     }
     ++updated_count_[static_cast<size_t>(kind)];
+    if (auto& given_up = given_up_[static_cast<size_t>(kind)]; !given_up.empty()) given_up.erase(resource.name);
     entry.error.clear();
     entry.rejected_body.clear();
     entry.version = resource.version;
@@ -58,11 +59,20 @@ std::vector<Rejection> Configuration::update(Kind kind, std::span<const Resource
     entry.body = resource.body.value();
     entry.updated = now;
   }
-  for (const std::string& name : removed)
-    if (auto it = all.find(name); it != all.end() && it->second.from == from) remove(kind, name);
+  bool missing = false;  // something that is waited for does not exist
+  for (const std::string& name : removed) {
+    if (auto it = all.find(name); it != all.end()) {
+      if (it->second.from == from) remove(kind, name);
+    } else if (kind == Kind::VirtualHost) {
+      demanded_.erase(name);
+      for (Worker* worker : workers_) worker->post([worker, name] { worker->no_such_host(name); });
+    } else {
+      missing |= given_up_[static_cast<size_t>(kind)].insert(name).second;
+    }
+  }
 
   if (kind == Kind::Endpoints) {
-    bool warmed = false;
+    bool warmed = missing;
     for (const Resource& resource : changed) {
       const Entry* entry = find(kind, resource.name);
       if (!entry || !entry->endpoints) continue;
@@ -96,6 +106,8 @@ base::Result<void> Configuration::take(Kind kind, const Resource& resource, Entr
       auto message = TRY(unpack<envoy::config::route::v3::RouteConfiguration>(resource.body));
       TRY(named(message.name()));
       entry.routes = TRY(compiler.route_table(message));
+      entry.complete = entry.routes;
+      tables_changed_ |= entry.routes->on_demand;
       slots_.route_table(resource.name);
       return {};
     }
@@ -105,23 +117,45 @@ base::Result<void> Configuration::take(Kind kind, const Resource& resource, Entr
       entry.endpoints = TRY(compiler.endpoints(message));
       return {};
     }
-    case Kind::Secret: {
-      auto message = TRY(unpack<envoy::extensions::transport_sockets::tls::v3::Secret>(resource.body));
-      TRY(named(message.name()));
-      entry.secret = std::move(message);
-      secrets_changed_ = true;
+    case Kind::Secret: return take_secret(resource, entry);
+    case Kind::VirtualHost: {
+      if (resource.name.find('/') == std::string::npos)
+        return base::fail(base::ErrorKind::Invalid, "a virtual host's resource is named ROUTE/HOST, not \"" + resource.name + "\"");
+      auto message = TRY(unpack<envoy::config::route::v3::VirtualHost>(resource.body));
+      entry.host = TRY(compiler.virtual_host(message));
+      tables_changed_ = true;
       return {};
     }
   }
   return {};
 }
 
+// A secret that cannot be used is refused while the one before it still serves.
+base::Result<void> Configuration::take_secret(const Resource& resource, Entry& entry) {
+  auto message = TRY(unpack<envoy::extensions::transport_sockets::tls::v3::Secret>(resource.body));
+  if (!message.name().empty() && message.name() != resource.name)
+    return base::fail(base::ErrorKind::Invalid, "the resource " + resource.name + " holds one that is named " + message.name());
+  net::TlsSettings settings{.verify_peer = false};
+  if (message.has_tls_certificate()) {
+    settings.certificate_chain = TRY(compile(message.tls_certificate().certificate_chain()));
+    settings.private_key = TRY(compile(message.tls_certificate().private_key()));
+  }
+  if (message.has_validation_context()) settings.trusted_roots = TRY(compile(message.validation_context().trusted_ca()));
+  TRY(net::TlsContext::client(settings));
+  entry.secret = std::move(message);
+  secrets_changed_ = true;
+  return {};
+}
+
 base::Result<void> Configuration::take_listener(const Resource& resource, Entry& entry) {
   auto message = TRY(unpack<envoy::config::listener::v3::Listener>(resource.body));
   if (message.name().empty()) message.set_name(resource.name);
-  auto listener = TRY((Compiler{slots_, logs_}.listener(message)));
+  const Listener* before = entry.next_listener ? entry.next_listener.get() : entry.listener.get();
+  auto listener = TRY((Compiler{slots_, logs_}.listener(message, before)));
+  if (auto it = listener_limits.find(listener->name); it != listener_limits.end()) listener->limit = it->second;
   if (listener->bind) {
-    for (const net::Address& address : listener->addresses) {
+    for (const SocketSpec& spec : listener->sockets) {
+      const net::Address& address = spec.address;
       std::string key = address.port() || address.is_unix() ? address.text() : listener->name + " " + address.text();
       auto it = bound_.find(key);
       if (it != bound_.end()) {
@@ -129,7 +163,7 @@ base::Result<void> Configuration::take_listener(const Resource& resource, Entry&
         return base::fail(base::ErrorKind::Conflict, "error adding listener: '" + listener->name +
                                                          "' has duplicate address '" + key + "' as existing listener");
       }
-      auto fds = TRY(open_listening(address, static_cast<unsigned>(workers_.size()), listener->transparent));
+      auto fds = TRY(open_listening(spec, static_cast<unsigned>(workers_.size()), inherit ? inherit(address) : std::vector<int>()));
       sockaddr_storage name{};
       socklen_t size = sizeof name;
       getsockname(fds[0], reinterpret_cast<sockaddr*>(&name), &size);
@@ -148,23 +182,104 @@ void Configuration::remove(Kind kind, const std::string& name) {
   if (kind == Kind::Cluster && it->second.cluster && on_cluster) on_cluster(name, nullptr);
   all.erase(it);
   if (kind == Kind::Secret) secrets_changed_ = true;
+  if (kind == Kind::VirtualHost || kind == Kind::RouteTable) tables_changed_ = true;
+  if (kind == Kind::VirtualHost) demanded_.erase(name);
+}
+
+void Configuration::give_up(Kind kind, const std::string& name) {
+  if (!given_up_[static_cast<size_t>(kind)].insert(name).second) return;
+  settle();
+  publish();
+  tell_wanted();
+}
+
+// By whatever name its resource came.
+bool Configuration::has_host(const std::string& key) const {
+  const size_t slash = key.rfind('/');
+  const Entry* table = slash == std::string::npos ? nullptr : find(Kind::RouteTable, std::string_view(key).substr(0, slash));
+  return table && table->complete && table->complete->host_for(std::string_view(key).substr(slash + 1));
+}
+
+bool Configuration::demand(const std::string& key) {
+  // Hosts are for peers to make up: what was never answered must not grow without end.
+  constexpr size_t kMostDemanded = 1000;
+  if (demanded_.contains(key)) return true;
+  const auto unanswered = static_cast<size_t>(std::count_if(demanded_.begin(), demanded_.end(), [&](const std::string& one) { return !has_host(one); }));
+  if (unanswered >= kMostDemanded) return false;
+  demanded_.insert(key);
+  tell_wanted();
+  return true;
+}
+
+void Configuration::forget_demand(const std::string& key) {
+  if (!has_host(key) && demanded_.erase(key)) tell_wanted();
+}
+
+const Source& Configuration::source(Kind kind, std::string_view name) const {
+  if (kind == Kind::VirtualHost && !find(Kind::RouteTable, name)) name = name.substr(0, name.rfind('/'));
+  return slots_.source(kind, name);
+}
+
+std::set<std::string> Configuration::secret_directories() const {
+  std::set<std::string> out;
+  auto add = [&](const core::DataSource& from, const core::WatchedDirectory& watched) {
+    if (!from.has_filename()) return;
+    const size_t slash = from.filename().rfind('/');
+    if (!watched.path().empty()) out.insert(watched.path());
+    else out.insert(slash == std::string::npos ? "." : slash == 0 ? "/" : from.filename().substr(0, slash));
+  };
+  for (const auto& [name, entry] : entries(Kind::Secret)) {
+    const auto& own = entry.secret.tls_certificate();
+    add(own.certificate_chain(), own.watched_directory());
+    add(own.private_key(), own.watched_directory());
+    add(entry.secret.validation_context().trusted_ca(), entry.secret.validation_context().watched_directory());
+  }
+  return out;
+}
+
+void Configuration::read_secrets_again() {
+  secrets_changed_ = true;
+  settle();
+  publish();
+}
+
+// Virtual hosts that come on their own join their tables.
+void Configuration::complete_tables() {
+  if (!std::exchange(tables_changed_, false)) return;
+  for (auto& [name, entry] : mutable_entries(Kind::RouteTable)) {
+    if (!entry.routes || !entry.routes->on_demand) continue;
+    auto table = std::make_shared<RouteTable>(*entry.routes);
+    const std::string prefix = name + "/";
+    for (auto it = entries(Kind::VirtualHost).lower_bound(prefix); it != entries(Kind::VirtualHost).end() && it->first.starts_with(prefix); ++it) {
+      if (!it->second.host) continue;
+      if (auto added = table->add(it->second.host); !added) base::log::warn("virtual host {} is left out: {}", it->first, added.error().message);
+    }
+    entry.complete = std::move(table);
+  }
 }
 
 bool Configuration::ready(const Listener& listener) const {
   for (const auto& [name, slot] : slots_.route_table_names()) {
     if (std::find(listener.route_tables.begin(), listener.route_tables.end(), slot) == listener.route_tables.end()) continue;
     const Entry* entry = find(Kind::RouteTable, name);
-    if (!entry || !entry->routes) return false;
+    if ((!entry || !entry->routes) && !given_up(Kind::RouteTable, name)) return false;
   }
-  return std::all_of(listener.tls.begin(), listener.tls.end(), [&](Slot slot) { return slot < tls_.size() && tls_[slot]; });
+  return std::all_of(listener.tls.begin(), listener.tls.end(), [&](Slot slot) {
+    if (slot < tls_.size() && tls_[slot]) return true;
+    const TlsSpec& spec = slots_.tls_specs()[slot];
+    return given_up(Kind::Secret, spec.certificate_secret) || given_up(Kind::Secret, spec.roots_secret);
+  });
 }
 
 void Configuration::settle() {
   build_tls();
+  complete_tables();
   for (auto& [name, entry] : mutable_entries(Kind::Cluster)) {
     if (!entry.next_cluster) continue;
     const Cluster& next = *entry.next_cluster;
-    if (next.type == Cluster::Type::Eds && !find(Kind::Endpoints, next.endpoints_name)) {
+    const Entry* endpoints_entry = next.type == Cluster::Type::Eds ? find(Kind::Endpoints, next.endpoints_name) : nullptr;
+    const bool endpoints_known = endpoints_entry && endpoints_entry->endpoints;
+    if (next.type == Cluster::Type::Eds && !endpoints_known && !given_up(Kind::Endpoints, next.endpoints_name)) {
       entry.warming = true;
       continue;
     }
@@ -174,8 +289,8 @@ void Configuration::settle() {
     entry.warming = false;
     if ((dns || was_dns) && on_dns_cluster) on_dns_cluster(name, dns ? entry.cluster : nullptr);
     if (on_cluster) on_cluster(name, entry.cluster);
-    if (entry.cluster->type == Cluster::Type::Eds) {
-      tell_workers(*entry.cluster, find(Kind::Endpoints, entry.cluster->endpoints_name)->endpoints);
+    if (endpoints_known) {
+      tell_workers(*entry.cluster, endpoints_entry->endpoints);
     }
   }
   for (auto& [name, entry] : mutable_entries(Kind::Listener)) {
@@ -234,11 +349,11 @@ base::Result<std::shared_ptr<const net::TlsContext>> Configuration::make_context
 
 void Configuration::build_tls() {
   const auto& specs = slots_.tls_specs();
-  if (secrets_changed_) tls_.clear();
+  // A secret that is gone, or is not good any more, leaves what it made in force.
+  const size_t from = secrets_changed_ ? 0 : tls_.size();
   secrets_changed_ = false;
-  size_t before = tls_.size();
   tls_.resize(specs.size());
-  for (size_t i = before; i < specs.size(); ++i) {
+  for (size_t i = from; i < specs.size(); ++i) {
     auto context = make_context(specs[i]);
     if (context) {
       tls_[i] = std::move(*context);
@@ -257,7 +372,7 @@ void Configuration::publish() {
     if (entry.cluster) config->clusters[entry.cluster->slot] = entry.cluster;
   config->route_tables.resize(slots_.route_tables());
   for (const auto& [name, entry] : entries(Kind::RouteTable))
-    if (entry.routes) config->route_tables[slots_.route_table(name)] = entry.routes;
+    if (entry.complete) config->route_tables[slots_.route_table(name)] = entry.complete;
   for (const auto& [name, entry] : entries(Kind::Listener)) {
     if (!entry.listener) continue;
     config->listeners.push_back(entry.listener);
@@ -276,8 +391,9 @@ void Configuration::publish() {
     Change change{.config = config, .closed = closed_};
     for (const std::string& key : opened_) {
       Bound& bound = bound_[key];
-      int fd = i < bound.fds.size() ? bound.fds[i] : -1;
-      change.opened.push_back({key, fd, bound.listener});
+      std::vector<int> fds;
+      for (size_t at = i; at < bound.fds.size(); at += workers_.size()) fds.push_back(bound.fds[at]);
+      change.opened.push_back({key, std::move(fds), bound.listener});
     }
     workers_[i]->post([worker = workers_[i], change = std::move(change)]() mutable { worker->apply(std::move(change)); });
   }
@@ -315,7 +431,7 @@ void Configuration::replace_endpoints(const std::string& name, const std::shared
 
 void Configuration::tell_wanted() {
   if (!on_wanted) return;
-  std::set<std::string> wanted[kKinds];
+  std::set<std::string> wanted[kResourceKinds];
   for (const auto& [name, entry] : entries(Kind::Cluster))
     for (const auto& cluster : {entry.cluster, entry.next_cluster})
       if (cluster && cluster->type == Cluster::Type::Eds) wanted[static_cast<size_t>(Kind::Endpoints)].insert(cluster->endpoints_name);
@@ -324,10 +440,17 @@ void Configuration::tell_wanted() {
       for (Slot slot : listener ? listener->route_tables : std::vector<Slot>{})
         for (const auto& [table, its_slot] : slots_.route_table_names())
           if (its_slot == slot) wanted[static_cast<size_t>(Kind::RouteTable)].insert(table);
+  for (const auto& [name, entry] : entries(Kind::RouteTable)) {
+    if (!entry.routes || !entry.routes->on_demand) continue;
+    auto& hosts = wanted[static_cast<size_t>(Kind::VirtualHost)];
+    hosts.insert(name);  // whatever its server volunteers
+    const std::string prefix = name + "/";
+    for (auto it = demanded_.lower_bound(prefix); it != demanded_.end() && it->starts_with(prefix); ++it) hosts.insert(*it);
+  }
   for (const TlsSpec& spec : slots_.tls_specs())
     for (const std::string* secret : {&spec.certificate_secret, &spec.roots_secret})
       if (!secret->empty()) wanted[static_cast<size_t>(Kind::Secret)].insert(*secret);
-  for (Kind kind : {Kind::Endpoints, Kind::RouteTable, Kind::Secret}) {
+  for (Kind kind : {Kind::Endpoints, Kind::RouteTable, Kind::VirtualHost, Kind::Secret}) {
     auto& known = wanted_[static_cast<size_t>(kind)];
     auto& now = wanted[static_cast<size_t>(kind)];
     if (now == known) continue;

@@ -16,9 +16,6 @@
 
 namespace proxy {
 
-enum class Kind : uint8_t { Listener, Cluster, RouteTable, Endpoints, Secret };
-inline constexpr size_t kKinds = 5;
-
 // A resource as it came, from the bootstrap or a control plane.
 struct Resource {
   std::string name;
@@ -47,6 +44,23 @@ class Configuration {
   std::vector<Rejection> update(Kind kind, std::span<const Resource> changed, std::span<const std::string> removed,
                                 From from = From::ControlPlane);
 
+  // What has not come is not waited for any more: a cluster without endpoints, a listener without
+  // routes or certificates then serves as well as it can.
+  void give_up(Kind kind, const std::string& name);
+
+  // A request needs the virtual host `key`, "<route table>/<host>", that its table does not have; asked
+  // for if there are not too many such already. False: it is not.
+  bool demand(const std::string& key);
+  void forget_demand(const std::string& key);  // nobody answered in time
+
+  bool has_host(const std::string& key) const;
+
+  // The directories in which files of secrets lie, and what to call when one of them changed.
+  std::set<std::string> secret_directories() const;
+  void read_secrets_again();
+
+  const Source& source(Kind kind, std::string_view name) const;
+
   // Endpoints of a DNS cluster.
   void resolved(const std::string& cluster, std::shared_ptr<const EndpointSet> endpoints);
 
@@ -64,6 +78,10 @@ class Configuration {
   std::function<void(const std::string& name, std::shared_ptr<const Cluster> cluster)> on_dns_cluster;
 
   std::function<void()> on_published;  // what serves has changed
+  // Listening sockets of that address that another process gave, each to be taken once.
+  std::function<std::vector<int>(const net::Address& address)> inherit;
+  // Of listeners that may have so many connections only, by name; before they are told of.
+  base::StringMap<std::shared_ptr<ConnectionLimit>> listener_limits;
 
   struct Entry {
     From from = From::ControlPlane;
@@ -78,7 +96,9 @@ class Configuration {
 
     std::shared_ptr<const Listener> listener, next_listener;
     std::shared_ptr<const Cluster> cluster, next_cluster;
-    std::shared_ptr<const RouteTable> routes;
+    std::shared_ptr<const RouteTable> routes;    // as the resource says
+    std::shared_ptr<const RouteTable> complete;  // with the virtual hosts that came on their own
+    std::shared_ptr<const VirtualHost> host;
     std::shared_ptr<const EndpointSet> endpoints;
     envoy::extensions::transport_sockets::tls::v3::Secret secret;
   };
@@ -103,7 +123,9 @@ class Configuration {
   base::Result<void> take(Kind kind, const Resource& resource, Entry& entry);
   base::Result<void> take_listener(const Resource& resource, Entry& entry);
   void remove(Kind kind, const std::string& name);
+  base::Result<void> take_secret(const Resource& resource, Entry& entry);
   void build_tls();
+  void complete_tables();
   void settle();    // moves what is ready from warming to in force
   void publish();
   void tell_workers(const Cluster& cluster, const std::shared_ptr<const EndpointSet>& told);
@@ -111,20 +133,23 @@ class Configuration {
   bool ready(const Listener& listener) const;
   base::Result<std::shared_ptr<const net::TlsContext>> make_context(const TlsSpec& spec) const;
   const Entry* find(Kind kind, std::string_view name) const;
+  bool given_up(Kind kind, std::string_view name) const { return given_up_[static_cast<size_t>(kind)].contains(name); }
 
   std::vector<Worker*> workers_;
   Slots slots_;
   LogFiles logs_;
-  Entries entries_[kKinds];
+  Entries entries_[kResourceKinds];
   std::map<std::string, std::shared_ptr<const EndpointSet>> dns_endpoints_;
   std::map<std::string, Bound> bound_;  // by configured address
   std::vector<std::string> closed_;     // to be closed by the workers
   std::vector<std::string> opened_;     // keys of bound_ that the workers do not have yet
   std::vector<std::shared_ptr<const net::TlsContext>> tls_;
-  bool secrets_changed_ = false;
+  bool secrets_changed_ = false, tables_changed_ = false;
+  std::set<std::string, std::less<>> given_up_[kResourceKinds];
+  std::set<std::string> demanded_;  // virtual hosts that requests asked for
   std::shared_ptr<const RuntimeConfig> published_ = std::make_shared<const RuntimeConfig>();
-  std::set<std::string> wanted_[kKinds];
-  uint64_t rejected_count_[kKinds] = {}, updated_count_[kKinds] = {};
+  std::set<std::string> wanted_[kResourceKinds];
+  uint64_t rejected_count_[kResourceKinds] = {}, updated_count_[kResourceKinds] = {};
 };
 
 }  // namespace proxy

@@ -1,91 +1,315 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/runtime/control_plane.h"
 
+#include <fstream>
+#include <sstream>
+
 #include "base/log.h"
+#include "envoy/service/discovery/v3/discovery.pb.h"
+#include "proxy/runtime/json.h"
 
 namespace proxy {
+namespace {
 
-static std::optional<Kind> kind_of(std::string_view type_url) {
-  if (type_url == xds::type::kListener) return Kind::Listener;
-  if (type_url == xds::type::kCluster) return Kind::Cluster;
-  if (type_url == xds::type::kRoute) return Kind::RouteTable;
-  if (type_url == xds::type::kEndpoint) return Kind::Endpoints;
-  if (type_url == xds::type::kSecret) return Kind::Secret;
+std::optional<Kind> kind_of(std::string_view type_url) {
+  for (size_t i = 0; i < kResourceKinds; ++i)
+    if (url_of(static_cast<Kind>(i)) == type_url) return static_cast<Kind>(i);
   return std::nullopt;
 }
 
-static std::string_view url_of(Kind kind) {
-  switch (kind) {
-    case Kind::Listener: return xds::type::kListener;
-    case Kind::Cluster: return xds::type::kCluster;
-    case Kind::RouteTable: return xds::type::kRoute;
-    case Kind::Endpoints: return xds::type::kEndpoint;
-    case Kind::Secret: return xds::type::kSecret;
-  }
-  return {};
-}
-
-ControlPlane::ControlPlane(net::Loop& loop, Configuration& configuration, Options options, xds::AdsClient::Dialer dialer)
-    : configuration_(configuration), local_secrets_(std::move(options.local_secrets)),
-      session_(options.variant, std::move(options.node),
-               [this](std::string_view url, std::span<const xds::Offered> changed, std::span<const std::string> removed) {
-                 return take(url, changed, removed);
-               }),
-      client_(loop, session_, std::move(dialer)) {
-  session_.want_all(xds::type::kCluster);
-  session_.want_all(xds::type::kListener);
-  configuration_.on_wanted = [this](Kind kind, const std::set<std::string>& names) {
-    std::set<std::string> remote = names;
-    if (kind == Kind::Secret) {
-      for (const std::string& name : local_secrets_) remote.erase(name);
-      for (const auto& [name, entry] : configuration_.entries(Kind::Secret))
-        if (entry.from == Configuration::From::Bootstrap) remote.erase(name);
-    }
-    session_.want(url_of(kind), remote);
+std::string method_of(Kind kind, bool delta) {
+  struct Service {
+    const char* name;
+    const char* plural;
   };
-  configuration_.tell_wanted();
+  static constexpr Service kServices[kResourceKinds] = {
+      {"envoy.service.listener.v3.ListenerDiscoveryService", "Listeners"},
+      {"envoy.service.cluster.v3.ClusterDiscoveryService", "Clusters"},
+      {"envoy.service.route.v3.RouteDiscoveryService", "Routes"},
+      {"envoy.service.endpoint.v3.EndpointDiscoveryService", "Endpoints"},
+      {"envoy.service.secret.v3.SecretDiscoveryService", "Secrets"},
+      {"envoy.service.route.v3.VirtualHostDiscoveryService", "VirtualHosts"},
+  };
+  const Service& service = kServices[static_cast<size_t>(kind)];
+  return std::string("/") + service.name + "/" + (delta ? "Delta" : "Stream") + service.plural;
 }
 
-std::vector<xds::Refused> ControlPlane::take(std::string_view url, std::span<const xds::Offered> changed, std::span<const std::string> removed) {
+base::Result<std::string> bytes_of(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return base::fail(base::ErrorKind::NotFound, "cannot read " + path);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+base::Result<envoy::service::discovery::v3::DiscoveryResponse> response_of(const std::string& path,
+                                                                           const std::string& bytes) {
+  using envoy::service::discovery::v3::DiscoveryResponse;
+  if (!path.ends_with(".pb")) return message_of<DiscoveryResponse>(bytes, UnknownFields::Refuse);
+  DiscoveryResponse out;
+  if (!out.ParseFromString(bytes)) return base::fail(base::ErrorKind::Invalid, "no DiscoveryResponse");
+  return out;
+}
+
+}  // namespace
+
+xds::ClientSession::Take ControlPlane::taker() {
+  return [this](std::string_view url, std::span<const xds::Offered> changed, std::span<const std::string> removed) {
+    return take(url, changed, removed);
+  };
+}
+
+ControlPlane::ControlPlane(net::Loop& loop, Configuration& configuration, Options options, xds::AdsClient::Dialer ads)
+    : loop_(loop), configuration_(configuration), options_(std::move(options)), watch_(loop), timer_(loop, [this] {
+        on_timer();
+      }) {
+  if (ads)
+    ads_ = std::make_unique<Remote>(loop, options_.variant, options_.node, taker(), std::move(ads), std::string());
+  if (options_.clusters) want_all(Kind::Cluster, *options_.clusters);
+  if (options_.listeners) want_all(Kind::Listener, *options_.listeners);
+  configuration_.on_wanted = [this](Kind kind, const std::set<std::string>& names) { want(kind, names); };
+  configuration_.tell_wanted();
+  watch_secrets();
+}
+
+ControlPlane::~ControlPlane() { configuration_.on_wanted = nullptr; }
+
+void ControlPlane::want_all(Kind kind, const Source& source) {
+  if (source.type == Source::Type::File) {
+    File& from = file(kind, source);
+    from.all = true;
+    return read(from, true);
+  }
+  if (source.type == Source::Type::Grpc) return remote(kind, source).session.want_all(url_of(kind));
+  if (ads_) ads_->session.want_all(url_of(kind));
+}
+
+void ControlPlane::want(Kind kind, const std::set<std::string>& names) {
+  std::map<std::string, std::pair<Source, std::set<std::string>>> by_source;
+  const auto now = loop_.now();
+  std::set<std::string> asked;
+  for (const std::string& name : names) {
+    if (kind == Kind::Secret) {
+      if (options_.local_secrets.contains(name)) continue;
+      const auto& secrets = configuration_.entries(Kind::Secret);
+      if (auto it = secrets.find(name); it != secrets.end() && it->second.from == Configuration::From::Bootstrap)
+        continue;
+    }
+    const Source& source = configuration_.source(kind, name);
+    auto& [where, wanted] = by_source.try_emplace(source.key(), source, std::set<std::string>()).first->second;
+    wanted.insert(name);
+    asked.insert(name);
+    // A table's own name stands for what its server may volunteer: nobody waits for that.
+    const bool waited_for = kind != Kind::VirtualHost || !configuration_.entries(Kind::RouteTable).contains(name);
+    if (waited_for && source.initial_fetch.count() > 0 && !asked_[static_cast<size_t>(kind)].contains(name))
+      waiting_[{kind, name}] = now + source.initial_fetch;
+  }
+  asked_[static_cast<size_t>(kind)] = std::move(asked);
+  auto names_from = [&](const std::string& key) {
+    auto it = by_source.find(key);
+    return it == by_source.end() ? std::set<std::string>() : it->second.second;
+  };
+  for (const auto& [key, source_names] : by_source) {
+    if (source_names.first.type == Source::Type::Grpc) remote(kind, source_names.first);
+    if (source_names.first.type == Source::Type::File) file(kind, source_names.first);
+  }
+  if (ads_ && (kind != Kind::VirtualHost || options_.variant == xds::Variant::Delta))
+    ads_->session.want(url_of(kind), names_from({}));
+  for (auto& [key, one] : remotes_)
+    if (key.first == kind) one->session.want(url_of(kind), names_from(key.second));
+  std::vector<File*> changed;
+  for (auto& [key, one] : files_) {
+    if (key.first != kind || one->all) continue;
+    auto wanted = names_from(key.second);
+    if (wanted == one->names) continue;
+    one->names = std::move(wanted);
+    changed.push_back(one.get());
+  }
+  arm();
+  for (File* one : changed) read(*one, true);
+}
+
+ControlPlane::Remote& ControlPlane::remote(Kind kind, const Source& source) {
+  auto& slot = remotes_[{kind, source.key()}];
+  if (!slot)
+    slot = std::make_unique<Remote>(
+        loop_, source.delta ? xds::Variant::Delta : xds::Variant::StateOfTheWorld, options_.node, taker(),
+        dialer_to(loop_, configuration_, source.cluster, source.metadata), method_of(kind, source.delta));
+  return *slot;
+}
+
+ControlPlane::File& ControlPlane::file(Kind kind, const Source& source) {
+  auto& slot = files_[{kind, source.key()}];
+  if (slot) return *slot;
+  slot = std::make_unique<File>(File{.kind = kind, .source = source});
+  auto watched = watch_.watch(source.directory, [this, file = slot.get()] { read(*file, false); });
+  if (!watched) base::log::error("{}", watched.error().message);
+  return *slot;
+}
+
+void ControlPlane::read(File& file, bool anew) {
+  auto bytes = bytes_of(file.source.path);
+  if (!bytes) return base::log::warn("{}", bytes.error().message);
+  if (!anew && *bytes == file.bytes) return;
+  file.bytes = *bytes;
+  auto response = response_of(file.source.path, *bytes);
+  if (!response)
+    return base::log::warn("{}: {}; what was there stays", file.source.path, base::printable(response.error().message));
+  std::vector<xds::Offered> offered;
+  std::set<std::string> present;
+  for (auto& resource : *response->mutable_resources()) {
+    if (resource.type_url() != url_of(file.kind)) {
+      base::log::warn("{}: {} where {} belong", file.source.path, resource.type_url(), url_of(file.kind));
+      continue;
+    }
+    std::string name = xds::name_of(resource);
+    if (!file.all && !file.names.contains(name)) continue;
+    present.insert(name);
+    offered.push_back({.name = std::move(name), .version = response->version_info(), .body = std::move(resource)});
+  }
+  std::vector<std::string> removed;
+  if (file.all)
+    std::set_difference(file.held.begin(), file.held.end(), present.begin(), present.end(),
+                        std::back_inserter(removed));
+  file.held = std::move(present);
+  take(url_of(file.kind), offered, removed);
+}
+
+std::vector<xds::Refused> ControlPlane::take(std::string_view url, std::span<const xds::Offered> changed,
+                                             std::span<const std::string> removed) {
   std::vector<xds::Refused> refused;
   auto kind = kind_of(url);
   if (!kind) return refused;
   std::vector<Resource> resources;
   resources.reserve(changed.size());
-  for (const xds::Offered& offered : changed) resources.push_back({offered.name, offered.version, offered.body});
+  for (const xds::Offered& offered : changed) {
+    if (!waiting_.empty()) waiting_.erase({*kind, offered.name});
+    note_ttl(*kind, offered);
+    if (!offered.heartbeat) resources.push_back({offered.name, offered.version, offered.body});
+  }
+  for (const std::string& name : removed) {
+    waiting_.erase({*kind, name});
+    expiring_.erase({*kind, name});
+  }
   for (Rejection& rejection : configuration_.update(*kind, resources, removed)) {
     base::log::warn("rejected {}: {}", base::printable(rejection.name), base::printable(rejection.reason));
     refused.push_back({std::move(rejection.name), std::move(rejection.reason)});
   }
-  base::log::debug("{}: {} changed, {} removed, {} rejected", url.substr(url.rfind('.') + 1), changed.size(), removed.size(), refused.size());
+  base::log::debug("{}: {} changed, {} removed, {} rejected", url.substr(url.rfind('.') + 1), changed.size(),
+                   removed.size(), refused.size());
+  if (*kind == Kind::Secret) watch_secrets();
+  arm();
   return refused;
 }
 
-xds::Variant variant_of(const Bootstrap& bootstrap) {
-  using core::ApiConfigSource;
-  auto type = bootstrap.dynamic_resources().ads_config().api_type();
-  return type == ApiConfigSource::DELTA_GRPC ? xds::Variant::Delta : xds::Variant::StateOfTheWorld;
+void ControlPlane::note_ttl(Kind kind, const xds::Offered& offered) {
+  if (offered.ttl.count() > 0) {
+    if (!offered.heartbeat || expiring_.contains({kind, offered.name}))
+      expiring_[{kind, offered.name}] = loop_.now() + offered.ttl;
+  } else if (!expiring_.empty()) {
+    expiring_.erase({kind, offered.name});
+  }
 }
 
-base::Result<xds::AdsClient::Dialer> dialer_of(net::Loop& loop, const Bootstrap& bootstrap, const Configuration& configuration) {
-  const auto& ads = bootstrap.dynamic_resources().ads_config();
-  if (ads.grpc_services_size() == 0 || !ads.grpc_services(0).has_envoy_grpc())
-    return base::fail(base::ErrorKind::Invalid, "dynamic_resources.ads_config.grpc_services[0].envoy_grpc is needed");
-  const std::string name = ads.grpc_services(0).envoy_grpc().cluster_name();
-  const auto& clusters = configuration.entries(Kind::Cluster);
-  auto it = clusters.find(name);
-  if (it == clusters.end() || !it->second.cluster)
-    return base::fail(base::ErrorKind::Invalid, "ads_config names cluster " + name + ", which is not among the static ones");
-  auto cluster = it->second.cluster;
-  http::Headers metadata;
-  for (const auto& header : ads.grpc_services(0).initial_metadata()) metadata.add(base::to_lower(header.key()), header.value());
-  return [&loop, &configuration, cluster, metadata]() -> base::Result<xds::AdsClient::Dial> {
+// Secrets whose bytes are in files are read again as those are replaced.
+void ControlPlane::watch_secrets() {
+  for (const std::string& directory : configuration_.secret_directories()) {
+    if (!watched_secrets_.insert(directory).second) continue;
+    auto watched = watch_.watch(directory, [this] { configuration_.read_secrets_again(); });
+    if (!watched) base::log::warn("{}", watched.error().message);
+  }
+}
+
+void ControlPlane::arm() {
+  auto next = net::Clock::time_point::max();
+  for (const auto* times : {&waiting_, &expiring_})
+    for (const auto& [what, when] : *times) next = std::min(next, when);
+  if (next == net::Clock::time_point::max()) return timer_.cancel();
+  timer_.arm(std::max(next - loop_.now(), net::Clock::duration{}));
+}
+
+void ControlPlane::on_timer() {
+  const auto now = loop_.now();
+  auto due = [&](std::map<Timed, net::Clock::time_point>& times) {
+    std::vector<Timed> out;
+    std::erase_if(times, [&](const auto& one) {
+      if (one.second > now) return false;
+      out.push_back(one.first);
+      return true;
+    });
+    return out;
+  };
+  for (const auto& [kind, name] : due(waiting_)) {
+    if (kind == Kind::VirtualHost) {
+      configuration_.forget_demand(name);
+      continue;
+    }
+    if (configuration_.entries(kind).contains(name)) continue;
+    base::log::warn("{} has not come in time; going on without", base::printable(name));
+    configuration_.give_up(kind, name);
+  }
+  for (const auto& [kind, name] : due(expiring_)) {
+    base::log::warn("{} was not confirmed within its ttl and is dropped", base::printable(name));
+    if (ads_) ads_->session.forget(url_of(kind), name);
+    for (auto& [key, one] : remotes_)
+      if (key.first == kind) one->session.forget(url_of(kind), name);
+    configuration_.update(kind, {}, std::span(&name, 1));
+  }
+  arm();
+}
+
+bool ControlPlane::answered() const {
+  return (!ads_ || ads_->session.answered()) &&
+         std::all_of(remotes_.begin(), remotes_.end(), [](const auto& one) { return one.second->session.answered(); });
+}
+
+base::Result<std::unique_ptr<ControlPlane>> ControlPlane::of(net::Loop& loop, const Bootstrap& bootstrap,
+                                                             Configuration& configuration) {
+  const auto& dynamic = bootstrap.dynamic_resources();
+  if (!dynamic.lds_resources_locator().empty() || !dynamic.cds_resources_locator().empty())
+    return base::fail(base::ErrorKind::Invalid,
+                      "dynamic_resources: lds_resources_locator and cds_resources_locator (xdstp) are not supported");
+  Options options{.node = bootstrap.node(), .listeners = std::nullopt, .clusters = std::nullopt};
+  if (dynamic.has_lds_config()) options.listeners = TRY(Source::parse(dynamic.lds_config()));
+  if (dynamic.has_cds_config()) options.clusters = TRY(Source::parse(dynamic.cds_config()));
+  xds::AdsClient::Dialer dialer;
+  if (dynamic.has_ads_config()) {
+    core::ApiConfigSource ads = dynamic.ads_config();
+    if (ads.api_type() == core::ApiConfigSource::AGGREGATED_GRPC) ads.set_api_type(core::ApiConfigSource::GRPC);
+    if (ads.api_type() == core::ApiConfigSource::AGGREGATED_DELTA_GRPC)
+      ads.set_api_type(core::ApiConfigSource::DELTA_GRPC);
+    auto source = Source::parse(ads);
+    if (!source) return base::fail(base::ErrorKind::Invalid, "dynamic_resources.ads_config: " + source.error().message);
+    const auto& clusters = configuration.entries(Kind::Cluster);
+    if (!clusters.contains(source->cluster))
+      return base::fail(base::ErrorKind::Invalid,
+                        "ads_config names cluster " + source->cluster + ", which is not among the static ones");
+    options.variant = source->delta ? xds::Variant::Delta : xds::Variant::StateOfTheWorld;
+    dialer = dialer_to(loop, configuration, source->cluster, source->metadata);
+  }
+  return std::make_unique<ControlPlane>(loop, configuration, std::move(options), std::move(dialer));
+}
+
+xds::AdsClient::Dialer dialer_to(net::Loop& loop, const Configuration& configuration, std::string cluster_name,
+                                 std::vector<std::pair<std::string, std::string>> metadata) {
+  http::Headers headers;
+  for (const auto& [name, value] : metadata) headers.add(name, value);
+  return [&loop, &configuration, cluster_name = std::move(cluster_name), headers,
+          turn = size_t{0}]() mutable -> base::Result<xds::AdsClient::Dial> {
+    const auto& clusters = configuration.entries(Kind::Cluster);
+    auto it = clusters.find(cluster_name);
+    if (it == clusters.end() || !it->second.cluster)
+      return base::fail(base::ErrorKind::Unavailable, "cluster " + cluster_name + " is not there");
+    const auto cluster = it->second.cluster;
     http::ClientOptions options{.version = http::Version::Http2};
+    const size_t now = turn++;
     if (!cluster->dns_names.empty()) {
-      options.host = cluster->dns_names[0].host;
-      options.port = cluster->dns_names[0].port;
+      const auto& name = cluster->dns_names[now % cluster->dns_names.size()];
+      options.host = name.host;
+      options.port = name.port;
     } else if (cluster->endpoints && !cluster->endpoints->endpoints.empty()) {
-      const net::Address& address = cluster->endpoints->endpoints[0].address;
+      const auto& endpoints = cluster->endpoints->endpoints;
+      const net::Address& address = endpoints[now % endpoints.size()].address;
       options.host = address.is_unix() ? address.text() : address.ip();
       options.port = address.port();
     } else {
@@ -93,11 +317,13 @@ base::Result<xds::AdsClient::Dialer> dialer_of(net::Loop& loop, const Bootstrap&
     }
     if (cluster->transport.is_tls()) {
       options.tls = configuration.published().tls_context(cluster->transport.tls);
-      if (!options.tls) return base::fail(base::ErrorKind::Unavailable, "cluster " + cluster->name + " has no certificates");
+      if (!options.tls)
+        return base::fail(base::ErrorKind::Unavailable, "cluster " + cluster->name + " has no certificates");
       options.server_name = cluster->transport.sni;
     }
     options.connect_timeout = cluster->connect_timeout;
-    return xds::AdsClient::Dial{.client = std::make_unique<http::Client>(loop, std::move(options)), .metadata = metadata};
+    return xds::AdsClient::Dial{.client = std::make_unique<http::Client>(loop, std::move(options)),
+                                .metadata = headers};
   };
 }
 

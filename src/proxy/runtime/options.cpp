@@ -20,6 +20,13 @@ std::string_view Options::help_text() {
          "  -l, --log-level LEVEL        trace, debug, info, warning, error, critical, off\n"
          "      --mode serve|validate    validate: read the bootstrap and say whether it is good\n"
          "      --drain-time-s N         how long connections of a changed listener may last (45)\n"
+         "      --drain-strategy S       immediate: each is asked to close with its next response; gradual: more\n"
+         "                               and more of them as that time passes (immediate)\n"
+         "      --restart-epoch N        take over from the running proxy of epoch N-1: its listening sockets, then\n"
+         "                               its traffic; it drains and ends (0: there is none)\n"
+         "      --base-id N              tells apart proxies that do so on one machine (0)\n"
+         "      --parent-shutdown-time-s N  the one before ends at the latest so long after draining began (900)\n"
+         "      --disable-hot-restart    nobody can take over from this one\n"
          "      --allow-unknown-static-fields\n"
          "      --version, --help\n"
          "\n"
@@ -28,6 +35,8 @@ std::string_view Options::help_text() {
 
 base::Result<Options> Options::parse(const std::vector<std::string>& arguments) {
   Options out;
+  Handover::Options handover;
+  bool disable_handover = false;
   out.process.concurrency = std::max(1u, std::thread::hardware_concurrency());
   for (size_t i = 0; i < arguments.size(); ++i) {
     std::string name = arguments[i], value;
@@ -69,15 +78,27 @@ base::Result<Options> Options::parse(const std::vector<std::string>& arguments) 
     } else if (name == "--version") {
       out.version = true;
     } else if (name == "--disable-hot-restart") {
-      // there is none
-    } else if (name == "--drain-strategy" || name == "--file-flush-interval-msec" || name == "--component-log-level" ||
-               name == "--local-address-ip-version" || name == "--base-id" || name == "--parent-shutdown-time-s" ||
+      disable_handover = true;
+    } else if (name == "--restart-epoch") {
+      handover.epoch = TRY(number());
+    } else if (name == "--base-id") {
+      handover.base_id = TRY(number());
+    } else if (name == "--parent-shutdown-time-s") {
+      handover.parent_shutdown = std::chrono::seconds(TRY(number()));
+    } else if (name == "--drain-strategy") {
+      std::string strategy = TRY(take());
+      if (strategy != "gradual" && strategy != "immediate")
+        return base::fail(base::ErrorKind::Invalid, "--drain-strategy is gradual or immediate, not \"" + strategy + "\"");
+      out.process.drain_gradually = strategy == "gradual";
+    } else if (name == "--file-flush-interval-msec" || name == "--component-log-level" || name == "--local-address-ip-version" ||
                name == "--log-format" || name == "--service-cluster" || name == "--service-node") {
       TRY(take());  // Envoy's, without a meaning here
     } else {
       return base::fail(base::ErrorKind::Invalid, "unknown option " + name + "; see --help");
     }
   }
+  out.handover = disable_handover ? std::nullopt : std::optional(handover);
+  if (disable_handover && handover.epoch) return base::fail(base::ErrorKind::Invalid, "--restart-epoch with --disable-hot-restart");
   if (!out.help && !out.version && out.process.config_path.empty() && out.config_yaml.empty())
     return base::fail(base::ErrorKind::Invalid, "a bootstrap is needed: -c FILE; see --help");
   return out;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "proxy/runtime/bootstrap.h"
+#include "proxy/runtime/handover.h"
 #include "proxy/runtime/process.h"
 
 namespace proxy {
@@ -15,6 +17,7 @@ struct Options {
   ProcessOptions process;
   std::string config_yaml;  // merged over nothing: used where there is no file
   UnknownFields unknown = UnknownFields::Refuse;
+  std::optional<Handover::Options> handover = Handover::Options{};  // none: --disable-hot-restart
   bool help = false, version = false;
 
   static base::Result<Options> parse(const std::vector<std::string>& arguments);

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/runtime/process.h"
 
+#include <malloc.h>
+
 #include <future>
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "proxy/listener/session.h"
 #include "proxy/stream/peer.h"
 
 namespace proxy {
@@ -27,7 +30,8 @@ static std::vector<std::unique_ptr<Worker>> make_workers(const ProcessOptions& o
                       .node_id = options.node_id,
                       .service_cluster = bootstrap.node().cluster(),
                       .peer_metadata = options.istio_metrics ? encode_peer(options.self) : "",
-                      .drain_time = options.drain_time}));
+                      .drain_time = options.drain_time,
+                      .drain_gradually = options.drain_gradually}));
   return out;
 }
 
@@ -53,8 +57,36 @@ Process::~Process() {
   workers_.clear();
 }
 
+base::Result<void> Process::start_overload() {
+  connections_ = std::make_shared<ConnectionLimit>();
+  Overload::Hands hands{
+      .stop_accepting = [this](bool stopped) {
+        for (auto& worker : workers_) worker->post([&worker = *worker, stopped] { worker.pause_accepting(stopped); });
+      },
+      .shrink_heap = [] { malloc_trim(0); }};
+  overload_ = TRY(Overload::make(loop_, bootstrap_.overload_manager(), connections_, std::move(hands)));
+  for (auto& worker : workers_) {
+    if (connections_->limit != UINT64_MAX) worker->options.connection_limit = connections_;
+    worker->options.overload = overload_->state();
+  }
+  return {};
+}
+
 base::Result<void> Process::start() {
-  for (auto& worker : workers_) worker->start();
+  if (bootstrap_.has_overload_manager()) TRY(start_overload());
+  for (const auto& [name, limit] : listener_limits_of(bootstrap_)) {
+    auto& place = configuration_.listener_limits[name];
+    place = std::make_shared<ConnectionLimit>();
+    place->limit = limit;
+  }
+  for (auto& worker : workers_) {
+    worker->options.demand_host = [&loop = loop_, self = std::weak_ptr(self_)](const std::string& key) {
+      loop.post([self, key] {
+        if (auto process = self.lock()) (*process)->demand_host(key);
+      });
+    };
+    worker->start();
+  }
   TRY(load_static(bootstrap_, configuration_));
   static_resources_ = bootstrap_.static_resources().SerializeAsString();
   bootstrap_.clear_static_resources();
@@ -79,15 +111,51 @@ void Process::stop_listening(bool only_inbound) {
     });
 }
 
+void Process::demand_host(const std::string& key) {
+  if (configuration_.demand(key)) return;
+  for (auto& worker : workers_) worker->post([&worker = *worker, key] { worker.no_such_host(key); });
+}
+
+void Process::retire() {
+  draining_ = true;
+  for (auto& worker : workers_)
+    worker->post([&worker = *worker] {
+      worker.retired = true;
+      worker.stop_listening(false);
+      worker.sessions.each([](Session& session) { session.drain(Session::Drain::Gently); });
+    });
+}
+
+template <typename Value, typename Ask>
+std::vector<Value> Process::ask_workers(Ask ask) const {
+  std::vector<Value> out;
+  for (const auto& worker : workers_) {
+    std::promise<Value> answer;
+    auto part = answer.get_future();
+    worker->post([worker = worker.get(), &ask, answer = std::move(answer)]() mutable { answer.set_value(ask(*worker)); });
+    out.push_back(part.get());
+  }
+  return out;
+}
+
 size_t Process::busy() const {
   size_t sum = 0;
-  for (const auto& worker : workers_) {
-    std::promise<size_t> answer;
-    auto part = answer.get_future();
-    worker->post([worker = worker.get(), answer = std::move(answer)]() mutable { answer.set_value(worker->active_streams + worker->relays); });
-    sum += part.get();
-  }
+  for (size_t part : ask_workers<size_t>([](Worker& worker) { return worker.active_streams + worker.relays; })) sum += part;
   return sum;
+}
+
+size_t Process::sessions() const {
+  size_t sum = 0;
+  for (size_t part : ask_workers<size_t>([](Worker& worker) { return worker.session_count; })) sum += part;
+  return sum;
+}
+
+std::map<std::string, std::vector<int>> Process::listening_sockets() const {
+  std::map<std::string, std::vector<int>> out;
+  auto parts = ask_workers<std::vector<std::pair<std::string, int>>>([](Worker& worker) { return worker.listening(); });
+  for (const auto& part : parts)
+    for (const auto& [address, fd] : part) out[address].push_back(fd);
+  return out;
 }
 
 net::Task<void> Process::drain(std::chrono::milliseconds limit) {
@@ -121,6 +189,11 @@ telemetry::Scrape Process::scrape() const {
   sum.gauge("envoy_server_uptime", {}, std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_).count());
   sum.gauge("envoy_server_concurrency", {}, static_cast<double>(workers_.size()));
   sum.gauge("envoy_server_live", {}, draining_ ? 0 : 1);
+  if (overload_) {
+    for (const auto& level : overload_->pressures()) sum.gauge("envoy_overload_pressure", {{"envoy_resource_monitor", level.name}}, level.value * 100);
+    for (const auto& level : overload_->actions()) sum.gauge("envoy_overload_active", {{"envoy_overload_action", level.name}}, level.value >= 1);
+    sum.counter("envoy_listener_downstream_global_cx_overflow", {}, connections_->refused);
+  }
   sum.gauge("envoy_cluster_manager_active_clusters", {}, static_cast<double>(configuration_.entries(Kind::Cluster).size()));
   sum.gauge("envoy_listener_manager_total_listeners_active", {}, static_cast<double>(configuration_.entries(Kind::Listener).size()));
   sum.counter("envoy_cluster_manager_cds_update_success", {}, configuration_.updated(Kind::Cluster));

@@ -8,6 +8,7 @@
 #include "net/loop.h"
 #include "proxy/admin/admin.h"
 #include "proxy/runtime/bootstrap.h"
+#include "proxy/runtime/overload.h"
 #include "proxy/upstream/dns.h"
 #include "proxy/upstream/health_checks.h"
 
@@ -19,6 +20,7 @@ struct ProcessOptions {
   std::string config_path;
   std::chrono::milliseconds drain_time{45'000};   // for connections under a listener that changed
   std::chrono::milliseconds exit_drain{5'000};    // at most so long from SIGTERM to the end
+  bool drain_gradually = false;                   // --drain-strategy gradual
   bool istio_metrics = false;
   Workload self;
   std::string node_id;
@@ -36,6 +38,11 @@ class Process {
   // Stops accepting and is done once all requests have ended or time is up.
   net::Task<void> drain(std::chrono::milliseconds limit);
   void stop_listening(bool only_inbound);
+  // A successor serves: no new connections; those that there are go as their requests end, within drain_time.
+  void retire();
+  void close_admin() { admin_.reset(); }
+  // Every listening socket, by address as it is bound; borrowed. Waits for each worker.
+  std::map<std::string, std::vector<int>> listening_sockets() const;
 
   Configuration& configuration() { return configuration_; }
   const Configuration& configuration() const { return configuration_; }
@@ -58,7 +65,9 @@ class Process {
   };
   // Endpoints of every cluster with the sums over all workers.
   net::Task<std::map<std::string, std::vector<HostFacts>>> hosts();
-  size_t busy() const;  // requests and TCP connections under way
+  size_t busy() const;      // requests and TCP connections under way
+  size_t sessions() const;  // downstream connections
+  const Overload* overload() const { return overload_.get(); }
 
   bool draining() const { return draining_; }
   // "" when all listeners serve and nobody says otherwise.
@@ -67,6 +76,11 @@ class Process {
   std::function<void()> on_quit;
 
  private:
+  base::Result<void> start_overload();
+  void demand_host(const std::string& key);
+  template <typename Value, typename Ask>
+  std::vector<Value> ask_workers(Ask ask) const;
+
   net::Loop& loop_;
   ProcessOptions options_;
   Bootstrap bootstrap_;
@@ -75,10 +89,13 @@ class Process {
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::vector<std::unique_ptr<Worker>> workers_;
   Configuration configuration_;
+  std::shared_ptr<ConnectionLimit> connections_;  // of the process; nullptr: no limit
+  std::unique_ptr<Overload> overload_;
   DnsClusters dns_;
   HealthChecks health_;
   std::unique_ptr<Admin> admin_;
   net::Address admin_address_;
+  std::shared_ptr<Process*> self_ = std::make_shared<Process*>(this);  // for jobs that may come too late
   bool draining_ = false;
 };
 

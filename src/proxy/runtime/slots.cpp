@@ -70,6 +70,18 @@ std::shared_ptr<ClusterShared> Slots::shared(Slot cluster) {
   return out;
 }
 
+base::Result<void> Slots::set_source(Kind kind, std::string_view name, const envoy::config::core::v3::ConfigSource& from) {
+  sources_[static_cast<size_t>(kind)][std::string(name)] = TRY(Source::parse(from));
+  return {};
+}
+
+const Source& Slots::source(Kind kind, std::string_view name) const {
+  static const Source kAds;
+  const auto& known = sources_[static_cast<size_t>(kind)];
+  auto it = known.find(name);
+  return it == known.end() ? kAds : it->second;
+}
+
 std::shared_ptr<const base::StringMap<Slot>> Slots::cluster_names() {
   if (!shared_) shared_ = std::make_shared<const base::StringMap<Slot>>(clusters_);
   return shared_;

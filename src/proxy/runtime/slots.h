@@ -9,6 +9,7 @@
 #include "proxy/route/route.h"
 #include "proxy/upstream/shared.h"
 #include "telemetry/metrics.h"
+#include "proxy/runtime/source.h"
 
 namespace proxy {
 
@@ -46,6 +47,9 @@ class Slots {
   // Of something that each worker keeps (Worker::state); `key` begins with its kind.
   Slot worker_state(std::string_view key);
   std::shared_ptr<ClusterShared> shared(Slot cluster);  // what all workers know of it, across configurations
+  // Where what is named is to be had; the last word counts.
+  base::Result<void> set_source(Kind kind, std::string_view name, const envoy::config::core::v3::ConfigSource& from);
+  const Source& source(Kind kind, std::string_view name) const;  // ADS where nothing was said
   Slot filter(std::string_view name);  // of HTTP filters, as listeners and routes name them
 
   std::shared_ptr<const base::StringMap<Slot>> cluster_names();  // a copy that threads may share
@@ -55,6 +59,7 @@ class Slots {
   const base::StringMap<Slot>& route_table_names() const { return route_tables_; }
 
  private:
+  base::StringMap<Source> sources_[kResourceKinds];
   base::StringMap<Slot> clusters_, route_tables_, tls_, filters_;
   std::vector<TlsSpec> specs_;
   const unsigned workers_;

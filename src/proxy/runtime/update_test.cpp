@@ -59,7 +59,7 @@ class Updates : public ::testing::Test {
 TEST_F(Updates, AListenerServesOnceItsRoutesAndClustersAreThere) {
   Proxy proxy(loop_, "{}", 0);
   Configuration& configuration = proxy.process().configuration();
-  std::set<std::string> wanted[kKinds];
+  std::set<std::string> wanted[kResourceKinds];
   configuration.on_wanted = [&](Kind kind, const std::set<std::string>& names) { wanted[static_cast<size_t>(kind)] = names; };
   EXPECT_TRUE(send(proxy, Kind::Cluster, "c", eds("c")).empty());
   EXPECT_EQ(wanted[static_cast<size_t>(Kind::Endpoints)], std::set<std::string>{"c"});

@@ -62,12 +62,18 @@ void Worker::apply(Change change) {
     auto [it, added] = sockets_.try_emplace(opened.address);
     Socket& socket = it->second;
     socket.listener_name = opened.listener;
-    if (opened.fd < 0) continue;  // stays open, under another listener
-    auto listening = net::Listener::adopt(loop_, opened.fd, [this, &socket](int fd, const net::Address& peer) { accepted(socket, fd, peer); });
-    if (listening) socket.listener = std::move(*listening);
-    else base::log::error("listen on {}: {}", opened.address, listening.error().message);
+    for (int listening_fd : opened.fds) {
+      auto listening = net::Listener::adopt(loop_, listening_fd, [this, &socket](int fd, const net::Address& peer) { accepted(socket, fd, peer); });
+      if (listening) socket.listeners.push_back(std::move(*listening));
+      else base::log::error("listen on {}: {}", opened.address, listening.error().message);
+    }
   }
-  for (auto& [address, socket] : sockets_) socket.config = find_listener(socket.listener_name);
+  for (auto& [address, socket] : sockets_) {
+    socket.config = find_listener(socket.listener_name);
+    if (socket.config && socket.config->accepts_at_once)
+      for (auto& listener : socket.listeners) listener->set_accepts_at_once(static_cast<int>(std::min(socket.config->accepts_at_once, 1'000'000u)));
+  }
+  if (accepting_paused_) pause_accepting(true);
 
   // Connections under filter chains that are no more are asked to go.
   std::unordered_map<const FilterChain*, bool> alive;
@@ -80,7 +86,19 @@ void Worker::apply(Change change) {
     const FilterChain* chain = session.filter_chain();
     if (chain && !alive.contains(chain)) session.drain(Session::Drain::Gently);
   });
+  held_.each([](Stream& stream) { stream.look_for_host_again(); });
   unpin(*before);
+}
+
+void Worker::hold(Stream& stream, const std::string& key) {
+  held_.push_back(stream);
+  if (options.demand_host) options.demand_host(key);
+}
+
+void Worker::no_such_host(const std::string& key) {
+  held_.each([&](Stream& stream) {
+    if (stream.awaited_host() == key) stream.give_up_host();
+  });
 }
 
 std::shared_ptr<const Listener> Worker::find_listener(std::string_view name) const {
@@ -118,12 +136,37 @@ void Worker::accepted(Socket& socket, int fd, const net::Address& peer) {
     ::close(fd);
     return;
   }
+  if (options.overload && !socket.config->ignore_overload && overloaded(&OverloadState::reject_connections)) {
+    ++counts.connections_refused;
+    ::close(fd);
+    return;
+  }
   if (!sweep_timer_.armed()) sweep_timer_.arm(kSweepEvery);
   begin_session(*this, socket.config, fd, peer);
 }
 
+void Worker::pause_accepting(bool paused) {
+  accepting_paused_ = paused;
+  for (auto& [address, socket] : sockets_)
+    if (!socket.config || !socket.config->ignore_overload)
+      for (auto& listener : socket.listeners) paused ? listener->pause() : listener->resume();
+}
+
+bool Worker::time_to_close(net::Clock::time_point since) {
+  if (!options.drain_gradually || draining || options.drain_time.count() == 0) return true;
+  const double passed = std::chrono::duration<double>(loop_.now() - since) / std::chrono::duration<double>(options.drain_time);
+  return dice_.roll() / 4294967296.0 < passed;
+}
+
 void Worker::stop_listening(bool only_inbound) {
   std::erase_if(sockets_, [&](const auto& entry) { return !only_inbound || (entry.second.config && entry.second.config->inbound); });
+}
+
+std::vector<std::pair<std::string, int>> Worker::listening() const {
+  std::vector<std::pair<std::string, int>> out;
+  for (const auto& [key, socket] : sockets_)
+    for (const auto& listener : socket.listeners) out.emplace_back(listener->address().text(), listener->fd());
+  return out;
 }
 
 void Worker::drain_connections() {

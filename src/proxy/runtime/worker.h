@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -11,6 +12,7 @@
 #include "net/loop.h"
 #include "proxy/runtime/config.h"
 #include "proxy/runtime/list.h"
+#include "proxy/runtime/overload_state.h"
 #include "proxy/stream/grpc_metrics.h"
 #include "proxy/stream/metrics.h"
 #include "proxy/stream/sides.h"
@@ -22,6 +24,7 @@ namespace proxy {
 class Session;
 class Stream;
 struct AllSessions;
+struct AwaitingHost;
 
 // A fast, thread-bound source of random numbers for choices (not for secrets).
 class Dice {
@@ -49,7 +52,7 @@ struct ConfigPin {
 struct Change {
   struct Socket {
     std::string address;  // as text; the key
-    int fd = -1;
+    std::vector<int> fds;
     std::string listener;
   };
   std::shared_ptr<const RuntimeConfig> config;
@@ -59,7 +62,8 @@ struct Change {
 
 struct WorkerCounts {
   uint64_t connections = 0, connections_closed = 0, no_filter_chain = 0, requests = 0, requests_reset = 0,
-           protocol_errors = 0, tls_handshakes = 0, tls_failures = 0, identity_failures = 0;
+           protocol_errors = 0, tls_handshakes = 0, tls_failures = 0, identity_failures = 0, connections_refused = 0,
+           proxy_header_errors = 0, overloaded = 0;
   uint64_t by_class[6] = {};
 };
 
@@ -71,6 +75,10 @@ struct WorkerOptions {
   std::string service_cluster;  // the node's cluster
   std::string peer_metadata;  // of this proxy, for its peers; empty: none is sent
   std::chrono::milliseconds drain_time{45'000};
+  std::shared_ptr<ConnectionLimit> connection_limit;  // of the process; nullptr: none
+  std::shared_ptr<const OverloadState> overload;      // nullptr: nobody looks
+  std::function<void(const std::string& key)> demand_host;  // asks for a virtual host, "<route table>/<host>"; any thread
+  bool drain_gradually = false;  // connections of a changed listener: more and more of them as drain_time passes
 };
 
 // One thread of the data path: its loop, its listeners, the connections that it
@@ -89,7 +97,16 @@ class Worker {
   void apply(Change change);
   void set_endpoints(Slot cluster, std::shared_ptr<const EndpointSet> endpoints);
   void stop_listening(bool only_inbound);
+  std::vector<std::pair<std::string, int>> listening() const;  // address as bound, socket
   void drain_connections();  // asks peers to go as their requests end
+  void pause_accepting(bool paused);  // peers wait in the kernel's queue; not where a listener ignores overload
+
+  // Whether overload takes this case of an action.
+  bool overloaded(std::atomic<uint32_t> OverloadState::*action) {
+    return options.overload && OverloadState::takes(*options.overload.*action, dice_.roll());
+  }
+  // Whether a connection that has been draining since then should close at the end of this request.
+  bool time_to_close(net::Clock::time_point draining_since);
 
   net::Loop& loop() { return loop_; }
   const RuntimeConfig& config() const { return *pin_->config; }
@@ -120,6 +137,10 @@ class Worker {
   void count(Slot counter) {
     if (counter < counters_.size()) ++counters_[counter];
   }
+  // The stream waits for a virtual host that its table does not have, until it calls itself off.
+  void hold(Stream& stream, const std::string& key);
+  void no_such_host(const std::string& key);
+
   void log(const AccessLog& log, const telemetry::Record& record);
   std::chrono::system_clock::time_point wall_clock();  // of this turn
 
@@ -127,11 +148,13 @@ class Worker {
   size_t session_count = 0;
   size_t active_streams = 0;
   bool draining = false;
+  bool retired = false;     // another process accepts
+  bool leaving() const { return draining || retired; }
   size_t relays = 0;  // TCP connections that are copied
   WorkerCounts counts;
   RequestMetrics metrics;
   GrpcMetrics grpc_metrics;
-  const WorkerOptions options;
+  WorkerOptions options;  // constant once started
 
   // What this worker counted since it began.
   void collect(telemetry::Scrape& scrape);
@@ -143,7 +166,7 @@ class Worker {
 
  private:
   struct Socket {
-    std::unique_ptr<net::Listener> listener;
+    std::vector<std::unique_ptr<net::Listener>> listeners;  // more than one where another process had more workers
     std::string listener_name;
     std::shared_ptr<const Listener> config;
   };
@@ -162,9 +185,11 @@ class Worker {
   net::Timer log_timer_;
   Dice dice_;
   ConfigPin* pin_;
+  List<Stream, AwaitingHost> held_;  // for a virtual host to come
   std::vector<std::unique_ptr<ClusterState>> clusters_;  // by slot
   std::unordered_map<Slot, std::shared_ptr<const EndpointSet>> early_endpoints_;
   std::unordered_map<std::string, Socket> sockets_;
+  bool accepting_paused_ = false;
   std::vector<std::unique_ptr<Mortal>> grave_;
   std::vector<std::unique_ptr<Stream>> pool_;
   std::vector<Stream*> free_streams_, dead_streams_;

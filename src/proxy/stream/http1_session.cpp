@@ -20,6 +20,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
   }
 
   void start() {
+    if (origin_->draining || worker().leaving()) drain(Drain::Gently);
     if (!connection_->input().empty()) on_data(*connection_);
   }
 
@@ -35,8 +36,16 @@ class Http1Session final : public Session, public Downstream, private net::Conne
       return;
     }
     if (draining_ && !closing_ && now > drain_began_ + worker().options.drain_time) return close_softly();
-    auto limit = parser_.in_message() ? origin_->http->headers_timeout : origin_->http->idle_timeout;
-    if (closing_ || limit.count() == 0 || now < last_active_ + limit) return;
+    if (closing_) return;
+    if (parser_.in_message()) {
+      // However often a piece of it comes: the whole head has so long.
+      auto limit = origin_->http->headers_timeout;
+      if (limit.count() == 0 || now < head_began_ + limit) return;
+      ++worker().counts.protocol_errors;
+      return answer_and_close(408, "request header timeout");
+    }
+    auto limit = origin_->http->idle_timeout;
+    if (limit.count() == 0 || now < last_active_ + limit) return;
     connection_->close();
     end();
   }
@@ -47,6 +56,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
   void on_data(net::Connection&) override {
     if (closing_) return;
     last_active_ = worker().loop().now();
+    if (!stream_ && !parser_.in_message()) head_began_ = last_active_;
     in_loop_ = true;
     while (connection_ && !closing_ && !(stream_ && request_done_) && step()) {
     }
@@ -141,9 +151,13 @@ class Http1Session final : public Session, public Downstream, private net::Conne
       connection_->close();
       return end();
     }
+    answer_and_close(status, status == 400 ? "Bad Request" : http::reason_phrase(status));
+  }
+
+  // To a peer whose message never became a request.
+  void answer_and_close(int status, std::string_view body) {
     http::ResponseHead head;
     head.status = status;
-    std::string_view body = status == 400 ? "Bad Request" : http::reason_phrase(status);
     head.headers.add("content-type", "text/plain");
     h1::write_response(connection_->output(), head, h1::Body::length(body.size()), h1::Connection::Close);
     connection_->write(body);
@@ -215,7 +229,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
         chunked_ = true;
       }
     }
-    if (draining_ || !request_done_) keep_alive_ = false;
+    if (!request_done_ || (draining_ && worker().time_to_close(drain_began_)) || worker().overloaded(&OverloadState::close_connections)) keep_alive_ = false;
     h1::write_response(connection_->output(), head, body, keep_alive_ ? h1::Connection::KeepAlive : h1::Connection::Close);
   }
   void send_interim(Stream&, const http::ResponseHead& head) override {
@@ -253,7 +267,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
       return end();
     }
     if (closing_) return;
-    if (!keep_alive_ || draining_ || !request_done_) return close_softly();
+    if (!keep_alive_ || (draining_ && worker().draining) || !request_done_) return close_softly();
     request_done_ = false;
     parser_.next();
     if (!in_loop_ && !connection_->input().empty()) connection_->resume_reading();
@@ -270,7 +284,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
   std::unique_ptr<Origin> origin_;
   h1::RequestParser parser_;
   Stream* stream_ = nullptr;
-  net::Clock::time_point last_active_, drain_began_{};
+  net::Clock::time_point last_active_, head_began_{}, drain_began_{};
   uint64_t body_left_ = 0;
   size_t unconsumed_ = 0;
   bool request_done_ = false;

@@ -19,6 +19,7 @@ class Http2Session final : public Session, public Downstream, private net::Conne
   }
 
   void start() {
+    if (origin_->draining || worker().leaving()) drain(Drain::Gently);
     if (!connection_->input().empty()) on_data(*connection_);
   }
 
@@ -111,6 +112,7 @@ class Http2Session final : public Session, public Downstream, private net::Conne
 
   void send_head(Stream& stream, const http::ResponseHead& head, http::h1::Body, bool end) override {
     session_.send_response(id_of(stream), head, end);
+    if (worker().overloaded(&OverloadState::close_connections)) session_.drain();
     wake();
   }
   void send_interim(Stream& stream, const http::ResponseHead& head) override {

@@ -34,6 +34,35 @@ std::optional<std::string_view> Stream::target_cluster_name() {
   return cluster->name;
 }
 
+// The request waits for its virtual host; the timer and the worker end that.
+bool Stream::await_host() {
+  if (request.authority.find('/') != std::string::npos) return false;
+  std::string_view host = request.authority;
+  if (table_->ignore_port) {
+    const size_t colon = host.rfind(':');
+    if (colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos) host = host.substr(0, colon);
+  }
+  awaited_host_ = table_->name + "/" + base::to_lower(host);
+  resume_at_ = worker_.loop().now() + table_->demand_timeout;
+  timer_.arm(table_->demand_timeout);
+  worker_.hold(*this, awaited_host_);
+  return true;
+}
+
+void Stream::look_for_host_again() {
+  worker_.unpin(*pin_);
+  pin_ = &worker_.pin();
+  choose_route();
+  if (chosen_.host || !table_) give_up_host();
+}
+
+void Stream::give_up_host() {
+  Link<AwaitingHost>::leave();
+  resume_at_ = {};
+  timer_.cancel();
+  run_filters();
+}
+
 void Stream::route_request() {
   if (!chosen_.route) {
     record.set(Flag::NoRouteFound);
@@ -214,6 +243,7 @@ void Stream::arm_timers() {
   if (route_deadline_ != net::Clock::time_point{} && (next == net::Clock::time_point{} || route_deadline_ < next)) next = route_deadline_;
   if (phase_ == Phase::Backoff && resume_at_ != net::Clock::time_point{} && (next == net::Clock::time_point{} || resume_at_ < next))
     next = resume_at_;
+  if (request_deadline_ != net::Clock::time_point{} && !request_ended_ && (next == net::Clock::time_point{} || request_deadline_ < next)) next = request_deadline_;
   if (next == net::Clock::time_point{}) return;
   auto now = worker_.loop().now();
   timer_.arm(next > now ? next - now : net::Clock::duration{});

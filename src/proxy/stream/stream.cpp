@@ -65,7 +65,7 @@ void Stream::begin(Downstream& downstream, const Origin& origin, telemetry::Prot
   kept_sent_ = 0;
   response_owed_ = 0;
   started_ = worker_.loop().now();
-  route_deadline_ = try_deadline_ = resume_at_ = {};
+  request_deadline_ = route_deadline_ = try_deadline_ = resume_at_ = {};
 
   record = {};
   record.source = this;
@@ -87,9 +87,26 @@ void Stream::on_request(http::h1::Body body, bool end, bool wants_upgrade) {
   request_ended_ = request_bodyless_ = end;
   head_request_ = request.method == "HEAD";
   upgrade_ = wants_upgrade;
+  if (worker_.options.overload && shed()) return;
   if (!prepare_request()) return;
+  if (const auto limit = origin_->http->request_timeout; limit.count() > 0 && !end && !upgrade_) {
+    request_deadline_ = started_ + limit;
+    timer_.arm(limit);
+  }
   choose_route();
+  if (table_ && table_->on_demand && !chosen_.host && await_host()) return;
   run_filters();
+}
+
+// Answers a request that overload takes: cheaply, before anything is done for it.
+bool Stream::shed() {
+  if (!origin_->listener || origin_->listener->ignore_overload || !worker_.overloaded(&OverloadState::stop_requests)) return false;
+  ++worker_.counts.overloaded;
+  record.set(telemetry::Flag::OverloadManager);
+  Reply answer{.status = 503, .body = "envoy overloaded", .details = "overload"};
+  if (origin_->http->tells_overload) answer.headers.add("x-envoy-local-overloaded", "true");
+  reply(std::move(answer));
+  return true;
 }
 
 void Stream::run_filters() {
@@ -233,10 +250,11 @@ void Stream::on_response(http::h1::Body body, bool end) {
     response_started_ = true;
     record.status = 101;
     downstream_->send_head(*this, response, http::h1::Body::none(), true);
+    auto origin_chain = origin_->chain;
     auto down = downstream_->take_connection(*this);
     auto up = upstream_->take_connection(*this);
     upstream_ = nullptr;
-    if (down && up) start_relay(worker_, std::move(down), std::move(up), {});
+    if (down && up) start_relay(worker_, std::move(down), std::move(up), {.chain = origin_chain});
     response_sent_ = request_ended_ = request_sent_ = true;
     return finish();
   }
@@ -334,11 +352,25 @@ void Stream::on_downstream_reset() {
   finish();
 }
 
+// All of the request should have come by now.
+void Stream::on_slow_request() {
+  request_deadline_ = {};
+  release_upstream();
+  if (response_started_) {
+    record.details = "request_overall_timeout";
+    downstream_->abort(*this);
+    return finish();
+  }
+  send_reply(408, "request timeout", "request_overall_timeout");
+}
+
 void Stream::on_timer() {
   if (phase_ == Phase::Done) return;
   auto now = worker_.loop().now();
+  if (!request_ended_ && request_deadline_ != net::Clock::time_point{} && now >= request_deadline_) return on_slow_request();
   if (phase_ == Phase::Filters && resume_at_ != net::Clock::time_point{}) {
     if (now < resume_at_) return timer_.arm(resume_at_ - now);
+    if (Link<AwaitingHost>::linked()) return give_up_host();
     resume_at_ = {};
     return resume_request();
   }
@@ -379,6 +411,7 @@ void Stream::release_upstream() {
 void Stream::finish() {
   if (phase_ == Phase::Done) return;
   phase_ = Phase::Done;
+  Link<AwaitingHost>::leave();
   timer_.cancel();
   release_upstream();
   end_retry();

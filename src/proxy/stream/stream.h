@@ -24,7 +24,7 @@ struct Waiting;
 // response, record. `phase_` only goes forward; once it is Done nothing that
 // still comes from either side has an effect, and the object is reused no
 // earlier than the end of the loop's turn.
-class Stream : public Link<Waiting> {
+class Stream : public Link<Waiting>, public Link<AwaitingHost> {
  public:
   explicit Stream(Worker& worker);
   Stream(const Stream&) = delete;
@@ -50,6 +50,11 @@ class Stream : public Link<Waiting> {
   void on_response_data(std::string_view bytes, bool end);
   void on_response_trailers(http::Headers& trailers);
   void on_upstream_writable();
+
+  // --- from the worker, while a virtual host is awaited ---
+  void look_for_host_again();  // the configuration is another one
+  void give_up_host();         // there is none
+  const std::string& awaited_host() const { return awaited_host_; }
 
   // --- for filters ---
   Worker& worker() const { return worker_; }
@@ -161,6 +166,7 @@ class Stream : public Link<Waiting> {
   void note_peer();
   bool normalize_target();
   // stream.cpp
+  bool shed();
   void run_filters();
   bool filter_is_off(const Filter& filter) const {
     const Policies::Entry* entry = policy_entry(filter.slot);
@@ -186,8 +192,10 @@ class Stream : public Link<Waiting> {
   void complete_response();
   void write_record();
   void on_timer();
+  void on_slow_request();
   // router.cpp
   void choose_route();
+  bool await_host();
   void route_request();
   void forward(const Forward& forward);
   void redirect(const Redirect& redirect);
@@ -262,9 +270,9 @@ class Stream : public Link<Waiting> {
   size_t response_owed_ = 0;         // bytes to report to the upstream as consumed
   http::Headers request_trailers_, response_trailers_;
   std::vector<const Host*> tried_;
-  net::Clock::time_point started_{}, route_deadline_{}, try_deadline_{}, resume_at_{};
+  net::Clock::time_point started_{}, request_deadline_{}, route_deadline_{}, try_deadline_{}, resume_at_{};
   net::Clock::time_point upstream_began_{};
-  std::string cors_origin_, scratch_, details_, transport_failure_, upstream_host_, upstream_local_;
+  std::string cors_origin_, awaited_host_, scratch_, details_, transport_failure_, upstream_host_, upstream_local_;
 };
 
 }  // namespace proxy

@@ -1,31 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/tcp/relay.h"
 
-#include "proxy/listener/session.h"
+#include "proxy/tcp/relayed.h"
 #include "proxy/tcp/splice.h"
 
 namespace proxy {
+
+void Relayed::sweep(net::Clock::time_point now) {
+  using Why = RelayEnd::Why;
+  if (options_.deadline != net::Clock::time_point{} && now >= options_.deadline) return end(Why::Duration);
+  if (drained_by_ != net::Clock::time_point{} && now >= drained_by_) return end(Why::Drained);
+  if (options_.idle.count() > 0 && now >= last_active_ + options_.idle) return end(Why::Idle);
+  if (options_.report_every.count() == 0 || now < next_report_ || !options_.report) return;
+  next_report_ = now + options_.report_every;
+  options_.report({.received = received_, .sent = sent_, .final = false});
+}
+
 namespace {
 
-class Relay final : public Session, private net::Connection::Handler {
+constexpr uint64_t kBulk = 256 * 1024;  // bytes that make a splice worth its set-up
+
+class Relay final : public Relayed, private net::Connection::Handler {
  public:
   Relay(Worker& worker, std::unique_ptr<net::Connection> downstream, std::unique_ptr<net::Connection> upstream,
-        std::move_only_function<void(const RelayEnd&)> ended)
-      : Session(worker), downstream_(std::move(downstream)), upstream_(std::move(upstream)), ended_(std::move(ended)) {
-    ++worker.relays;
+        RelayOptions options)
+      : Relayed(worker, std::move(options)), downstream_(std::move(downstream)), upstream_(std::move(upstream)) {
     for (net::Connection* side : {downstream_.get(), upstream_.get()}) {
       side->set_handler(*this);
       side->resume_reading();
     }
-  }
-  ~Relay() override {
-    --worker().relays;
-    if (ended_) ended_({received_, sent_});
-  }
-
-  void drain(Drain) override {}  // lives as long as its ends want
-  void sweep(net::Clock::time_point now) override {
-    if (now > last_active_ + kIdle) end();
   }
 
  private:
@@ -36,10 +39,8 @@ class Relay final : public Session, private net::Connection::Handler {
     net::Connection& to = other(from);
     (&from == downstream_.get() ? received_ : sent_) += from.input().size();
     to.output().append(std::move(from.input()));
-    if (received_ + sent_ >= kBulk && can_splice(*downstream_, *upstream_)) {
-      start_splice(worker(), std::move(downstream_), std::move(upstream_), {received_, sent_}, std::exchange(ended_, nullptr));
-      return bury();
-    }
+    if (received_ + sent_ >= kBulk && drained_by_ == net::Clock::time_point{} && can_splice(*downstream_, *upstream_))
+      return hand_over();
     if (to.full()) from.pause_reading();
   }
   void on_drained(net::Connection& to) override { other(to).resume_reading(); }
@@ -53,28 +54,32 @@ class Relay final : public Session, private net::Connection::Handler {
         return;
       }
     }
-    end();
+    end(RelayEnd::Why::Done);
   }
-  void end() {
-    downstream_->close();
-    upstream_->close();
+
+  void hand_over() {
+    handed_over_ = true;
+    start_splice(worker(), std::move(downstream_), std::move(upstream_), {.received = received_, .sent = sent_},
+                 std::move(options_));
     bury();
   }
 
-  static constexpr auto kIdle = std::chrono::hours(1);
-  static constexpr uint64_t kBulk = 256 * 1024;  // bytes that make a splice worth its set-up
+  void end(RelayEnd::Why why) override {
+    if (buried()) return;
+    downstream_->close();
+    upstream_->close();
+    finish(why);
+  }
 
   std::unique_ptr<net::Connection> downstream_, upstream_;
-  std::move_only_function<void(const RelayEnd&)> ended_;
-  uint64_t received_ = 0, sent_ = 0;
-  net::Clock::time_point last_active_ = worker().loop().now();
 };
 
 }  // namespace
 
 void start_relay(Worker& worker, std::unique_ptr<net::Connection> downstream, std::unique_ptr<net::Connection> upstream,
-                 std::move_only_function<void(const RelayEnd&)> ended) {
-  new Relay(worker, std::move(downstream), std::move(upstream), std::move(ended));  // in the worker's list of sessions
+                 RelayOptions options) {
+  new Relay(worker, std::move(downstream), std::move(upstream),
+            std::move(options));  // in the worker's list of sessions
 }
 
 }  // namespace proxy

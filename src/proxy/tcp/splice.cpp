@@ -8,7 +8,7 @@
 
 #include <cerrno>
 
-#include "proxy/listener/session.h"
+#include "proxy/tcp/relayed.h"
 
 namespace proxy {
 namespace {
@@ -21,13 +21,12 @@ constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 bool would_wait(ssize_t result) { return result < 0 && (errno == EAGAIN || errno == EINTR); }
 
-class Splice final : public Session {
+class Splice final : public Relayed {
  public:
   Splice(Worker& worker, std::unique_ptr<net::Connection> downstream, std::unique_ptr<net::Connection> upstream,
-         RelayEnd so_far, std::move_only_function<void(const RelayEnd&)> ended)
-      : Session(worker), downstream_(*this, *downstream), upstream_(*this, *upstream), up_{downstream_, upstream_, so_far.received},
-        down_{upstream_, downstream_, so_far.sent}, again_(worker.loop(), &run_again, this), ended_(std::move(ended)) {
-    ++worker.relays;
+         RelayEnd so_far, RelayOptions options)
+      : Relayed(worker, std::move(options)), downstream_(*this, *downstream), upstream_(*this, *upstream), up_{downstream_, upstream_, so_far.received},
+        down_{upstream_, downstream_, so_far.sent}, again_(worker.loop(), &run_again, this) {
     up_.take(upstream->output(), downstream->input());
     down_.take(downstream->output(), upstream->input());
     for (auto [side, connection] : {std::pair{&downstream_, downstream.get()}, {&upstream_, upstream.get()}}) {
@@ -37,19 +36,21 @@ class Splice final : public Session {
     again_.schedule();
   }
   ~Splice() override {
-    --worker().relays;
     for (Flow* flow : {&up_, &down_}) flow->close_pipe();
     for (Side* side : {&downstream_, &upstream_}) {
       if (side->fd < 0) continue;
       worker().loop().remove(side->fd, *side);
       ::close(side->fd);
     }
-    if (ended_) ended_({up_.moved, down_.moved});
+    received_ = up_.moved;
+    sent_ = down_.moved;
   }
 
-  void drain(Drain) override {}  // lives as long as its ends want
   void sweep(net::Clock::time_point now) override {
-    if (now > last_active_ + kIdle) return end();
+    received_ = up_.moved;
+    sent_ = down_.moved;
+    Relayed::sweep(now);
+    if (buried()) return;
     if (now < last_active_ + kPipeIdle) return;
     for (Flow* flow : {&up_, &down_})
       if (!flow->in_pipe) flow->close_pipe();
@@ -109,7 +110,8 @@ class Splice final : public Session {
     if (buried()) return;
     last_active_ = worker().loop().now();
     bool more = pump(up_) | pump(down_);
-    if (failed_ || (up_.shut && down_.shut)) return end();
+    if (failed_) reset();
+    if (failed_ || (up_.shut && down_.shut)) return end(RelayEnd::Why::Done);
     if (more) again_.schedule();
   }
 
@@ -179,19 +181,21 @@ class Splice final : public Session {
 
   static void run_again(void* self) { static_cast<Splice*>(self)->move(); }
 
-  void end() {
+  // One side failed: the other must not take it for an orderly end.
+  void reset() {
+    const linger reset{.l_onoff = 1, .l_linger = 0};
+    for (Side* side : {&downstream_, &upstream_}) setsockopt(side->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  }
+  void end(RelayEnd::Why why) override {
     again_.cancel();
-    bury();
+    finish(why);
   }
 
-  static constexpr auto kIdle = std::chrono::hours(1);
   static constexpr auto kPipeIdle = std::chrono::seconds(5);
 
   Side downstream_, upstream_;
   Flow up_, down_;
   net::Deferred again_;
-  std::move_only_function<void(const RelayEnd&)> ended_;
-  net::Clock::time_point last_active_ = worker().loop().now();
   bool failed_ = false;
 };
 
@@ -204,8 +208,8 @@ bool can_splice(const net::Connection& downstream, const net::Connection& upstre
 }
 
 void start_splice(Worker& worker, std::unique_ptr<net::Connection> downstream, std::unique_ptr<net::Connection> upstream,
-                  RelayEnd so_far, std::move_only_function<void(const RelayEnd&)> ended) {
-  new Splice(worker, std::move(downstream), std::move(upstream), so_far, std::move(ended));  // in the worker's list of sessions
+                  RelayEnd so_far, RelayOptions options) {
+  new Splice(worker, std::move(downstream), std::move(upstream), so_far, std::move(options));  // in the worker's list of sessions
 }
 
 }  // namespace proxy

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <functional>
 #include <memory>
 
 #include "net/connection.h"
@@ -13,7 +12,7 @@ namespace proxy {
 // bytes pass through pipes in the kernel (splice) and are not copied. What the
 // connections had read or not yet sent goes first. `so_far` was relayed before.
 void start_splice(Worker& worker, std::unique_ptr<net::Connection> downstream, std::unique_ptr<net::Connection> upstream,
-                  RelayEnd so_far, std::move_only_function<void(const RelayEnd&)> ended);
+                  RelayEnd so_far, RelayOptions options);
 
 // Neither side is TLS, has ended, or is about to.
 bool can_splice(const net::Connection& downstream, const net::Connection& upstream);

@@ -49,12 +49,18 @@ class TcpSession final : public Session {
       }
       at -= target.weight;
     }
+    if (config.max_duration.count() > 0) {
+      auto jitter = config.max_duration * (config.max_duration_jitter / 100 * (worker().dice().roll() / 4294967296.0));
+      deadline_ = began_ + config.max_duration + std::chrono::duration_cast<net::Clock::duration>(jitter);
+    }
     if (!cluster_) return fail(Flag::NoClusterFound, "cluster_not_found");
     connect();
   }
 
   void drain(Drain) override {}
-  void sweep(net::Clock::time_point) override {}
+  void sweep(net::Clock::time_point now) override {
+    if (deadline_ != net::Clock::time_point{} && now >= deadline_) fail(Flag::DurationTimeout, "max_duration");
+  }
   const FilterChain* filter_chain() const override { return origin_ ? origin_->chain.get() : nullptr; }
 
  private:
@@ -124,17 +130,27 @@ class TcpSession final : public Session {
       upstream_->set_input_limit(limit);
     }
     auto origin = std::shared_ptr<Origin>(std::move(origin_));
+    const TcpConfig& config = *origin->chain->tcp;
     ++cluster_->counts.active_connections;
-    start_relay(worker(), std::move(downstream_), std::move(upstream_),
-                [&worker = worker(), cluster = cluster_, host = host_->text, origin, began = began_,
-                 permit = std::move(permit_), use = std::move(use_)](const RelayEnd& end) {
-                  --cluster->counts.active_connections;
-                  telemetry::Record record;
-                  record.bytes_received = end.received;
-                  record.bytes_sent = end.sent;
-                  record.upstream_host = host;
-                  write_record(worker, *origin, cluster, began, record);
-                });
+    RelayOptions options{.idle = config.idle_timeout, .deadline = deadline_, .report_every = config.log_interval, .chain = origin->chain};
+    options.report = [&worker = worker(), cluster = cluster_, host = host_->text, upstream_local = upstream_->local().text(), origin,
+                      began = began_, permit = std::move(permit_), use = std::move(use_)](const RelayEnd& end) {
+      if (end.final) --cluster->counts.active_connections;
+      telemetry::Record record;
+      record.bytes_received = end.received;
+      record.bytes_sent = end.sent;
+      record.upstream_host = host;
+      record.upstream_local = upstream_local;
+      if (end.why == RelayEnd::Why::Duration) {
+        record.set(Flag::DurationTimeout);
+        record.details = "max_duration";
+      }
+      if (end.why == RelayEnd::Why::Idle) record.details = "tcp_session_idle_timeout";
+      if (end.why == RelayEnd::Why::Drained) record.details = "drained";
+      write_record(worker, *origin, cluster, began, record);
+    };
+    if (config.log_on_connected) options.report({.final = false});
+    start_relay(worker(), std::move(downstream_), std::move(upstream_), std::move(options));
     bury();
   }
 
@@ -143,13 +159,14 @@ class TcpSession final : public Session {
     cluster_->report(*host_, Outcome::ConnectFailed);
     upstream_->close();
     if (attempts_ < origin_->chain->tcp->connect_attempts) return connect();
-    fail(Flag::UpstreamConnectionFailure, reason);
+    fail(Flag::UpstreamConnectionFailure, reason, attempts_ > 1);
   }
 
-  void fail(Flag flag, std::string_view reason) {
+  void fail(Flag flag, std::string_view reason, bool tried_enough = false) {
     if (buried()) return;
     telemetry::Record record;
     record.set(flag);
+    if (tried_enough) record.set(Flag::UpstreamRetryLimitExceeded);
     record.transport_failure = reason;
     if (host_) record.upstream_host = host_->text;
     write_record(worker(), *origin_, cluster_, began_, record);
@@ -167,6 +184,9 @@ class TcpSession final : public Session {
     record.downstream_local = origin.local_text;
     record.downstream_remote = origin.remote_text;
     record.peer_uri_san = origin.peer_uri;
+    record.tls = origin.tls_on;
+    record.mutual_tls = origin.mutual_tls;
+    record.server_name = origin.server_name;
     if (cluster && cluster->config()) record.cluster = cluster->config()->name;
     for (const auto& log : logs) worker.log(*log, record);
   }
@@ -181,7 +201,7 @@ class TcpSession final : public Session {
   ConnectionPermit permit_;
   std::string server_name_;
   uint32_t attempts_ = 0;
-  net::Clock::time_point began_;
+  net::Clock::time_point began_, deadline_{};
 };
 
 }  // namespace

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <thread>
+
+#include "proxy/runtime/harness.h"
+
+// TCP proxying by whole proxies over real sockets; the peers are blocking sockets of this test's.
+namespace proxy {
+namespace {
+
+using namespace proxy::testing;
+
+int connect_to(uint16_t port) {
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  auto address = *net::Address::parse("127.0.0.1", port);
+  EXPECT_EQ(connect(fd, address.data(), address.size()), 0);
+  return fd;
+}
+
+std::string read_all(int fd) {
+  std::string out;
+  char block[65536];
+  for (ssize_t count; (count = read(fd, block, sizeof block)) > 0;) out.append(block, static_cast<size_t>(count));
+  return out;
+}
+
+void write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    ssize_t count = send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (count <= 0) return;
+    bytes.remove_prefix(static_cast<size_t>(count));
+  }
+}
+
+// Serves one connection after another on a thread of its own.
+class Server {
+ public:
+  explicit Server(std::function<void(int)> serve) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    auto any = *net::Address::parse("127.0.0.1", 0);
+    EXPECT_EQ(bind(fd_, any.data(), any.size()), 0);
+    EXPECT_EQ(listen(fd_, 16), 0);
+    sockaddr_storage bound{};
+    socklen_t size = sizeof bound;
+    getsockname(fd_, reinterpret_cast<sockaddr*>(&bound), &size);
+    port_ = net::Address::of(reinterpret_cast<sockaddr*>(&bound), size).port();
+    thread_ = std::thread([fd = fd_, serve = std::move(serve)] {
+      for (int peer; (peer = accept(fd, nullptr, nullptr)) >= 0;) {
+        serve(peer);
+        close(peer);
+      }
+    });
+  }
+  ~Server() {
+    shutdown(fd_, SHUT_RDWR);
+    thread_.join();
+    close(fd_);
+  }
+  uint16_t port() const { return port_; }
+
+ private:
+  int fd_;
+  uint16_t port_ = 0;
+  std::thread thread_;
+};
+
+std::string tcp_bootstrap(const std::string& options, const std::string& clusters, const std::string& more = "") {
+  return R"(
+static_resources:
+  listeners:
+  - name: main
+    address: {socket_address: {address: 127.0.0.1, port_value: 0}}
+)" + more +
+         R"(
+    filter_chains:
+    - filters:
+      - name: tcp
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
+          stat_prefix: t
+)" + options +
+         "\n  clusters:\n" + clusters;
+}
+
+std::string log_to(const std::string& path) {
+  return "          access_log: [{name: f, typed_config: {\"@type\": "
+         "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: " +
+         path +
+         ", log_format: {text_format_source: {inline_string: \"%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% "
+         "%UPSTREAM_CLUSTER%\\n\"}}}}]\n";
+}
+
+std::string logged(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+struct TempPath {
+  std::string path = ::testing::TempDir() + "tcp_" + std::to_string(getpid()) + "_" +
+                     ::testing::UnitTest::GetInstance()->current_test_info()->name();
+  ~TempPath() { unlink(path.c_str()); }
+};
+
+std::string pattern(size_t size, unsigned seed) {
+  std::string out(size, '\0');
+  for (size_t i = 0; i < size; ++i) out[i] = static_cast<char>((i * 2654435761u + seed) >> 11);
+  return out;
+}
+
+TEST(TcpProxy, BulkTravelsWholeBothWaysAndAHalfClosedConnectionStillAnswers) {
+  constexpr size_t kSize = 24 << 20;
+  const std::string there = pattern(kSize, 1), back = pattern(kSize, 7);
+  std::string got;
+  Server server([&](int peer) {
+    got = read_all(peer);  // ends by the client's half-close
+    write_all(peer, back);
+  });
+  TempPath log;
+  {
+    net::Loop loop;
+    Proxy proxy(loop, tcp_bootstrap("          cluster: c\n" + log_to(log.path),
+                                    cluster_of("c", std::to_string(server.port()))));
+    int fd = connect_to(proxy.port());
+    write_all(fd, there);
+    shutdown(fd, SHUT_WR);
+    const std::string answer = read_all(fd);
+    close(fd);
+    EXPECT_TRUE(answer == back) << answer.size() << " bytes came back";
+    EXPECT_TRUE(got == there) << got.size() << " bytes arrived";
+  }
+  EXPECT_EQ(logged(log.path), "- " + std::to_string(kSize) + " " + std::to_string(kSize) + " c\n");
+}
+
+TEST(TcpProxy, BothDirectionsFlowAtTheSameTime) {
+  constexpr size_t kSize = 16 << 20;
+  Server server([](int peer) {  // echoes
+    char block[65536];
+    for (ssize_t count; (count = read(peer, block, sizeof block)) > 0;)
+      write_all(peer, {block, static_cast<size_t>(count)});
+  });
+  net::Loop loop;
+  Proxy proxy(loop, tcp_bootstrap("          cluster: c\n", cluster_of("c", std::to_string(server.port()))));
+  int fd = connect_to(proxy.port());
+  const std::string there = pattern(kSize, 3);
+  std::thread writer([&] {
+    write_all(fd, there);
+    shutdown(fd, SHUT_WR);
+  });
+  const std::string back = read_all(fd);
+  writer.join();
+  close(fd);
+  EXPECT_TRUE(back == there) << back.size();
+}
+
+TEST(TcpProxy, AResetOfTheUpstreamResetsTheDownstream) {
+  Server server([](int peer) {
+    char block[65536];
+    for (size_t got = 0; got < (2u << 20);) {
+      ssize_t count = read(peer, block, sizeof block);
+      if (count <= 0) return;
+      got += static_cast<size_t>(count);
+    }
+    const linger reset{.l_onoff = 1, .l_linger = 0};
+    setsockopt(peer, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  });
+  net::Loop loop;
+  Proxy proxy(loop, tcp_bootstrap("          cluster: c\n", cluster_of("c", std::to_string(server.port()))));
+  int fd = connect_to(proxy.port());
+  write_all(fd, std::string(4 << 20, 'x'));
+  char byte;
+  EXPECT_LT(read(fd, &byte, 1), 0);
+  EXPECT_TRUE(errno == ECONNRESET || errno == EPIPE) << errno;
+  close(fd);
+}
+
+TEST(TcpProxy, SaysWhyAConnectionCouldNotBeMade) {
+  int closed = socket(AF_INET, SOCK_STREAM, 0);  // bound, and nobody listens
+  auto any = *net::Address::parse("127.0.0.1", 0);
+  ASSERT_EQ(bind(closed, any.data(), any.size()), 0);
+  sockaddr_storage bound{};
+  socklen_t size = sizeof bound;
+  getsockname(closed, reinterpret_cast<sockaddr*>(&bound), &size);
+  const std::string port = std::to_string(net::Address::of(reinterpret_cast<sockaddr*>(&bound), size).port());
+  auto flags_of = [](const std::string& options, const std::string& clusters) {
+    TempPath log;
+    {
+      net::Loop loop;
+      Proxy proxy(loop, tcp_bootstrap(options + log_to(log.path), clusters));
+      int fd = connect_to(proxy.port());
+      EXPECT_EQ(read_all(fd), "");
+      close(fd);
+    }
+    const std::string line = logged(log.path);
+    return line.substr(0, line.find(' '));
+  };
+  EXPECT_EQ(flags_of("          cluster: c\n", cluster_of("c", port)), "UF");
+  EXPECT_EQ(flags_of("          cluster: c\n          max_connect_attempts: 3\n", cluster_of("c", port)), "UF,URX");
+  EXPECT_EQ(flags_of("          cluster: c\n", "  - {name: c, type: STATIC}\n"), "UH");
+  EXPECT_EQ(flags_of("          cluster: other\n", "  - {name: c, type: STATIC}\n"), "NC");
+  close(closed);
+}
+
+TEST(TcpProxy, EndsWhatIsIdleOrLastsTooLong) {
+  Server server([](int peer) { read_all(peer); });
+  const std::string cluster = cluster_of("c", std::to_string(server.port()));
+  for (auto [option, flags] : {std::pair{"idle_timeout: 0.2s", "- 2 0 c\n"},
+                               std::pair{"max_downstream_connection_duration: 0.2s", "DT 2 0 c\n"}}) {
+    TempPath log;
+    {
+      net::Loop loop;
+      Proxy proxy(
+          loop,
+          tcp_bootstrap("          cluster: c\n          " + std::string(option) + "\n" + log_to(log.path), cluster));
+      int fd = connect_to(proxy.port());
+      write_all(fd, "hi");
+      EXPECT_EQ(read_all(fd), "") << "the proxy ends it";
+      close(fd);
+    }
+    EXPECT_EQ(logged(log.path), flags) << option;
+  }
+}
+
+TEST(TcpProxy, DividesConnectionsByWeight) {
+  Server one([](int peer) { write_all(peer, "1"); }), two([](int peer) { write_all(peer, "2"); });
+  net::Loop loop;
+  Proxy proxy(loop,
+              tcp_bootstrap("          weighted_clusters: {clusters: [{name: a, weight: 3}, {name: b, weight: 1}]}\n",
+                            cluster_of("a", std::to_string(one.port())) + cluster_of("b", std::to_string(two.port()))));
+  int ones = 0;
+  for (int i = 0; i < 200; ++i) {
+    int fd = connect_to(proxy.port());
+    ones += read_all(fd) == "1";
+    close(fd);
+  }
+  EXPECT_GT(ones, 110);
+  EXPECT_LT(ones, 190);
+}
+
+TEST(TcpProxy, NamesWhatItDoesNotSupport) {
+  for (std::string field : {"tunneling_config: {hostname: 'a:1'}", "metadata_match: {}", "upstream_idle_timeout: 1s",
+                            "max_early_data_bytes: 1", "hash_policy: [{filter_state: {key: a}}]",
+                            "upstream_connect_mode: ON_DOWNSTREAM_DATA"}) {
+    auto bootstrap = parse_bootstrap(
+        tcp_bootstrap("          cluster: c\n          " + field + "\n", "  - {name: c, type: STATIC}\n"));
+    ASSERT_TRUE(bootstrap) << bootstrap.error().message;
+    auto good = validate(*bootstrap);
+    ASSERT_FALSE(good) << field;
+    EXPECT_NE(good.error().message.find(field.substr(0, field.find(':'))), std::string::npos) << good.error().message;
+  }
+}
+
+}  // namespace
+}  // namespace proxy
