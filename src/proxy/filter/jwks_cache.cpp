@@ -41,8 +41,10 @@ void JwksCache::fetched(SideAnswer& answer) {
   worker_.count(good ? source_.fetched : source_.failed);
   if (good) until_ = worker_.loop().now() + source_.keep;
   if (source_.background) timer_.arm(good ? source_.keep : source_.retry_after);
-  while (!waiters_.empty()) {
-    KeysWaiter& waiter = waiters_.front();
+  List<KeysWaiter, AwaitsKeys> told;  // who asks again while they are told waits for the next fetch
+  while (!waiters_.empty()) told.push_back(waiters_.front());
+  while (!told.empty()) {
+    KeysWaiter& waiter = told.front();
     waiter.leave();
     waiter.ready();
   }

@@ -36,6 +36,17 @@ TEST(FilterPolicies, APolicyWrappedInAFilterConfigCountsAsItself) {
   EXPECT_EQ(get(loop, proxy.port(), "/b").status, 200);
 }
 
+TEST(FilterPolicies, WhatAFilterAnswersCarriesNoneOfTheRoutesHeaders) {
+  net::Loop loop;
+  std::string route = "              - {match: {prefix: /}, direct_response: {status: 200}, response_headers_to_add: "
+                      "[{header: {key: x-route, value: \"%PROTOCOL%\"}}]}\n";
+  Proxy open(loop, bootstrap_of(route, "")), closed(loop, bootstrap_of(route, "", "", filter("x")));
+  EXPECT_TRUE(get(loop, open.port(), "/").headers.contains("x-route"));
+  auto answer = get(loop, closed.port(), "/");
+  EXPECT_EQ(answer.status, 418);
+  EXPECT_FALSE(answer.headers.contains("x-route"));
+}
+
 TEST(FilterPolicies, AnUnknownPolicyIsRefusedUnlessItIsOptional) {
   net::Loop loop;
   std::string unknown = R"({"@type": type.googleapis.com/envoy.config.route.v3.Decorator})";

@@ -63,7 +63,7 @@ void Stream::prepare_response_head(bool from_upstream) {
     auto [end, error] = std::to_chars(text, text + sizeof text, taken);
     headers.set("x-envoy-upstream-service-time", {text, static_cast<size_t>(end - text)});
   }
-  if (chosen_.host) {
+  if (routed_) {  // as Envoy: what a filter answers carries nothing of the route's
     if (chosen_.host->attempt_count_in_response && attempts_) headers.set("x-envoy-attempt-count", std::to_string(attempts_));
     const Route* route = chosen_.route;
     if (table_->most_specific_wins) {

@@ -68,6 +68,7 @@ void Stream::route_request() {
     record.set(Flag::NoRouteFound);
     return send_reply(404, {}, "route_not_found");
   }
+  routed_ = true;
   record.route = chosen_.route->name;
   record.virtual_host = chosen_.host->name;
   record.origin = chosen_.route->origin;

@@ -52,7 +52,7 @@ void Stream::begin(Downstream& downstream, const Origin& origin, telemetry::Prot
   upgrade_ = grpc_ = head_request_ = request_ended_ = request_sent_ = response_started_ = false;
   response_ended_ = response_sent_ = has_request_trailers_ = has_response_trailers_ = waiting_ = false;
   request_head_sent_ = timer_is_route_ = false;
-  request_bodyless_ = response_bodyless_ = response_held_ = replied_ = false;
+  request_bodyless_ = response_bodyless_ = response_held_ = replied_ = routed_ = false;
   response_filter_at_ = 0;
   hold_limit_ = 0;
   preferred_ = {};

@@ -233,6 +233,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   Phase phase_ = Phase::Idle;
   http::h1::Body request_body_;
   bool upgrade_ = false;
+  bool routed_ = false;               // the filters let it pass, and there was a route
   bool grpc_ = false;
   bool http2_wanted_ = false;         // of the upstream, in this attempt
   bool http2_to_application_ = false;  // said by the Seine proxy before this one
