@@ -80,6 +80,7 @@ Verdict AuthzFilter::on_request_data(Stream& stream, net::Buffer& bytes, bool en
   if (!end && bytes.size() < state.body.most) return Pause{.gather = true};
   if (!end && !state.body.partial) return Pause{.gather = true};  // exactly full: does more come?
   bool partial = bytes.size() > state.body.most || !end;
+  state.shown = true;
   ask(stream, bytes.view().substr(0, state.body.most), partial);
   return Pause{};
 }
@@ -114,7 +115,7 @@ void AuthzFilter::ask_http(Stream& stream, const AuthzService& service, std::str
   for (auto field : stream.request.headers)
     if (!is_framing(field.name) && carries(service, field.name)) check.headers.add(field.name, field.value);
   for (auto field : service.to_add) check.headers.set(field.name, field.value);
-  if (stream.state<State>(*this).body.most) check.headers.set("x-envoy-auth-partial-body", partial ? "true" : "false");
+  if (stream.state<State>(*this).shown) check.headers.set("x-envoy-auth-partial-body", partial ? "true" : "false");
   check.body = body;
   if (body.empty()) check.headers.set("content-length", "0");
   stream.state<State>(*this).call->send(

@@ -168,7 +168,7 @@ void AuthzFilter::ask_grpc(Stream& stream, const AuthzService& service, std::str
   put(":authority", request.authority);
   put(":scheme", request.scheme);
   for (auto field : request.headers) put(std::string(field.name), field.value);
-  if (state.body.most) {
+  if (state.shown) {
     headers["x-envoy-auth-partial-body"] = partial ? "true" : "false";
     if (state.body.as_bytes)
       http.set_raw_body(std::string(body));

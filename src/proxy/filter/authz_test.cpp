@@ -143,6 +143,9 @@ TEST_F(ExtAuthz, TheBodyIsShownAndThenGoesOn) {
   int asked = authorizer.asked;
   EXPECT_EQ(ask(proxy, "/yes", bytes(11)).status, 413);
   EXPECT_EQ(authorizer.asked, asked);
+  ask(proxy, "/yes");
+  EXPECT_FALSE(authorizer.seen.headers.contains("x-envoy-auth-partial-body")) << "there was no body";
+  EXPECT_FALSE(authorizer.seen.headers.contains("x-forwarded-proto"));
   Proxy partial(loop,
                 bootstrap("with_request_body: {max_request_bytes: 10, allow_partial_message: true}, " + http_service()),
                 backend.port());

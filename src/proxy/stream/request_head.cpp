@@ -139,6 +139,7 @@ bool Stream::normalize_target() {
 }
 
 void Stream::prepare_forwarded_headers() {
+  if (!origin_->listener) return;  // a side call: nobody is behind it
   const HttpConfig& http = *origin_->http;
   http::Headers& headers = request.headers;
   if (http.use_remote_address) {
