@@ -7,9 +7,9 @@ namespace proxy {
 namespace {
 
 // Goes with the connection, and gives its place back.
-struct Place final : Origin::Kept {
-  explicit Place(std::shared_ptr<std::atomic<uint64_t>> open) : open(std::move(open)) {}
-  ~Place() override { open->fetch_sub(1, std::memory_order_relaxed); }
+struct OpenPlace final : Origin::Kept {
+  explicit OpenPlace(std::shared_ptr<std::atomic<uint64_t>> open) : open(std::move(open)) {}
+  ~OpenPlace() override { open->fetch_sub(1, std::memory_order_relaxed); }
   std::shared_ptr<std::atomic<uint64_t>> open;
 };
 
@@ -17,7 +17,7 @@ struct Place final : Origin::Kept {
 
 std::optional<std::string> ConnectionLimitFilter::refuses(Worker& worker, const Origin& origin) const {
   if (open_->fetch_add(1, std::memory_order_relaxed) < most_) {
-    origin.keep<Place>(this, open_);
+    origin.keep<OpenPlace>(this, open_);
     return std::nullopt;
   }
   open_->fetch_sub(1, std::memory_order_relaxed);
