@@ -137,7 +137,7 @@ void Stream::reply(Reply answer) {
     return run_response_filters();
   }
   if (!answer.body.empty() && !response.headers.contains("content-type")) response.headers.add("content-type", "text/plain");
-  bool bodyless = head_request_ || answer.body.empty();
+  bool bodyless = head_request_ || answer.body.empty() || answer.status == 204 || answer.status == 304;
   response.headers.set("content-length", std::to_string(answer.body.size()));
   response_body_ = http::h1::Body::length(answer.body.size());
   response_bodyless_ = bodyless;

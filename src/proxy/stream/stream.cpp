@@ -237,7 +237,13 @@ void Stream::on_response(http::h1::Body body, bool end) {
   }
   if (response.status >= 500) ++host_->requests_failed;
   if (!end && body.kind == http::h1::Body::Kind::None) body = http::h1::Body::chunked();
+  if (response.status == 101 && !upgrade_) {  // nobody asked for another protocol
+    release_upstream();
+    return fail_with({.kind = Failure::Kind::Protocol, .transport = "a switch of protocols that was not asked for"});
+  }
   if (retries_left_ && retry_after_response()) return;
+  // Whatever HTTP/2 brings after such a head, HTTP/1.1 would read as the next answer.
+  end = end || head_request_ || response.status == 204 || response.status == 304;
   timer_.cancel();
   record.details = "via_upstream";
   response_ended_ = response_bodyless_ = end;
