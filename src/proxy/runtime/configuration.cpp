@@ -387,9 +387,16 @@ void Configuration::publish() {
       if (auto leaf = identity::Certificate::from_pem(*chain); leaf && !leaf->uri_names.empty()) config->identity = leaf->uri_names[0];
   }
   published_ = config;
+  // While a listener warms, whoever connects to it waits in the kernel.
+  std::vector<std::string> opened, warming;
+  for (std::string& key : opened_) {
+    const Entry* entry = find(Kind::Listener, bound_[key].listener);
+    (entry && entry->listener ? opened : warming).push_back(std::move(key));
+  }
+  opened_ = std::move(warming);
   for (size_t i = 0; i < workers_.size(); ++i) {
     Change change{.config = config, .closed = closed_};
-    for (const std::string& key : opened_) {
+    for (const std::string& key : opened) {
       Bound& bound = bound_[key];
       std::vector<int> fds;
       for (size_t at = i; at < bound.fds.size(); at += workers_.size()) fds.push_back(bound.fds[at]);
@@ -397,8 +404,7 @@ void Configuration::publish() {
     }
     workers_[i]->post([worker = workers_[i], change = std::move(change)]() mutable { worker->apply(std::move(change)); });
   }
-  for (const std::string& key : opened_) bound_[key].fds.clear();
-  opened_.clear();
+  for (const std::string& key : opened) bound_[key].fds.clear();
   closed_.clear();
   if (on_published) on_published();
 }
