@@ -182,7 +182,7 @@ def drive(programs, tools, api_type):
                               "--proxy-uid", 1337, "--proxy-gid", 1337, "--exclude-inbound-ports", "15090,15021,15020"), check=True)
         log = folder / "envoy.log"
         peers.start(inside(CLIENT, "setpriv", "--reuid=1337", "--regid=1337", "--clear-groups", binary, "-c", config,
-                           "--concurrency", 1, "-l", "warning"), log)
+                           "--concurrency", 1, "--disable-hot-restart", "-l", "warning"), log)
         if not peers.check("Envoy is configured and serves", peers.until(lambda: answers(1).total() == 1, 30),
                            (folder / "seined.log").read_text()[-800:] + log.read_text()[-1500:]):
             return
