@@ -104,6 +104,7 @@ net::Task<bool> GarbageCollector::finish_owner(GarbageCollector* self, Known kno
   std::string uid(object.uid());
   bool waiting = false;
   for (const std::string& dependent : self->dependents(uid)) {
+    if (dependent == uid) continue;  // it names itself as its owner
     if (finalizer == kOrphan) {
       bool freed = co_await orphan(self, uid, dependent);
       waiting = waiting || !freed;

@@ -120,7 +120,7 @@ base::Result<std::optional<std::string>> value_from(const Api& api, const Enviro
 
 std::string expand(std::string_view text, const std::vector<std::string>& env) {
   std::string out;
-  while (!text.empty()) {
+  while (!text.empty() && out.size() <= kLongestVariable) {
     size_t dollar = text.find('$');
     out += text.substr(0, dollar);
     if (dollar == text.npos) break;
@@ -204,14 +204,18 @@ base::Result<std::vector<std::string>> environment_of(const Api& api, const Envi
     if (auto cut = base::cut(variable, '=')) variables.set(std::string(cut->first), std::string(cut->second));
   add_services(api, pod, variables);
   for (const base::Json& from : items(order.container, "envFrom")) TRY(add_from(api, order, from, variables));
+  size_t size = 0;
   for (const base::Json& entry : items(order.container, "env")) {
     std::string name = string_at(entry, "name");
-    if (const base::Json* source = base::find(entry, "valueFrom")) {
-      auto value = TRY(value_from(api, order, *source));
-      if (value) variables.set(name, *value);
-    } else {
-      variables.set(name, expand(base::text(entry, "value"), variables.list));
-    }
+    std::optional<std::string> value;
+    if (const base::Json* source = base::find(entry, "valueFrom")) value = TRY(value_from(api, order, *source));
+    else value = expand(base::text(entry, "value"), variables.list);
+    if (!value) continue;
+    // Variables that refer to each other can grow exponentially.
+    size += value->size();
+    if (value->size() > kLongestVariable || size > kMostVariables)
+      return base::fail(ErrorKind::Exhausted, "environment variable " + name + " makes the environment larger than a process may have");
+    variables.set(name, *value);
   }
   return std::move(variables.list);
 }

@@ -34,7 +34,12 @@ struct EnvironmentOrder {
 };
 base::Result<std::vector<std::string>> environment_of(const Api& api, const EnvironmentOrder& order);
 
+// As Linux has it for one string and for all of a new process (MAX_ARG_STRLEN, a quarter of the usual stack).
+inline constexpr size_t kLongestVariable = 128 * 1024 - 1;
+inline constexpr size_t kMostVariables = 2 * 1024 * 1024;
+
 // $(NAME) replaced by the variable's value; $$( stands for $(; unknown ones stay.
+// Ends soon after kLongestVariable, which no process could take.
 std::string expand(std::string_view text, const std::vector<std::string>& env);
 
 // A Kubernetes quantity, in thousandths: "100m" is 100, "1Gi" is 1073741824000.

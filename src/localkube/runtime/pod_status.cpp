@@ -141,6 +141,7 @@ std::string phase_of(const PodAccount& account) {
 std::string time_text_of_ms(int64_t ms) { return time_text(ms / 1000); }
 
 base::Json status_of(const objects::Object& pod, PodAccount& account, std::string_view host_ip) {
+  if (account.start_time.empty()) account.start_time = now_text();
   base::Json inits = base::Json::array(), mains = base::Json::array();
   for (const ContainerAccount& container : account.containers)
     (container.role == Role::Main ? mains : inits).push_back(container_status(pod, account, container));

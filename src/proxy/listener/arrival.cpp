@@ -183,9 +183,11 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
     stage_ = Stage::Codec;
     origin_->describe(*connection_->tls());
     const FilterChain& chain = *origin_->chain;
-    if (chain.require_client_certificate && !carries_name(chain.transport.sans, *origin_->tls)) {
+    // Where names decide, a certificate has one: with two, policy and log could look at different ones.
+    bool ambiguous = !chain.transport.sans.empty() && origin_->tls->uri_names.size() > 1;
+    if (chain.require_client_certificate && (ambiguous || !carries_name(chain.transport.sans, *origin_->tls))) {
       ++worker().counts.identity_failures;
-      base::log::debug("{} has a certificate for {}, which is not of this trust domain", origin_->remote.text(),
+      base::log::debug("{} has a certificate for {}, which is not one name of this trust domain", origin_->remote.text(),
                        base::printable(origin_->peer_uri));
       return end();
     }
