@@ -181,6 +181,23 @@ TEST_F(ClusterTest, InitContainersRunFirstAndASidecarDoesNotKeepAPodFromItsEnd) 
   EXPECT_EQ(log("ordered", "container=main"), "first\nsidecar\n");
 }
 
+TEST_F(ClusterTest, VariablesThatGrowExponentiallyAreRefused) {
+  Json object = pod("bomb", "true");
+  Json env = Json::array({{{"name", "C0"}, {"value", std::string(100, 'x')}}});
+  for (int i = 1; i < 12; ++i) {
+    std::string ten;
+    for (int k = 0; k < 10; ++k) ten += "$(C" + std::to_string(i - 1) + ")";
+    env.push_back({{"name", "C" + std::to_string(i)}, {"value", ten}});
+  }
+  object["spec"]["containers"][0]["env"] = std::move(env);
+  create(object);
+  EXPECT_TRUE(until([] {
+    Json seen = get("bomb");
+    const Json& containers = items(seen, "status", "containerStatuses");
+    return !containers.empty() && string_at(containers[0], "state", "waiting", "reason") == "CreateContainerConfigError";
+  })) << get("bomb").dump(2);
+}
+
 TEST_F(ClusterTest, AKilledServeCostsNoPod) {
   create(pod("survivor", "i=0; while sleep 0.05; do echo $((i=i+1)); done"));
   ASSERT_TRUE(until([] { return ready("survivor"); })) << get("survivor").dump(2);
