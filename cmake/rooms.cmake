@@ -28,6 +28,10 @@ target_link_options(seine_flags INTERFACE -fuse-ld=mold -Wl,-z,relro,-z,now -Wl,
 if(SEINE_SANITIZE)
   target_compile_options(seine_flags INTERFACE -fsanitize=${SEINE_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(seine_flags INTERFACE -fsanitize=${SEINE_SANITIZE})
+  # protobuf's headers would lay out messages otherwise than the library that Debian built without this sanitizer.
+  if(SEINE_SANITIZE MATCHES thread)
+    target_compile_options(seine_flags INTERFACE -U__SANITIZE_THREAD__)
+  endif()
 else()
   target_compile_definitions(seine_flags INTERFACE $<$<CONFIG:Release>:_FORTIFY_SOURCE=2>)
 endif()
