@@ -27,24 +27,53 @@ struct Owner : http::h2::Sink {
     http::Headers trailers;
     trailers.add("x", "y");
     switch (mood++ % 8) {
-      case 0: session->reset(id, http::h2::ErrorCode::Cancel); gone.push_back(id); break;
-      case 1: if (server) session->send_response(id, head, false); break;
-      case 2: if (server) session->send_response(id, head, true); break;
-      case 3: session->send_data(id, std::string(mood * 700, 'x'), mood & 16); break;
-      case 4: session->send_trailers(id, trailers); break;
-      case 5: session->consumed(id, 100'000); break;
-      default: break;
+      case 0:
+        session->reset(id, http::h2::ErrorCode::Cancel);
+        gone.push_back(id);
+        break;
+      case 1:
+        if (server) session->send_response(id, head, false);
+        break;
+      case 2:
+        if (server) session->send_response(id, head, true);
+        break;
+      case 3:
+        session->send_data(id, std::string(mood * 700, 'x'), mood & 16);
+        break;
+      case 4:
+        session->send_trailers(id, trailers);
+        break;
+      case 5:
+        session->consumed(id, 100'000);
+        break;
+      default:
+        break;
     }
   }
-  void on_request(http::h2::Stream& stream, http::RequestHead&, bool) override { check(stream); act(stream.id); }
-  void on_response(http::h2::Stream& stream, http::ResponseHead&, bool) override { check(stream); act(stream.id); }
-  void on_data(http::h2::Stream& stream, std::string_view, bool) override { check(stream); act(stream.id); }
-  void on_trailers(http::h2::Stream& stream, http::Headers&) override { check(stream); act(stream.id); }
+  void on_request(http::h2::Stream& stream, http::RequestHead&, bool) override {
+    check(stream);
+    act(stream.id);
+  }
+  void on_response(http::h2::Stream& stream, http::ResponseHead&, bool) override {
+    check(stream);
+    act(stream.id);
+  }
+  void on_data(http::h2::Stream& stream, std::string_view, bool) override {
+    check(stream);
+    act(stream.id);
+  }
+  void on_trailers(http::h2::Stream& stream, http::Headers&) override {
+    check(stream);
+    act(stream.id);
+  }
   void on_reset(http::h2::Stream& stream, http::h2::ErrorCode) override {
     check(stream);
     gone.push_back(stream.id);
   }
-  void on_writable(http::h2::Stream& stream) override { check(stream); act(stream.id); }
+  void on_writable(http::h2::Stream& stream) override {
+    check(stream);
+    act(stream.id);
+  }
   void on_goaway(Id, http::h2::ErrorCode) override {}
 };
 

@@ -15,9 +15,13 @@ static bool decode(Decoder& decoder, std::string_view block, Fields& out) {
   decoder.begin(block);
   for (;;) {
     switch (decoder.next()) {
-      case Decoder::Step::Field: out.emplace_back(decoder.name(), decoder.value()); break;
-      case Decoder::Step::Done: return true;
-      case Decoder::Step::Error: return false;
+      case Decoder::Step::Field:
+        out.emplace_back(decoder.name(), decoder.value());
+        break;
+      case Decoder::Step::Done:
+        return true;
+      case Decoder::Step::Error:
+        return false;
     }
   }
 }

@@ -50,7 +50,8 @@ base::Result<std::string> read_secret(const std::string& path) {
 }
 
 // A connection to the authority that trusts nothing but the mesh's root.
-static base::Result<std::unique_ptr<http::Client>> dial(net::Loop& loop, const Environment& environment, const std::string& roots) {
+static base::Result<std::unique_ptr<http::Client>> dial(net::Loop& loop, const Environment& environment,
+                                                        const std::string& roots) {
   auto [host, port] = TRY(split_address(environment.ca_address));
   net::TlsSettings tls{.trusted_roots = roots, .alpn = {"h2"}};
   http::ClientOptions options{.host = host, .port = port, .version = http::Version::Http2};
@@ -146,7 +147,8 @@ static net::Task<void> keep_fresh(std::shared_ptr<Certificates::State> state) {
       co_await wait(state, pause);
     } else {
       base::log::warn("ca: {}: {}", state->environment.ca_address, base::printable(credentials.error().message));
-      pause = state->delay + std::chrono::milliseconds(state->dice() % static_cast<unsigned>(state->delay.count() / 2 + 1));
+      pause =
+          state->delay + std::chrono::milliseconds(state->dice() % static_cast<unsigned>(state->delay.count() / 2 + 1));
       state->delay = std::min(state->delay * 2, std::chrono::milliseconds(10'000));
       co_await net::sleep(state->loop, pause);
     }

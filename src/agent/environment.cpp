@@ -46,7 +46,9 @@ base::Result<Environment> read_environment(Role role, const std::function<const 
   out.role = role;
   for (auto [name, field] : {std::pair{"POD_NAME", &out.pod}, {"POD_NAMESPACE", &out.ns}, {"INSTANCE_IP", &out.ip}}) {
     *field = text(name);
-    if (field->empty()) return base::fail(ErrorKind::Invalid, std::string(name) + " is not set; the injector and the gateway's manifest set it");
+    if (field->empty())
+      return base::fail(ErrorKind::Invalid,
+                        std::string(name) + " is not set; the injector and the gateway's manifest set it");
   }
   out.service_account = text("SERVICE_ACCOUNT", "default");
   out.trust_domain = text("TRUST_DOMAIN", "cluster.local");
@@ -63,11 +65,13 @@ base::Result<Environment> read_environment(Role role, const std::function<const 
   out.ca_address = text("CA_ADDR", istiod);
   std::string_view discovery = base::text(proxy_config, "discoveryAddress");
   out.discovery_address = discovery.empty() ? out.ca_address : std::string(discovery);
-  if (const Json* concurrency = base::find(proxy_config, "concurrency"); concurrency && concurrency->is_number_integer())
+  if (const Json* concurrency = base::find(proxy_config, "concurrency");
+      concurrency && concurrency->is_number_integer())
     out.concurrency = concurrency->get<int>();
   if (std::string probers = text("ISTIO_KUBE_APP_PROBERS"); !probers.empty()) {
     auto parsed = base::parse_json(probers);
-    if (!parsed || !parsed->is_object()) return base::fail(ErrorKind::Invalid, "ISTIO_KUBE_APP_PROBERS is not a JSON object");
+    if (!parsed || !parsed->is_object())
+      return base::fail(ErrorKind::Invalid, "ISTIO_KUBE_APP_PROBERS is not a JSON object");
     out.probers = std::move(*parsed);
   }
   out.labels = parse_downward(read_file(pod_directory + "/labels"));
@@ -94,8 +98,8 @@ base::Result<Environment> read_environment(Role role, const std::function<const 
 
 envoy::config::core::v3::Node node_of(const Environment& environment) {
   envoy::config::core::v3::Node node;
-  node.set_id(std::string(environment.role == Role::Router ? "router" : "sidecar") + "~" + environment.ip + "~" + environment.pod +
-              "." + environment.ns + "~" + environment.dns_domain);
+  node.set_id(std::string(environment.role == Role::Router ? "router" : "sidecar") + "~" + environment.ip + "~" +
+              environment.pod + "." + environment.ns + "~" + environment.dns_domain);
   auto label = [&](const char* name) {
     auto it = environment.labels.find(name);
     return it == environment.labels.end() ? std::string() : it->second;

@@ -30,7 +30,7 @@ struct Environment {
   std::string token_file = "/var/run/secrets/tokens/istio-token";
   std::map<std::string, std::string> labels;
   std::map<std::string, std::string> annotations;
-  base::Json probers = base::Json::object();  // path -> probe, of ISTIO_KUBE_APP_PROBERS
+  base::Json probers = base::Json::object();   // path -> probe, of ISTIO_KUBE_APP_PROBERS
   base::Json metadata = base::Json::object();  // of the xDS node
   std::chrono::seconds drain{5};
   int concurrency = 0;  // 0: not said
@@ -38,7 +38,8 @@ struct Environment {
   std::string uri() const;  // spiffe://...
 };
 
-// `variable` looks one up (std::getenv outside of tests; nullptr: unset). Errors name the variable that is missing or wrong.
+// `variable` looks one up (std::getenv outside of tests; nullptr: unset). Errors name the variable that is missing or
+// wrong.
 base::Result<Environment> read_environment(Role role, const std::function<const char*(const char*)>& variable,
                                            const std::string& pod_directory = "/etc/istio/pod");
 

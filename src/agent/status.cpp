@@ -22,7 +22,8 @@ base::Result<void> Status::listen(const Ports& ports) {
   for (uint16_t port : {ports.health, ports.agent, ports.metrics}) {
     auto address = TRY(net::Address::parse("0.0.0.0", port));
     auto listening = server_.listen(address);
-    if (!listening) return base::fail(listening.error().kind, "port " + std::to_string(port) + ": " + listening.error().message);
+    if (!listening)
+      return base::fail(listening.error().kind, "port " + std::to_string(port) + ": " + listening.error().message);
   }
   return {};
 }
@@ -43,7 +44,8 @@ net::Task<void> Status::answer(std::shared_ptr<http::Exchange> exchange) {
 
 // One HTTP request to this pod's own application. Headers of the probe's own are
 // passed on; the host is the pod's address unless a header says otherwise.
-static net::Task<base::Result<http::Response>> ask(net::Loop& loop, std::string host, Json action, std::chrono::milliseconds limit) {
+static net::Task<base::Result<http::Response>> ask(net::Loop& loop, std::string host, Json action,
+                                                   std::chrono::milliseconds limit) {
   http::ClientOptions options{.host = host, .port = action.value("port", uint16_t(80)), .timeout = limit};
   options.connect_timeout = limit;
   if (base::text(action, "scheme") == "HTTPS") {
@@ -109,7 +111,8 @@ net::Task<void> Status::merge(std::shared_ptr<http::Exchange> exchange) {
   auto wanted = base::parse_json(text ? text : "{}");
   if (exchange->local().port() == 15020 && wanted && base::text(*wanted, "scrape") == "true") {
     std::string path(base::text(*wanted, "path"));
-    Json action = {{"path", path.empty() ? "/metrics" : path}, {"port", std::atoi(std::string(base::text(*wanted, "port")).c_str())}};
+    Json action = {{"path", path.empty() ? "/metrics" : path},
+                   {"port", std::atoi(std::string(base::text(*wanted, "port")).c_str())}};
     auto application = co_await ask(loop_, environment_.ip, std::move(action), std::chrono::seconds(5));
     if (application && application->status == 200) response.body += application->body;
   }

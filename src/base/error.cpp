@@ -8,21 +8,29 @@ namespace base {
 
 static ErrorKind kind_of(int error_number) {
   switch (error_number) {
-    case ENOENT: return ErrorKind::NotFound;
+    case ENOENT:
+      return ErrorKind::NotFound;
     case EACCES:
-    case EPERM: return ErrorKind::Denied;
-    case EEXIST: return ErrorKind::Conflict;
-    case ETIMEDOUT: return ErrorKind::Timeout;
+    case EPERM:
+      return ErrorKind::Denied;
+    case EEXIST:
+      return ErrorKind::Conflict;
+    case ETIMEDOUT:
+      return ErrorKind::Timeout;
     case ECONNREFUSED:
     case EHOSTUNREACH:
-    case ENETUNREACH: return ErrorKind::Unavailable;
+    case ENETUNREACH:
+      return ErrorKind::Unavailable;
     case ECONNRESET:
-    case EPIPE: return ErrorKind::Closed;
+    case EPIPE:
+      return ErrorKind::Closed;
     case EMFILE:
     case ENFILE:
     case ENOMEM:
-    case ENOSPC: return ErrorKind::Exhausted;
-    default: return ErrorKind::Internal;
+    case ENOSPC:
+      return ErrorKind::Exhausted;
+    default:
+      return ErrorKind::Internal;
   }
 }
 
@@ -34,15 +42,24 @@ Error system_error(std::string_view what, int error_number) {
 
 std::string_view name(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::Invalid: return "invalid";
-    case ErrorKind::NotFound: return "not found";
-    case ErrorKind::Conflict: return "conflict";
-    case ErrorKind::Denied: return "denied";
-    case ErrorKind::Unavailable: return "unavailable";
-    case ErrorKind::Timeout: return "timeout";
-    case ErrorKind::Closed: return "closed";
-    case ErrorKind::Exhausted: return "exhausted";
-    case ErrorKind::Internal: return "internal";
+    case ErrorKind::Invalid:
+      return "invalid";
+    case ErrorKind::NotFound:
+      return "not found";
+    case ErrorKind::Conflict:
+      return "conflict";
+    case ErrorKind::Denied:
+      return "denied";
+    case ErrorKind::Unavailable:
+      return "unavailable";
+    case ErrorKind::Timeout:
+      return "timeout";
+    case ErrorKind::Closed:
+      return "closed";
+    case ErrorKind::Exhausted:
+      return "exhausted";
+    case ErrorKind::Internal:
+      return "internal";
   }
   return "internal";
 }

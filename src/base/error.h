@@ -47,19 +47,19 @@ std::string_view name(ErrorKind kind);
 
 // The value of a Result, or return its error from this function. Not around
 // co_await: GCC 12 cannot compile that; await into a variable first.
-#define TRY(expression)                                                     \
-  ({                                                                        \
-    auto try_result_ = (expression);                                        \
+#define TRY(expression)                                                       \
+  ({                                                                          \
+    auto try_result_ = (expression);                                          \
     if (!try_result_) return std::unexpected(std::move(try_result_.error())); \
-    base::take_value(std::move(try_result_));                               \
+    base::take_value(std::move(try_result_));                                 \
   })
 
 // The same inside a coroutine, on a Result that is already there.
-#define CO_TRY(expression)                                                     \
-  ({                                                                           \
-    auto try_result_ = (expression);                                           \
+#define CO_TRY(expression)                                                       \
+  ({                                                                             \
+    auto try_result_ = (expression);                                             \
     if (!try_result_) co_return std::unexpected(std::move(try_result_.error())); \
-    base::take_value(std::move(try_result_));                                  \
+    base::take_value(std::move(try_result_));                                    \
   })
 
 namespace base {

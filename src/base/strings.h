@@ -47,10 +47,10 @@ std::optional<T> parse_number(std::string_view text) {
   return value;
 }
 
-std::string to_base64(std::string_view bytes);                    // RFC 4648 section 4
-std::string to_base64url(std::string_view bytes);                 // section 5, no padding
-std::optional<std::string> from_base64(std::string_view text);    // padding required
-std::optional<std::string> from_base64url(std::string_view text); // padding refused
+std::string to_base64(std::string_view bytes);                     // RFC 4648 section 4
+std::string to_base64url(std::string_view bytes);                  // section 5, no padding
+std::optional<std::string> from_base64(std::string_view text);     // padding required
+std::optional<std::string> from_base64url(std::string_view text);  // padding refused
 std::string to_hex(std::string_view bytes);
 
 }  // namespace base

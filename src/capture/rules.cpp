@@ -34,8 +34,8 @@ base::Result<std::vector<std::string>> cidrs_of(std::string_view name, std::stri
     auto address = net::Address::parse(parts ? parts->first : word, 0);
     auto bits = parts ? base::parse_number<uint32_t>(parts->second) : std::optional<uint32_t>(32);
     if (!address || !bits || *bits > (address->family() == AF_INET ? 32u : 128u))
-      return base::fail(base::ErrorKind::Invalid,
-                        std::string(name) + ": \"" + std::string(word) + "\" is not an address range such as 10.0.0.0/8");
+      return base::fail(base::ErrorKind::Invalid, std::string(name) + ": \"" + std::string(word) +
+                                                      "\" is not an address range such as 10.0.0.0/8");
     out.emplace_back(word);
   }
   return out;
@@ -109,17 +109,20 @@ std::string nft_script(const Rules& rules) {
   std::string text = "table inet seine-capture\ndelete table inet seine-capture\ntable inet seine-capture {\n";
   text += "  chain inbound {\n    type nat hook prerouting priority -100; policy accept;\n";
   text += "    iifname \"lo\" return\n    tcp dport 15008 return\n";
-  if (!rules.exclude_inbound_ports.empty()) text += "    tcp dport " + set_of(rules.exclude_inbound_ports) + " return\n";
+  if (!rules.exclude_inbound_ports.empty())
+    text += "    tcp dport " + set_of(rules.exclude_inbound_ports) + " return\n";
   if (rules.all_inbound) {
     text += "    meta l4proto tcp " + in + "\n";
   } else if (!rules.include_inbound_ports.empty()) {
     text += "    tcp dport " + set_of(rules.include_inbound_ports) + " " + in + "\n";
   }
   text += "  }\n  chain outbound {\n    type nat hook output priority -100; policy accept;\n";
-  if (!rules.exclude_outbound_ports.empty()) text += "    tcp dport " + set_of(rules.exclude_outbound_ports) + " return\n";
+  if (!rules.exclude_outbound_ports.empty())
+    text += "    tcp dport " + set_of(rules.exclude_outbound_ports) + " return\n";
   // The proxy hands requests to its application from these addresses.
   text += "    oifname \"lo\" ip saddr 127.0.0.6 return\n    oifname \"lo\" ip6 saddr ::6 return\n";
-  for (const std::string& who : {"skuid " + std::to_string(rules.proxy_uid), "skgid " + std::to_string(rules.proxy_gid)}) {
+  for (const std::string& who :
+       {"skuid " + std::to_string(rules.proxy_uid), "skgid " + std::to_string(rules.proxy_gid)}) {
     // The application calls itself through a Service: by the proxy, out and in again.
     text += "    meta " + who + " oifname \"lo\" ip daddr != 127.0.0.1 tcp dport != 15008 " + in + "\n";
     text += "    meta " + who + " oifname \"lo\" ip6 daddr != ::1 tcp dport != 15008 " + in + "\n";
@@ -127,8 +130,10 @@ std::string nft_script(const Rules& rules) {
   text += "    meta skuid " + std::to_string(rules.proxy_uid) + " return\n";
   text += "    meta skgid " + std::to_string(rules.proxy_gid) + " return\n";
   text += "    oifname \"lo\" return\n    ip daddr 127.0.0.0/8 return\n    ip6 daddr ::1 return\n";
-  for (const std::string& cidr : rules.exclude_outbound_cidrs) text += "    " + family_of(cidr) + " daddr " + cidr + " return\n";
-  if (!rules.include_outbound_ports.empty()) text += "    tcp dport " + set_of(rules.include_outbound_ports) + " " + out + "\n";
+  for (const std::string& cidr : rules.exclude_outbound_cidrs)
+    text += "    " + family_of(cidr) + " daddr " + cidr + " return\n";
+  if (!rules.include_outbound_ports.empty())
+    text += "    tcp dport " + set_of(rules.include_outbound_ports) + " " + out + "\n";
   if (rules.all_outbound) {
     text += "    meta l4proto tcp " + out + "\n";
   } else {

@@ -25,7 +25,8 @@ static void read_cluster(Cluster& cluster, mesh::Inputs& inputs) {
 }
 
 // Files stand for what the cluster would hold once they were applied.
-static std::vector<config::Finding> read_files(const std::vector<std::string>& files, const std::string& ns, mesh::Inputs& inputs) {
+static std::vector<config::Finding> read_files(const std::vector<std::string>& files, const std::string& ns,
+                                               mesh::Inputs& inputs) {
   std::vector<config::Finding> out;
   for (const std::string& file : files) {
     auto documents = base::parse_yaml(read_all(file));
@@ -52,7 +53,10 @@ static void analyze(const RootFlags& root, const AnalyzeFlags& flags) {
   std::vector<config::Finding> findings = read_files(flags.files, ns, inputs);
   auto snapshot = mesh::Snapshot::build(inputs);
   for (config::Finding& finding : mesh::analyze(inputs, *snapshot)) findings.push_back(std::move(finding));
-  if (!flags.all) std::erase_if(findings, [&](const config::Finding& finding) { return !finding.object.ns.empty() && finding.object.ns != ns; });
+  if (!flags.all)
+    std::erase_if(findings, [&](const config::Finding& finding) {
+      return !finding.object.ns.empty() && finding.object.ns != ns;
+    });
 
   std::string where = flags.all ? "all namespaces" : "namespace: " + ns;
   if (findings.empty()) {
@@ -71,8 +75,9 @@ static void analyze(const RootFlags& root, const AnalyzeFlags& flags) {
 
 void add_analyze(CLI::App& app, const RootFlags& root) {
   auto* command = app.add_subcommand("analyze", "Find what is wrong in and between the mesh's objects");
-  command->footer("Example:\n  istioctl analyze                      # the namespace of the context\n"
-                  "  istioctl analyze -A                   # all\n  istioctl analyze --use-kube=false FILE...");
+  command->footer(
+      "Example:\n  istioctl analyze                      # the namespace of the context\n"
+      "  istioctl analyze -A                   # all\n  istioctl analyze --use-kube=false FILE...");
   auto flags = std::make_shared<AnalyzeFlags>();
   command->add_option("files", flags->files, "YAML files, taken as if they were applied");
   command->add_flag("-A,--all-namespaces", flags->all, "all namespaces");

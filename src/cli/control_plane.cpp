@@ -5,13 +5,15 @@ namespace cli {
 
 using base::ErrorKind;
 
-net::Task<base::Result<std::vector<PodAnswer>>> ask_control_plane(kube::Client& client, std::string istio_ns, std::string path) {
+net::Task<base::Result<std::vector<PodAnswer>>> ask_control_plane(kube::Client& client, std::string istio_ns,
+                                                                  std::string path) {
   kube::Resource pods{"", "v1", "pods"};
   kube::ListOptions options{.label_selector = "app=istiod", .field_selector = "status.phase=Running"};
   auto list = co_await client.list(pods, istio_ns, options);
   if (!list) co_return std::unexpected(list.error());
   if (list->items.empty())
-    co_return base::fail(ErrorKind::NotFound, "no istiod runs in namespace " + istio_ns + ": istioctl install, or name it with --istioNamespace");
+    co_return base::fail(ErrorKind::NotFound, "no istiod runs in namespace " + istio_ns +
+                                                  ": istioctl install, or name it with --istioNamespace");
   std::vector<PodAnswer> answers;
   for (const objects::Object& pod : list->items) {
     std::string target = kube::path_of(pods, istio_ns, std::string(pod.name()) + ":15014", "proxy") + path;

@@ -15,7 +15,8 @@ struct PodAnswer {
   std::string pod;
   base::Json body;
 };
-net::Task<base::Result<std::vector<PodAnswer>>> ask_control_plane(kube::Client& client, std::string istio_ns, std::string path);
+net::Task<base::Result<std::vector<PodAnswer>>> ask_control_plane(kube::Client& client, std::string istio_ns,
+                                                                  std::string path);
 
 struct Versions {
   std::string control_plane;

@@ -9,13 +9,15 @@ namespace cli {
 static void print_environment(const std::string& state_flag) {
   State where = must(state(state_flag));
   if (!std::filesystem::exists(where.kubeconfig()))
-    give_up({.kind = base::ErrorKind::NotFound, .message = "no cluster here (" + where.kubeconfig().string() + " is not there): seine up"});
+    give_up({.kind = base::ErrorKind::NotFound,
+             .message = "no cluster here (" + where.kubeconfig().string() + " is not there): seine up"});
   std::printf("export KUBECONFIG=%s\n", shell_quoted(where.kubeconfig().string()).c_str());
   std::printf("export PATH=%s:\"$PATH\"\n", shell_quoted(program("").parent_path().string()).c_str());
 }
 
 void add_env(CLI::App& app) {
-  auto* command = app.add_subcommand("env", "Print what points a shell's kubectl and istioctl at the one-machine cluster");
+  auto* command =
+      app.add_subcommand("env", "Print what points a shell's kubectl and istioctl at the one-machine cluster");
   command->footer("Example:\n  eval \"$(seine env)\"");
   auto flag = std::make_shared<std::string>();
   command->add_option("--state", *flag, "state directory");

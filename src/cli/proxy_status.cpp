@@ -31,12 +31,13 @@ static void print_status(const RootFlags& flags, const std::string& only, const 
     for (const base::Json& proxy : answer.body) {
       std::string name(base::text(proxy, "proxy"));
       if (!only.empty() && name != only && !name.starts_with(only + ".")) continue;
-      rows.push_back({name, std::string(base::text(proxy, "cluster_id")), sync(proxy, "cluster"), sync(proxy, "listener"),
-                      sync(proxy, "endpoint"), sync(proxy, "route"), sync(proxy, "extensionconfig"), answer.pod,
-                      std::string(base::text(proxy, "istio_version"))});
+      rows.push_back({name, std::string(base::text(proxy, "cluster_id")), sync(proxy, "cluster"),
+                      sync(proxy, "listener"), sync(proxy, "endpoint"), sync(proxy, "route"),
+                      sync(proxy, "extensionconfig"), answer.pod, std::string(base::text(proxy, "istio_version"))});
     }
   if (!only.empty() && rows.empty())
-    give_up({.kind = base::ErrorKind::NotFound, .message = "no proxy \"" + only + "\" is connected; istioctl proxy-status lists those that are"});
+    give_up({.kind = base::ErrorKind::NotFound,
+             .message = "no proxy \"" + only + "\" is connected; istioctl proxy-status lists those that are"});
   std::sort(rows.begin(), rows.end());
   rows.insert(rows.begin(), {"NAME", "CLUSTER", "CDS", "LDS", "EDS", "RDS", "ECDS", "ISTIOD", "VERSION"});
   std::printf("%s", table(rows, 5).c_str());

@@ -32,7 +32,8 @@ static std::string complaint(const CLI::App& app, const CLI::ParseError& error) 
   std::vector<std::string> unknown = app.remaining();
   if (!app.get_subcommands().empty() || unknown.empty())
     return std::string(error.what()) + "\nRun 'istioctl --help' for usage.";
-  if (unknown.front().starts_with('-')) return "unknown flag: " + unknown.front() + "\nRun 'istioctl --help' for usage.";
+  if (unknown.front().starts_with('-'))
+    return "unknown flag: " + unknown.front() + "\nRun 'istioctl --help' for usage.";
   std::string out = "unknown command \"" + unknown.front() + "\"";
   std::string near;
   for (const CLI::App* command : app.get_subcommands(nullptr))
@@ -74,7 +75,8 @@ int run(int argc, char** argv) {
     give_up({.kind = base::ErrorKind::Invalid, .message = complaint(app, error)});
   } catch (const std::filesystem::filesystem_error& error) {
     std::string path = error.path1().string();
-    give_up({.kind = base::ErrorKind::Invalid, .message = path + ": " + error.code().message() + "; is it a directory that you may write?"});
+    give_up({.kind = base::ErrorKind::Invalid,
+             .message = path + ": " + error.code().message() + "; is it a directory that you may write?"});
   }
   return 0;
 }

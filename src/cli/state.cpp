@@ -7,7 +7,8 @@ namespace cli {
 
 base::Result<State> state(const std::string& from_flag) {
   if (!from_flag.empty()) return State{std::filesystem::absolute(from_flag)};
-  if (const char* base = std::getenv("XDG_STATE_HOME"); base && *base) return State{std::filesystem::path(base) / "seine"};
+  if (const char* base = std::getenv("XDG_STATE_HOME"); base && *base)
+    return State{std::filesystem::path(base) / "seine"};
   if (const char* home = std::getenv("HOME"); home && *home)
     return State{std::filesystem::path(home) / ".local" / "state" / "seine"};
   return base::fail(base::ErrorKind::Invalid, "neither HOME nor XDG_STATE_HOME is set: name a directory with --state");
@@ -20,8 +21,7 @@ std::filesystem::path program(std::string_view name) {
 }
 
 std::string shell_quoted(std::string_view text) {
-  constexpr std::string_view kPlain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@%+=,";
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@%+=,";
   if (!text.empty() && text.find_first_not_of(kPlain) == text.npos) return std::string(text);
   std::string out = "'";
   for (char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);

@@ -67,10 +67,12 @@ static void await_cluster(const State& where, pid_t hold, std::chrono::seconds p
   while (!answers(where)) {
     int status = 0;
     if (waitpid(hold, &status, WNOHANG) == hold)
-      give_up({.kind = ErrorKind::Unavailable, .message = "the cluster did not start; the end of " + (where.logs() / "hold.log").string() + ":\n" +
-                                                             last_lines(where.logs() / "hold.log", 10)});
+      give_up({.kind = ErrorKind::Unavailable,
+               .message = "the cluster did not start; the end of " + (where.logs() / "hold.log").string() + ":\n" +
+                          last_lines(where.logs() / "hold.log", 10)});
     if (net::Clock::now() > limit)
-      give_up({.kind = ErrorKind::Timeout, .message = "the cluster did not answer in time; see " + where.logs().string()});
+      give_up(
+          {.kind = ErrorKind::Timeout, .message = "the cluster did not answer in time; see " + where.logs().string()});
     usleep(10'000);
   }
 }
@@ -83,13 +85,15 @@ struct UpFlags {
 
 static void up(const UpFlags& flags, const RootFlags& root) {
   State where = must(state(flags.state));
-  if (geteuid() != 0) give_up({.kind = ErrorKind::Denied, .message = "seine up needs root today, for network namespaces: sudo seine up"});
+  if (geteuid() != 0)
+    give_up({.kind = ErrorKind::Denied, .message = "seine up needs root today, for network namespaces: sudo seine up"});
   std::filesystem::create_directories(where.logs());
   std::filesystem::permissions(where.dir, std::filesystem::perms::owner_all);
   auto began = net::Clock::now();
   if (answers(where)) {
     if (!flags.listen.empty())
-      give_up({.kind = ErrorKind::Conflict, .message = "--listen acts when the cluster starts, and it runs already: seine down first"});
+      give_up({.kind = ErrorKind::Conflict,
+               .message = "--listen acts when the cluster starts, and it runs already: seine down first"});
     std::printf("✔ Cluster runs already\n");
   } else {
     std::filesystem::remove(where.kubeconfig());
@@ -112,7 +116,8 @@ void add_up(CLI::App& app, const RootFlags& root) {
   auto flags = std::make_shared<UpFlags>();
   command->add_option("--state", flags->state, "state directory (default ${XDG_STATE_HOME:-~/.local/state}/seine)");
   command->add_option("--listen", flags->listen, "address for gateways besides the loopback, e.g. 0.0.0.0");
-  command->add_option("--profile", flags->profile, "what to install: default, demo, minimal or empty")->capture_default_str();
+  command->add_option("--profile", flags->profile, "what to install: default, demo, minimal or empty")
+      ->capture_default_str();
   command->callback([flags, &root] { up(*flags, root); });
 }
 

@@ -33,12 +33,14 @@ static void print_version(const RootFlags& flags, bool remote, const std::string
   std::printf("client version: %s\ncontrol plane version: %s\n", SEINE_VERSION, control_plane.c_str());
   std::string line;
   for (const auto& [version, count] : proxies)
-    line += (line.empty() ? "" : ", ") + version + " (" + std::to_string(count) + (count == 1 ? " proxy)" : " proxies)");
+    line +=
+        (line.empty() ? "" : ", ") + version + " (" + std::to_string(count) + (count == 1 ? " proxy)" : " proxies)");
   std::printf("data plane version: %s\n", line.empty() ? "none" : line.c_str());
 }
 
 void add_version(CLI::App& app, const RootFlags& root) {
-  auto* command = app.add_subcommand("version", "Print the versions of this program, the control plane and the proxies");
+  auto* command =
+      app.add_subcommand("version", "Print the versions of this program, the control plane and the proxies");
   command->footer("Example:\n  istioctl version --remote=false");
   struct Flags {
     bool remote = true;

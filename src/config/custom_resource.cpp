@@ -29,12 +29,16 @@ static Json version_of(const IstioKind& kind, std::string_view version, const Js
   Json status = {{"type", "object"}, {"x-kubernetes-preserve-unknown-fields", true}};
   Json columns = Json::array();
   for (const PrinterColumn& column : kind.columns)
-    columns.push_back({{"name", column.name}, {"type", column.type}, {"jsonPath", column.json_path}, {"description", column.description}});
-  Json out = {{"name", version},
-              {"served", true},
-              {"storage", version == kind.storage_version},
-              {"subresources", {{"status", Json::object()}}},
-              {"schema", {{"openAPIV3Schema", {{"type", "object"}, {"properties", {{"spec", spec}, {"status", status}}}}}}}};
+    columns.push_back({{"name", column.name},
+                       {"type", column.type},
+                       {"jsonPath", column.json_path},
+                       {"description", column.description}});
+  Json out = {
+      {"name", version},
+      {"served", true},
+      {"storage", version == kind.storage_version},
+      {"subresources", {{"status", Json::object()}}},
+      {"schema", {{"openAPIV3Schema", {{"type", "object"}, {"properties", {{"spec", spec}, {"status", status}}}}}}}};
   if (!columns.empty()) out["additionalPrinterColumns"] = std::move(columns);
   return out;
 }
@@ -58,7 +62,11 @@ std::vector<Json> custom_resource_definitions() {
                    {"metadata",
                     {{"name", std::string(kind.plural) + "." + std::string(kind.group)},
                      {"labels", {{"app", "istio-pilot"}, {"release", "istio"}}}}},
-                   {"spec", {{"group", kind.group}, {"scope", "Namespaced"}, {"names", std::move(names)}, {"versions", std::move(versions)}}}});
+                   {"spec",
+                    {{"group", kind.group},
+                     {"scope", "Namespaced"},
+                     {"names", std::move(names)},
+                     {"versions", std::move(versions)}}}});
   }
   return out;
 }

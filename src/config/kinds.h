@@ -20,12 +20,12 @@ struct PrinterColumn {
 // One of Istio's kinds, as the API server must know it. All are namespaced and
 // have a status. Lives for the whole program.
 struct IstioKind {
-  std::string_view group;     // "networking.istio.io"
-  std::string_view kind;      // "VirtualService"
-  std::string_view plural;    // "virtualservices"
-  std::string_view singular;  // "virtualservice"
-  std::string_view kebab;     // "virtual-service", as in the metadata of generated resources
-  std::string_view message;   // the spec's protobuf: "istio.networking.v1alpha3.VirtualService"
+  std::string_view group;                      // "networking.istio.io"
+  std::string_view kind;                       // "VirtualService"
+  std::string_view plural;                     // "virtualservices"
+  std::string_view singular;                   // "virtualservice"
+  std::string_view kebab;                      // "virtual-service", as in the metadata of generated resources
+  std::string_view message;                    // the spec's protobuf: "istio.networking.v1alpha3.VirtualService"
   std::span<const std::string_view> versions;  // served, newest first
   std::string_view storage_version;
   std::span<const std::string_view> short_names;

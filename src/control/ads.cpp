@@ -52,11 +52,16 @@ bool same_place(const mesh::Workload* a, const mesh::Workload* b) {
 
 http::grpc::Status status_of(const base::Error& error) {
   switch (error.kind) {
-    case ErrorKind::Denied: return {Code::PermissionDenied, error.message};
-    case ErrorKind::Invalid: return {Code::InvalidArgument, error.message};
-    case ErrorKind::Exhausted: return {Code::ResourceExhausted, error.message};
-    case ErrorKind::Closed: return {Code::Cancelled, error.message};
-    default: return {Code::Internal, error.message};
+    case ErrorKind::Denied:
+      return {Code::PermissionDenied, error.message};
+    case ErrorKind::Invalid:
+      return {Code::InvalidArgument, error.message};
+    case ErrorKind::Exhausted:
+      return {Code::ResourceExhausted, error.message};
+    case ErrorKind::Closed:
+      return {Code::Cancelled, error.message};
+    default:
+      return {Code::Internal, error.message};
   }
 }
 
@@ -100,7 +105,10 @@ struct Ads::Stream final : xds::Source {
 
 Ads::Stream::Stream(Ads& owner, uint64_t number, xds::Variant variant, std::shared_ptr<http::Exchange> exchange,
                     std::optional<Identity> proven)
-    : ads(owner), id(number), call(std::move(exchange)), identity(std::move(proven)),
+    : ads(owner),
+      id(number),
+      call(std::move(exchange)),
+      identity(std::move(proven)),
       session(variant, *this, [this](std::string bytes) {
         ads.metrics_.config_bytes.observe(static_cast<double>(bytes.size()));
         out.push(std::move(bytes));
@@ -150,15 +158,18 @@ std::shared_ptr<const xds::Resources> Ads::Stream::resources(const envoy::config
     for (translate::Resource& secret : translate::secrets(sees, names))
       made.push_back(std::make_shared<const translate::Resource>(std::move(secret)));
   }
-  if (!wanted.wildcard) std::erase_if(made, [&](const auto& resource) { return !wanted.names.contains(resource->name); });
+  if (!wanted.wildcard)
+    std::erase_if(made, [&](const auto& resource) { return !wanted.names.contains(resource->name); });
   return ads.wire_.set_of(made);
 }
 
 void Ads::Stream::push(const Ingest::Change& change) {
   if (!session.known()) return;  // its first request will see the newest state anyway
   if (writing || out.size() > 0) {
-    if (missed) missed = {change.snapshot, std::max(missed->scope, change.scope), missed->since};
-    else missed = change;
+    if (missed)
+      missed = {change.snapshot, std::max(missed->scope, change.scope), missed->since};
+    else
+      missed = change;
     return;
   }
   // Endpoints alone can change without a new look at everything else, unless the
@@ -225,7 +236,8 @@ net::Task<void> Ads::serve(std::shared_ptr<http::Exchange> exchange, Trust trust
     refusal = {Code::Unimplemented, "no such method"};
   else if (trust == Trust::Authenticated && !identity)
     refusal = {Code::Unauthenticated, "neither a client certificate nor a bearer token"};
-  else if (!snapshot_) refusal = {Code::Unavailable, "the control plane has not read its configuration yet"};
+  else if (!snapshot_)
+    refusal = {Code::Unavailable, "the control plane has not read its configuration yet"};
   if (refusal.code != Code::Ok) {
     http::grpc::ServerCall call(std::move(exchange));
     call.finish(std::move(refusal));
@@ -249,8 +261,10 @@ void Ads::publish(const Ingest::Change& change) {
   for (auto& [id, waiting] : to_push_) queued[id] = &waiting;
   for (const auto& [id, stream] : streams_) {
     auto it = queued.find(id);
-    if (it == queued.end()) to_push_.emplace_back(id, change);
-    else it->second->scope = std::max(it->second->scope, change.scope);
+    if (it == queued.end())
+      to_push_.emplace_back(id, change);
+    else
+      it->second->scope = std::max(it->second->scope, change.scope);
   }
   push_some();
 }

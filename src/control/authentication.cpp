@@ -39,7 +39,8 @@ net::Task<base::Result<Identity>> Authenticator::by_token(std::shared_ptr<http::
   const objects::Json& status = answer->status();
   const objects::Json* authenticated = base::find(status, "authenticated");
   if (!authenticated || !authenticated->is_boolean() || !authenticated->get<bool>())
-    co_return base::fail(ErrorKind::Denied, "the API server does not vouch for the token: " + std::string(base::text(status, "error")));
+    co_return base::fail(ErrorKind::Denied,
+                         "the API server does not vouch for the token: " + std::string(base::text(status, "error")));
   // A server that knows no audiences would vouch for a token meant for somebody else.
   const objects::Json* audiences = base::find(status, "audiences");
   if (!audiences || std::find(audiences->begin(), audiences->end(), objects::Json(kAudience)) == audiences->end())
@@ -57,12 +58,15 @@ net::Task<base::Result<Identity>> Authenticator::authenticate(std::shared_ptr<ht
     co_return identity;
   }
   const net::TlsPeer* peer = exchange->tls();
-  if (!peer || peer->certificate_der.empty()) co_return base::fail(ErrorKind::Denied, "neither a client certificate nor a bearer token");
-  if (peer->uri_names.size() != 1) co_return base::fail(ErrorKind::Denied, "the client certificate must carry exactly one URI name");
+  if (!peer || peer->certificate_der.empty())
+    co_return base::fail(ErrorKind::Denied, "neither a client certificate nor a bearer token");
+  if (peer->uri_names.size() != 1)
+    co_return base::fail(ErrorKind::Denied, "the client certificate must carry exactly one URI name");
   auto spiffe = identity::SpiffeId::parse(peer->uri_names[0]);
   if (!spiffe) co_return std::unexpected(spiffe.error());
   if (spiffe->trust_domain != trust_domain_)
-    co_return base::fail(ErrorKind::Denied, "trust domain " + spiffe->trust_domain + " is not this mesh's " + trust_domain_);
+    co_return base::fail(ErrorKind::Denied,
+                         "trust domain " + spiffe->trust_domain + " is not this mesh's " + trust_domain_);
   co_return Identity{.ns = spiffe->ns, .service_account = spiffe->service_account};
 }
 

@@ -21,8 +21,9 @@ std::string field(const Object& secret, std::string_view key) {
 }
 
 base::Result<Authority> authority_of(const Object& secret) {
-  auto out = Authority::from_pem(field(secret, "ca-cert.pem"), field(secret, "ca-key.pem"), field(secret, "cert-chain.pem"),
-                                 field(secret, "root-cert.pem"), identity::WallClock::now());
+  auto out =
+      Authority::from_pem(field(secret, "ca-cert.pem"), field(secret, "ca-key.pem"), field(secret, "cert-chain.pem"),
+                          field(secret, "root-cert.pem"), identity::WallClock::now());
   if (!out)
     return base::fail(ErrorKind::Invalid, secret.ref().text() + " is no certificate authority: " + out.error().message);
   return out;
@@ -62,7 +63,8 @@ net::Task<base::Result<Authority>> load_authority(kube::Client& api, std::string
     auto found = co_await find_authority(api, ns);
     if (found || found.error().kind == ErrorKind::Invalid) co_return found;
     if (found.error().kind == ErrorKind::NotFound) {
-      Authority fresh = CO_TRY(Authority::self_signed(trust_domain, identity::KeyType::EcP256, identity::WallClock::now()));
+      Authority fresh =
+          CO_TRY(Authority::self_signed(trust_domain, identity::KeyType::EcP256, identity::WallClock::now()));
       Object secret = secret_of(fresh, ns);
       auto created = co_await api.create(kSecrets, std::move(secret));
       if (created) {
@@ -79,7 +81,8 @@ net::Task<base::Result<Authority>> load_authority(kube::Client& api, std::string
 
 std::vector<std::string> ServingCertificate::names(const std::string& ns, const std::string& revision) {
   std::vector<std::string> out;
-  for (std::string service : {std::string("istiod"), "istiod-" + revision, std::string("istiod-remote"), std::string("istio-pilot")})
+  for (std::string service :
+       {std::string("istiod"), "istiod-" + revision, std::string("istiod-remote"), std::string("istio-pilot")})
     for (const char* domain : {".svc", ".svc.cluster.local", ""}) out.push_back(service + "." + ns + domain);
   return out;
 }

@@ -14,7 +14,8 @@ namespace control {
 // `istio-ca-secret`, which is made with a fresh root where neither is there.
 // Waits and tries again while the API server cannot be asked: a second root
 // would cut the mesh in two. A Secret that is there and does not fit is an error.
-net::Task<base::Result<identity::Authority>> load_authority(kube::Client& api, std::string ns, std::string trust_domain);
+net::Task<base::Result<identity::Authority>> load_authority(kube::Client& api, std::string ns,
+                                                            std::string trust_domain);
 
 // The control plane's own serving certificate, signed by the mesh's signer for
 // istiod's Service names and renewed at half its life, on the next connection.

@@ -24,17 +24,20 @@ base::Result<std::string> CertificateService::sign(std::string_view request, con
       return base::fail(ErrorKind::Denied, std::string(field) + " is not allowed");
   auto key = TRY(identity::key_of_csr(message.csr()));
   std::string uri = identity::SpiffeId{trust_domain_, caller.ns, caller.service_account}.uri();
-  identity::LeafRequest leaf{.uri_names = {uri},
-                             .lifetime = std::chrono::seconds(std::clamp<int64_t>(message.validity_duration(), 0, 1 << 30))};
+  identity::LeafRequest leaf{
+      .uri_names = {uri},
+      .lifetime = std::chrono::seconds(std::clamp<int64_t>(message.validity_duration(), 0, 1 << 30))};
   std::string pem = TRY(authority_.sign(key, leaf, now));
 
   istio::v1::auth::IstioCertificateResponse response;
   response.add_cert_chain(pem);
   if (!authority_.chain_pem().empty())
-    for (const auto& link : TRY(identity::Certificate::chain_from_pem(authority_.chain_pem()))) response.add_cert_chain(link.pem());
+    for (const auto& link : TRY(identity::Certificate::chain_from_pem(authority_.chain_pem())))
+      response.add_cert_chain(link.pem());
   response.add_cert_chain(authority_.root_pem());
   auto issued = TRY(identity::Certificate::from_pem(pem));
-  base::log::info("issued {} to {}{}, for {} s", issued.serial, uri, caller.pod.empty() ? "" : " (pod " + caller.pod + ")",
+  base::log::info("issued {} to {}{}, for {} s", issued.serial, uri,
+                  caller.pod.empty() ? "" : " (pod " + caller.pod + ")",
                   std::chrono::duration_cast<std::chrono::seconds>(issued.not_after - now).count());
   return response.SerializeAsString();
 }
@@ -48,9 +51,12 @@ net::Task<void> CertificateService::create(std::shared_ptr<http::grpc::ServerCal
   }
   auto response = sign(**request, caller, identity::WallClock::now());
   if (!response) {
-    base::log::warn("no certificate for {}: {}", caller.ns + "/" + caller.service_account, base::printable(response.error().message));
+    base::log::warn("no certificate for {}: {}", caller.ns + "/" + caller.service_account,
+                    base::printable(response.error().message));
     bool ours = response.error().kind == ErrorKind::Internal || response.error().kind == ErrorKind::Unavailable;
-    Code code = ours ? Code::Internal : response.error().kind == ErrorKind::Denied ? Code::PermissionDenied : Code::InvalidArgument;
+    Code code = ours                                         ? Code::Internal
+                : response.error().kind == ErrorKind::Denied ? Code::PermissionDenied
+                                                             : Code::InvalidArgument;
     call->finish({code, response.error().message});
     co_return;
   }

@@ -15,7 +15,8 @@ using istio::v1::auth::IstioCertificateResponse;
 const identity::WallTime kNow = identity::WallClock::from_time_t(1'800'000'000);
 
 struct Service {
-  identity::Authority authority = identity::Authority::self_signed("cluster.local", identity::KeyType::EcP256, kNow).value();
+  identity::Authority authority =
+      identity::Authority::self_signed("cluster.local", identity::KeyType::EcP256, kNow).value();
   Metrics metrics;
   CertificateService certificates{authority, "cluster.local", metrics};
   identity::PrivateKey key = identity::PrivateKey::generate(identity::KeyType::EcP256).value();
@@ -44,7 +45,8 @@ TEST(CertificateService, SignsForTheProvenIdentityWhateverTheRequestSays) {
 TEST(CertificateService, SignsForNobodyElse) {
   Service service;
   IstioCertificateRequest request;
-  (*request.mutable_metadata()->mutable_fields())["ImpersonatedIdentity"].set_string_value("spiffe://cluster.local/ns/a/sa/b");
+  (*request.mutable_metadata()->mutable_fields())["ImpersonatedIdentity"].set_string_value(
+      "spiffe://cluster.local/ns/a/sa/b");
   EXPECT_EQ(service.sign(request).error().kind, base::ErrorKind::Denied);
   EXPECT_FALSE(service.certificates.sign("\xff\xff", service.nginx, kNow));
   EXPECT_FALSE(service.certificates.sign("", service.nginx, kNow));

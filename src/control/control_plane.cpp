@@ -24,9 +24,12 @@ constexpr size_t kMaxReview = 8u << 20;  // two copies of the largest object the
 // Members are in the order in which they need each other.
 struct ControlPlane::Parts {
   Parts(net::Loop& on, Options how)
-      : loop(on), options(std::move(how)), ads(loop, metrics),
+      : loop(on),
+        options(std::move(how)),
+        ads(loop, metrics),
         ingest(loop, [this](const Ingest::Change& change) { ads.publish(change); }),
-        webhooks(ingest, metrics, options.injection), pages(ingest, ads, metrics) {}
+        webhooks(ingest, metrics, options.injection),
+        pages(ingest, ads, metrics) {}
 
   net::Loop& loop;
   const Options options;
@@ -50,7 +53,8 @@ struct ControlPlane::Parts {
 
   std::vector<std::unique_ptr<http::Server>> servers;
 
-  base::Result<void> listen(std::string_view what, uint16_t port, http::Handler handler, http::ServerOptions options = {});
+  base::Result<void> listen(std::string_view what, uint16_t port, http::Handler handler,
+                            http::ServerOptions options = {});
   std::function<std::shared_ptr<const net::TlsContext>()> tls(ServingCertificate::For use);
   net::Task<base::Result<void>> start_with_kubernetes();
   base::Result<void> open_ports();
@@ -95,8 +99,8 @@ static net::Task<void> serve_plain(Ads& ads, Exchange exchange) {
 }
 
 // The port of proxies: discovery and certificates, for callers with an identity.
-static net::Task<void> serve_secure(Authenticator& authenticator, Ads& ads, CertificateService& certificates, Metrics& metrics,
-                                    Exchange exchange) {
+static net::Task<void> serve_secure(Authenticator& authenticator, Ads& ads, CertificateService& certificates,
+                                    Metrics& metrics, Exchange exchange) {
   if (!http::grpc::ServerCall::is_grpc(exchange->request())) {
     exchange->respond(415, "this port speaks gRPC\n");
     co_return;
@@ -137,10 +141,14 @@ static net::Task<void> serve_webhooks(Webhooks& webhooks, Exchange exchange) {
   }
   auto review = base::parse_json(*body);
   base::Result<base::Json> answer = std::unexpected(base::Error{ErrorKind::Invalid, "not JSON"});
-  if (review && inject) answer = webhooks.inject(*review);
-  else if (review) answer = webhooks.validate(*review);
-  if (!answer) exchange->respond(400, answer.error().message + "\n");
-  else exchange->respond(200, answer->dump(), "application/json");
+  if (review && inject)
+    answer = webhooks.inject(*review);
+  else if (review)
+    answer = webhooks.validate(*review);
+  if (!answer)
+    exchange->respond(400, answer.error().message + "\n");
+  else
+    exchange->respond(200, answer->dump(), "application/json");
 }
 
 static net::Task<void> serve_pages(const DebugPages& pages, Exchange exchange) {
@@ -150,9 +158,12 @@ static net::Task<void> serve_pages(const DebugPages& pages, Exchange exchange) {
 
 static net::Task<void> serve_ready(const Ingest& ingest, Exchange exchange) {
   bool known = exchange->request().path_only() == "/ready";
-  if (!known) exchange->respond(404, "only /ready is here\n");
-  else if (ingest.snapshot()) exchange->respond(200, "ready\n");
-  else exchange->respond(503, "the configuration has not been read yet\n");
+  if (!known)
+    exchange->respond(404, "only /ready is here\n");
+  else if (ingest.snapshot())
+    exchange->respond(200, "ready\n");
+  else
+    exchange->respond(503, "the configuration has not been read yet\n");
   co_return;
 }
 
@@ -203,7 +214,8 @@ net::Task<base::Result<void>> ControlPlane::Parts::start_with_kubernetes() {
   co_return base::Result<void>();
 }
 
-ControlPlane::ControlPlane(net::Loop& loop, Options options) : parts_(std::make_unique<Parts>(loop, std::move(options))) {}
+ControlPlane::ControlPlane(net::Loop& loop, Options options)
+    : parts_(std::make_unique<Parts>(loop, std::move(options))) {}
 ControlPlane::~ControlPlane() = default;
 
 net::Task<base::Result<void>> ControlPlane::start() {

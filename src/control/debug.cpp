@@ -23,18 +23,24 @@ std::string rfc3339(std::chrono::system_clock::time_point at) {
 
 std::string_view severity_name(config::Severity severity) {
   switch (severity) {
-    case config::Severity::Error: return "error";
-    case config::Severity::Warning: return "warning";
-    case config::Severity::Info: return "info";
+    case config::Severity::Error:
+      return "error";
+    case config::Severity::Warning:
+      return "warning";
+    case config::Severity::Info:
+      return "info";
   }
   return "";
 }
 
 std::string_view type_name(mesh::ProxyType type) {
   switch (type) {
-    case mesh::ProxyType::Sidecar: return "sidecar";
-    case mesh::ProxyType::Router: return "router";
-    case mesh::ProxyType::Waypoint: return "waypoint";
+    case mesh::ProxyType::Sidecar:
+      return "sidecar";
+    case mesh::ProxyType::Router:
+      return "router";
+    case mesh::ProxyType::Waypoint:
+      return "waypoint";
   }
   return "";
 }

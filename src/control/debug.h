@@ -12,7 +12,8 @@ namespace control {
 class DebugPages {
  public:
   // All outlive this.
-  DebugPages(const Ingest& ingest, const Ads& ads, const Metrics& metrics) : ingest_(ingest), ads_(ads), metrics_(metrics) {}
+  DebugPages(const Ingest& ingest, const Ads& ads, const Metrics& metrics)
+      : ingest_(ingest), ads_(ads), metrics_(metrics) {}
 
   http::Response page(const http::RequestHead& request) const;
 

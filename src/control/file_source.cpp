@@ -20,9 +20,11 @@ base::Result<FileSource::Objects> FileSource::objects_in(const std::filesystem::
   text << std::ifstream(file).rdbuf();
   std::vector<base::Json> documents;
   for (base::Json& document : TRY(base::parse_yaml(text.str()))) {
-    if (auto items = document.find("items"); base::text(document, "kind") == "List" && items != document.end() && items->is_array())
+    if (auto items = document.find("items");
+        base::text(document, "kind") == "List" && items != document.end() && items->is_array())
       std::ranges::move(*items, std::back_inserter(documents));
-    else documents.push_back(std::move(document));
+    else
+      documents.push_back(std::move(document));
   }
   Objects out;
   for (base::Json& document : documents) {
@@ -44,11 +46,13 @@ FileSource::~FileSource() {
   close(inotify_);
 }
 
-base::Result<std::unique_ptr<FileSource>> FileSource::open(net::Loop& loop, Ingest& ingest, std::filesystem::path directory) {
+base::Result<std::unique_ptr<FileSource>> FileSource::open(net::Loop& loop, Ingest& ingest,
+                                                           std::filesystem::path directory) {
   std::unique_ptr<FileSource> source(new FileSource(loop, ingest, std::move(directory)));
   source->inotify_ = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
   if (source->inotify_ < 0) return std::unexpected(base::system_error("inotify", errno));
-  if (inotify_add_watch(source->inotify_, source->directory_.c_str(), IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR) < 0)
+  if (inotify_add_watch(source->inotify_, source->directory_.c_str(),
+                        IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR) < 0)
     return std::unexpected(base::system_error(source->directory_.string(), errno));
   TRY(loop.add(source->inotify_, EPOLLIN, *source));
   source->read_all();
@@ -71,7 +75,7 @@ void FileSource::tell_difference(const Objects& before, const Objects& after) {
 }
 
 static std::string stamp_of(const std::filesystem::path& file) {
-  struct stat status {};
+  struct stat status{};
   if (stat(file.c_str(), &status) != 0) return {};
   return std::to_string(status.st_ino) + " " + std::to_string(status.st_size) + " " +
          std::to_string(status.st_mtim.tv_sec) + "." + std::to_string(status.st_mtim.tv_nsec);
@@ -92,7 +96,8 @@ void FileSource::read_all() {
     }
     auto read = objects_in(entry.path());
     if (!read) {
-      base::log::warn("{}: {}; what it held before stays", entry.path().string(), base::printable(read.error().message));
+      base::log::warn("{}: {}; what it held before stays", entry.path().string(),
+                      base::printable(read.error().message));
       if (old == files_.end()) continue;
       old->second.stamp = std::move(stamp);
       now.insert(files_.extract(old));

@@ -13,7 +13,8 @@ namespace control {
 // what it held before, and is logged.
 class FileSource final : private net::IoHandler {
  public:
-  static base::Result<std::unique_ptr<FileSource>> open(net::Loop& loop, Ingest& ingest, std::filesystem::path directory);
+  static base::Result<std::unique_ptr<FileSource>> open(net::Loop& loop, Ingest& ingest,
+                                                        std::filesystem::path directory);
   ~FileSource();
 
  private:

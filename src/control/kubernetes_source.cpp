@@ -13,8 +13,12 @@ KubernetesSource::KubernetesSource(kube::Client& client, Ingest& ingest, Seen se
 void KubernetesSource::take(kube::Watcher::Event event, const objects::Object& object) {
   switch (event) {
     case kube::Watcher::Event::Added:
-    case kube::Watcher::Event::Modified: ingest_.put(object); break;
-    case kube::Watcher::Event::Deleted: ingest_.erase(object.ref()); break;
+    case kube::Watcher::Event::Modified:
+      ingest_.put(object);
+      break;
+    case kube::Watcher::Event::Deleted:
+      ingest_.erase(object.ref());
+      break;
     case kube::Watcher::Event::Synced:
       if (--waiting_ == 0) ingest_.begin();
       return;

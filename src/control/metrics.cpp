@@ -36,10 +36,12 @@ void add_process(telemetry::Scrape& scrape) {
   scrape.gauge("process_cpu_seconds_total", {}, seconds(usage.ru_utime) + seconds(usage.ru_stime));
   long pages = 0, total = 0;
   std::ifstream("/proc/self/statm") >> total >> pages;
-  scrape.gauge("process_resident_memory_bytes", {}, static_cast<double>(pages) * static_cast<double>(sysconf(_SC_PAGESIZE)));
+  scrape.gauge("process_resident_memory_bytes", {},
+               static_cast<double>(pages) * static_cast<double>(sysconf(_SC_PAGESIZE)));
   std::error_code error;
   double descriptors = 0;
-  for (std::filesystem::directory_iterator it("/proc/self/fd", error), end; !error && it != end; it.increment(error)) ++descriptors;
+  for (std::filesystem::directory_iterator it("/proc/self/fd", error), end; !error && it != end; it.increment(error))
+    ++descriptors;
   scrape.gauge("process_open_fds", {}, descriptors);
 }
 

@@ -28,7 +28,8 @@ namespace {
 base::Result<uint16_t> port_of(std::string_view flag, std::string_view value) {
   if (value.starts_with(':')) value.remove_prefix(1);  // Istio writes ":15012"
   auto port = base::parse_number<uint16_t>(value);
-  if (!port) return base::fail(ErrorKind::Invalid, std::string(flag) + ": \"" + std::string(value) + "\" is not a port");
+  if (!port)
+    return base::fail(ErrorKind::Invalid, std::string(flag) + ": \"" + std::string(value) + "\" is not a port");
   return *port;
 }
 
@@ -45,17 +46,28 @@ void take_environment(Options& out, const std::function<std::string(const char*)
 }
 
 base::Result<void> take_flag(Options& out, std::string_view flag, std::string_view value) {
-  if (flag == "--kubeconfig") out.kubeconfig = value;
-  else if (flag == "--context") out.kube_context = value;
-  else if (flag == "--config-dir" || flag == "--configDir") out.config_dir = value;
-  else if (flag == "--address") out.address = value;
-  else if (flag == "--log-level") out.log_level = value;
-  else if (flag == "--plaintext" || flag == "--grpcAddr") out.plaintext_port = TRY(port_of(flag, value));
-  else if (flag == "--secure-port" || flag == "--secureGRPCAddr") out.secure_port = TRY(port_of(flag, value));
-  else if (flag == "--webhook-port" || flag == "--httpsAddr") out.webhook_port = TRY(port_of(flag, value));
-  else if (flag == "--monitoring-port" || flag == "--monitoringAddr") out.monitoring_port = TRY(port_of(flag, value));
-  else if (flag == "--ready-port" || flag == "--httpAddr") out.ready_port = TRY(port_of(flag, value));
-  else return base::fail(ErrorKind::Invalid, "unknown flag " + std::string(flag) + "; see seined --help");
+  if (flag == "--kubeconfig")
+    out.kubeconfig = value;
+  else if (flag == "--context")
+    out.kube_context = value;
+  else if (flag == "--config-dir" || flag == "--configDir")
+    out.config_dir = value;
+  else if (flag == "--address")
+    out.address = value;
+  else if (flag == "--log-level")
+    out.log_level = value;
+  else if (flag == "--plaintext" || flag == "--grpcAddr")
+    out.plaintext_port = TRY(port_of(flag, value));
+  else if (flag == "--secure-port" || flag == "--secureGRPCAddr")
+    out.secure_port = TRY(port_of(flag, value));
+  else if (flag == "--webhook-port" || flag == "--httpsAddr")
+    out.webhook_port = TRY(port_of(flag, value));
+  else if (flag == "--monitoring-port" || flag == "--monitoringAddr")
+    out.monitoring_port = TRY(port_of(flag, value));
+  else if (flag == "--ready-port" || flag == "--httpAddr")
+    out.ready_port = TRY(port_of(flag, value));
+  else
+    return base::fail(ErrorKind::Invalid, "unknown flag " + std::string(flag) + "; see seined --help");
   return {};
 }
 

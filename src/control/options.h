@@ -23,14 +23,14 @@ struct Options {
   std::string cluster_id = "Kubernetes";
   std::string pod_name = "istiod";
   std::string address = "0.0.0.0";
-  uint16_t secure_port = 15012;      // xDS and certificates over TLS
+  uint16_t secure_port = 15012;  // xDS and certificates over TLS
   uint16_t webhook_port = 15017;
   uint16_t monitoring_port = 15014;  // metrics, debug
   uint16_t ready_port = 8080;
-  int plaintext_port = -1;           // xDS in clear text for anybody who connects: off unless asked for
+  int plaintext_port = -1;  // xDS in clear text for anybody who connects: off unless asked for
   std::string log_level = "info";
   bool help = false;
-  inject::Settings injection;        // as far as flags and environment decide it
+  inject::Settings injection;  // as far as flags and environment decide it
 };
 
 // `environment` answers like getenv, with empty text for what is not set.

@@ -13,7 +13,8 @@ base::Result<Options> parse(std::vector<const char*> arguments, std::map<std::st
 }
 
 TEST(Options, ComeFromTheDeploymentsEnvironment) {
-  Options out = parse({"discovery"}, {{"POD_NAMESPACE", "mesh"}, {"REVISION", "canary"}, {"PROXY_IMAGE", "p:1"}}).value();
+  Options out =
+      parse({"discovery"}, {{"POD_NAMESPACE", "mesh"}, {"REVISION", "canary"}, {"PROXY_IMAGE", "p:1"}}).value();
   EXPECT_EQ(out.ns, "mesh");
   EXPECT_EQ(out.injection.revision, "canary");
   EXPECT_EQ(out.injection.proxy_image, "p:1");

@@ -52,7 +52,8 @@ void RootCertificate::State::check(const std::string& ns, const std::shared_ptr<
   if (working.insert(ns).second) net::spawn(put_right(self, ns));
 }
 
-void RootCertificate::State::on_namespace(kube::Watcher::Event event, const Object& object, const std::shared_ptr<State>& self) {
+void RootCertificate::State::on_namespace(kube::Watcher::Event event, const Object& object,
+                                          const std::shared_ptr<State>& self) {
   if (event == kube::Watcher::Event::Synced) return;
   std::string ns(object.name());
   bool leaving = event == kube::Watcher::Event::Deleted || object.deleting() ||
@@ -66,7 +67,8 @@ void RootCertificate::State::on_namespace(kube::Watcher::Event event, const Obje
   check(ns, self);
 }
 
-void RootCertificate::State::on_map(kube::Watcher::Event event, const Object& object, const std::shared_ptr<State>& self) {
+void RootCertificate::State::on_map(kube::Watcher::Event event, const Object& object,
+                                    const std::shared_ptr<State>& self) {
   if (event == kube::Watcher::Event::Synced) {
     for (const std::string& ns : std::set(namespaces)) check(ns, self);
     return;

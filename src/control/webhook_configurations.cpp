@@ -58,7 +58,8 @@ struct WebhookConfigurations::State {
   bool stopped = false;
   std::unique_ptr<kube::Watcher> mutating, validating;
 
-  State(kube::Client& client, Service ours, std::string root) : api(client), service(std::move(ours)), root_pem(std::move(root)) {}
+  State(kube::Client& client, Service ours, std::string root)
+      : api(client), service(std::move(ours)), root_pem(std::move(root)) {}
 
   void on_event(const kube::Resource& resource, std::string kind, kube::Watcher::Event event, const Object& object,
                 const std::shared_ptr<State>& self);
@@ -66,8 +67,9 @@ struct WebhookConfigurations::State {
   static net::Task<void> probe(std::shared_ptr<State> self);
 };
 
-void WebhookConfigurations::State::on_event(const kube::Resource& resource, std::string kind, kube::Watcher::Event event,
-                                            const Object& object, const std::shared_ptr<State>& self) {
+void WebhookConfigurations::State::on_event(const kube::Resource& resource, std::string kind,
+                                            kube::Watcher::Event event, const Object& object,
+                                            const std::shared_ptr<State>& self) {
   if (event == kube::Watcher::Event::Synced) return;
   std::pair key(kind, std::string(object.name()));
   if (event == kube::Watcher::Event::Deleted) {
@@ -85,7 +87,8 @@ void WebhookConfigurations::State::on_event(const kube::Resource& resource, std:
   }
 }
 
-net::Task<void> WebhookConfigurations::State::put_right(std::shared_ptr<State> self, std::pair<std::string, std::string> key) {
+net::Task<void> WebhookConfigurations::State::put_right(std::shared_ptr<State> self,
+                                                        std::pair<std::string, std::string> key) {
   net::Clock::duration delay = 100ms;
   while (!self->stopped) {
     auto it = self->seen.find(key);
@@ -94,8 +97,9 @@ net::Task<void> WebhookConfigurations::State::put_right(std::shared_ptr<State> s
     if (wanted.empty()) break;
     kube::Resource resource = it->second.first;
     // The list may have been reordered meanwhile: the patch only counts for the version it was made from.
-    wanted.insert(wanted.begin(), Json{{"op", "test"}, {"path", "/metadata/resourceVersion"},
-                                       {"value", it->second.second.resource_version()}});
+    wanted.insert(
+        wanted.begin(),
+        Json{{"op", "test"}, {"path", "/metadata/resourceVersion"}, {"value", it->second.second.resource_version()}});
     auto done = co_await self->api.patch(resource, "", key.second, kube::PatchType::Json, std::move(wanted));
     if (done) {
       base::log::info("webhooks: {} {} leads here", key.first, key.second);

@@ -101,7 +101,8 @@ base::Result<Json> Webhooks::inject(const Json& review) {
 std::vector<Finding> Webhooks::clashes(const Object& object) const {
   if (!ingest_.snapshot()) return {};
   size_t count = 0;
-  for (const config::IstioKind& kind : config::istio_kinds()) count += ingest_.inputs().table(kind.group, kind.kind).size();
+  for (const config::IstioKind& kind : config::istio_kinds())
+    count += ingest_.inputs().table(kind.group, kind.kind).size();
   if (count > kMaxObjectsForClashes) return {};
   mesh::Inputs with = ingest_.inputs();
   with.put(object);

@@ -108,7 +108,8 @@ TEST(ValidateWebhook, WarnsOfASecondVirtualServiceForAHostAndNamesBoth) {
 
 TEST(Webhooks, RefuseWhatIsNoReview) {
   Bench bench;
-  for (const char* text : {"{}", "{kind: AdmissionReview}", "{kind: Pod, request: {uid: a}}", "{kind: AdmissionReview, request: {uid: a}}"})
+  for (const char* text : {"{}", "{kind: AdmissionReview}", "{kind: Pod, request: {uid: a}}",
+                           "{kind: AdmissionReview, request: {uid: a}}"})
     EXPECT_FALSE(bench.webhooks.inject(yaml(text))) << text;
 }
 

@@ -9,8 +9,7 @@ namespace {
 
 size_t hash_of(std::span<const translate::SharedResource> resources) {
   size_t hash = resources.size();
-  for (const auto& resource : resources)
-    hash = (hash ^ reinterpret_cast<size_t>(resource.get())) * 0x9e3779b97f4a7c15u;
+  for (const auto& resource : resources) hash = (hash ^ reinterpret_cast<size_t>(resource.get())) * 0x9e3779b97f4a7c15u;
   return hash;
 }
 

@@ -179,8 +179,10 @@ base::Result<Decision> decide(const mesh::View& view, const Request& request) {
     return out;
   }
   out.chain = chain->name;
-  if (chain->http) TRY(trial.through_http(out, *chain->http, dialled.head));
-  else if (chain->tcp) trial.through_tcp(out, *chain->tcp);
+  if (chain->http)
+    TRY(trial.through_http(out, *chain->http, dialled.head));
+  else if (chain->tcp)
+    trial.through_tcp(out, *chain->tcp);
   return out;
 }
 

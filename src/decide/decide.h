@@ -37,7 +37,7 @@ struct Decision {
   std::string listener, chain, route_table, virtual_host, route;
   std::string origin;  // "/apis/networking.istio.io/v1/namespaces/default/virtual-service/reviews"
   std::vector<Share> shares;
-  std::string authority, path;  // as they go upstream
+  std::string authority, path;           // as they go upstream
   std::chrono::milliseconds timeout{0};  // 0: none
   uint32_t retries = 0;
   bool tcp = false;  // bytes are passed on unread

@@ -37,8 +37,8 @@ base::Result<Url> parse_url(std::string_view text) {
 
 const mesh::Service* service_named(const mesh::View& view, const std::string& host) {
   const std::string& domain = view.mesh().cluster_domain;
-  for (const std::string& suffix : {std::string(), "." + view.proxy().ns + ".svc." + domain, ".svc." + domain,
-                                    "." + domain})
+  for (const std::string& suffix :
+       {std::string(), "." + view.proxy().ns + ".svc." + domain, ".svc." + domain, "." + domain})
     if (const mesh::Service* found = view.service(host + suffix)) return found;
   return nullptr;
 }
@@ -90,8 +90,10 @@ base::Result<Dialled> dial(const mesh::View& view, const Request& request) {
   bool usual = url.port == (url.scheme == "https" ? 443 : 80);
   out.head.authority = usual ? url.host : url.host + ":" + std::to_string(url.port);
   for (const auto& [name, value] : request.headers) {
-    if (base::equal_ignoring_case(name, "host")) out.head.authority = value;
-    else out.head.headers.add(base::to_lower(name), value);
+    if (base::equal_ignoring_case(name, "host"))
+      out.head.authority = value;
+    else
+      out.head.headers.add(base::to_lower(name), value);
   }
   bool gateway = view.proxy().type != mesh::ProxyType::Sidecar;
   std::string ip = gateway && !view.proxy().addresses.empty() ? view.proxy().addresses.front()

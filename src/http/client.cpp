@@ -299,8 +299,7 @@ struct Client::State : ClientCore {
   using ClientCore::ClientCore;
 };
 
-Client::Client(net::Loop& loop, ClientOptions options)
-    : state_(std::make_shared<State>(loop, std::move(options))) {}
+Client::Client(net::Loop& loop, ClientOptions options) : state_(std::make_shared<State>(loop, std::move(options))) {}
 
 // It may end inside one of its own callbacks: what is on the stack stays until
 // the turn is over.

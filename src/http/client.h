@@ -17,9 +17,9 @@ namespace http {
 class ClientStream {
  public:
   virtual ~ClientStream() = default;
-  virtual net::Task<base::Result<void>> write(std::string bytes) = 0;  // waits for the peer's window
-  virtual void finish() = 0;                                           // end of the request's body
-  virtual net::Task<base::Result<ResponseHead>> response() = 0;        // once; interim 1xx are skipped
+  virtual net::Task<base::Result<void>> write(std::string bytes) = 0;      // waits for the peer's window
+  virtual void finish() = 0;                                               // end of the request's body
+  virtual net::Task<base::Result<ResponseHead>> response() = 0;            // once; interim 1xx are skipped
   virtual net::Task<base::Result<std::optional<std::string>>> read() = 0;  // body pieces, nullopt at the end
   virtual const Headers& trailers() const = 0;                             // after read() gave nullopt
   virtual void reset() = 0;

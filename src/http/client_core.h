@@ -30,8 +30,8 @@ class ClientConnection : public net::Connection::Handler {
   void on_closed(net::Connection&, const base::Error& error) final { retire(error); }
 
  protected:
-  virtual base::Result<void> started() = 0;              // the transport is ready
-  virtual void on_lost(const base::Error& error) = 0;    // let go of the exchanges
+  virtual base::Result<void> started() = 0;            // the transport is ready
+  virtual void on_lost(const base::Error& error) = 0;  // let go of the exchanges
 
   ClientCore& core_;
   std::unique_ptr<net::Connection> transport_;

@@ -128,13 +128,17 @@ bool ClientHttp1::step() {
       exchange_->set_head(std::move(head));
       return true;
     }
-    case h1::Event::Complete: response_done(); return false;
+    case h1::Event::Complete:
+      response_done();
+      return false;
     case h1::Event::Error:
       retire({ErrorKind::Invalid, "the server's response: " + std::string(parser_.error())});
       return false;
-    case h1::Event::NeedMore: return false;
+    case h1::Event::NeedMore:
+      return false;
     case h1::Event::Interim:
-    case h1::Event::Data: break;
+    case h1::Event::Data:
+      break;
   }
   return true;
 }

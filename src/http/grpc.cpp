@@ -63,9 +63,10 @@ std::string decode_message(std::string_view text) {
 
 std::string_view name(Code code) {
   static constexpr std::string_view kNames[] = {
-      "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
-      "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
-      "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"};
+      "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
+      "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+      "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
+      "DATA_LOSS", "UNAUTHENTICATED"};
   return kNames[static_cast<size_t>(code)];
 }
 
@@ -74,32 +75,47 @@ ErrorKind kind_of(Code code) {
     case Code::InvalidArgument:
     case Code::FailedPrecondition:
     case Code::OutOfRange:
-    case Code::Unimplemented: return ErrorKind::Invalid;
-    case Code::NotFound: return ErrorKind::NotFound;
+    case Code::Unimplemented:
+      return ErrorKind::Invalid;
+    case Code::NotFound:
+      return ErrorKind::NotFound;
     case Code::AlreadyExists:
-    case Code::Aborted: return ErrorKind::Conflict;
+    case Code::Aborted:
+      return ErrorKind::Conflict;
     case Code::PermissionDenied:
-    case Code::Unauthenticated: return ErrorKind::Denied;
-    case Code::Unavailable: return ErrorKind::Unavailable;
-    case Code::DeadlineExceeded: return ErrorKind::Timeout;
-    case Code::Cancelled: return ErrorKind::Closed;
-    case Code::ResourceExhausted: return ErrorKind::Exhausted;
-    default: return ErrorKind::Internal;
+    case Code::Unauthenticated:
+      return ErrorKind::Denied;
+    case Code::Unavailable:
+      return ErrorKind::Unavailable;
+    case Code::DeadlineExceeded:
+      return ErrorKind::Timeout;
+    case Code::Cancelled:
+      return ErrorKind::Closed;
+    case Code::ResourceExhausted:
+      return ErrorKind::Exhausted;
+    default:
+      return ErrorKind::Internal;
   }
 }
 
 // gRPC's own mapping, for responses that a proxy in between made.
 Code code_of_http(int status) {
   switch (status) {
-    case 400: return Code::Internal;
-    case 401: return Code::Unauthenticated;
-    case 403: return Code::PermissionDenied;
-    case 404: return Code::Unimplemented;
+    case 400:
+      return Code::Internal;
+    case 401:
+      return Code::Unauthenticated;
+    case 403:
+      return Code::PermissionDenied;
+    case 404:
+      return Code::Unimplemented;
     case 429:
     case 502:
     case 503:
-    case 504: return Code::Unavailable;
-    default: return Code::Unknown;
+    case 504:
+      return Code::Unavailable;
+    default:
+      return Code::Unknown;
   }
 }
 
@@ -120,8 +136,8 @@ std::optional<Status> status_of(const Headers& headers) {
 }
 
 base::Error error_of(const Status& status) {
-  return {kind_of(status.code), "gRPC " + std::string(name(status.code)) + ": " + status.message,
-          base::Side::Internal, status.code == Code::Unavailable};
+  return {kind_of(status.code), "gRPC " + std::string(name(status.code)) + ": " + status.message, base::Side::Internal,
+          status.code == Code::Unavailable};
 }
 
 }  // namespace

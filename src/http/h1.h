@@ -63,7 +63,16 @@ class MessageParser {
 
  protected:
   enum class State : uint8_t {
-    Head, Fixed, ChunkSize, ChunkData, ChunkEnd, Trailers, UntilClose, Ending, Done, Failed,
+    Head,
+    Fixed,
+    ChunkSize,
+    ChunkData,
+    ChunkEnd,
+    Trailers,
+    UntilClose,
+    Ending,
+    Done,
+    Failed,
   };
   struct Fields;
 

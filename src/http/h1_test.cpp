@@ -106,7 +106,9 @@ TEST(H1Request, AmbiguousFramingIsRefused) {
   EXPECT_EQ(with("Transfer-Encoding\t: chunked\r\n"), 400);
   EXPECT_EQ(with(" Transfer-Encoding: chunked\r\n"), 400);
   EXPECT_EQ(with("X: a\r\n Transfer-Encoding: chunked\r\n"), 400);
-  EXPECT_EQ(with("Transfer-Encoding:\x0b" "chunked\r\n"), 400);
+  EXPECT_EQ(with("Transfer-Encoding:\x0b"
+                 "chunked\r\n"),
+            400);
   EXPECT_EQ(request_error("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400);
   EXPECT_EQ(with("Expect: something\r\n"), 417);
 }
@@ -136,7 +138,8 @@ TEST(H1Request, MalformedLinesAreRefused) {
 }
 
 TEST(H1Request, WhatIsNotHttpIsToldFromABadRequest) {
-  for (auto [bytes, foreign] : {std::pair{"INVALID CONNECTION PREFACE\r\n\r\n", true}, {"GET / FTP", true},
+  for (auto [bytes, foreign] : {std::pair{"INVALID CONNECTION PREFACE\r\n\r\n", true},
+                                {"GET / FTP", true},
                                 {"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", false}}) {
     RequestParser parser;
     std::string_view input = bytes;
@@ -151,8 +154,7 @@ TEST(H1Request, MalformedChunksAreRefused) {
   };
   EXPECT_EQ(with("3\r\nabc\r\n0\r\n\r\n"), 0);
   for (auto body : {"x\r\n", " 3\r\nabc", "3 \r\nabc", "0x3\r\nabc", "+3\r\nabc", "3\nabc", "3\rabc\r\n",
-                    "3\r\nabcd\r\n",
-                    "ffffffffffffffff\r\n", "3 ;a\r\n", "3;\r\n", "3;a=\r\n", "3;a=\"b\r\n", "\r\n",
+                    "3\r\nabcd\r\n", "ffffffffffffffff\r\n", "3 ;a\r\n", "3;\r\n", "3;a=\r\n", "3;a=\"b\r\n", "\r\n",
                     "0\r\nX : y\r\n\r\n", "0\r\nContent-Length: 1\r\n\r\n", "0\r\nTransfer-Encoding: chunked\r\n\r\n"})
     EXPECT_EQ(with(body), 400) << body;
 }
@@ -233,7 +235,8 @@ TEST(H1Response, BodyEndsAsItsFramingSays) {
            Case{"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", Answers::Other, Event::Complete, "", false},
            Case{"HTTP/1.1 200 OK\r\n\r\n", Answers::Connect, Event::Complete, "", true},
            Case{"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 \r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\n"
-                "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", Answers::Other, Event::Complete, "x", true},
+                "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+                Answers::Other, Event::Complete, "x", true},
        }) {
     for (size_t step : {size_t{1}, size_t{5}, c.bytes.size()}) {
       ResponseParser parser;
@@ -274,10 +277,10 @@ TEST(H1Response, AnEndWithinAMessageIsAnError) {
 }
 
 TEST(H1Response, MalformedOnesAreRefused) {
-  for (auto bytes : {"HTTP/1.1 99 OK\r\n\r\n", "HTTP/1.1 abc OK\r\n\r\n", "HTTP/1.1 2000\r\n\r\n",
-                     "HTTP/2 200 OK\r\n\r\n",
-                     "ICY 200 OK\r\n\r\n", "HTTP/1.1 200 OK\nA: b\r\n\r\n", "HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
-                     "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"}) {
+  for (auto bytes :
+       {"HTTP/1.1 99 OK\r\n\r\n", "HTTP/1.1 abc OK\r\n\r\n", "HTTP/1.1 2000\r\n\r\n", "HTTP/2 200 OK\r\n\r\n",
+        "ICY 200 OK\r\n\r\n", "HTTP/1.1 200 OK\nA: b\r\n\r\n", "HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"}) {
     ResponseParser parser;
     parser.next(Answers::Other);
     EXPECT_EQ(feed(parser, bytes, 100).last, Event::Error) << bytes;

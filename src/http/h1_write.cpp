@@ -83,8 +83,8 @@ void write_request(net::Buffer& out, const RequestHead& head, Body body, Connect
   std::string_view target = connect ? std::string_view(head.authority) : std::string_view(head.path);
   if (target.empty()) target = "/";
   std::string_view method = syntax::valid_token(head.method) ? std::string_view(head.method) : "INVALID";
-  char* begin = out.prepare(room_of(head.headers) + method.size() + 3 * target.size() + head.authority.size() +
-                            kFramingRoom);
+  char* begin =
+      out.prepare(room_of(head.headers) + method.size() + 3 * target.size() + head.authority.size() + kFramingRoom);
   Pen pen{begin};
   pen.put(method);
   pen.put(" ");

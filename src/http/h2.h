@@ -15,8 +15,20 @@ namespace http::h2 {
 using StreamId = uint32_t;
 
 enum class ErrorCode : uint32_t {
-  NoError = 0, ProtocolError, InternalError, FlowControlError, SettingsTimeout, StreamClosed, FrameSizeError,
-  RefusedStream, Cancel, CompressionError, ConnectError, EnhanceYourCalm, InadequateSecurity, Http11Required,
+  NoError = 0,
+  ProtocolError,
+  InternalError,
+  FlowControlError,
+  SettingsTimeout,
+  StreamClosed,
+  FrameSizeError,
+  RefusedStream,
+  Cancel,
+  CompressionError,
+  ConnectError,
+  EnhanceYourCalm,
+  InadequateSecurity,
+  Http11Required,
 };
 
 enum class Role : uint8_t { Client, Server };
@@ -24,20 +36,20 @@ enum class Role : uint8_t { Client, Server };
 inline constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 struct Options {
-  uint32_t max_streams = 100;               // that the peer may have open at a time
-  uint32_t stream_window = 64 * 1024;       // for what we receive
+  uint32_t max_streams = 100;          // that the peer may have open at a time
+  uint32_t stream_window = 64 * 1024;  // for what we receive
   uint32_t connection_window = 1024 * 1024;
   uint32_t max_frame = 16 * 1024;
   uint32_t header_table = 4096;
-  size_t max_header_bytes = 60 * 1024;      // decoded, of one head
+  size_t max_header_bytes = 60 * 1024;  // decoded, of one head
   size_t max_header_fields = 100;
   uint32_t max_continuations = 8;
-  uint32_t control_budget = 1000;           // SETTINGS, PING, PRIORITY, empty DATA, unneeded WINDOW_UPDATE per 10 s
-  uint32_t reset_allowance = 500;           // streams before more than half of them reset ends the connection
-  size_t output_limit = 64 * 1024;          // send_data() takes no more while this much waits in the output
-  uint32_t max_local_streams = 1000;        // that we open at a time; the peer's setting may be lower
-  bool plain_strings = false;               // header strings are sent as they are, not Huffman coded
-  bool extended_connect = true;             // server: SETTINGS_ENABLE_CONNECT_PROTOCOL
+  uint32_t control_budget = 1000;     // SETTINGS, PING, PRIORITY, empty DATA, unneeded WINDOW_UPDATE per 10 s
+  uint32_t reset_allowance = 500;     // streams before more than half of them reset ends the connection
+  size_t output_limit = 64 * 1024;    // send_data() takes no more while this much waits in the output
+  uint32_t max_local_streams = 1000;  // that we open at a time; the peer's setting may be lower
+  bool plain_strings = false;         // header strings are sent as they are, not Huffman coded
+  bool extended_connect = true;       // server: SETTINGS_ENABLE_CONNECT_PROTOCOL
 };
 
 // A stream as the sink sees it. The reference holds for the call only; keep the
@@ -107,12 +119,12 @@ class Session {
   // much that was. `end` counts only where all was taken. After less than all,
   // on_writable() comes. Unknown or finished streams take and ignore all.
   size_t send_data(StreamId id, std::string_view bytes, bool end);
-  size_t writable(StreamId id) const;                         // what send_data would take now
-  void send_trailers(StreamId id, const Headers& trailers);   // ends this side
-  void reset(StreamId id, ErrorCode code);                    // no on_reset for it
-  void consumed(StreamId id, size_t bytes);                   // of on_data: the peer may send as much again
+  size_t writable(StreamId id) const;                        // what send_data would take now
+  void send_trailers(StreamId id, const Headers& trailers);  // ends this side
+  void reset(StreamId id, ErrorCode code);                   // no on_reset for it
+  void consumed(StreamId id, size_t bytes);                  // of on_data: the peer may send as much again
   void set_user(StreamId id, void* user);
-  void* user(StreamId id) const;                              // nullptr for a stream that is gone
+  void* user(StreamId id) const;  // nullptr for a stream that is gone
   bool open(StreamId id) const;
 
   // Graceful end: GOAWAY for all that is on its way, then, once the peer has
@@ -122,8 +134,8 @@ class Session {
   void close(ErrorCode code, std::string_view debug = {});
   void ping(uint64_t payload);
 
-  bool draining() const;        // no new streams: this side or the peer said so
-  bool should_close() const;    // failed, or drained with no stream left
+  bool draining() const;      // no new streams: this side or the peer said so
+  bool should_close() const;  // failed, or drained with no stream left
   bool settings_received() const;
   bool peer_extended_connect() const;  // client: the server allows RFC 8441
   size_t open_streams() const;

@@ -17,7 +17,16 @@ inline constexpr int64_t kLargestWindow = (int64_t{1} << 31) - 1;
 inline constexpr StreamId kLastId = (1u << 31) - 1;
 
 enum class FrameType : uint8_t {
-  Data, Headers, Priority, RstStream, Settings, PushPromise, Ping, Goaway, WindowUpdate, Continuation,
+  Data,
+  Headers,
+  Priority,
+  RstStream,
+  Settings,
+  PushPromise,
+  Ping,
+  Goaway,
+  WindowUpdate,
+  Continuation,
 };
 
 namespace flag {
@@ -25,7 +34,12 @@ inline constexpr uint8_t kEndStream = 0x1, kAck = 0x1, kEndHeaders = 0x4, kPadde
 }
 
 enum class Setting : uint16_t {
-  HeaderTableSize = 1, EnablePush, MaxConcurrentStreams, InitialWindowSize, MaxFrameSize, MaxHeaderListSize,
+  HeaderTableSize = 1,
+  EnablePush,
+  MaxConcurrentStreams,
+  InitialWindowSize,
+  MaxFrameSize,
+  MaxHeaderListSize,
   EnableConnectProtocol = 8,
 };
 

@@ -26,8 +26,8 @@ size_t Session::State::receive(std::string_view bytes, Time time) {
       break;
     }
     if (bytes.size() - used < kFrameHeader + size) break;
-    Frame frame{static_cast<FrameType>(p[3]), static_cast<uint8_t>(p[4]), read_u32(p + 5) & kLastId,
-                {p + kFrameHeader, size}};
+    Frame frame{
+        static_cast<FrameType>(p[3]), static_cast<uint8_t>(p[4]), read_u32(p + 5) & kLastId, {p + kFrameHeader, size}};
     used += kFrameHeader + size;
     on_frame(frame);
   }
@@ -42,16 +42,26 @@ void Session::State::on_frame(const Frame& frame) {
   if (block_id != 0 && (frame.type != FrameType::Continuation || frame.id != block_id))
     return fail(ErrorCode::ProtocolError, "a frame within a header block");
   switch (frame.type) {
-    case FrameType::Data: return on_data(frame);
-    case FrameType::Headers: return on_headers(frame);
-    case FrameType::Priority: return on_priority(frame);
-    case FrameType::RstStream: return on_rst_stream(frame);
-    case FrameType::Settings: return on_settings(frame);
-    case FrameType::PushPromise: return fail(ErrorCode::ProtocolError, "PUSH_PROMISE is not allowed");
-    case FrameType::Ping: return on_ping(frame);
-    case FrameType::Goaway: return on_goaway(frame);
-    case FrameType::WindowUpdate: return on_window_update(frame);
-    case FrameType::Continuation: return on_continuation(frame);
+    case FrameType::Data:
+      return on_data(frame);
+    case FrameType::Headers:
+      return on_headers(frame);
+    case FrameType::Priority:
+      return on_priority(frame);
+    case FrameType::RstStream:
+      return on_rst_stream(frame);
+    case FrameType::Settings:
+      return on_settings(frame);
+    case FrameType::PushPromise:
+      return fail(ErrorCode::ProtocolError, "PUSH_PROMISE is not allowed");
+    case FrameType::Ping:
+      return on_ping(frame);
+    case FrameType::Goaway:
+      return on_goaway(frame);
+    case FrameType::WindowUpdate:
+      return on_window_update(frame);
+    case FrameType::Continuation:
+      return on_continuation(frame);
   }
   count_control_frame();  // an unknown type is ignored
 }

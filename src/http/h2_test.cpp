@@ -267,11 +267,21 @@ TEST(H2Session, WellFormedOddRequestsPass) {
   Server server;
   server.headers(1, {{":method", "CONNECT"}, {":authority", "a:443"}}, flag::kEndHeaders);
   EXPECT_EQ(server.notes.streams[1].head, "CONNECT a:443");
-  server.headers(3, {{":method", "CONNECT"}, {":protocol", "websocket"}, {":scheme", "http"}, {":path", "/chat"},
-                     {":authority", "a"}}, flag::kEndHeaders);
+  server.headers(3,
+                 {{":method", "CONNECT"},
+                  {":protocol", "websocket"},
+                  {":scheme", "http"},
+                  {":path", "/chat"},
+                  {":authority", "a"}},
+                 flag::kEndHeaders);
   EXPECT_EQ(server.notes.streams[3].head, "CONNECT a/chat");
-  server.headers(5, {{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {"host", "b"}, {"cookie", "x=1"},
-                     {"te", "trailers"}, {"cookie", "y=2"}});
+  server.headers(5, {{":method", "GET"},
+                     {":scheme", "http"},
+                     {":path", "/"},
+                     {"host", "b"},
+                     {"cookie", "x=1"},
+                     {"te", "trailers"},
+                     {"cookie", "y=2"}});
   EXPECT_EQ(server.notes.streams[5].head, "GET b/");
   EXPECT_EQ(server.notes.streams[5].headers.get("cookie"), "x=1; y=2");
 }
@@ -357,7 +367,7 @@ TEST(H2Session, RapidResetsByEitherSideEndTheConnection) {
 TEST(H2Session, AHeaderBlockThatUnpacksToTooMuchEndsTheConnection) {
   Server server;
   std::string bomb = block_of(kGet) + "\x40\x01x\x7f\xa1\x1e" + std::string(4000, 'x');  // an entry of 4 KB
-  bomb += std::string(10'000, '\xbe');                                                    // and 10,000 references
+  bomb += std::string(10'000, '\xbe');                                                   // and 10,000 references
   server.receive(frame(FrameType::Headers, flag::kEndHeaders | flag::kEndStream, 1, bomb));
   EXPECT_EQ(gave_up(server), ErrorCode::EnhanceYourCalm);
 }

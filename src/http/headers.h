@@ -38,8 +38,12 @@ class Headers {
    public:
     Iterator(const Headers& headers, size_t i) : headers_(headers), i_(i) {}
     Field operator*() const { return headers_[i_]; }
-    Iterator& operator++() { ++i_; return *this; }
+    Iterator& operator++() {
+      ++i_;
+      return *this;
+    }
     bool operator!=(const Iterator& other) const { return i_ != other.i_; }
+
    private:
     const Headers& headers_;
     size_t i_;

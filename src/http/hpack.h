@@ -24,7 +24,7 @@ class DynamicTable {
 
   explicit DynamicTable(uint32_t capacity = kDefaultTableSize);
 
-  void set_capacity(uint32_t capacity);  // evicts what does not fit any more
+  void set_capacity(uint32_t capacity);                     // evicts what does not fit any more
   void add(std::string_view name, std::string_view value);  // views from elsewhere than this table
   size_t count() const { return count_; }
   uint32_t size() const { return size_; }
@@ -116,10 +116,10 @@ class Encoder {
 
   DynamicTable table_;
   // Both are empty until the first field.
-  std::vector<Slot> slots_;     // direct-mapped, by hash of the name and of the whole field
-  std::vector<uint32_t> met_;   // direct-mapped: hashes of fields that were not indexed
+  std::vector<Slot> slots_;                  // direct-mapped, by hash of the name and of the whole field
+  std::vector<uint32_t> met_;                // direct-mapped: hashes of fields that were not indexed
   uint32_t name_hash_ = 0, field_hash_ = 0;  // of the last reference()
-  uint32_t smallest_size_ = 0;  // since the last block
+  uint32_t smallest_size_ = 0;               // since the last block
   bool size_pending_ = false;
   bool plain_ = false;
 };

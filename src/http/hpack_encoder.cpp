@@ -50,11 +50,16 @@ const StaticNames kStaticNames;
 
 bool is_secret(std::string_view name) {
   switch (name.size()) {
-    case 6: return name == "cookie";
-    case 10: return name == "set-cookie";
-    case 13: return name == "authorization";
-    case 19: return name == "proxy-authorization";
-    default: return false;
+    case 6:
+      return name == "cookie";
+    case 10:
+      return name == "set-cookie";
+    case 13:
+      return name == "authorization";
+    case 19:
+      return name == "proxy-authorization";
+    default:
+      return false;
   }
 }
 

@@ -35,11 +35,11 @@ std::string decode(Decoder& decoder, std::string_view block) {
 
 // RFC 7541 appendices C.3 and C.4: the same requests without and with Huffman coding.
 TEST(HpackDecoder, ReadsTheRequestsOfTheRfc) {
-  for (auto blocks : {std::array{"8286 8441 0f77 7777 2e65 7861 6d70 6c65 2e63 6f6d",
-                                 "8286 84be 5808 6e6f 2d63 6163 6865",
-                                 "8287 85bf 400a 6375 7374 6f6d 2d6b 6579 0c63 7573 746f 6d2d 7661 6c75 65"},
-                      std::array{"8286 8441 8cf1 e3c2 e5f2 3a6b a0ab 90f4 ff", "8286 84be 5886 a8eb 1064 9cbf",
-                                 "8287 85bf 4088 25a8 49e9 5ba9 7d7f 8925 a849 e95b b8e8 b4bf"}}) {
+  for (auto blocks :
+       {std::array{"8286 8441 0f77 7777 2e65 7861 6d70 6c65 2e63 6f6d", "8286 84be 5808 6e6f 2d63 6163 6865",
+                   "8287 85bf 400a 6375 7374 6f6d 2d6b 6579 0c63 7573 746f 6d2d 7661 6c75 65"},
+        std::array{"8286 8441 8cf1 e3c2 e5f2 3a6b a0ab 90f4 ff", "8286 84be 5886 a8eb 1064 9cbf",
+                   "8287 85bf 4088 25a8 49e9 5ba9 7d7f 8925 a849 e95b b8e8 b4bf"}}) {
     Decoder decoder;
     EXPECT_EQ(decode(decoder, from_hex(blocks[0])),
               ":method: GET\n:scheme: http\n:path: /\n:authority: www.example.com\n");
@@ -78,19 +78,19 @@ TEST(HpackDecoder, ReadsTheResponsesOfTheRfc) {
 
 TEST(HpackDecoder, RefusesBrokenBlocks) {
   for (auto block : {
-           "80",                         // index 0
-           "be",                         // beyond the table
-           "3fe2 1f",                    // a size above the limit of 4096
-           "82 20",                      // a size update after a field
-           "ff ffff ffff 0f",            // an integer that overflows
-           "ff",                         // an integer cut off
-           "00",                         // a name cut off
-           "00 05 61",                   // a string longer than the block
-           "00 01 61",                   // no value
-           "00 01 61 81 ff",             // padding of a whole byte
-           "00 01 61 81 00",             // padding that is not ones
-           "00 01 61 84 ffff ffff",      // EOS
-           "0f 2f 01 61",                // a name beyond the table
+           "80",                     // index 0
+           "be",                     // beyond the table
+           "3fe2 1f",                // a size above the limit of 4096
+           "82 20",                  // a size update after a field
+           "ff ffff ffff 0f",        // an integer that overflows
+           "ff",                     // an integer cut off
+           "00",                     // a name cut off
+           "00 05 61",               // a string longer than the block
+           "00 01 61",               // no value
+           "00 01 61 81 ff",         // padding of a whole byte
+           "00 01 61 81 00",         // padding that is not ones
+           "00 01 61 84 ffff ffff",  // EOS
+           "0f 2f 01 61",            // a name beyond the table
        }) {
     Decoder decoder;
     EXPECT_EQ(decode(decoder, from_hex(block)), "error") << block;

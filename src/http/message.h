@@ -12,9 +12,9 @@ namespace http {
 struct RequestHead {
   std::string method = "GET";
   std::string scheme = "http";
-  std::string authority;       // Host or :authority
-  std::string path = "/";      // origin form with query; "*" for OPTIONS; empty for CONNECT
-  std::string protocol;        // extended CONNECT (RFC 8441): ":protocol"; else empty
+  std::string authority;   // Host or :authority
+  std::string path = "/";  // origin form with query; "*" for OPTIONS; empty for CONNECT
+  std::string protocol;    // extended CONNECT (RFC 8441): ":protocol"; else empty
   Headers headers;
 
   std::string_view path_only() const;  // without "?query"

@@ -124,14 +124,16 @@ void ServerConnection::on_closed(net::Connection& connection, const base::Error&
 }
 
 ServerCore::ServerCore(net::Loop& l, Handler h, ServerOptions o)
-    : loop(l), handler(std::move(h)), options(std::move(o)), bury_(
-                                                                 l,
-                                                                 [](void* self) {
-                                                                   auto dead = std::move(
-                                                                       static_cast<ServerCore*>(self)->graveyard_);
-                                                                   dead.clear();
-                                                                 },
-                                                                 this) {}
+    : loop(l),
+      handler(std::move(h)),
+      options(std::move(o)),
+      bury_(
+          l,
+          [](void* self) {
+            auto dead = std::move(static_cast<ServerCore*>(self)->graveyard_);
+            dead.clear();
+          },
+          this) {}
 
 void ServerCore::accept(int fd, const net::Address& peer) {
   if (connections.size() >= options.max_connections) {

@@ -38,16 +38,16 @@ class ServerExchange : public Exchange, public std::enable_shared_from_this<Serv
   bool request_complete() const { return request_complete_; }
   bool started() const { return started_; }
   void add_body(std::string_view bytes, bool end);
-  void peer_ended();     // tells who asked; reading and writing go on
-  void peer_gone();      // and nothing more can be read or written
+  void peer_ended();  // tells who asked; reading and writing go on
+  void peer_gone();   // and nothing more can be read or written
   void writable() { keep_and_notify(drained_); }
   void handler_ended();  // 500 if there is no response yet
 
  protected:
-  virtual void body_wanted() {}              // somebody waits for more of it
-  virtual void body_taken(size_t) {}         // so much was read
-  virtual size_t send(std::string_view) = 0; // as much as fits now; the rest is offered again when writable
-  virtual bool attached() const = 0;         // the connection is there and the response not finished
+  virtual void body_wanted() {}               // somebody waits for more of it
+  virtual void body_taken(size_t) {}          // so much was read
+  virtual size_t send(std::string_view) = 0;  // as much as fits now; the rest is offered again when writable
+  virtual bool attached() const = 0;          // the connection is there and the response not finished
 
   bool started_ = false;
   bool finished_ = false;

@@ -156,7 +156,7 @@ void ServerHttp1::pump() {
       break;
     }
     if (!data.empty() && exchange_ && !about_to_start_) {
-      connection_.disarm();  // until somebody waits again
+      connection_.disarm();     // until somebody waits again
       std::string piece(data);  // the reader may end the connection, and with it the input
       input.consume(taken);
       exchange_->add_body(piece, false);
@@ -171,7 +171,9 @@ void ServerHttp1::pump() {
           more = false;
         }
         break;
-      case h1::Event::Head: begin_exchange(); break;
+      case h1::Event::Head:
+        begin_exchange();
+        break;
       case h1::Event::Complete:
         in_request_ = false;
         if (about_to_start_) {
@@ -183,9 +185,12 @@ void ServerHttp1::pump() {
         }
         if (!exchange_ && !connection_.retired() && !closing_) wait_for_head();
         break;
-      case h1::Event::Error: refuse(parser_.error_status(), parser_.error()); break;
+      case h1::Event::Error:
+        refuse(parser_.error_status(), parser_.error());
+        break;
       case h1::Event::Data:
-      case h1::Event::Interim: break;
+      case h1::Event::Interim:
+        break;
     }
   }
   pumping_ = false;

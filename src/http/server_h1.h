@@ -48,12 +48,12 @@ class ServerHttp1 final : public ServerProtocol {
 
   ServerConnection& connection_;
   h1::RequestParser parser_;
-  Http1Exchange* exchange_ = nullptr;               // handlers own it
-  std::shared_ptr<Http1Exchange> about_to_start_;   // until its handler is started
-  bool in_request_ = false;  // between the parser's Head and Complete
+  Http1Exchange* exchange_ = nullptr;              // handlers own it
+  std::shared_ptr<Http1Exchange> about_to_start_;  // until its handler is started
+  bool in_request_ = false;                        // between the parser's Head and Complete
   bool head_request_ = false;
   bool closing_ = false;
-  bool ended_ = false;       // the client sends no more
+  bool ended_ = false;  // the client sends no more
   bool pumping_ = false;
   bool expects_continue_ = false;
   bool head_begun_ = false;

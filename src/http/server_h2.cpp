@@ -143,8 +143,7 @@ void Http2Exchange::abort() {
 }
 
 ServerHttp2::ServerHttp2(ServerConnection& connection)
-    : connection_(connection),
-      session_(h2::Role::Server, session_options(), *this, connection.transport().output()) {
+    : connection_(connection), session_(h2::Role::Server, session_options(), *this, connection.transport().output()) {
   connection_.transport().set_water_marks(kLowMark, kHighMark);
 }
 

@@ -24,8 +24,7 @@ inline constexpr auto kTokenLower = [] {
 
 inline constexpr auto kHostByte = [] {
   std::array<bool, 256> table{};
-  for (int c = 0; c < 128; ++c)
-    table[c] = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  for (int c = 0; c < 128; ++c) table[c] = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
   for (char c : std::string_view("-._~%!$&'()*+;=:[]")) table[static_cast<uint8_t>(c)] = true;
   return table;
 }();
@@ -87,14 +86,22 @@ bool parse_length(std::string_view text, uint64_t& out);
 // carried apart: codecs write these themselves. `name` is in lower case.
 inline bool codec_owned(std::string_view name) {
   switch (name.size()) {
-    case 2: return name == "te";
-    case 4: return name == "host";
-    case 7: return name == "upgrade";
-    case 10: return name == "connection" || name == "keep-alive";
-    case 14: return name == "content-length";
-    case 16: return name == "proxy-connection";
-    case 17: return name == "transfer-encoding";
-    default: return false;
+    case 2:
+      return name == "te";
+    case 4:
+      return name == "host";
+    case 7:
+      return name == "upgrade";
+    case 10:
+      return name == "connection" || name == "keep-alive";
+    case 14:
+      return name == "content-length";
+    case 16:
+      return name == "proxy-connection";
+    case 17:
+      return name == "transfer-encoding";
+    default:
+      return false;
   }
 }
 

@@ -105,8 +105,8 @@ TEST_F(Wire, ARequestMayComeInSinglePieces) {
 }
 
 TEST_F(Wire, ConnectionCloseEndsItAfterTheResponse) {
-  const std::string got = exchange(
-      "GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n", false);
+  const std::string got =
+      exchange("GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n", false);
   EXPECT_EQ(count(got, "HTTP/1.1 200 "), 1u) << got;
 }
 
@@ -183,10 +183,10 @@ TEST_F(Wire, AWebSocketEchoesAndClosesInOrder) {
 }
 
 TEST_F(Wire, FragmentsBecomeOneMessageAndPingsBetweenThemAreAnswered) {
-  const std::string got = exchange(kHandshake + std::string("\x01\x82", 2) + kZeroMask + "He" +
-                                       std::string("\x89\x81", 2) + kZeroMask + "p" + std::string("\x80\x83", 2) +
-                                       kZeroMask + "llo" + std::string("\x88\x80", 2) + kZeroMask,
-                                   false, 3);
+  const std::string got =
+      exchange(kHandshake + std::string("\x01\x82", 2) + kZeroMask + "He" + std::string("\x89\x81", 2) + kZeroMask +
+                   "p" + std::string("\x80\x83", 2) + kZeroMask + "llo" + std::string("\x88\x80", 2) + kZeroMask,
+               false, 3);
   EXPECT_EQ(after_head(got), "\x8a\x01p\x81\x05Hello\x88\x02\x03\xe8");
 }
 

@@ -71,16 +71,15 @@ base::Result<Authority> Authority::self_signed(std::string_view organization, Ke
   ssl::X509Ptr certificate(X509_new());
   X509* x509 = certificate.get();
   X509_NAME* name = X509_get_subject_name(x509);
-  bool made = X509_set_version(x509, X509_VERSION_3) && set_serial(x509) &&
-              set_times(x509, now - kBackdate, now + kRootLifetime) && X509_set_pubkey(x509, key.native()) &&
-              X509_NAME_add_entry_by_NID(name, NID_organizationName, MBSTRING_UTF8,
-                                         reinterpret_cast<const unsigned char*>(organization.data()),
-                                         static_cast<int>(organization.size()), -1, 0) &&
-              X509_set_issuer_name(x509, name) &&
-              add_extension(x509, x509, NID_basic_constraints, "critical,CA:TRUE") &&
-              add_extension(x509, x509, NID_key_usage, "critical,keyCertSign,cRLSign") &&
-              add_extension(x509, x509, NID_subject_key_identifier, "hash") &&
-              X509_sign(x509, key.native(), EVP_sha256()) > 0;
+  bool made =
+      X509_set_version(x509, X509_VERSION_3) && set_serial(x509) &&
+      set_times(x509, now - kBackdate, now + kRootLifetime) && X509_set_pubkey(x509, key.native()) &&
+      X509_NAME_add_entry_by_NID(name, NID_organizationName, MBSTRING_UTF8,
+                                 reinterpret_cast<const unsigned char*>(organization.data()),
+                                 static_cast<int>(organization.size()), -1, 0) &&
+      X509_set_issuer_name(x509, name) && add_extension(x509, x509, NID_basic_constraints, "critical,CA:TRUE") &&
+      add_extension(x509, x509, NID_key_usage, "critical,keyCertSign,cRLSign") &&
+      add_extension(x509, x509, NID_subject_key_identifier, "hash") && X509_sign(x509, key.native(), EVP_sha256()) > 0;
   if (!made) return ssl::fail(ErrorKind::Internal, "no root certificate could be made");
   Authority out(std::move(key), pem_of(x509));
   out.root_pem_ = out.certificate_pem_;
@@ -93,7 +92,8 @@ base::Result<Authority> Authority::from_pem(std::string_view certificate, std::s
   PrivateKey secret = TRY(PrivateKey::from_pem(key));
   Certificate signer = TRY(Certificate::from_pem(certificate));
   if (!signer.is_authority)
-    return base::fail(ErrorKind::Invalid, "the certificate \"" + signer.subject + "\" may not sign others (no CA:TRUE)");
+    return base::fail(ErrorKind::Invalid,
+                      "the certificate \"" + signer.subject + "\" may not sign others (no CA:TRUE)");
   if (TRY(PublicKey::from_pem(certificate)).pem() != secret.public_key().pem())
     return base::fail(ErrorKind::Invalid, "the key does not belong to the certificate \"" + signer.subject + "\"");
   Authority out(std::move(secret), signer.pem());
@@ -117,7 +117,8 @@ base::Result<std::string> Authority::sign(const PublicKey& key, const LeafReques
     return base::fail(ErrorKind::Invalid, "a certificate without a name was asked for");
   for (const auto* names : {&request.uri_names, &request.dns_names})
     for (const std::string& name : *names)
-      if (!printable_name(name)) return base::fail(ErrorKind::Invalid, "a certificate's name has a control character or a blank");
+      if (!printable_name(name))
+        return base::fail(ErrorKind::Invalid, "a certificate's name has a control character or a blank");
   if (now >= not_after_) return base::fail(ErrorKind::Unavailable, "the signing certificate has expired");
 
   auto lifetime = request.lifetime.count() > 0 ? request.lifetime : kMaxLeafLifetime;
@@ -128,8 +129,7 @@ base::Result<std::string> Authority::sign(const PublicKey& key, const LeafReques
   X509* x509 = certificate.get();
   bool rsa = key.type() == KeyType::Rsa2048;
   bool made = X509_set_version(x509, X509_VERSION_3) && set_serial(x509) && set_times(x509, now - kBackdate, until) &&
-              X509_set_pubkey(x509, key.native()) &&
-              X509_set_issuer_name(x509, X509_get_subject_name(issuer.get())) &&
+              X509_set_pubkey(x509, key.native()) && X509_set_issuer_name(x509, X509_get_subject_name(issuer.get())) &&
               add_extension(x509, issuer.get(), NID_basic_constraints, "critical,CA:FALSE") &&
               add_extension(x509, issuer.get(), NID_key_usage,
                             rsa ? "critical,digitalSignature,keyEncipherment" : "critical,digitalSignature") &&

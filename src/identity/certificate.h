@@ -18,9 +18,9 @@ using WallTime = WallClock::time_point;
 // What a certificate says, read once.
 struct Certificate {
   std::string der;
-  std::string subject;        // RFC 2253 text: "O=cluster.local"
+  std::string subject;  // RFC 2253 text: "O=cluster.local"
   std::string issuer;
-  std::string serial;         // hexadecimal
+  std::string serial;  // hexadecimal
   WallTime not_before;
   WallTime not_after;
   std::vector<std::string> uri_names;
@@ -63,7 +63,9 @@ class Authority {
   base::Result<std::string> sign(const PublicKey& key, const LeafRequest& request, WallTime now) const;
 
   const std::string& certificate_pem() const { return certificate_pem_; }
-  const std::string& chain_pem() const { return chain_pem_; }  // signer up to, without, the root; empty if it is the root
+  const std::string& chain_pem() const {
+    return chain_pem_;
+  }  // signer up to, without, the root; empty if it is the root
   const std::string& root_pem() const { return root_pem_; }
   std::string key_pem() const { return key_.pem(); }
   WallTime not_after() const { return not_after_; }
@@ -79,6 +81,7 @@ class Authority {
 };
 
 // Does `leaf` (PEM) lead to one of `roots` (PEM) by way of `intermediates` (PEM, may be empty) at this time?
-base::Result<void> verify_chain(std::string_view leaf, std::string_view intermediates, std::string_view roots, WallTime now);
+base::Result<void> verify_chain(std::string_view leaf, std::string_view intermediates, std::string_view roots,
+                                WallTime now);
 
 }  // namespace identity

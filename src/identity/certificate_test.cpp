@@ -79,7 +79,8 @@ TEST(Certificate, HostileTextsAreErrors) {
   Authority authority = root();
   PrivateKey key = PrivateKey::generate(KeyType::EcP256).value();
   EXPECT_FALSE(Certificate::from_pem(""));
-  EXPECT_FALSE(Certificate::chain_from_pem(authority.root_pem() + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"));
+  EXPECT_FALSE(Certificate::chain_from_pem(authority.root_pem() +
+                                           "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"));
   EXPECT_FALSE(Certificate::from_der("\x30\x03\x02\x01"));
   EXPECT_FALSE(Certificate::from_der(Certificate::from_pem(authority.root_pem())->der + "x"));
   EXPECT_FALSE(authority.sign(key.public_key(), {}, kNow));
@@ -104,19 +105,21 @@ TEST(Csr, ARequestThatItsKeyDidNotSignIsDenied) {
 TEST(Keys, WeakAndEncryptedKeysAreRefused) {
   PrivateKey key = PrivateKey::generate(KeyType::Rsa2048).value();
   EXPECT_EQ(PrivateKey::from_pem(key.pem()).value().public_key().pem(), key.public_key().pem());
-  EXPECT_FALSE(PrivateKey::from_pem("-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/"
-                                    "HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n"));  // Ed25519
-  EXPECT_FALSE(PrivateKey::from_pem("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"));
+  EXPECT_FALSE(
+      PrivateKey::from_pem("-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/"
+                           "HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n"));  // Ed25519
+  EXPECT_FALSE(
+      PrivateKey::from_pem("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"));
 }
 
 TEST(SpiffeId, OnlyIstiosFormIsAWorkload) {
   SpiffeId id = SpiffeId::parse("spiffe://cluster.local/ns/default/sa/nginx").value();
   EXPECT_EQ(id, (SpiffeId{"cluster.local", "default", "nginx"}));
   EXPECT_EQ(id.uri(), "spiffe://cluster.local/ns/default/sa/nginx");
-  for (const char* wrong : {"", "spiffe://", "http://cluster.local/ns/a/sa/b", "spiffe://cluster.local/ns/a/sa/",
-                            "spiffe:///ns/a/sa/b", "spiffe://Cluster.local/ns/a/sa/b", "spiffe://c/ns/a/sa/b/c",
-                            "spiffe://c/ns/a/sa/b?x", "spiffe://c/ns/../sa/b", "spiffe://c:1/ns/a/sa/b",
-                            "spiffe://c/sa/a/ns/b", "spiffe://c/ns/a%2Fb/sa/c"})
+  for (const char* wrong :
+       {"", "spiffe://", "http://cluster.local/ns/a/sa/b", "spiffe://cluster.local/ns/a/sa/", "spiffe:///ns/a/sa/b",
+        "spiffe://Cluster.local/ns/a/sa/b", "spiffe://c/ns/a/sa/b/c", "spiffe://c/ns/a/sa/b?x", "spiffe://c/ns/../sa/b",
+        "spiffe://c:1/ns/a/sa/b", "spiffe://c/sa/a/ns/b", "spiffe://c/ns/a%2Fb/sa/c"})
     EXPECT_FALSE(SpiffeId::parse(wrong)) << wrong;
 }
 

@@ -13,7 +13,8 @@ base::Result<std::string> make_csr(const PrivateKey& key, std::string_view uri) 
       !X509_REQ_set_pubkey(request.get(), key.native()))
     return ssl::fail(ErrorKind::Internal, "no signing request could be made");
   if (!uri.empty()) {
-    if (uri.find_first_of(",\n\r") != uri.npos) return base::fail(ErrorKind::Invalid, "a URI SAN with a comma or a line end");
+    if (uri.find_first_of(",\n\r") != uri.npos)
+      return base::fail(ErrorKind::Invalid, "a URI SAN with a comma or a line end");
     std::string value = "URI:" + std::string(uri);
     ssl::Extension names(X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, value.c_str()));
     if (!names) return ssl::fail(ErrorKind::Invalid, "the URI SAN is refused");

@@ -49,7 +49,8 @@ std::string halves_of(std::string_view der) {
 base::Result<std::optional<WallTime>> date(const Json& claims, const char* name) {
   auto it = claims.find(name);
   if (it == claims.end()) return std::nullopt;
-  if (!it->is_number()) return base::fail(ErrorKind::Invalid, "the token's claim \"" + std::string(name) + "\" is no number");
+  if (!it->is_number())
+    return base::fail(ErrorKind::Invalid, "the token's claim \"" + std::string(name) + "\" is no number");
   double seconds = std::clamp(it->get<double>(), 0.0, 253402300799.0);  // the year 9999
   return WallClock::from_time_t(0) + std::chrono::seconds(static_cast<int64_t>(seconds));
 }
@@ -175,8 +176,10 @@ base::Result<PublicKey> key_of_jwk(const Json& jwk) {
     std::string modulus = bytes("n"), exponent = bytes("e");
     if (modulus.size() > 1024 || modulus.empty() || exponent.empty() || exponent.size() > 8)
       return base::fail(ErrorKind::Invalid, "the RSA web key is malformed");
-    n.reset(BN_bin2bn(reinterpret_cast<const unsigned char*>(modulus.data()), static_cast<int>(modulus.size()), nullptr));
-    e.reset(BN_bin2bn(reinterpret_cast<const unsigned char*>(exponent.data()), static_cast<int>(exponent.size()), nullptr));
+    n.reset(
+        BN_bin2bn(reinterpret_cast<const unsigned char*>(modulus.data()), static_cast<int>(modulus.size()), nullptr));
+    e.reset(
+        BN_bin2bn(reinterpret_cast<const unsigned char*>(exponent.data()), static_cast<int>(exponent.size()), nullptr));
     OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get());
     OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, e.get());
   } else if (base::text(jwk, "kty") == "EC" && base::text(jwk, "crv") == "P-256") {

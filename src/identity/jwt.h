@@ -30,7 +30,8 @@ struct Jwt {
   static base::Result<Jwt> parse(std::string_view token);
   // The signature with this key (the key's type decides the algorithm, not the
   // token), then exp, nbf and iat against `now` with `leeway`. exp is required.
-  base::Result<void> verify(const PublicKey& key, WallTime now, std::chrono::seconds leeway = std::chrono::seconds(0)) const;
+  base::Result<void> verify(const PublicKey& key, WallTime now,
+                            std::chrono::seconds leeway = std::chrono::seconds(0)) const;
 };
 
 // A signed token: ES256 for an elliptic key, RS256 for RSA. `key_id` may be empty.

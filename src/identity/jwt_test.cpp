@@ -14,8 +14,11 @@ using base::Json;
 const WallTime kNow = WallClock::from_time_t(1'800'000'000);
 
 Json claims() {
-  return {{"iss", "https://issuer"}, {"sub", "system:serviceaccount:default:nginx"}, {"aud", {"istio-ca"}},
-          {"iat", 1'800'000'000}, {"exp", 1'800'003'600}};
+  return {{"iss", "https://issuer"},
+          {"sub", "system:serviceaccount:default:nginx"},
+          {"aud", {"istio-ca"}},
+          {"iat", 1'800'000'000},
+          {"exp", 1'800'003'600}};
 }
 
 class JwtOf : public testing::TestWithParam<KeyType> {};
@@ -54,7 +57,8 @@ TEST(Jwt, NoneAndTamperingAndConfusionAreDenied) {
   std::string none = base::to_base64url(R"({"alg":"none"})") + "." + std::string(parts[1]) + ".";
   EXPECT_FALSE(Jwt::parse(none));
   EXPECT_FALSE(Jwt::parse(none + std::string(parts[2]))->verify(key.public_key(), kNow));
-  std::string hmac = base::to_base64url(R"({"alg":"HS256"})") + "." + std::string(parts[1]) + "." + std::string(parts[2]);
+  std::string hmac =
+      base::to_base64url(R"({"alg":"HS256"})") + "." + std::string(parts[1]) + "." + std::string(parts[2]);
   EXPECT_FALSE(Jwt::parse(hmac)->verify(key.public_key(), kNow));
   Json more = claims();
   more["sub"] = "system:serviceaccount:istio-system:istiod";

@@ -23,16 +23,19 @@ base::Result<void> check(const EVP_PKEY* key) {
   switch (EVP_PKEY_get_base_id(key)) {
     case EVP_PKEY_RSA:
       if (int bits = EVP_PKEY_get_bits(key); bits < 2048 || bits > 8192)
-        return base::fail(ErrorKind::Invalid, "an RSA key of " + std::to_string(bits) + " bits; 2048 to 8192 are taken");
+        return base::fail(ErrorKind::Invalid,
+                          "an RSA key of " + std::to_string(bits) + " bits; 2048 to 8192 are taken");
       return {};
     case EVP_PKEY_EC: {
       char group[64] = {};
       EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof group, nullptr);
       if (std::string_view name = group; name != "prime256v1" && name != "secp384r1")
-        return base::fail(ErrorKind::Invalid, "the elliptic curve \"" + std::string(name) + "\"; P-256 and P-384 are taken");
+        return base::fail(ErrorKind::Invalid,
+                          "the elliptic curve \"" + std::string(name) + "\"; P-256 and P-384 are taken");
       return {};
     }
-    default: return base::fail(ErrorKind::Invalid, "a key that is neither RSA nor elliptic (P-256, P-384)");
+    default:
+      return base::fail(ErrorKind::Invalid, "a key that is neither RSA nor elliptic (P-256, P-384)");
   }
 }
 

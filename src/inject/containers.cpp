@@ -67,8 +67,10 @@ void merge_list(Json& into, const Json& from, std::string_view key) {
       const Json* other_id = base::find(other, key);
       return id && other_id && *id == *other_id;
     });
-    if (same == into.end()) into.push_back(item);
-    else *same = item;
+    if (same == into.end())
+      into.push_back(item);
+    else
+      *same = item;
   }
 }
 
@@ -113,8 +115,7 @@ Json proxy_container(const Application& application, std::string_view ns, const 
         {{"mountPath", "/etc/istio/pod"}, {"name", "istio-podinfo"}}}},
   };
   pull_policy(container, settings);
-  if (!options.log_level.empty())
-    container["args"].insert(container["args"].end(), {"--log-level", options.log_level});
+  if (!options.log_level.empty()) container["args"].insert(container["args"].end(), {"--log-level", options.log_level});
   if (options.status_port != 0) {
     Json readiness = probe;
     readiness["periodSeconds"] = 15;
@@ -135,8 +136,18 @@ Json proxy_container(const Application& application, std::string_view ns, const 
 Json capture_container(const Options& options, const Settings& settings) {
   std::string excluded = "15090,15021," + std::to_string(options.status_port == 0 ? 15020 : options.status_port);
   if (!options.exclude_inbound_ports.empty()) excluded += "," + options.exclude_inbound_ports;
-  Json args = {"capture",     "--outbound-port", "15001", "--inbound-port",          "15006", "--proxy-uid", "1337",
-               "--proxy-gid", "1337",            "--exclude-inbound-ports", excluded, "--include-outbound-cidrs",
+  Json args = {"capture",
+               "--outbound-port",
+               "15001",
+               "--inbound-port",
+               "15006",
+               "--proxy-uid",
+               "1337",
+               "--proxy-gid",
+               "1337",
+               "--exclude-inbound-ports",
+               excluded,
+               "--include-outbound-cidrs",
                options.include_outbound_cidrs.empty() ? "*" : options.include_outbound_cidrs};
   auto add = [&](const char* flag, const std::string& value) {
     if (!value.empty()) args.insert(args.end(), {flag, value});
@@ -169,8 +180,9 @@ Json proxy_volumes() {
   };
   Json token = {{"audience", "istio-ca"}, {"expirationSeconds", 43200}, {"path", "istio-token"}};
   Json volumes = Json::array();
-  volumes.push_back({{"name", "istio-podinfo"},
-                     {"downwardAPI", {{"items", {item("metadata.labels", "labels"), item("metadata.annotations", "annotations")}}}}});
+  volumes.push_back(
+      {{"name", "istio-podinfo"},
+       {"downwardAPI", {{"items", {item("metadata.labels", "labels"), item("metadata.annotations", "annotations")}}}}});
   Json sources = Json::array();
   sources.push_back({{"serviceAccountToken", std::move(token)}});
   volumes.push_back({{"name", "istio-token"}, {"projected", {{"sources", std::move(sources)}}}});
@@ -184,8 +196,10 @@ Json overlay(Json base, const Json& user) {
     if (field == "image" && value == "auto") continue;
     if (std::string_view key = key_of_list(field); !key.empty() && mine.is_array() && value.is_array())
       merge_list(mine, value, key);
-    else if (mine.is_object() && value.is_object()) mine = overlay(std::move(mine), value);
-    else mine = value;
+    else if (mine.is_object() && value.is_object())
+      mine = overlay(std::move(mine), value);
+    else
+      mine = value;
   }
   return base;
 }

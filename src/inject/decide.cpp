@@ -36,17 +36,21 @@ Verdict by_namespace(const Json& pod, const Settings& settings, const objects::L
   }
   if (std::string_view revision = value(ns, "istio.io/rev"); !revision.empty()) {
     bool mine = ours(revision);
-    return {mine, "the namespace has the label istio.io/rev=" + std::string(revision) + (mine ? "" : ", another revision's")};
+    return {mine,
+            "the namespace has the label istio.io/rev=" + std::string(revision) + (mine ? "" : ", another revision's")};
   }
   if (std::string_view revision = base::text(pod, "metadata", "labels", "istio.io/rev"); !revision.empty())
     return {ours(revision), "the pod has the label istio.io/rev=" + std::string(revision)};
   if (wish == Wish::Yes) return {true, "the pod asks for it (sidecar.istio.io/inject)"};
-  return {false, "neither the namespace (istio-injection=enabled or istio.io/rev) nor the pod (sidecar.istio.io/inject) asks for it"};
+  return {false,
+          "neither the namespace (istio-injection=enabled or istio.io/rev) nor the pod (sidecar.istio.io/inject) asks "
+          "for it"};
 }
 
 }  // namespace
 
-Verdict decide(const Json& pod, std::string_view ns, const Settings& settings, const objects::Labels* namespace_labels) {
+Verdict decide(const Json& pod, std::string_view ns, const Settings& settings,
+               const objects::Labels* namespace_labels) {
   if (const Json* host = base::find(pod, "spec", "hostNetwork"); host && host->is_boolean() && host->get<bool>())
     return {false, "the pod uses the host's network"};
   if (std::ranges::find(kSystemNamespaces, ns) != kSystemNamespaces.end())
@@ -56,7 +60,8 @@ Verdict decide(const Json& pod, std::string_view ns, const Settings& settings, c
 
   Wish wish = wish_of(base::text(pod, "metadata", "annotations", "sidecar.istio.io/inject"));
   std::string_view word = "annotation";
-  if (const Json* label = base::find(pod, "metadata", "labels", "sidecar.istio.io/inject"); label && label->is_string()) {
+  if (const Json* label = base::find(pod, "metadata", "labels", "sidecar.istio.io/inject");
+      label && label->is_string()) {
     wish = wish_of(label->get_ref<const std::string&>());
     word = "label";
   }

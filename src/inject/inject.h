@@ -23,7 +23,7 @@ struct Settings {
   std::string cluster_id = "Kubernetes";
   std::string network;
   Json proxy_config = Json::object();  // MeshConfig.defaultConfig
-  bool native_sidecars = true;         // an init container with restartPolicy Always; else a container beside the others
+  bool native_sidecars = true;  // an init container with restartPolicy Always; else a container beside the others
   bool rewrite_probes = true;
   bool merge_metrics = true;
   std::vector<std::string> image_pull_secrets;

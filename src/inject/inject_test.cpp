@@ -54,7 +54,8 @@ TEST(Inject, APodGetsANativeSidecarAndItsCapture) {
   EXPECT_EQ(proxy["restartPolicy"], "Always");
   EXPECT_EQ(proxy["args"], Json({"sidecar"}));
   EXPECT_EQ(variable(proxy, "ISTIO_META_WORKLOAD_NAME"), "helloworld-v1");
-  EXPECT_EQ(variable(proxy, "ISTIO_META_OWNER"), "kubernetes://apis/apps/v1/namespaces/default/deployments/helloworld-v1");
+  EXPECT_EQ(variable(proxy, "ISTIO_META_OWNER"),
+            "kubernetes://apis/apps/v1/namespaces/default/deployments/helloworld-v1");
   EXPECT_EQ(variable(proxy, "ISTIO_META_APP_CONTAINERS"), "helloworld");
   EXPECT_EQ(pod["spec"]["containers"].size(), 1u);
   const Json& metadata = pod["metadata"];

@@ -12,8 +12,10 @@ Json* template_of(Json& object) {
   if (kind == "Deployment" || kind == "ReplicaSet" || kind == "StatefulSet" || kind == "DaemonSet" || kind == "Job" ||
       kind == "ReplicationController")
     path = {"spec", "template"};
-  else if (kind == "CronJob") path = {"spec", "jobTemplate", "spec", "template"};
-  else return nullptr;
+  else if (kind == "CronJob")
+    path = {"spec", "jobTemplate", "spec", "template"};
+  else
+    return nullptr;
   Json* at = &object;
   for (const char* step : path) {
     auto it = at->is_object() ? at->find(step) : at->end();
@@ -26,7 +28,8 @@ Json* template_of(Json& object) {
 }  // namespace
 
 base::Result<Json> into_manifest(Json object, const Settings& settings) {
-  if (!object.is_object()) return base::fail(base::ErrorKind::Invalid, "a manifest is an object with apiVersion and kind");
+  if (!object.is_object())
+    return base::fail(base::ErrorKind::Invalid, "a manifest is an object with apiVersion and kind");
   if (base::text(object, "kind") == "List" && object.contains("items") && object["items"].is_array()) {
     for (Json& item : object["items"]) item = TRY(into_manifest(std::move(item), settings));
     return object;

@@ -78,8 +78,10 @@ struct Annotations {
 
 void merge(Json& into, const Json& from) {
   for (auto& [key, value] : from.items())
-    if (value.is_object() && into[key].is_object()) merge(into[key], value);
-    else into[key] = value;
+    if (value.is_object() && into[key].is_object())
+      merge(into[key], value);
+    else
+      into[key] = value;
 }
 
 // Once one of the four is written, the defaults of all four are gone, as in Istio.
@@ -90,7 +92,8 @@ Json resources_of(const Annotations& annotations) {
                                            {"sidecar.istio.io/proxyCPULimit", "limits", "cpu"},
                                            {"sidecar.istio.io/proxyMemoryLimit", "limits", "memory"}};
   for (auto& [key, part, name] : kKeys)
-    if (std::string_view value = annotations.text(key); !value.empty()) out[std::string(part)][std::string(name)] = value;
+    if (std::string_view value = annotations.text(key); !value.empty())
+      out[std::string(part)][std::string(name)] = value;
   if (!out.empty()) return out;
   return {{"limits", {{"cpu", "2"}, {"memory", "1Gi"}}}, {"requests", {{"cpu", "100m"}, {"memory", "128Mi"}}}};
 }
@@ -129,7 +132,8 @@ base::Result<Options> options_of(const Json& pod, const Settings& settings) {
   Options out;
   for (std::string_view name : base::split(annotations.text("inject.istio.io/templates"), ',')) {
     name = base::trim(name);
-    if (name == "gateway") out.kind = Options::Template::Gateway;
+    if (name == "gateway")
+      out.kind = Options::Template::Gateway;
     else if (!name.empty() && name != "sidecar")
       return refuse("inject.istio.io/templates", name, "a template; there are \"sidecar\" and \"gateway\"");
   }

@@ -45,7 +45,8 @@ Owner owner_of(const Json& pod) {
 }
 
 std::string Owner::path(std::string_view ns) const {
-  return "kubernetes://apis/" + api_version + "/namespaces/" + std::string(ns) + "/" + base::to_lower(kind) + "s/" + name;
+  return "kubernetes://apis/" + api_version + "/namespaces/" + std::string(ns) + "/" + base::to_lower(kind) + "s/" +
+         name;
 }
 
 }  // namespace inject

@@ -38,8 +38,10 @@ void add_labels(Json& pod, const Owner& owner, const Settings& settings, const O
   std::string revision =
       first_of(labels, {"service.istio.io/canonical-revision", "app.kubernetes.io/version", "version"}, "latest");
   // A gateway's own ports speak what its Gateway says; peers must not expect the mesh's TLS there.
-  if (options.kind == Options::Template::Sidecar) set_default(labels, "security.istio.io/tlsMode", "istio");
-  else set_default(labels, "istio.io/rev", settings.revision);
+  if (options.kind == Options::Template::Sidecar)
+    set_default(labels, "security.istio.io/tlsMode", "istio");
+  else
+    set_default(labels, "istio.io/rev", settings.revision);
   set_default(labels, "service.istio.io/canonical-name", name.substr(0, 63));
   set_default(labels, "service.istio.io/canonical-revision", revision.substr(0, 63));
 }
@@ -82,7 +84,8 @@ std::optional<Json> take(Json& containers, std::string_view name) {
 
 void add_missing(Json& volumes, const Json& more, Json& names) {
   for (const Json& volume : more) {
-    bool there = std::ranges::any_of(volumes, [&](const Json& v) { return base::text(v, "name") == base::text(volume, "name"); });
+    bool there = std::ranges::any_of(
+        volumes, [&](const Json& v) { return base::text(v, "name") == base::text(volume, "name"); });
     if (!there) volumes.push_back(volume);
     names.push_back(base::text(volume, "name"));
   }
@@ -110,8 +113,11 @@ base::Result<Json> into_pod(Json pod, std::string_view ns, const Owner& owner, c
   for (Json* where : {&containers, &init_containers})
     if (auto own = take(*where, "istio-proxy")) proxy = overlay(std::move(proxy), *own);
 
-  Json status = {{"initContainers", Json::array()}, {"containers", Json::array()}, {"volumes", Json::array()},
-                 {"imagePullSecrets", nullptr},     {"revision", settings.revision}};
+  Json status = {{"initContainers", Json::array()},
+                 {"containers", Json::array()},
+                 {"volumes", Json::array()},
+                 {"imagePullSecrets", nullptr},
+                 {"revision", settings.revision}};
   if (options.native) {
     // Before the application's own init containers, so that those are in the mesh already.
     proxy["restartPolicy"] = "Always";

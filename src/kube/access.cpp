@@ -46,7 +46,8 @@ static base::Result<std::string> pem(const Json& entry, const std::string& field
 static base::Result<void> parse_server(std::string_view url, Access& access) {
   access.tls = url.starts_with("https://");
   if (!access.tls && !url.starts_with("http://"))
-    return base::fail(ErrorKind::Invalid, "kubeconfig: server \"" + std::string(url) + "\" is not an http or https URL");
+    return base::fail(ErrorKind::Invalid,
+                      "kubeconfig: server \"" + std::string(url) + "\" is not an http or https URL");
   url.remove_prefix(access.tls ? 8 : 7);
   size_t slash = url.find('/');
   std::string_view authority = url.substr(0, slash);
@@ -87,7 +88,8 @@ base::Result<Access> access_of(std::string_view kubeconfig, std::string_view con
   access.token_file = base::text(user, "tokenFile");
   for (const char* field : {"exec", "auth-provider"})
     if (base::find(user, field))
-      return base::fail(ErrorKind::Invalid, std::string("kubeconfig: users[].user.") + field + " is not supported; use a token or a client certificate");
+      return base::fail(ErrorKind::Invalid, std::string("kubeconfig: users[].user.") + field +
+                                                " is not supported; use a token or a client certificate");
   if (std::string_view ns = base::text(chosen, "namespace"); !ns.empty()) access.ns = ns;
   return access;
 }

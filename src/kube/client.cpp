@@ -24,14 +24,26 @@ Resource resource_of(const objects::Kind& kind) {
 }
 
 bool cluster_scoped(const objects::Kind& kind) {
-  constexpr std::string_view kKinds[] = {"Namespace", "Node", "PersistentVolume", "ClusterRole", "ClusterRoleBinding",
-                                         "CustomResourceDefinition", "MutatingWebhookConfiguration",
-                                         "ValidatingWebhookConfiguration", "PriorityClass", "StorageClass",
-                                         "GatewayClass", "IngressClass", "TokenReview", "SubjectAccessReview", "SelfSubjectAccessReview"};
+  constexpr std::string_view kKinds[] = {"Namespace",
+                                         "Node",
+                                         "PersistentVolume",
+                                         "ClusterRole",
+                                         "ClusterRoleBinding",
+                                         "CustomResourceDefinition",
+                                         "MutatingWebhookConfiguration",
+                                         "ValidatingWebhookConfiguration",
+                                         "PriorityClass",
+                                         "StorageClass",
+                                         "GatewayClass",
+                                         "IngressClass",
+                                         "TokenReview",
+                                         "SubjectAccessReview",
+                                         "SelfSubjectAccessReview"};
   return std::find(std::begin(kKinds), std::end(kKinds), kind.kind) != std::end(kKinds);
 }
 
-std::string path_of(const Resource& resource, std::string_view ns, std::string_view name, std::string_view subresource) {
+std::string path_of(const Resource& resource, std::string_view ns, std::string_view name,
+                    std::string_view subresource) {
   std::string path = resource.group.empty() ? "/api/" : "/apis/" + resource.group + "/";
   path += resource.version;
   if (!ns.empty()) path.append("/namespaces/").append(ns);
@@ -44,15 +56,26 @@ std::string path_of(const Resource& resource, std::string_view ns, std::string_v
 base::Error refusal(int status, std::string_view body) {
   base::Error error;
   if (auto parsed = base::parse_json(body)) error.message = base::text(*parsed, "message");
-  if (error.message.empty()) error.message = "the API server answered " + std::to_string(status) + " " + std::string(http::reason_phrase(status));
+  if (error.message.empty())
+    error.message =
+        "the API server answered " + std::to_string(status) + " " + std::string(http::reason_phrase(status));
   switch (status) {
-    case 404: error.kind = ErrorKind::NotFound; break;
-    case 409: error.kind = ErrorKind::Conflict; break;
+    case 404:
+      error.kind = ErrorKind::NotFound;
+      break;
+    case 409:
+      error.kind = ErrorKind::Conflict;
+      break;
     case 401:
-    case 403: error.kind = ErrorKind::Denied; break;
+    case 403:
+      error.kind = ErrorKind::Denied;
+      break;
     case 410:
-    case 429: error.kind = ErrorKind::Exhausted; break;
-    default: error.kind = status >= 500 ? ErrorKind::Unavailable : ErrorKind::Invalid;
+    case 429:
+      error.kind = ErrorKind::Exhausted;
+      break;
+    default:
+      error.kind = status >= 500 ? ErrorKind::Unavailable : ErrorKind::Invalid;
   }
   error.side = base::Side::Upstream;
   error.retryable = status == 429 || status >= 500;
@@ -64,8 +87,11 @@ base::Result<std::unique_ptr<Client>> Client::make(net::Loop& loop, Access acces
   const Access& to = client->access_;
   http::ClientOptions options{.host = to.host, .port = to.port, .server_name = to.server_name};
   if (to.tls) {
-    net::TlsSettings tls{.certificate_chain = to.certificate, .private_key = to.key, .trusted_roots = to.roots,
-                         .verify_peer = !to.insecure, .alpn = {"http/1.1"}};
+    net::TlsSettings tls{.certificate_chain = to.certificate,
+                         .private_key = to.key,
+                         .trusted_roots = to.roots,
+                         .verify_peer = !to.insecure,
+                         .alpn = {"http/1.1"}};
     options.tls = TRY(net::TlsContext::client(tls));
   }
   client->http_ = std::make_unique<http::Client>(loop, std::move(options));
@@ -105,14 +131,16 @@ net::Task<base::Result<std::unique_ptr<http::ClientStream>>> Client::open(std::s
   co_return stream;
 }
 
-net::Task<base::Result<Json>> Client::json(std::string method, std::string path, std::string body, std::string content_type) {
+net::Task<base::Result<Json>> Client::json(std::string method, std::string path, std::string body,
+                                           std::string content_type) {
   auto response = co_await request(std::move(method), std::move(path), std::move(body), std::move(content_type));
   if (!response) co_return std::unexpected(response.error());
   if (response->status >= 300) co_return std::unexpected(refusal(response->status, response->body));
   co_return base::parse_json(response->body);
 }
 
-net::Task<base::Result<Object>> Client::object(std::string method, std::string path, Json body, std::string content_type) {
+net::Task<base::Result<Object>> Client::object(std::string method, std::string path, Json body,
+                                               std::string content_type) {
   std::string text;  // not by a conditional expression: GCC 12 copies its string bytewise into a coroutine's frame
   if (!body.is_null()) text = body.dump();
   auto answer = co_await json(std::move(method), std::move(path), std::move(text), std::move(content_type));
@@ -166,21 +194,23 @@ net::Task<base::Result<Object>> Client::update_status(Resource resource, Object 
   return this->object("PUT", std::move(path), std::move(object.json()), "application/json");
 }
 
-net::Task<base::Result<Object>> Client::patch(Resource resource, std::string ns, std::string name, PatchType type, Json patch,
-                                              std::string subresource) {
+net::Task<base::Result<Object>> Client::patch(Resource resource, std::string ns, std::string name, PatchType type,
+                                              Json patch, std::string subresource) {
   constexpr const char* kTypes[] = {"application/json-patch+json", "application/merge-patch+json",
                                     "application/strategic-merge-patch+json", "application/apply-patch+yaml"};
   return object("PATCH", path_of(resource, ns, name, subresource), std::move(patch), kTypes[static_cast<int>(type)]);
 }
 
 net::Task<base::Result<Object>> Client::apply(Object object, std::string manager) {
-  std::string path = path_of(resource_of(object.kind()), cluster_scoped(object.kind()) ? "" : object.ns(), object.name()) +
-                     "?fieldManager=" + http::percent_encode(manager) + "&force=true&fieldValidation=Strict";
+  std::string path =
+      path_of(resource_of(object.kind()), cluster_scoped(object.kind()) ? "" : object.ns(), object.name()) +
+      "?fieldManager=" + http::percent_encode(manager) + "&force=true&fieldValidation=Strict";
   return this->object("PATCH", std::move(path), std::move(object.json()), "application/apply-patch+yaml");
 }
 
 net::Task<base::Result<void>> Client::remove(Resource resource, std::string ns, std::string name) {
-  auto answer = co_await json("DELETE", path_of(resource, ns, name), R"({"propagationPolicy":"Background"})", "application/json");
+  auto answer =
+      co_await json("DELETE", path_of(resource, ns, name), R"({"propagationPolicy":"Background"})", "application/json");
   if (!answer) co_return std::unexpected(answer.error());
   co_return base::Result<void>();
 }

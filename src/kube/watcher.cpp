@@ -18,7 +18,7 @@ struct Watcher::State {
 
   bool stopped = false;
   bool synced = false;
-  std::string version;                 // where to resume; empty: list again
+  std::string version;                  // where to resume; empty: list again
   std::map<std::string, Object> known;  // "ns/name" -> kind and metadata that name it, and its resourceVersion
   std::chrono::milliseconds delay{100};
   std::minstd_rand dice{std::random_device{}()};
@@ -33,7 +33,9 @@ struct Watcher::State {
 static std::string key_of(const Object& object) { return std::string(object.ns()) + "/" + std::string(object.name()); }
 
 static Object outline(const Object& object) {
-  Json out = {{"apiVersion", object.api_version()}, {"kind", object.kind_name()}, {"metadata", {{"name", object.name()}, {"resourceVersion", object.resource_version()}}}};
+  Json out = {{"apiVersion", object.api_version()},
+              {"kind", object.kind_name()},
+              {"metadata", {{"name", object.name()}, {"resourceVersion", object.resource_version()}}}};
   if (!object.ns().empty()) out["metadata"]["namespace"] = object.ns();
   return Object(std::move(out));
 }
@@ -86,9 +88,12 @@ bool Watcher::State::take(Json event) {
 
 // Reads one watch until it ends. An error means that something is wrong; a plain end is normal.
 static net::Task<base::Result<void>> follow(std::shared_ptr<Watcher::State> state) {
-  std::string path = path_of(state->resource, state->ns) + "?watch=true&allowWatchBookmarks=true&timeoutSeconds=300&resourceVersion=" + state->version;
-  if (!state->options.label_selector.empty()) path += "&labelSelector=" + http::percent_encode(state->options.label_selector);
-  if (!state->options.field_selector.empty()) path += "&fieldSelector=" + http::percent_encode(state->options.field_selector);
+  std::string path = path_of(state->resource, state->ns) +
+                     "?watch=true&allowWatchBookmarks=true&timeoutSeconds=300&resourceVersion=" + state->version;
+  if (!state->options.label_selector.empty())
+    path += "&labelSelector=" + http::percent_encode(state->options.label_selector);
+  if (!state->options.field_selector.empty())
+    path += "&fieldSelector=" + http::percent_encode(state->options.field_selector);
   auto opened = co_await state->client->open(path);
   if (!opened) co_return std::unexpected(opened.error());
   std::unique_ptr<http::ClientStream> stream = std::move(*opened);

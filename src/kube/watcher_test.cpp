@@ -19,11 +19,11 @@ Json config_map(const std::string& name, const std::string& version) {
 // An API server that follows a script: one answer for each request, in order.
 struct Script {
   struct Step {
-    std::string expected;                // of the request's target
+    std::string expected;  // of the request's target
     int status = 200;
-    std::vector<std::string> pieces;     // of the body
-    bool breaks = false;                 // ends the connection in the middle
-    bool stays = false;                  // leaves the response open
+    std::vector<std::string> pieces;  // of the body
+    bool breaks = false;              // ends the connection in the middle
+    bool stays = false;               // leaves the response open
   };
   std::vector<Step> steps;
   size_t done = 0;
@@ -68,9 +68,8 @@ class Watching : public testing::Test {
  protected:
   // Runs the script and returns what was told, until `last` is.
   std::vector<std::string> told_until(const std::string& last) {
-    http::Server server(loop_, [this](std::shared_ptr<http::Exchange> exchange) {
-      return answer(std::move(exchange), script_);
-    });
+    http::Server server(
+        loop_, [this](std::shared_ptr<http::Exchange> exchange) { return answer(std::move(exchange), script_); });
     Access access{.host = "127.0.0.1", .tls = false};
     access.port = server.listen(*net::Address::parse("127.0.0.1", 0)).value().port();
     auto client = Client::make(loop_, access).value();
@@ -95,9 +94,12 @@ TEST_F(Watching, TellsTheListThenEachChange) {
   const std::string change = event("MODIFIED", config_map("a", "4"));
   script_.steps = {
       {"/api/v1/configmaps?limit=", 200, {list_of({config_map("a", "1"), config_map("b", "2")}, "3")}},
-      {"watch=true", 200, {change.substr(0, 9), change.substr(9) + event("DELETED", config_map("b", "5")) +
-                                                    event("ADDED", config_map("c", "6"))},
-       false, true},
+      {"watch=true",
+       200,
+       {change.substr(0, 9),
+        change.substr(9) + event("DELETED", config_map("b", "5")) + event("ADDED", config_map("c", "6"))},
+       false,
+       true},
   };
   EXPECT_EQ(told_until("added c"), (Told{"added a", "added b", "synced", "modified a", "deleted b", "added c"}));
   EXPECT_NE(script_.requests[1].find("resourceVersion=3"), std::string::npos);
@@ -106,8 +108,9 @@ TEST_F(Watching, TellsTheListThenEachChange) {
 TEST_F(Watching, ResumesAfterTheLastBookmarkWhenTheWatchEnds) {
   script_.steps = {
       {"?limit=", 200, {list_of({}, "3")}},
-      {"resourceVersion=3", 200, {event("ADDED", config_map("a", "4")),
-                                  event("BOOKMARK", {{"metadata", {{"resourceVersion", "9"}}}})}},
+      {"resourceVersion=3",
+       200,
+       {event("ADDED", config_map("a", "4")), event("BOOKMARK", {{"metadata", {{"resourceVersion", "9"}}}})}},
       {"resourceVersion=9", 200, {event("ADDED", config_map("b", "10"))}, true},
       {"resourceVersion=10", 200, {event("ADDED", config_map("c", "11"))}, false, true},
   };
@@ -120,8 +123,9 @@ TEST_F(Watching, ListsAgainWhenItsPositionIsGoneAndTellsOnlyWhatDiffers) {
       {"resourceVersion=3", 200, {event("ERROR", {{"kind", "Status"}, {"code", 410}})}},
       {"?limit=", 200, {list_of({config_map("a", "1"), config_map("b", "7"), config_map("d", "8")}, "8")}},
       {"resourceVersion=8", 410, {"{}"}},
-      {"?limit=", 200, {list_of({config_map("a", "1"), config_map("b", "7"), config_map("d", "8"),
-                                 config_map("e", "9")}, "9")}},
+      {"?limit=",
+       200,
+       {list_of({config_map("a", "1"), config_map("b", "7"), config_map("d", "8"), config_map("e", "9")}, "9")}},
       {"resourceVersion=9", 200, {}, false, true},
   };
   EXPECT_EQ(told_until("added e"),

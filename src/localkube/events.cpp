@@ -15,8 +15,10 @@ EventRecorder::EventRecorder(net::Loop& loop, Api& api)
       }) {}
 
 void EventRecorder::record(const objects::Object& about, Event event) {
-  base::Json involved = {{"apiVersion", about.api_version()}, {"kind", about.kind_name()},
-                         {"name", about.name()},              {"uid", about.uid()},
+  base::Json involved = {{"apiVersion", about.api_version()},
+                         {"kind", about.kind_name()},
+                         {"name", about.name()},
+                         {"uid", about.uid()},
                          {"resourceVersion", about.resource_version()}};
   if (!about.ns().empty()) involved["namespace"] = about.ns();
   if (!event.field_path.empty()) involved["fieldPath"] = event.field_path;
@@ -32,7 +34,8 @@ net::Task<void> EventRecorder::write(EventRecorder* self) {
     const Event& event = next.event;
     std::string ns = string_at(next.involved, "namespace");
     if (ns.empty()) ns = "default";
-    std::string key = string_at(next.involved, "uid") + "/" + event.field_path + "/" + event.reason + "/" + event.message;
+    std::string key =
+        string_at(next.involved, "uid") + "/" + event.field_path + "/" + event.reason + "/" + event.message;
     if (self->known_.size() > kMostKnown) self->known_.clear();
     Known& known = self->known_[key];
     if (++known.count > 1) {

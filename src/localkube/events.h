@@ -18,7 +18,7 @@ class EventRecorder {
   enum class Type { Normal, Warning };
   struct Event {
     Type type = Type::Normal;
-    std::string reason;   // "Started"
+    std::string reason;  // "Started"
     std::string message;
     std::string component;   // "kubelet"
     std::string field_path;  // "spec.containers{web}", or empty

@@ -30,8 +30,10 @@ int run_capture(const std::vector<std::string>& arguments) {
 }
 
 // What this process serves, and does not until everything of it is there, is its predecessor's until then.
-net::Task<void> take_over_once_ready(net::Loop& loop, proxy::Process& process, const proxy::ControlPlane& control_plane, proxy::Handover& handover) {
-  while (!process.not_ready().empty() || !control_plane.answered()) co_await net::sleep(loop, std::chrono::milliseconds(20));
+net::Task<void> take_over_once_ready(net::Loop& loop, proxy::Process& process, const proxy::ControlPlane& control_plane,
+                                     proxy::Handover& handover) {
+  while (!process.not_ready().empty() || !control_plane.answered())
+    co_await net::sleep(loop, std::chrono::milliseconds(20));
   handover.ready();
 }
 
@@ -76,7 +78,8 @@ int run_proxy(const std::vector<std::string>& arguments) {
   return 0;
 }
 
-proxy::Resource secret_resource(envoy::extensions::transport_sockets::tls::v3::Secret secret, const std::string& version) {
+proxy::Resource secret_resource(envoy::extensions::transport_sockets::tls::v3::Secret secret,
+                                const std::string& version) {
   proxy::Resource out{.name = secret.name(), .version = version};
   out.body.PackFrom(secret);
   return out;
@@ -91,8 +94,10 @@ void take_credentials(proxy::Configuration& configuration, const agent::Credenti
   roots.set_name("ROOTCA");
   roots.mutable_validation_context()->mutable_trusted_ca()->set_inline_string(credentials.roots);
   std::string version = std::to_string(std::hash<std::string>{}(credentials.certificate_chain));
-  std::vector<proxy::Resource> secrets{secret_resource(std::move(own), version), secret_resource(std::move(roots), version)};
-  for (const auto& rejection : configuration.update(proxy::Kind::Secret, secrets, {}, proxy::Configuration::From::Bootstrap))
+  std::vector<proxy::Resource> secrets{secret_resource(std::move(own), version),
+                                       secret_resource(std::move(roots), version)};
+  for (const auto& rejection :
+       configuration.update(proxy::Kind::Secret, secrets, {}, proxy::Configuration::From::Bootstrap))
     base::log::error("secret {}: {}", rejection.name, rejection.reason);
 }
 
@@ -101,7 +106,10 @@ proxy::Workload workload_of(const agent::Environment& environment) {
     auto it = environment.labels.find(name);
     return it == environment.labels.end() ? std::string() : it->second;
   };
-  proxy::Workload out{.name = std::string(base::text(environment.metadata, "WORKLOAD_NAME")), .ns = environment.ns, .app = label("app"), .version = label("version")};
+  proxy::Workload out{.name = std::string(base::text(environment.metadata, "WORKLOAD_NAME")),
+                      .ns = environment.ns,
+                      .app = label("app"),
+                      .version = label("version")};
   out.canonical_service = label("service.istio.io/canonical-name");
   if (out.canonical_service.empty()) out.canonical_service = out.app.empty() ? out.name : out.app;
   out.canonical_revision = label("service.istio.io/canonical-revision");
@@ -122,7 +130,8 @@ proxy::Bootstrap bootstrap_of(const agent::Environment& environment) {
 
 // A connection to the control plane: TLS with the mesh's root, this workload's
 // certificate as soon as there is one, and its token.
-base::Result<xds::AdsClient::Dial> dial(net::Loop& loop, const agent::Environment& environment, const agent::Certificates& certificates) {
+base::Result<xds::AdsClient::Dial> dial(net::Loop& loop, const agent::Environment& environment,
+                                        const agent::Certificates& certificates) {
   auto target = TRY(agent::split_address(environment.discovery_address));
   net::TlsSettings tls{.trusted_roots = TRY(agent::read_secret(environment.root_file)), .alpn = {"h2"}};
   if (const auto& credentials = certificates.current()) {
@@ -145,28 +154,40 @@ net::Task<std::string> metrics_of(const proxy::Process& process) { co_return pro
 int run_in_mesh(agent::Role role, const std::vector<std::string>& arguments) {
   std::string level = "info";
   for (size_t i = 0; i + 1 < arguments.size(); ++i)
-    if (arguments[i] == "-l" || arguments[i] == "--log-level" || arguments[i] == "--proxyLogLevel") level = arguments[i + 1];
+    if (arguments[i] == "-l" || arguments[i] == "--log-level" || arguments[i] == "--proxyLogLevel")
+      level = arguments[i + 1];
   base::start_log("proxy", level);
-  auto environment = agent::read_environment(role, [](const char* name) { return static_cast<const char*>(std::getenv(name)); });
+  auto environment =
+      agent::read_environment(role, [](const char* name) { return static_cast<const char*>(std::getenv(name)); });
   if (!environment) return fail(environment.error());
 
   net::Loop loop;
   proxy::Signals signals(loop);
-  proxy::ProcessOptions options{.concurrency = environment->concurrency > 0 ? static_cast<unsigned>(environment->concurrency) : 1u,
-                                .log_level = level, .exit_drain = environment->drain, .istio_metrics = true, .self = workload_of(*environment), .node_id = agent::node_of(*environment).id()};
+  proxy::ProcessOptions options{
+      .concurrency = environment->concurrency > 0 ? static_cast<unsigned>(environment->concurrency) : 1u,
+      .log_level = level,
+      .exit_drain = environment->drain,
+      .istio_metrics = true,
+      .self = workload_of(*environment),
+      .node_id = agent::node_of(*environment).id()};
   proxy::Process process(loop, std::move(options), bootstrap_of(*environment));
   auto started = process.start();
   if (!started) return fail(started.error());
 
-  agent::Certificates certificates(loop, *environment, [&](const agent::Credentials& credentials) { take_credentials(process.configuration(), credentials); });
-  proxy::ControlPlane::Options settings{.variant = xds::Variant::Delta, .node = process.bootstrap().node(), .local_secrets = {"default", "ROOTCA"}};
-  proxy::ControlPlane control_plane(loop, process.configuration(), std::move(settings), [&] { return dial(loop, *environment, certificates); });
+  agent::Certificates certificates(loop, *environment, [&](const agent::Credentials& credentials) {
+    take_credentials(process.configuration(), credentials);
+  });
+  proxy::ControlPlane::Options settings{
+      .variant = xds::Variant::Delta, .node = process.bootstrap().node(), .local_secrets = {"default", "ROOTCA"}};
+  proxy::ControlPlane control_plane(loop, process.configuration(), std::move(settings),
+                                    [&] { return dial(loop, *environment, certificates); });
   agent::Status status(loop, *environment,
                        {.ready = [&] { return control_plane.answered() && process.not_ready().empty(); },
                         .metrics = [&] { return metrics_of(process); }});
   auto listening = status.listen({});
   if (!listening) return fail(listening.error());
-  base::log::info("{} of {}/{}, control plane {}", role == agent::Role::Sidecar ? "sidecar" : "gateway", environment->ns, environment->pod, environment->discovery_address);
+  base::log::info("{} of {}/{}, control plane {}", role == agent::Role::Sidecar ? "sidecar" : "gateway",
+                  environment->ns, environment->pod, environment->discovery_address);
   signals.serve(process);
   loop.run();
   return 0;

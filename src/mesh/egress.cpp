@@ -116,8 +116,10 @@ struct Builder {
     }
     for (const auto& service : snapshot.services) {
       if (!sees(*service)) continue;
-      if (auto part = let_through(service, imports)) add(part);
-      else if (implied.contains(service->hostname)) add(service);
+      if (auto part = let_through(service, imports))
+        add(part);
+      else if (implied.contains(service->hostname))
+        add(service);
     }
   }
 
@@ -139,7 +141,8 @@ Egress egress_of(const Snapshot& snapshot, const std::string& ns, const config::
   Builder builder{snapshot, ns, {}};
   if (sidecar && !sidecar->spec.egress().empty())
     builder.add_imported(imports_of(*sidecar, ns, snapshot.mesh.cluster_domain));
-  else builder.add_everything();
+  else
+    builder.add_everything();
   builder.order_virtual_services();
   return std::move(builder.out);
 }

@@ -24,25 +24,38 @@ void take(Inputs::Entry& entry) {
   }
   if constexpr (std::is_same_v<T, config::VirtualService> || std::is_same_v<T, config::DestinationRule>)
     entry.parsed = resolved(**parsed, MeshConfig{}.cluster_domain);
-  else entry.parsed = std::move(*parsed);
+  else
+    entry.parsed = std::move(*parsed);
 }
 
 void parse_networking(std::string_view kind, Inputs::Entry& entry) {
-  if (kind == "VirtualService") take<config::VirtualService>(entry);
-  else if (kind == "DestinationRule") take<config::DestinationRule>(entry);
-  else if (kind == "Gateway") take<config::Gateway>(entry);
-  else if (kind == "ServiceEntry") take<config::ServiceEntry>(entry);
-  else if (kind == "Sidecar") take<config::Sidecar>(entry);
-  else if (kind == "WorkloadEntry") take<config::WorkloadEntry>(entry);
-  else if (kind == "WorkloadGroup") take<config::WorkloadGroup>(entry);
+  if (kind == "VirtualService")
+    take<config::VirtualService>(entry);
+  else if (kind == "DestinationRule")
+    take<config::DestinationRule>(entry);
+  else if (kind == "Gateway")
+    take<config::Gateway>(entry);
+  else if (kind == "ServiceEntry")
+    take<config::ServiceEntry>(entry);
+  else if (kind == "Sidecar")
+    take<config::Sidecar>(entry);
+  else if (kind == "WorkloadEntry")
+    take<config::WorkloadEntry>(entry);
+  else if (kind == "WorkloadGroup")
+    take<config::WorkloadGroup>(entry);
 }
 
 void parse_istio(const Inputs::Key& key, Inputs::Entry& entry) {
-  if (key.group == kNetworking) parse_networking(key.kind, entry);
-  else if (key.group == kSecurity && key.kind == "AuthorizationPolicy") take<config::AuthorizationPolicy>(entry);
-  else if (key.group == kSecurity && key.kind == "PeerAuthentication") take<config::PeerAuthentication>(entry);
-  else if (key.group == kSecurity && key.kind == "RequestAuthentication") take<config::RequestAuthentication>(entry);
-  else if (key.kind == "Telemetry") take<config::Telemetry>(entry);
+  if (key.group == kNetworking)
+    parse_networking(key.kind, entry);
+  else if (key.group == kSecurity && key.kind == "AuthorizationPolicy")
+    take<config::AuthorizationPolicy>(entry);
+  else if (key.group == kSecurity && key.kind == "PeerAuthentication")
+    take<config::PeerAuthentication>(entry);
+  else if (key.group == kSecurity && key.kind == "RequestAuthentication")
+    take<config::RequestAuthentication>(entry);
+  else if (key.kind == "Telemetry")
+    take<config::Telemetry>(entry);
 }
 
 bool is_kubernetes(const Inputs::Key& key) {
@@ -72,9 +85,8 @@ bool same_service(const Service& a, const Service& b) {
     return out;
   };
   return a.hostname == b.hostname && a.addresses == b.addresses && a.resolution == b.resolution &&
-         a.headless == b.headless && a.publish_not_ready == b.publish_not_ready &&
-         a.external_name == b.external_name && a.export_to == b.export_to && a.selector == b.selector &&
-         a.labels == b.labels && ports(a) == ports(b);
+         a.headless == b.headless && a.publish_not_ready == b.publish_not_ready && a.external_name == b.external_name &&
+         a.export_to == b.export_to && a.selector == b.selector && a.labels == b.labels && ports(a) == ports(b);
 }
 
 bool same_workload(const Workload& a, const Workload& b) {
@@ -114,9 +126,7 @@ std::span<const objects::Resource> Inputs::watched() {
   return kWatched;
 }
 
-Scope Inputs::put(objects::Object object) {
-  return put(std::make_shared<const objects::Object>(std::move(object)));
-}
+Scope Inputs::put(objects::Object object) { return put(std::make_shared<const objects::Object>(std::move(object))); }
 
 Scope Inputs::put(std::shared_ptr<const objects::Object> object) {
   objects::Ref ref = object->ref();
@@ -134,9 +144,12 @@ Scope Inputs::put(std::shared_ptr<const objects::Object> object) {
   if (resync) return Scope::Nothing;
 
   Entry entry{.object = object};
-  if (!kubernetes) parse_istio(key, entry);
-  else if (key.kind == "Service") entry.parsed = service_of(*object, MeshConfig{}.cluster_domain);
-  else if (key.kind == "EndpointSlice") entry.parsed = slice_of(*object);
+  if (!kubernetes)
+    parse_istio(key, entry);
+  else if (key.kind == "Service")
+    entry.parsed = service_of(*object, MeshConfig{}.cluster_domain);
+  else if (key.kind == "EndpointSlice")
+    entry.parsed = slice_of(*object);
   else if (key.kind == "Pod") {
     const Entry* node = find({.kind = "Node", .name = std::string(base::text(object->spec(), "nodeName"))});
     if (auto workload = workload_of(*object, node ? node->object.get() : nullptr)) entry.parsed = std::move(workload);

@@ -79,7 +79,7 @@ class Inputs {
   uint64_t configuration_ = 0;
   uint64_t changes_ = 0;
   uint64_t workload_changes_ = 0;
-  base::StringMap<uint64_t> service_changes_;    // by "ns/name"
+  base::StringMap<uint64_t> service_changes_;  // by "ns/name"
   base::StringMap<uint64_t> namespace_changes_;
 };
 

@@ -37,8 +37,7 @@ Port port_of(const Json& spec) {
   Port port;
   port.name = base::text(spec, "name");
   port.number = number(base::find(spec, "port"));
-  port.protocol =
-      protocol_of(port.name, base::text(spec, "appProtocol"), port.number, base::text(spec, "protocol"));
+  port.protocol = protocol_of(port.name, base::text(spec, "appProtocol"), port.number, base::text(spec, "protocol"));
   const Json* target = base::find(spec, "targetPort");
   if (target && target->is_string()) {
     port.target_name = target->get<std::string>();

@@ -19,11 +19,16 @@ std::optional<std::chrono::milliseconds> duration_of(std::string_view text) {
     if (digits == 0 || unit == digits) return std::nullopt;
     double amount = std::strtod(std::string(text.substr(0, digits)).c_str(), nullptr);
     std::string_view name = text.substr(digits, unit - digits);
-    if (name == "ms") total += amount;
-    else if (name == "s") total += amount * 1000;
-    else if (name == "m") total += amount * 60'000;
-    else if (name == "h") total += amount * 3'600'000;
-    else return std::nullopt;
+    if (name == "ms")
+      total += amount;
+    else if (name == "s")
+      total += amount * 1000;
+    else if (name == "m")
+      total += amount * 60'000;
+    else if (name == "h")
+      total += amount * 3'600'000;
+    else
+      return std::nullopt;
     text.remove_prefix(unit);
   }
   return std::chrono::milliseconds(static_cast<int64_t>(std::llround(total)));
@@ -48,24 +53,40 @@ bool read(std::string_view key, const base::Json& value, MeshConfig& mesh) {
   auto text = [&] { return value.is_string() ? value.get<std::string>() : std::string(); };
   auto truth = [&](bool otherwise) { return value.is_boolean() ? value.get<bool>() : otherwise; };
   auto number = [&](int otherwise) { return value.is_number_integer() ? value.get<int>() : otherwise; };
-  if (key == "rootNamespace") mesh.root_namespace = text();
-  else if (key == "trustDomain") mesh.trust_domain = text();
-  else if (key == "trustDomainAliases") mesh.trust_domain_aliases = strings_of(value);
-  else if (key == "outboundTrafficPolicy") mesh.registry_only = base::text(value, "mode") == "REGISTRY_ONLY";
-  else if (key == "inboundTrafficPolicy") mesh.inbound_localhost = base::text(value, "mode") == "LOCALHOST";
-  else if (key == "enableAutoMtls") mesh.auto_mtls = truth(true);
-  else if (key == "connectTimeout") mesh.connect_timeout = duration_of(text()).value_or(mesh.connect_timeout);
+  if (key == "rootNamespace")
+    mesh.root_namespace = text();
+  else if (key == "trustDomain")
+    mesh.trust_domain = text();
+  else if (key == "trustDomainAliases")
+    mesh.trust_domain_aliases = strings_of(value);
+  else if (key == "outboundTrafficPolicy")
+    mesh.registry_only = base::text(value, "mode") == "REGISTRY_ONLY";
+  else if (key == "inboundTrafficPolicy")
+    mesh.inbound_localhost = base::text(value, "mode") == "LOCALHOST";
+  else if (key == "enableAutoMtls")
+    mesh.auto_mtls = truth(true);
+  else if (key == "connectTimeout")
+    mesh.connect_timeout = duration_of(text()).value_or(mesh.connect_timeout);
   else if (key == "protocolDetectionTimeout")
     mesh.protocol_detection_timeout = duration_of(text()).value_or(mesh.protocol_detection_timeout);
-  else if (key == "accessLogFile") mesh.access_log_file = text();
-  else if (key == "accessLogFormat") mesh.access_log_format = text();
-  else if (key == "accessLogEncoding") mesh.access_log_json = text() == "JSON";
-  else if (key == "proxyListenPort") mesh.outbound_port = number(15001);
-  else if (key == "proxyInboundListenPort") mesh.inbound_port = number(15006);
-  else if (key == "defaultServiceExportTo") mesh.default_service_export_to = strings_of(value);
-  else if (key == "defaultVirtualServiceExportTo") mesh.default_virtual_service_export_to = strings_of(value);
-  else if (key == "defaultDestinationRuleExportTo") mesh.default_destination_rule_export_to = strings_of(value);
-  else if (key == "defaultHttpRetryPolicy") read_retry_policy(value, mesh);
+  else if (key == "accessLogFile")
+    mesh.access_log_file = text();
+  else if (key == "accessLogFormat")
+    mesh.access_log_format = text();
+  else if (key == "accessLogEncoding")
+    mesh.access_log_json = text() == "JSON";
+  else if (key == "proxyListenPort")
+    mesh.outbound_port = number(15001);
+  else if (key == "proxyInboundListenPort")
+    mesh.inbound_port = number(15006);
+  else if (key == "defaultServiceExportTo")
+    mesh.default_service_export_to = strings_of(value);
+  else if (key == "defaultVirtualServiceExportTo")
+    mesh.default_virtual_service_export_to = strings_of(value);
+  else if (key == "defaultDestinationRuleExportTo")
+    mesh.default_destination_rule_export_to = strings_of(value);
+  else if (key == "defaultHttpRetryPolicy")
+    read_retry_policy(value, mesh);
   else if (key == "localityLbSetting") {
     const base::Json* enabled = base::find(value, "enabled");
     mesh.locality_load_balancing = !enabled || !enabled->is_boolean() || enabled->get<bool>();

@@ -18,19 +18,19 @@ struct MeshConfig {
   std::vector<std::string> trust_domain_aliases;
   std::string cluster_domain = "cluster.local";
   std::string cluster_id = "Kubernetes";
-  bool registry_only = false;            // outboundTrafficPolicy.mode
-  bool inbound_localhost = false;        // inboundTrafficPolicy.mode LOCALHOST
-  bool auto_mtls = true;                 // enableAutoMtls
-  bool locality_load_balancing = true;   // localityLbSetting.enabled
+  bool registry_only = false;           // outboundTrafficPolicy.mode
+  bool inbound_localhost = false;       // inboundTrafficPolicy.mode LOCALHOST
+  bool auto_mtls = true;                // enableAutoMtls
+  bool locality_load_balancing = true;  // localityLbSetting.enabled
   std::chrono::milliseconds connect_timeout{10000};
   std::chrono::milliseconds protocol_detection_timeout{0};
-  std::string access_log_file;           // empty: off
+  std::string access_log_file;  // empty: off
   std::string access_log_format;
   bool access_log_json = false;
-  int outbound_port = 15001;             // proxyListenPort
-  int inbound_port = 15006;              // proxyInboundListenPort
+  int outbound_port = 15001;  // proxyListenPort
+  int inbound_port = 15006;   // proxyInboundListenPort
   std::vector<std::string> default_service_export_to, default_virtual_service_export_to,
-      default_destination_rule_export_to;  // empty: everywhere
+      default_destination_rule_export_to;     // empty: everywhere
   std::optional<int> default_retry_attempts;  // defaultHttpRetryPolicy
   std::string default_retry_on;
 

@@ -13,10 +13,14 @@ using Mtls = config::security::PeerAuthentication_MutualTLS;
 
 std::optional<MtlsMode> mode_of(const Mtls& mtls) {
   switch (mtls.mode()) {
-    case Mtls::DISABLE: return MtlsMode::Disable;
-    case Mtls::PERMISSIVE: return MtlsMode::Permissive;
-    case Mtls::STRICT: return MtlsMode::Strict;
-    default: return std::nullopt;
+    case Mtls::DISABLE:
+      return MtlsMode::Disable;
+    case Mtls::PERMISSIVE:
+      return MtlsMode::Permissive;
+    case Mtls::STRICT:
+      return MtlsMode::Strict;
+    default:
+      return std::nullopt;
   }
 }
 

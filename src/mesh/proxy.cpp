@@ -47,12 +47,15 @@ std::map<std::string, int, std::less<>> ports_of(const base::Json* value) {
 base::Result<Proxy> parse_proxy(std::string_view node_id, const base::Json& metadata, std::string_view user_agent) {
   auto parts = base::split(node_id, '~');
   if (parts.size() != 4)
-    return base::fail(base::ErrorKind::Invalid, "node id \"" + std::string(node_id) +
-                                                    "\" is not of the form type~address~name.namespace~domain");
+    return base::fail(base::ErrorKind::Invalid,
+                      "node id \"" + std::string(node_id) + "\" is not of the form type~address~name.namespace~domain");
   Proxy proxy;
-  if (parts[0] == "sidecar") proxy.type = ProxyType::Sidecar;
-  else if (parts[0] == "router") proxy.type = ProxyType::Router;
-  else if (parts[0] == "waypoint") proxy.type = ProxyType::Waypoint;
+  if (parts[0] == "sidecar")
+    proxy.type = ProxyType::Sidecar;
+  else if (parts[0] == "router")
+    proxy.type = ProxyType::Router;
+  else if (parts[0] == "waypoint")
+    proxy.type = ProxyType::Waypoint;
   else
     return base::fail(base::ErrorKind::Invalid, "node id \"" + std::string(node_id) + "\": type \"" +
                                                     std::string(parts[0]) + "\" is none of sidecar, router, waypoint");

@@ -42,7 +42,6 @@ struct Proxy {
 
 // Reads `sidecar~IP~POD.NS~NS.svc.cluster.local` and node.metadata (as JSON).
 // user_agent is node.user_agent_name: "seine-proxy" is served Seine's dialect.
-base::Result<Proxy> parse_proxy(std::string_view node_id, const base::Json& metadata,
-                                std::string_view user_agent = "");
+base::Result<Proxy> parse_proxy(std::string_view node_id, const base::Json& metadata, std::string_view user_agent = "");
 
 }  // namespace mesh

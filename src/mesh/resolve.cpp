@@ -57,8 +57,10 @@ bool narrow(const api::StringMatch& root, api::StringMatch& own) {
 bool narrow_map(const auto& root, auto* own) {
   for (const auto& [name, match] : root) {
     auto found = own->find(name);
-    if (found == own->end()) (*own)[name] = match;
-    else if (!narrow(match, found->second)) return false;
+    if (found == own->end())
+      (*own)[name] = match;
+    else if (!narrow(match, found->second))
+      return false;
   }
   return true;
 }
@@ -111,8 +113,7 @@ std::optional<api::HTTPRoute> through(const api::HTTPRoute& root, const api::HTT
 
 }  // namespace
 
-std::shared_ptr<const config::VirtualService> resolved(const config::VirtualService& source,
-                                                       std::string_view domain) {
+std::shared_ptr<const config::VirtualService> resolved(const config::VirtualService& source, std::string_view domain) {
   auto out = std::make_shared<config::VirtualService>(source);
   const std::string& ns = source.meta.ref.ns;
   for (std::string& host : *out->spec.mutable_hosts()) expand(&host, ns, domain);

@@ -13,10 +13,12 @@ struct Spelling {
 
 // grpc-web stands before grpc: a port name's prefix ends at the first '-'.
 constexpr Spelling kSpellings[] = {
-    {"grpc-web", Protocol::GrpcWeb}, {"grpc", Protocol::Grpc},   {"http", Protocol::Http},
-    {"http_proxy", Protocol::HttpProxy}, {"http2", Protocol::Http2}, {"https", Protocol::Https},
-    {"tcp", Protocol::Tcp},          {"tls", Protocol::Tls},     {"udp", Protocol::Udp},
-    {"mongo", Protocol::Mongo},      {"mysql", Protocol::MySql}, {"redis", Protocol::Redis},
+    {"grpc-web", Protocol::GrpcWeb}, {"grpc", Protocol::Grpc},
+    {"http", Protocol::Http},        {"http_proxy", Protocol::HttpProxy},
+    {"http2", Protocol::Http2},      {"https", Protocol::Https},
+    {"tcp", Protocol::Tcp},          {"tls", Protocol::Tls},
+    {"udp", Protocol::Udp},          {"mongo", Protocol::Mongo},
+    {"mysql", Protocol::MySql},      {"redis", Protocol::Redis},
     {"hbone", Protocol::Hbone},
 };
 
@@ -33,8 +35,7 @@ Protocol spelled(std::string_view lower, Protocol otherwise) {
 
 Protocol protocol_named(std::string_view text) { return spelled(base::to_lower(text), Protocol::Auto); }
 
-Protocol protocol_of(std::string_view port_name, std::string_view app_protocol, int port,
-                     std::string_view transport) {
+Protocol protocol_of(std::string_view port_name, std::string_view app_protocol, int port, std::string_view transport) {
   if (transport == "UDP") return Protocol::Udp;
   if (!app_protocol.empty()) {
     std::string lower = base::to_lower(app_protocol);
@@ -62,20 +63,34 @@ bool is_tls(Protocol protocol) { return protocol == Protocol::Https || protocol 
 
 std::string_view name(Protocol protocol) {
   switch (protocol) {
-    case Protocol::Tcp: return "TCP";
-    case Protocol::Udp: return "UDP";
-    case Protocol::Http: return "HTTP";
-    case Protocol::Http2: return "HTTP2";
-    case Protocol::Grpc: return "GRPC";
-    case Protocol::GrpcWeb: return "GRPC-Web";
-    case Protocol::Https: return "HTTPS";
-    case Protocol::Tls: return "TLS";
-    case Protocol::Mongo: return "Mongo";
-    case Protocol::MySql: return "MySQL";
-    case Protocol::Redis: return "Redis";
-    case Protocol::HttpProxy: return "HTTP_PROXY";
-    case Protocol::Hbone: return "HBONE";
-    case Protocol::Auto: return "UnsupportedProtocol";
+    case Protocol::Tcp:
+      return "TCP";
+    case Protocol::Udp:
+      return "UDP";
+    case Protocol::Http:
+      return "HTTP";
+    case Protocol::Http2:
+      return "HTTP2";
+    case Protocol::Grpc:
+      return "GRPC";
+    case Protocol::GrpcWeb:
+      return "GRPC-Web";
+    case Protocol::Https:
+      return "HTTPS";
+    case Protocol::Tls:
+      return "TLS";
+    case Protocol::Mongo:
+      return "Mongo";
+    case Protocol::MySql:
+      return "MySQL";
+    case Protocol::Redis:
+      return "Redis";
+    case Protocol::HttpProxy:
+      return "HTTP_PROXY";
+    case Protocol::Hbone:
+      return "HBONE";
+    case Protocol::Auto:
+      return "UnsupportedProtocol";
   }
   return "";
 }

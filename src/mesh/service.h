@@ -28,8 +28,8 @@ std::string_view name(Protocol protocol);
 struct Port {
   std::string name;
   int number = 0;
-  int target = 0;            // where it is one number for all endpoints
-  std::string target_name;   // where it names a container port
+  int target = 0;           // where it is one number for all endpoints
+  std::string target_name;  // where it names a container port
   Protocol protocol = Protocol::Auto;
 };
 
@@ -53,11 +53,11 @@ struct Service {
   std::vector<std::string> addresses;  // cluster IPs or ServiceEntry addresses; may be CIDRs; empty: none
   std::vector<Port> ports;
   Resolution resolution = Resolution::Endpoints;
-  bool external = false;             // MESH_EXTERNAL: no auto mTLS
+  bool external = false;  // MESH_EXTERNAL: no auto mTLS
   bool headless = false;
   bool publish_not_ready = false;
   bool from_kubernetes = false;
-  std::string external_name;         // ExternalName Services
+  std::string external_name;           // ExternalName Services
   std::vector<std::string> export_to;  // empty: everywhere
   objects::Labels selector;
   objects::Labels labels;
@@ -75,7 +75,7 @@ struct Locality {
 // Anything that runs: a pod or a WorkloadEntry. Immutable.
 struct Workload {
   objects::Ref ref;
-  std::string name;           // "reviews-v1-7d9f"
+  std::string name;  // "reviews-v1-7d9f"
   std::string ns;
   std::vector<std::string> addresses;
   objects::Labels labels;
@@ -85,7 +85,7 @@ struct Workload {
   std::string network;
   std::string node;
   Locality locality;
-  bool tls_istio = false;     // label security.istio.io/tlsMode=istio: it has a sidecar that speaks mTLS
+  bool tls_istio = false;  // label security.istio.io/tlsMode=istio: it has a sidecar that speaks mTLS
   bool host_network = false;
   uint32_t weight = 0;
   std::map<std::string, int, std::less<>> named_ports;

@@ -12,10 +12,14 @@ namespace api = config::networking;
 
 Resolution resolution_of(const api::ServiceEntry& spec) {
   switch (spec.resolution()) {
-    case api::ServiceEntry::STATIC: return Resolution::Endpoints;
-    case api::ServiceEntry::DNS: return Resolution::Dns;
-    case api::ServiceEntry::DNS_ROUND_ROBIN: return Resolution::DnsRoundRobin;
-    default: return Resolution::Passthrough;
+    case api::ServiceEntry::STATIC:
+      return Resolution::Endpoints;
+    case api::ServiceEntry::DNS:
+      return Resolution::Dns;
+    case api::ServiceEntry::DNS_ROUND_ROBIN:
+      return Resolution::DnsRoundRobin;
+    default:
+      return Resolution::Passthrough;
   }
 }
 
@@ -28,8 +32,7 @@ objects::Labels labels_of(const auto& map) {
 // Where an endpoint listens for `port`: its own entry for the port's name,
 // else the port's targetPort, else its number.
 int target_of(const api::WorkloadEntry& endpoint, const Port& port) {
-  if (auto own = endpoint.ports().find(port.name); own != endpoint.ports().end())
-    return static_cast<int>(own->second);
+  if (auto own = endpoint.ports().find(port.name); own != endpoint.ports().end()) return static_cast<int>(own->second);
   return port.target;
 }
 
@@ -118,8 +121,8 @@ std::vector<std::shared_ptr<const Service>> services_of(const config::ServiceEnt
     port.name = spec.name();
     port.number = static_cast<int>(spec.number());
     port.target = spec.target_port() ? static_cast<int>(spec.target_port()) : port.number;
-    port.protocol = spec.protocol().empty() ? protocol_of(port.name, "", port.number, "TCP")
-                                            : protocol_named(spec.protocol());
+    port.protocol =
+        spec.protocol().empty() ? protocol_of(port.name, "", port.number, "TCP") : protocol_named(spec.protocol());
     common.ports.push_back(std::move(port));
   }
   std::vector<std::shared_ptr<const Service>> out;

@@ -61,8 +61,10 @@ struct SnapshotBuilder {
     out.workloads_revision_ = inputs.workloads_revision();
     out.version_ = previous ? previous->version_ + 1 : 1;
     out.inputs_configuration_ = inputs.configuration();
-    if (same_inputs()) borrow();
-    else read_configuration();
+    if (same_inputs())
+      borrow();
+    else
+      read_configuration();
     add_workloads();
     add_endpoints();
     add_service_accounts();
@@ -151,8 +153,7 @@ struct SnapshotBuilder {
       return nullptr;
     };
     for (const auto& virtual_service : every)
-      if (!virtual_service->spec.hosts().empty())
-        out.virtual_services.push_back(with_delegates(virtual_service, find));
+      if (!virtual_service->spec.hosts().empty()) out.virtual_services.push_back(with_delegates(virtual_service, find));
   }
 
   void add_destination_rules() {
@@ -229,9 +230,7 @@ struct SnapshotBuilder {
       if (listed == slice->ports.end()) continue;
       for (const Slice::Address& address : slice->addresses) {
         if (!address.ready && !service.publish_not_ready) continue;
-        auto same = [&](const Endpoint& known) {
-          return known.address == address.ip && known.port == listed->number;
-        };
+        auto same = [&](const Endpoint& known) { return known.address == address.ip && known.port == listed->number; };
         if (std::ranges::any_of(endpoints, same)) continue;
         endpoints.push_back(endpoint_of(*slice, address, listed->number));
       }

@@ -42,7 +42,7 @@ class Snapshot {
   uint64_t version() const { return version_; }
 
   MeshConfig mesh;
-  std::vector<Shared<Service>> services;                     // Kubernetes' first where a hostname is claimed twice
+  std::vector<Shared<Service>> services;  // Kubernetes' first where a hostname is claimed twice
   base::StringMap<std::vector<Shared<Service>>> by_hostname;
   // Endpoints of one port of one service, keyed by endpoint_key.
   base::StringMap<Shared<std::vector<Endpoint>>> endpoints;
@@ -63,11 +63,13 @@ class Snapshot {
   ByNamespace<config::RequestAuthentication> request_authentications;
   ByNamespace<config::Telemetry> telemetries;
   std::map<std::pair<std::string, std::string>, std::shared_ptr<const objects::Object>> secrets;  // TLS credentials
-  base::StringMap<std::string> jwks;  // by jwksUri
+  base::StringMap<std::string> jwks;                                                              // by jwksUri
 
   // The service a client in any namespace means by this FQDN; nullptr: none.
   const Service* service(std::string_view hostname) const;
-  const std::vector<Endpoint>& endpoints_of(const Service& service, int port) const { return *endpoint_set(service, port); }
+  const std::vector<Endpoint>& endpoints_of(const Service& service, int port) const {
+    return *endpoint_set(service, port);
+  }
   // The same, to be kept: the pointer changes when an endpoint does.
   Shared<std::vector<Endpoint>> endpoint_set(const Service& service, int port) const;
 

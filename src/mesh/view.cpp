@@ -16,8 +16,7 @@ Shared<Workload> workload_for(const Snapshot& snapshot, const Proxy& proxy) {
       found != snapshot.workloads->by_name.end())
     return found->second;
   for (const std::string& address : proxy.addresses)
-    if (auto found = snapshot.workloads->by_address.find(address);
-        found != snapshot.workloads->by_address.end())
+    if (auto found = snapshot.workloads->by_address.find(address); found != snapshot.workloads->by_address.end())
       return found->second;
   return nullptr;
 }

@@ -22,9 +22,9 @@ struct InboundPort {
 // One server of one Gateway that selects this proxy.
 struct GatewayServer {
   Shared<config::Gateway> gateway;
-  int index = 0;              // in spec.servers
-  int listen_port = 0;        // after the Service's targetPort
-  int port = 0;               // as written in the Gateway
+  int index = 0;        // in spec.servers
+  int listen_port = 0;  // after the Service's targetPort
+  int port = 0;         // as written in the Gateway
   Protocol protocol = Protocol::Http;
 };
 
@@ -50,9 +50,7 @@ class View {
   // The visible service of that name, or nullptr.
   const Service* service(std::string_view hostname) const;
   // VirtualServices that sidecars obey ("mesh"), in egress scope, oldest first.
-  const std::vector<Shared<config::VirtualService>>& virtual_services() const {
-    return egress_->virtual_services;
-  }
+  const std::vector<Shared<config::VirtualService>>& virtual_services() const { return egress_->virtual_services; }
   // VirtualServices bound to `gateway` ("namespace/name"), oldest first.
   std::vector<Shared<config::VirtualService>> virtual_services_of(std::string_view gateway) const;
   // The rule that applies to calls of `service` from here, merged; nullptr: none.

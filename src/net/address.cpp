@@ -59,7 +59,8 @@ Address Address::unix_path(std::string_view path) {
   std::memcpy(un.sun_path, path.data(), size);
   const bool abstract = !path.empty() && path[0] == '@';
   if (abstract) un.sun_path[0] = '\0';
-  return of(reinterpret_cast<const sockaddr*>(&un), static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size + (abstract ? 0 : 1)));
+  return of(reinterpret_cast<const sockaddr*>(&un),
+            static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size + (abstract ? 0 : 1)));
 }
 
 Address Address::of(const sockaddr* address, socklen_t size) {
@@ -119,9 +120,7 @@ Address Address::with_port(uint16_t port) const {
   return out;
 }
 
-bool Address::operator==(const Address& other) const {
-  return bytes() == other.bytes();
-}
+bool Address::operator==(const Address& other) const { return bytes() == other.bytes(); }
 
 size_t Address::hash() const { return std::hash<std::string_view>{}(bytes()); }
 

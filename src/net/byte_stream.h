@@ -50,8 +50,8 @@ inline Task<base::Result<std::unique_ptr<ByteStream>>> connect(Loop& loop, Addre
 }
 
 struct ResolveOptions {
-  int family = 0;                // AF_INET, AF_INET6; 0: both
-  std::vector<Address> servers;  // DNS servers in place of resolv.conf's
+  int family = 0;                     // AF_INET, AF_INET6; 0: both
+  std::vector<Address> servers;       // DNS servers in place of resolv.conf's
   bool servers_are_fallback = false;  // only where resolv.conf names none
   bool tcp = false;
 };

@@ -10,8 +10,8 @@ namespace net {
 
 // What a TLS client says in clear text before anything else.
 struct ClientHello {
-  std::string server_name;         // SNI, lower case; empty: none
-  std::vector<std::string> alpn;   // in the client's order
+  std::string server_name;        // SNI, lower case; empty: none
+  std::vector<std::string> alpn;  // in the client's order
 };
 
 enum class Sniffed { NeedMore, NotTls, Tls };

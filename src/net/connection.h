@@ -53,11 +53,11 @@ class Connection final : private IoHandler {
 
   struct Target {
     Address address;
-    Address source;              // bound to before connecting, where valid
-    uint32_t mark = 0;           // SO_MARK, for routing rules
-    bool transparent = false;    // IP_TRANSPARENT: `source` need not be local
-    bool freebind = false;       // IP_FREEBIND: `source` need not be there yet
-    struct Keepalive {           // SO_KEEPALIVE; 0: the system's numbers
+    Address source;            // bound to before connecting, where valid
+    uint32_t mark = 0;         // SO_MARK, for routing rules
+    bool transparent = false;  // IP_TRANSPARENT: `source` need not be local
+    bool freebind = false;     // IP_FREEBIND: `source` need not be there yet
+    struct Keepalive {         // SO_KEEPALIVE; 0: the system's numbers
       bool on = false;
       uint32_t probes = 0, time = 0, interval = 0;  // seconds
     };
@@ -90,7 +90,7 @@ class Connection final : private IoHandler {
   void write(std::string_view bytes) { output().append(bytes); }
 
   size_t pending() const { return output_.size() + sealed_.size(); }  // written and not yet in the kernel
-  bool full() {                                                      // at or above the high mark
+  bool full() {                                                       // at or above the high mark
     if (pending() < high_mark_) return false;
     return choked_ = true;
   }
@@ -129,7 +129,7 @@ class Connection final : private IoHandler {
   const Address& remote() const;
   const Address& local() const;
   bool is_tls() const { return tls_state_ != TlsState::None; }
-  const TlsPeer* tls() const;  // nullptr without TLS or before its handshake is done
+  const TlsPeer* tls() const;                            // nullptr without TLS or before its handshake is done
   uint64_t bytes_received() const { return received_; }  // off the wire
   uint64_t bytes_sent() const { return sent_; }
 
@@ -168,11 +168,11 @@ class Connection final : private IoHandler {
   int fd_ = -1;
 
   bool connecting_ = false;
-  bool readable_ = false;    // the kernel may have more
+  bool readable_ = false;  // the kernel may have more
   bool writable_ = false;
-  bool hung_up_ = false;     // an end or an error waits behind what can be read
+  bool hung_up_ = false;  // an end or an error waits behind what can be read
   bool paused_ = false;
-  bool choked_ = false;      // full() was true, on_drained is owed
+  bool choked_ = false;  // full() was true, on_drained is owed
   bool peer_ended_ = false;
   bool end_told_ = false;
   bool end_sent_ = false;
@@ -182,7 +182,7 @@ class Connection final : private IoHandler {
   TlsState tls_state_ = TlsState::None;
   Ending ending_ = Ending::None;
   int read_errno_ = 0;
-  int write_errno_ = 0;      // writing failed; what can be read is still read
+  int write_errno_ = 0;  // writing failed; what can be read is still read
 
   Buffer input_;
   Buffer output_;

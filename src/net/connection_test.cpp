@@ -203,8 +203,8 @@ TEST(Tls, AnExpiredCertificateIsRefused) {
   Certificates made;
   made.server = made.authority.leaf("server", "DNS:example.test", -60);
   EchoServer server(loop, kAnyPort, TlsContext::server(made.server_settings()).value());
-  auto stream = run_to_end(
-      loop, connect(loop, server.listener->address(), options_of(made.client_settings(), "example.test")));
+  auto stream =
+      run_to_end(loop, connect(loop, server.listener->address(), options_of(made.client_settings(), "example.test")));
   ASSERT_FALSE(stream);
   EXPECT_NE(stream.error().message.find("expired"), std::string::npos) << stream.error().message;
 }
@@ -348,8 +348,8 @@ TEST(Tls, AServerCanLookAtTheHelloFirst) {
   Sniffer server(loop, TlsContext::server(made.server_settings()).value());
   auto settings = made.client_settings();
   settings.alpn = {"istio", "h2"};
-  auto answer = run_to_end(
-      loop, send_and_read(loop, server.listener->address(), options_of(settings, "example.test"), "hello"));
+  auto answer =
+      run_to_end(loop, send_and_read(loop, server.listener->address(), options_of(settings, "example.test"), "hello"));
   EXPECT_EQ(answer.value(), "bye");
   EXPECT_EQ(server.got, "hello");
   EXPECT_EQ(server.hello.server_name, "example.test");
@@ -383,8 +383,7 @@ TEST(Connection, ALastAnswerArrivesAlthoughTheSenderWasNotDone) {
                     refuser.connection = std::make_unique<Connection>(loop, refuser);
                     ASSERT_TRUE(refuser.connection->adopt(fd, from));
                   }).value();
-  auto answer =
-      run_to_end(loop, send_and_read(loop, listener->address(), {}, std::string(4u << 20, 'x')));
+  auto answer = run_to_end(loop, send_and_read(loop, listener->address(), {}, std::string(4u << 20, 'x')));
   EXPECT_EQ(answer.value(), "no");
 }
 
@@ -397,11 +396,15 @@ Task<base::Result<void>> read_one(std::unique_ptr<ByteStream>& stream) {
 // Sends without end to a peer that ended its side and then went away.
 struct Sender : Connection::Handler {
   explicit Sender(Loop& l)
-      : loop(l), listener(Listener::listen(loop, kAnyPort, [this](int fd, const Address& from) {
-                            connection = std::make_unique<Connection>(loop, *this);
-                            ASSERT_TRUE(connection->adopt(fd, from));
-                          }).value()),
-        pace(loop, [this] { more(); }), limit(loop, [this] { loop.stop(); }) {
+      : loop(l),
+        listener(Listener::listen(loop, kAnyPort,
+                                  [this](int fd, const Address& from) {
+                                    connection = std::make_unique<Connection>(loop, *this);
+                                    ASSERT_TRUE(connection->adopt(fd, from));
+                                  })
+                     .value()),
+        pace(loop, [this] { more(); }),
+        limit(loop, [this] { loop.stop(); }) {
     limit.arm(std::chrono::seconds(10));
   }
   void more() {

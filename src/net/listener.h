@@ -37,7 +37,7 @@ class Listener final : private IoHandler {
 
   const Address& address() const { return address_; }  // with the port that was picked
   int fd() const { return fd_; }
-  void pause();   // leaves peers in the backlog
+  void pause();  // leaves peers in the backlog
   void resume();
   // So many connections in a row, then the loop's other work gets its turn.
   void set_accepts_at_once(int count) { accepts_at_once_ = count; }

@@ -247,8 +247,7 @@ base::Result<void> Loop::add(int fd, uint32_t events, IoHandler& handler) {
 base::Result<void> Loop::modify(int fd, uint32_t events, IoHandler& handler) {
   State::Slot& slot = state_->slots[static_cast<size_t>(fd)];
   slot.handler = &handler;
-  epoll_event event{.events = events,
-                    .data = {.u64 = uint64_t{slot.generation} << 32 | static_cast<uint32_t>(fd)}};
+  epoll_event event{.events = events, .data = {.u64 = uint64_t{slot.generation} << 32 | static_cast<uint32_t>(fd)}};
   if (epoll_ctl(state_->epoll, EPOLL_CTL_MOD, fd, &event) != 0) {
     return std::unexpected(base::system_error("epoll_ctl modify", errno));
   }

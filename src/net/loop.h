@@ -33,8 +33,8 @@ class Loop {
   ~Loop();
   Loop(const Loop&) = delete;
 
-  void run();   // until stop()
-  void stop();  // from any thread, or a signal handler
+  void run();                                      // until stop()
+  void stop();                                     // from any thread, or a signal handler
   void post(std::move_only_function<void()> job);  // from any thread; runs on the loop's thread, in order
 
   // Runs the job once the events of this turn are handled: the place to flush

@@ -19,7 +19,10 @@ using namespace std::chrono_literals;
 TEST(Loop, TimersFireInTheOrderOfTheirTimes) {
   Loop loop;
   std::string order;
-  Timer third(loop, [&] { order += "3"; loop.stop(); });
+  Timer third(loop, [&] {
+    order += "3";
+    loop.stop();
+  });
   Timer first(loop, [&] { order += "1"; });
   Timer second(loop, [&] { order += "2"; });
   third.arm(3ms);
@@ -32,7 +35,10 @@ TEST(Loop, TimersFireInTheOrderOfTheirTimes) {
 TEST(Loop, ATimerMovedToLaterFiresOnceAtItsNewTime) {
   Loop loop;
   int calls = 0;
-  Timer moved(loop, [&] { ++calls; loop.stop(); });
+  Timer moved(loop, [&] {
+    ++calls;
+    loop.stop();
+  });
   Timer between(loop, [&] { EXPECT_EQ(calls, 0); });
   moved.arm(1ms);
   moved.arm(4ms);
@@ -99,8 +105,14 @@ TEST(Loop, AHandlerRemovedDuringATurnIsNotCalledEvenIfItsEventWasRead) {
   const int one = eventfd(1, EFD_NONBLOCK), other = eventfd(1, EFD_NONBLOCK);
   Counter a, b;
   // Whichever comes first removes the other.
-  a.call = [&] { loop.remove(other, b); loop.remove(one, a); };
-  b.call = [&] { loop.remove(one, a); loop.remove(other, b); };
+  a.call = [&] {
+    loop.remove(other, b);
+    loop.remove(one, a);
+  };
+  b.call = [&] {
+    loop.remove(one, a);
+    loop.remove(other, b);
+  };
   ASSERT_TRUE(loop.add(one, EPOLLIN, a));
   ASSERT_TRUE(loop.add(other, EPOLLIN, b));
   Timer end(loop, [&] { loop.stop(); });

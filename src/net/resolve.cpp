@@ -20,7 +20,9 @@ using Answer = base::Result<Resolved>;
 class Lookup final {
  public:
   Lookup(Loop& loop, std::string host, uint16_t port, ResolveOptions options)
-      : loop_(loop), host_(std::move(host)), port_(port), options_(std::move(options)), timer_(loop, [this] { process(ARES_SOCKET_BAD, 0); }) {}
+      : loop_(loop), host_(std::move(host)), port_(port), options_(std::move(options)), timer_(loop, [this] {
+          process(ARES_SOCKET_BAD, 0);
+        }) {}
 
   ~Lookup() {
     cancelled_ = true;
@@ -37,8 +39,8 @@ class Lookup final {
     };
     options.sock_state_cb_data = this;
     options.flags = options_.tcp ? ARES_FLAG_USEVC : 0;
-    const int made =
-        ares_init_options(&channel_, &options, ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
+    const int made = ares_init_options(&channel_, &options,
+                                       ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
     if (made != ARES_SUCCESS) {
       channel_ = nullptr;
       co_return std::unexpected(error(made));
@@ -73,7 +75,8 @@ class Lookup final {
   bool has_servers() const {
     ares_addr_port_node* servers = nullptr;
     if (ares_get_servers_ports(channel_, &servers) != ARES_SUCCESS) return false;
-    const bool own = servers && !servers->next && servers->family == AF_INET && servers->addr.addr4.s_addr == htonl(INADDR_LOOPBACK);
+    const bool own =
+        servers && !servers->next && servers->family == AF_INET && servers->addr.addr4.s_addr == htonl(INADDR_LOOPBACK);
     const bool any = servers != nullptr;
     ares_free_data(servers);
     return any && !own;

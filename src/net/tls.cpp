@@ -56,8 +56,7 @@ base::Result<void> use_certificate(SSL_CTX* context, const TlsSettings& settings
   if (!clean_end()) return refuse("certificate chain: a PEM block does not parse");
   auto text = reader(settings.private_key);
   // An encrypted key must not ask on the terminal.
-  Owned<EVP_PKEY> key(
-      PEM_read_bio_PrivateKey(text.get(), nullptr, [](char*, int, int, void*) { return -1; }, nullptr));
+  Owned<EVP_PKEY> key(PEM_read_bio_PrivateKey(text.get(), nullptr, [](char*, int, int, void*) { return -1; }, nullptr));
   if (!key) return refuse("private key");
   if (SSL_CTX_use_PrivateKey(context, key.get()) != 1 || SSL_CTX_check_private_key(context) != 1) {
     return refuse("private key does not fit the certificate");
@@ -145,8 +144,8 @@ base::Result<void> set_up(SSL_CTX* context, const TlsSettings& settings, bool is
     SSL_CTX_sess_set_new_cb(context, remember_session);
   }
   SSL_CTX_set_max_early_data(context, 0);
-  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_mode(context,
+                   SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_read_ahead(context, 1);
   if (SSL_CTX_set_cipher_list(context, kTls12Ciphers) != 1 || SSL_CTX_set_ciphersuites(context, kTls13Ciphers) != 1 ||
       SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384") != 1) {
@@ -167,9 +166,9 @@ base::Result<void> set_up(SSL_CTX* context, const TlsSettings& settings, bool is
     if (!wire.empty()) SSL_CTX_set_alpn_select_cb(context, select_alpn, argument);
     const bool asks = !settings.trusted_roots.empty() || settings.require_client_certificate || settings.check_peer;
     SSL_CTX_set_verify(context,
-                       !asks                                  ? SSL_VERIFY_NONE
+                       !asks                                 ? SSL_VERIFY_NONE
                        : settings.require_client_certificate ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
-                                                              : SSL_VERIFY_PEER,
+                                                             : SSL_VERIFY_PEER,
                        nullptr);
   } else {
     if (!wire.empty() && SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>(wire.data()),
@@ -202,15 +201,16 @@ void add_subject(X509* certificate, TlsPeer& peer) {
 }
 
 void add_alternative_names(X509* certificate, TlsPeer& peer) {
-  Owned<GENERAL_NAMES> names(static_cast<GENERAL_NAMES*>(
-      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+  Owned<GENERAL_NAMES> names(
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
   for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
     if (name->type == GEN_IPADD) {
       const unsigned char* bytes = ASN1_STRING_get0_data(name->d.iPAddress);
       const int size = ASN1_STRING_length(name->d.iPAddress);
       char text[INET6_ADDRSTRLEN];
-      if ((size == 4 || size == 16) && inet_ntop(size == 4 ? AF_INET : AF_INET6, bytes, text, sizeof text)) peer.ip_names.emplace_back(text);
+      if ((size == 4 || size == 16) && inet_ntop(size == 4 ? AF_INET : AF_INET6, bytes, text, sizeof text))
+        peer.ip_names.emplace_back(text);
     }
     if (name->type != GEN_URI && name->type != GEN_DNS) continue;
     const ASN1_IA5STRING* value = name->d.ia5;

@@ -18,8 +18,8 @@ namespace net {
 struct TlsSettings {
   std::string certificate_chain;  // leaf first; empty for a client without certificate
   std::string private_key;
-  std::string trusted_roots;         // to verify the peer; empty: a client trusts nobody, a server asks for nothing
-  bool verify_peer = true;           // client: false only where the caller verifies by itself
+  std::string trusted_roots;  // to verify the peer; empty: a client trusts nobody, a server asks for nothing
+  bool verify_peer = true;    // client: false only where the caller verifies by itself
   bool require_client_certificate = false;  // server; with roots and without this, a certificate is optional
   std::vector<std::string> alpn;            // in order of preference
   bool tls13_only = false;                  // else TLS 1.2 (ECDHE with AEAD) and 1.3
@@ -29,8 +29,8 @@ struct TlsSettings {
   bool check_server_name = true;
 
   // Sessions of TLS 1.3 may be resumed: without certificates again, with fresh keys. A resumed peer is held to its
-  // certificate's end and to check_peer as before; whatever changes these settings is another context, which resumes none
-  // of this one's sessions.
+  // certificate's end and to check_peer as before; whatever changes these settings is another context, which resumes
+  // none of this one's sessions.
   bool resumable = false;
 
   // Called with the peer's leaf certificate as DER after the chain was verified; an error ends the handshake.
@@ -75,10 +75,10 @@ struct TlsMemory {
 
 // What a finished handshake agreed on.
 struct TlsPeer {
-  std::string alpn;              // empty: none
-  std::string server_name;       // SNI; empty: none
-  std::string certificate_der;   // the peer's leaf; empty: none was given
-  std::string common_name;       // of that certificate's subject
+  std::string alpn;                        // empty: none
+  std::string server_name;                 // SNI; empty: none
+  std::string certificate_der;             // the peer's leaf; empty: none was given
+  std::string common_name;                 // of that certificate's subject
   std::vector<std::string> organizations;  // of the subject
   std::vector<std::string> uri_names;      // its URI SANs
   std::vector<std::string> dns_names;      // its DNS SANs

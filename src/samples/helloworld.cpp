@@ -16,7 +16,8 @@ static net::Task<void> answer(std::shared_ptr<http::Exchange> exchange) {
   std::string_view path = exchange->request().path_only();
   if (path == "/hello") {
     burn();
-    exchange->respond(200, "Hello version: " + environment("SERVICE_VERSION", "v1") + ", instance: " + instance() + "\n");
+    exchange->respond(200,
+                      "Hello version: " + environment("SERVICE_VERSION", "v1") + ", instance: " + instance() + "\n");
   } else if (path == "/health") {
     exchange->respond(200, "Helloworld is healthy");
   } else {

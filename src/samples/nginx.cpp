@@ -18,8 +18,8 @@ static constexpr std::string_view kWelcome = R"(<!DOCTYPE html>
 static net::Task<void> answer(std::shared_ptr<http::Exchange> exchange) {
   std::string_view path = exchange->request().path_only();
   bool found = path == "/" || path == "/index.html";
-  exchange->respond(found ? 200 : 404, found ? std::string(kWelcome) : "<html><body><h1>404 Not Found</h1></body></html>\n",
-                    "text/html");
+  exchange->respond(found ? 200 : 404,
+                    found ? std::string(kWelcome) : "<html><body><h1>404 Not Found</h1></body></html>\n", "text/html");
   co_return;
 }
 

@@ -11,10 +11,43 @@
 namespace telemetry {
 
 enum class Format::Op : uint8_t {
-  Literal, Request, Response, Trailer, StartTime, Protocol, Code, Details, Termination, Flags, Received, Sent, Duration,
-  ResponseDuration, Method, Path, Scheme, UpstreamHost, UpstreamLocal, UpstreamFailure, UpstreamCluster, Local, LocalIp,
-  LocalPort, Remote, RemoteIp, RemotePort, ServerName, Route, VirtualHost, Attempts, PeerUri, PeerSubject, LocalUri,
-  Hostname, Metadata, Nothing,
+  Literal,
+  Request,
+  Response,
+  Trailer,
+  StartTime,
+  Protocol,
+  Code,
+  Details,
+  Termination,
+  Flags,
+  Received,
+  Sent,
+  Duration,
+  ResponseDuration,
+  Method,
+  Path,
+  Scheme,
+  UpstreamHost,
+  UpstreamLocal,
+  UpstreamFailure,
+  UpstreamCluster,
+  Local,
+  LocalIp,
+  LocalPort,
+  Remote,
+  RemoteIp,
+  RemotePort,
+  ServerName,
+  Route,
+  VirtualHost,
+  Attempts,
+  PeerUri,
+  PeerSubject,
+  LocalUri,
+  Hostname,
+  Metadata,
+  Nothing,
 };
 
 namespace {
@@ -85,7 +118,8 @@ base::Result<Format::Piece> Format::parse_operator(std::string_view text) {
     for (std::string_view key : base::split(argument, ':')) piece.path.emplace_back(key);
     piece.text = std::move(piece.path.front());
     piece.path.erase(piece.path.begin());
-    if (piece.text.empty()) return base::fail(base::ErrorKind::Invalid, "format operator %DYNAMIC_METADATA()% names no filter");
+    if (piece.text.empty())
+      return base::fail(base::ErrorKind::Invalid, "format operator %DYNAMIC_METADATA()% names no filter");
     return piece;
   }
   if (name == "START_TIME") {
@@ -96,24 +130,49 @@ base::Result<Format::Piece> Format::parse_operator(std::string_view text) {
   if (name == "REQUEST_HEADER") return header(Op::Request);
   if (name == "RESPONSE_HEADER") return header(Op::Response);
   static constexpr std::pair<std::string_view, Op> kPlain[] = {
-      {"PROTOCOL", Op::Protocol}, {"RESPONSE_CODE", Op::Code}, {"RESPONSE_CODE_DETAILS", Op::Details},
-      {"CONNECTION_TERMINATION_DETAILS", Op::Termination}, {"RESPONSE_FLAGS", Op::Flags},
-      {"BYTES_RECEIVED", Op::Received}, {"BYTES_SENT", Op::Sent}, {"DURATION", Op::Duration},
-      {"RESPONSE_DURATION", Op::ResponseDuration}, {"REQUEST_METHOD", Op::Method}, {"PATH", Op::Path},
-      {"UPSTREAM_HOST", Op::UpstreamHost}, {"UPSTREAM_LOCAL_ADDRESS", Op::UpstreamLocal},
-      {"UPSTREAM_REMOTE_ADDRESS", Op::UpstreamHost}, {"UPSTREAM_TRANSPORT_FAILURE_REASON", Op::UpstreamFailure},
-      {"UPSTREAM_CLUSTER", Op::UpstreamCluster}, {"UPSTREAM_CLUSTER_RAW", Op::UpstreamCluster},
-      {"DOWNSTREAM_LOCAL_ADDRESS", Op::Local}, {"DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT", Op::LocalIp},
-      {"DOWNSTREAM_LOCAL_PORT", Op::LocalPort}, {"DOWNSTREAM_REMOTE_ADDRESS", Op::Remote},
-      {"DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT", Op::RemoteIp}, {"DOWNSTREAM_REMOTE_PORT", Op::RemotePort},
-      {"DOWNSTREAM_DIRECT_REMOTE_ADDRESS", Op::Remote}, {"DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT", Op::RemoteIp},
-      {"REQUESTED_SERVER_NAME", Op::ServerName}, {"ROUTE_NAME", Op::Route}, {"VIRTUAL_CLUSTER_NAME", Op::Nothing},
-      {"VIRTUAL_HOST_NAME", Op::VirtualHost}, {"UPSTREAM_REQUEST_ATTEMPT_COUNT", Op::Attempts},
-      {"DOWNSTREAM_PEER_URI_SAN", Op::PeerUri}, {"DOWNSTREAM_PEER_SUBJECT", Op::PeerSubject},
-      {"DOWNSTREAM_LOCAL_URI_SAN", Op::LocalUri}, {"HOSTNAME", Op::Hostname}, {"SCHEME", Op::Scheme},
-      {"FILTER_STATE", Op::Nothing}, {"METADATA", Op::Nothing},
-      {"CLUSTER_METADATA", Op::Nothing}, {"UPSTREAM_METADATA", Op::Nothing}, {"GRPC_STATUS", Op::Nothing},
-      {"GRPC_STATUS_NUMBER", Op::Nothing}, {"TRACE_ID", Op::Nothing}, {"STREAM_ID", Op::Nothing},
+      {"PROTOCOL", Op::Protocol},
+      {"RESPONSE_CODE", Op::Code},
+      {"RESPONSE_CODE_DETAILS", Op::Details},
+      {"CONNECTION_TERMINATION_DETAILS", Op::Termination},
+      {"RESPONSE_FLAGS", Op::Flags},
+      {"BYTES_RECEIVED", Op::Received},
+      {"BYTES_SENT", Op::Sent},
+      {"DURATION", Op::Duration},
+      {"RESPONSE_DURATION", Op::ResponseDuration},
+      {"REQUEST_METHOD", Op::Method},
+      {"PATH", Op::Path},
+      {"UPSTREAM_HOST", Op::UpstreamHost},
+      {"UPSTREAM_LOCAL_ADDRESS", Op::UpstreamLocal},
+      {"UPSTREAM_REMOTE_ADDRESS", Op::UpstreamHost},
+      {"UPSTREAM_TRANSPORT_FAILURE_REASON", Op::UpstreamFailure},
+      {"UPSTREAM_CLUSTER", Op::UpstreamCluster},
+      {"UPSTREAM_CLUSTER_RAW", Op::UpstreamCluster},
+      {"DOWNSTREAM_LOCAL_ADDRESS", Op::Local},
+      {"DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT", Op::LocalIp},
+      {"DOWNSTREAM_LOCAL_PORT", Op::LocalPort},
+      {"DOWNSTREAM_REMOTE_ADDRESS", Op::Remote},
+      {"DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT", Op::RemoteIp},
+      {"DOWNSTREAM_REMOTE_PORT", Op::RemotePort},
+      {"DOWNSTREAM_DIRECT_REMOTE_ADDRESS", Op::Remote},
+      {"DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT", Op::RemoteIp},
+      {"REQUESTED_SERVER_NAME", Op::ServerName},
+      {"ROUTE_NAME", Op::Route},
+      {"VIRTUAL_CLUSTER_NAME", Op::Nothing},
+      {"VIRTUAL_HOST_NAME", Op::VirtualHost},
+      {"UPSTREAM_REQUEST_ATTEMPT_COUNT", Op::Attempts},
+      {"DOWNSTREAM_PEER_URI_SAN", Op::PeerUri},
+      {"DOWNSTREAM_PEER_SUBJECT", Op::PeerSubject},
+      {"DOWNSTREAM_LOCAL_URI_SAN", Op::LocalUri},
+      {"HOSTNAME", Op::Hostname},
+      {"SCHEME", Op::Scheme},
+      {"FILTER_STATE", Op::Nothing},
+      {"METADATA", Op::Nothing},
+      {"CLUSTER_METADATA", Op::Nothing},
+      {"UPSTREAM_METADATA", Op::Nothing},
+      {"GRPC_STATUS", Op::Nothing},
+      {"GRPC_STATUS_NUMBER", Op::Nothing},
+      {"TRACE_ID", Op::Nothing},
+      {"STREAM_ID", Op::Nothing},
   };
   for (const auto& [known, op] : kPlain) {
     if (known != name) continue;
@@ -182,53 +241,89 @@ bool Format::append_value(const Piece& piece, const Record& record, std::string&
     return true;
   };
   switch (piece.op) {
-    case Op::Literal: return put(piece.text);
-    case Op::Request: return header(Message::Request);
-    case Op::Response: return header(Message::Response);
-    case Op::Trailer: return header(Message::Trailers);
-    case Op::StartTime: append_start(out, record.start, piece.text); return true;
-    case Op::Protocol: return record.protocol != Protocol::Tcp && put(name(record.protocol));
-    case Op::Code: return number(record.status);
-    case Op::Details: return put(record.details);
-    case Op::Termination: return put(record.termination_details);
-    case Op::Flags: return put(flags_text(record.flags));
-    case Op::Received: return number(record.bytes_received);
-    case Op::Sent: return number(record.bytes_sent);
-    case Op::Duration: return number(milliseconds(record.duration));
+    case Op::Literal:
+      return put(piece.text);
+    case Op::Request:
+      return header(Message::Request);
+    case Op::Response:
+      return header(Message::Response);
+    case Op::Trailer:
+      return header(Message::Trailers);
+    case Op::StartTime:
+      append_start(out, record.start, piece.text);
+      return true;
+    case Op::Protocol:
+      return record.protocol != Protocol::Tcp && put(name(record.protocol));
+    case Op::Code:
+      return number(record.status);
+    case Op::Details:
+      return put(record.details);
+    case Op::Termination:
+      return put(record.termination_details);
+    case Op::Flags:
+      return put(flags_text(record.flags));
+    case Op::Received:
+      return number(record.bytes_received);
+    case Op::Sent:
+      return number(record.bytes_sent);
+    case Op::Duration:
+      return number(milliseconds(record.duration));
     case Op::ResponseDuration:
       return record.has_upstream_headers && number(milliseconds(record.until_upstream_headers));
-    case Op::Method: return put(record.method);
-    case Op::Path: return put(record.path);
-    case Op::Scheme: return put(record.scheme);
-    case Op::UpstreamHost: return put(record.upstream_host);
-    case Op::UpstreamLocal: return put(record.upstream_local);
-    case Op::UpstreamFailure: return put(record.transport_failure);
-    case Op::UpstreamCluster: return put(record.cluster);
-    case Op::Local: return put(record.downstream_local);
-    case Op::LocalIp: return put(without_port(record.downstream_local));
-    case Op::LocalPort: return put(port_only(record.downstream_local));
-    case Op::Remote: return put(record.downstream_remote);
-    case Op::RemoteIp: return put(without_port(record.downstream_remote));
-    case Op::RemotePort: return put(port_only(record.downstream_remote));
-    case Op::ServerName: return put(record.server_name);
-    case Op::Route: return put(record.route);
-    case Op::VirtualHost: return put(record.virtual_host);
-    case Op::Attempts: return number(record.attempts);
-    case Op::PeerUri: return put(record.peer_uri_san);
-    case Op::PeerSubject: return put(record.peer_subject);
-    case Op::LocalUri: return put(record.local_uri_san);
+    case Op::Method:
+      return put(record.method);
+    case Op::Path:
+      return put(record.path);
+    case Op::Scheme:
+      return put(record.scheme);
+    case Op::UpstreamHost:
+      return put(record.upstream_host);
+    case Op::UpstreamLocal:
+      return put(record.upstream_local);
+    case Op::UpstreamFailure:
+      return put(record.transport_failure);
+    case Op::UpstreamCluster:
+      return put(record.cluster);
+    case Op::Local:
+      return put(record.downstream_local);
+    case Op::LocalIp:
+      return put(without_port(record.downstream_local));
+    case Op::LocalPort:
+      return put(port_only(record.downstream_local));
+    case Op::Remote:
+      return put(record.downstream_remote);
+    case Op::RemoteIp:
+      return put(without_port(record.downstream_remote));
+    case Op::RemotePort:
+      return put(port_only(record.downstream_remote));
+    case Op::ServerName:
+      return put(record.server_name);
+    case Op::Route:
+      return put(record.route);
+    case Op::VirtualHost:
+      return put(record.virtual_host);
+    case Op::Attempts:
+      return number(record.attempts);
+    case Op::PeerUri:
+      return put(record.peer_uri_san);
+    case Op::PeerSubject:
+      return put(record.peer_subject);
+    case Op::LocalUri:
+      return put(record.local_uri_san);
     case Op::Hostname: {
       char host[256] = {};
       gethostname(host, sizeof host - 1);
       return put(host);
     }
     case Op::Metadata: {
-      const base::Json* found = record.find_metadata ? record.find_metadata(record.source, piece.text, piece.path) : nullptr;
+      const base::Json* found =
+          record.find_metadata ? record.find_metadata(record.source, piece.text, piece.path) : nullptr;
       if (!found || found->is_null()) return false;
       if (found->is_string()) return put(found->get_ref<const std::string&>());
       return put(found->dump(-1, ' ', false, base::Json::error_handler_t::replace));
     }
-    case Op::Nothing: return false;
+    case Op::Nothing:
+      return false;
   }
   return false;
 }
@@ -243,14 +338,21 @@ base::Json Format::json(const Record& record) const {
   if (pieces_.size() == 1) {
     const Piece& only = pieces_[0];
     if (only.op == Op::Metadata && !only.most) {
-      const base::Json* found = record.find_metadata ? record.find_metadata(record.source, only.text, only.path) : nullptr;
+      const base::Json* found =
+          record.find_metadata ? record.find_metadata(record.source, only.text, only.path) : nullptr;
       return found ? *found : base::Json(nullptr);
     }
     if (!append_value(pieces_[0], record, text)) return nullptr;
     switch (pieces_[0].op) {
-      case Op::Code: case Op::Received: case Op::Sent: case Op::Duration: case Op::ResponseDuration: case Op::Attempts:
+      case Op::Code:
+      case Op::Received:
+      case Op::Sent:
+      case Op::Duration:
+      case Op::ResponseDuration:
+      case Op::Attempts:
         return base::parse_number<int64_t>(text).value_or(0);
-      default: return text;
+      default:
+        return text;
     }
   }
   append(record, text);
@@ -265,7 +367,8 @@ base::Result<LineFormat> LineFormat::text(std::string_view format) {
 
 LineFormat LineFormat::standard() {
   auto parsed = text(
-      "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% "
+      "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% "
+      "%RESPONSE_FLAGS% "
       "%RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% \"%UPSTREAM_TRANSPORT_FAILURE_REASON%\" "
       "%BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" "
       "\"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\" %UPSTREAM_CLUSTER_RAW% "
@@ -298,8 +401,7 @@ base::Result<LineFormat> LineFormat::json(const base::Json& object) {
 
 base::Json LineFormat::render(const std::vector<Node>& nodes, const Record& record) {
   base::Json out = base::Json::object();
-  for (const Node& node : nodes)
-    out[node.key] = node.object ? render(node.children, record) : node.format.json(record);
+  for (const Node& node : nodes) out[node.key] = node.object ? render(node.children, record) : node.format.json(record);
   return out;
 }
 

@@ -31,10 +31,10 @@ class Format {
   enum class Op : uint8_t;
   struct Piece {
     Op op{};
-    std::string text;         // the literal, the header's name or the time format
-    std::string alternative;  // REQ(A?B)
+    std::string text;               // the literal, the header's name or the time format
+    std::string alternative;        // REQ(A?B)
     std::vector<std::string> path;  // DYNAMIC_METADATA(text:path:path)
-    size_t most = 0;          // 0: any length
+    size_t most = 0;                // 0: any length
   };
   static base::Result<Piece> parse_operator(std::string_view text);
   static bool append_value(const Piece& piece, const Record& record, std::string& out);

@@ -16,8 +16,8 @@ using Labels = std::vector<std::pair<std::string, std::string>>;  // in the orde
 // Counts of values in Envoy's default buckets. Belongs to one thread.
 class Histogram {
  public:
-  static constexpr std::array<double, 19> kBounds = {0.5,  1,    5,    10,    25,    50,    100,    250,     500,    1000,
-                                                     2500, 5000, 10000, 30000, 60000, 300000, 600000, 1800000, 3600000};
+  static constexpr std::array<double, 19> kBounds = {
+      0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 600000, 1800000, 3600000};
 
   void observe(double value);
   void add(const Histogram& other);
@@ -35,8 +35,12 @@ class Histogram {
 // all is rendered. The same name and labels again adds up.
 class Scrape {
  public:
-  void counter(std::string_view name, Labels labels, uint64_t value) { number(Kind::Counter, name, std::move(labels), value); }
-  void gauge(std::string_view name, Labels labels, double value) { number(Kind::Gauge, name, std::move(labels), value); }
+  void counter(std::string_view name, Labels labels, uint64_t value) {
+    number(Kind::Counter, name, std::move(labels), value);
+  }
+  void gauge(std::string_view name, Labels labels, double value) {
+    number(Kind::Gauge, name, std::move(labels), value);
+  }
   void histogram(std::string_view name, Labels labels, const Histogram& value);
   void add(const Scrape& other);
 

@@ -6,16 +6,26 @@
 namespace telemetry {
 
 static constexpr std::pair<Flag, std::string_view> kFlags[] = {
-    {Flag::NoHealthyUpstream, "UH"},         {Flag::UpstreamConnectionFailure, "UF"},
-    {Flag::UpstreamOverflow, "UO"},          {Flag::NoRouteFound, "NR"},
-    {Flag::UpstreamRetryLimitExceeded, "URX"}, {Flag::NoClusterFound, "NC"},
-    {Flag::DurationTimeout, "DT"},           {Flag::DownstreamTermination, "DC"},
-    {Flag::LocalReset, "LR"},                {Flag::UpstreamRemoteReset, "UR"},
-    {Flag::UpstreamTermination, "UC"},       {Flag::DelayInjected, "DI"},
-    {Flag::FaultInjected, "FI"},             {Flag::RateLimited, "RL"},
-    {Flag::UnauthorizedExternal, "UAEX"},    {Flag::UpstreamRequestTimeout, "UT"},
-    {Flag::StreamIdleTimeout, "SI"},         {Flag::DownstreamProtocolError, "DPE"},
-    {Flag::UpstreamProtocolError, "UPE"},    {Flag::UpstreamMaxStreamDuration, "UMSDR"},
+    {Flag::NoHealthyUpstream, "UH"},
+    {Flag::UpstreamConnectionFailure, "UF"},
+    {Flag::UpstreamOverflow, "UO"},
+    {Flag::NoRouteFound, "NR"},
+    {Flag::UpstreamRetryLimitExceeded, "URX"},
+    {Flag::NoClusterFound, "NC"},
+    {Flag::DurationTimeout, "DT"},
+    {Flag::DownstreamTermination, "DC"},
+    {Flag::LocalReset, "LR"},
+    {Flag::UpstreamRemoteReset, "UR"},
+    {Flag::UpstreamTermination, "UC"},
+    {Flag::DelayInjected, "DI"},
+    {Flag::FaultInjected, "FI"},
+    {Flag::RateLimited, "RL"},
+    {Flag::UnauthorizedExternal, "UAEX"},
+    {Flag::UpstreamRequestTimeout, "UT"},
+    {Flag::StreamIdleTimeout, "SI"},
+    {Flag::DownstreamProtocolError, "DPE"},
+    {Flag::UpstreamProtocolError, "UPE"},
+    {Flag::UpstreamMaxStreamDuration, "UMSDR"},
     {Flag::OverloadManager, "OM"},
 };
 
@@ -37,10 +47,14 @@ uint32_t flag_of(std::string_view word) {
 
 std::string_view name(Protocol protocol) {
   switch (protocol) {
-    case Protocol::Http10: return "HTTP/1.0";
-    case Protocol::Http11: return "HTTP/1.1";
-    case Protocol::Http2: return "HTTP/2";
-    default: return "-";
+    case Protocol::Http10:
+      return "HTTP/1.0";
+    case Protocol::Http11:
+      return "HTTP/1.1";
+    case Protocol::Http2:
+      return "HTTP/2";
+    default:
+      return "-";
   }
 }
 

@@ -3,8 +3,8 @@
 
 #include <chrono>
 #include <cstdint>
-#include <optional>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -53,7 +53,8 @@ enum class Message : uint8_t { Request, Response, Trailers };
 struct Record {
   using Find = std::optional<std::string_view> (*)(const void* source, Message message, std::string_view lower_name);
   // What filters found out about it (dynamic metadata); nullptr: nothing of that path.
-  using FindMetadata = const nlohmann::json* (*)(const void* source, std::string_view space, std::span<const std::string> path);
+  using FindMetadata = const nlohmann::json* (*)(const void* source, std::string_view space,
+                                                 std::span<const std::string> path);
   const void* source = nullptr;
   Find find = nullptr;
   FindMetadata find_metadata = nullptr;
@@ -64,7 +65,7 @@ struct Record {
   bool has_upstream_headers = false;
 
   Protocol protocol = Protocol::Tcp;
-  bool tls = false;          // downstream
+  bool tls = false;  // downstream
   bool mutual_tls = false;
   bool health_check = false;  // a load balancer asked whether we are there
   uint16_t attempts = 0;
@@ -74,12 +75,12 @@ struct Record {
   uint64_t bytes_sent = 0;
 
   std::string_view method, path, authority, scheme;
-  std::string_view details;                // "via_upstream", "route_not_found"
-  std::string_view termination_details;    // of the connection
-  std::string_view transport_failure;      // of the upstream's connection
+  std::string_view details;              // "via_upstream", "route_not_found"
+  std::string_view termination_details;  // of the connection
+  std::string_view transport_failure;    // of the upstream's connection
   std::string_view route, virtual_host, cluster;
-  std::string_view origin;                 // the object that made the route: "/apis/.../virtual-service/reviews"
-  std::string_view server_name;            // SNI
+  std::string_view origin;       // the object that made the route: "/apis/.../virtual-service/reviews"
+  std::string_view server_name;  // SNI
   std::string_view upstream_host, upstream_local, downstream_local, downstream_remote;  // "10.0.0.1:80"
   std::string_view peer_uri_san, peer_subject, local_uri_san;
 

@@ -45,7 +45,8 @@ TEST(Format, AnUnknownOperatorIsRefused) {
 }
 
 TEST(Format, JsonKeepsNumbersAndMarksWhatIsMissing) {
-  auto line = LineFormat::json({{"code", "%RESPONSE_CODE%"}, {"host", "%UPSTREAM_HOST%"}, {"deep", {{"agent", "%REQ(USER-AGENT)%"}}}});
+  auto line = LineFormat::json(
+      {{"code", "%RESPONSE_CODE%"}, {"host", "%UPSTREAM_HOST%"}, {"deep", {{"agent", "%REQ(USER-AGENT)%"}}}});
   ASSERT_TRUE(line);
   std::string out;
   line->append(sample(), out);

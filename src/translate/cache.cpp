@@ -9,8 +9,7 @@ namespace translate {
 namespace {
 
 bool equal(const Resource& a, const Resource& b) {
-  return a.name == b.name && a.provenance == b.provenance &&
-         serialized(*a.message) == serialized(*b.message);
+  return a.name == b.name && a.provenance == b.provenance && serialized(*a.message) == serialized(*b.message);
 }
 
 // The new list, with the old objects in place of new ones that say the same.
@@ -82,7 +81,8 @@ std::vector<SharedResource> Cache::routes(const mesh::View& view, std::span<cons
     if (!table) {
       table = std::make_shared<const Resource>(std::move(translate::routes(view, {&name, 1}).front()));
       auto before = shared.stale_routes.find(name);
-      if (before != shared.stale_routes.end() && before->second && equal(*before->second, *table)) table = before->second;
+      if (before != shared.stale_routes.end() && before->second && equal(*before->second, *table))
+        table = before->second;
     }
     out.push_back(table);
   }

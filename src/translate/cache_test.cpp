@@ -16,8 +16,9 @@ struct World {
 
   World() {
     for (const char* name : {"a", "b"}) {
-      put(std::string("{apiVersion: v1, kind: Service, metadata: {name: ") + name + ", namespace: default}, spec: {clusterIP: " +
-          (name[0] == 'a' ? "10.0.0.1" : "10.0.0.2") + ", selector: {app: " + name + "}, ports: [{port: 80, name: http}]}}");
+      put(std::string("{apiVersion: v1, kind: Service, metadata: {name: ") + name +
+          ", namespace: default}, spec: {clusterIP: " + (name[0] == 'a' ? "10.0.0.1" : "10.0.0.2") +
+          ", selector: {app: " + name + "}, ports: [{port: 80, name: http}]}}");
       slice(name, {"10.1.0.1"});
     }
     build();
@@ -35,7 +36,8 @@ struct World {
     inputs.put(objects::Object(
         {{"apiVersion", "discovery.k8s.io/v1"},
          {"kind", "EndpointSlice"},
-         {"metadata", {{"name", service}, {"namespace", "default"}, {"labels", {{"kubernetes.io/service-name", service}}}}},
+         {"metadata",
+          {{"name", service}, {"namespace", "default"}, {"labels", {{"kubernetes.io/service-name", service}}}}},
          {"endpoints", endpoints},
          {"ports", {{{"name", "http"}, {"port", 8080}}}}}));
   }
@@ -49,7 +51,8 @@ struct World {
 };
 
 const std::vector<std::string> kTable = {"80"};
-const std::vector<std::string> kBoth = {"outbound|80||a.default.svc.cluster.local", "outbound|80||b.default.svc.cluster.local"};
+const std::vector<std::string> kBoth = {"outbound|80||a.default.svc.cluster.local",
+                                        "outbound|80||b.default.svc.cluster.local"};
 
 TEST(Cache, GivesWhatTheTranslationGives) {
   World world;
@@ -77,9 +80,10 @@ TEST(Cache, ProxiesThatSeeTheSameShareOneObject) {
 
 TEST(Cache, ALabelThatARuleAsksForPartsThem) {
   World world;
-  world.put("{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: v, namespace: default}, spec: "
-            "{hosts: [a], http: [{match: [{sourceLabels: {app: x}}], route: [{destination: {host: b}}]}, {route: "
-            "[{destination: {host: a}}]}]}}");
+  world.put(
+      "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: v, namespace: default}, spec: "
+      "{hosts: [a], http: [{match: [{sourceLabels: {app: x}}], route: [{destination: {host: b}}]}, {route: "
+      "[{destination: {host: a}}]}]}}");
   world.build();
   Cache cache;
   auto one = cache.routes(world.view("one"), kTable);
@@ -101,8 +105,9 @@ TEST(Cache, WhatDidNotChangeStaysTheSameObject) {
   EXPECT_EQ(endpoints_before[1], endpoints_after[1]);
   EXPECT_EQ(cache.clusters(world.view("one")), clusters_before);
 
-  world.put("{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: v, namespace: default}, spec: "
-            "{hosts: [a], http: [{route: [{destination: {host: b}}]}]}}");
+  world.put(
+      "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: v, namespace: default}, spec: "
+      "{hosts: [a], http: [{route: [{destination: {host: b}}]}]}}");
   world.build();
   EXPECT_EQ(cache.clusters(world.view("one")), clusters_before);
   EXPECT_EQ(cache.endpoints(world.view("one"), kBoth), endpoints_after);

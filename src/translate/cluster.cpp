@@ -67,23 +67,31 @@ void use_original_destination(Cluster& cluster) {
 bool set_discovery(Cluster& cluster, const mesh::View& view, const mesh::Service& service, const mesh::Port& port,
                    std::string_view subset) {
   switch (service.resolution) {
-    case mesh::Resolution::Endpoints: use_eds(cluster); return true;
+    case mesh::Resolution::Endpoints:
+      use_eds(cluster);
+      return true;
     case mesh::Resolution::Passthrough:
       // A gateway's clients dialled the gateway, so their address says nothing.
-      if (view.proxy().type != mesh::ProxyType::Sidecar) use_eds(cluster);
-      else use_original_destination(cluster);
+      if (view.proxy().type != mesh::ProxyType::Sidecar)
+        use_eds(cluster);
+      else
+        use_original_destination(cluster);
       return true;
-    case mesh::Resolution::Dns: use_dns(cluster, Cluster::STRICT_DNS); break;
-    case mesh::Resolution::DnsRoundRobin: use_dns(cluster, Cluster::LOGICAL_DNS); break;
-    case mesh::Resolution::Alias: return false;
+    case mesh::Resolution::Dns:
+      use_dns(cluster, Cluster::STRICT_DNS);
+      break;
+    case mesh::Resolution::DnsRoundRobin:
+      use_dns(cluster, Cluster::LOGICAL_DNS);
+      break;
+    case mesh::Resolution::Alias:
+      return false;
   }
   fill_assignment(*cluster.mutable_load_assignment(), view, {&service, &port, subset, cluster.name()});
   return cluster.load_assignment().endpoints_size() > 0;
 }
 
-std::optional<Resource> outbound_cluster(const mesh::View& view, const mesh::Service& service,
-                                         const mesh::Port& port, const config::DestinationRule* rule,
-                                         std::string_view subset) {
+std::optional<Resource> outbound_cluster(const mesh::View& view, const mesh::Service& service, const mesh::Port& port,
+                                         const config::DestinationRule* rule, std::string_view subset) {
   Cluster cluster = base_cluster(cluster_name("outbound", port.number, subset, service.hostname), view.mesh());
   cluster.mutable_common_lb_config()->mutable_healthy_panic_threshold();
   describe(cluster, service, rule, subset);
@@ -235,7 +243,8 @@ std::vector<std::string> names_of_endpoints(const std::vector<std::shared_ptr<co
 
 std::vector<std::string> endpoint_names(const mesh::View& view) {
   std::vector<std::shared_ptr<const Resource>> shared;
-  for (Resource& cluster : shared_clusters(view)) shared.push_back(std::make_shared<const Resource>(std::move(cluster)));
+  for (Resource& cluster : shared_clusters(view))
+    shared.push_back(std::make_shared<const Resource>(std::move(cluster)));
   return names_of_endpoints(shared);
 }
 

@@ -20,8 +20,8 @@ void apply_load_balancer(clusters_v3::Cluster& cluster, const istio_api::LoadBal
                          bool outlier_detection);
 
 // Which HTTP versions go upstream, with the pool's HTTP settings.
-void apply_http_options(clusters_v3::Cluster& cluster, mesh::Protocol protocol,
-                        const istio_api::TrafficPolicy& policy, const mesh::Proxy& proxy);
+void apply_http_options(clusters_v3::Cluster& cluster, mesh::Protocol protocol, const istio_api::TrafficPolicy& policy,
+                        const mesh::Proxy& proxy);
 
 // How the connection is secured: by the rule, or by auto mTLS.
 struct Security {

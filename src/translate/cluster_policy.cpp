@@ -93,8 +93,7 @@ bool all_take_mtls(const mesh::View& view, const Security& security) {
 
 bool upgrades_to_http2(const istio_api::TrafficPolicy& policy, mesh::Protocol protocol) {
   using Http = istio_api::ConnectionPoolSettings_HTTPSettings;
-  return protocol == mesh::Protocol::Http &&
-         policy.connection_pool().http().h2_upgrade_policy() == Http::UPGRADE;
+  return protocol == mesh::Protocol::Http && policy.connection_pool().http().h2_upgrade_policy() == Http::UPGRADE;
 }
 
 void apply_connection_pool(Cluster& cluster, const istio_api::ConnectionPoolSettings& pool) {
@@ -140,15 +139,21 @@ void apply_load_balancer(Cluster& cluster, const istio_api::LoadBalancerSettings
     return;
   }
   switch (balancer.simple()) {
-    case Settings::RANDOM: cluster.set_lb_policy(Cluster::RANDOM); break;
-    case Settings::ROUND_ROBIN: cluster.set_lb_policy(Cluster::ROUND_ROBIN); break;
+    case Settings::RANDOM:
+      cluster.set_lb_policy(Cluster::RANDOM);
+      break;
+    case Settings::ROUND_ROBIN:
+      cluster.set_lb_policy(Cluster::ROUND_ROBIN);
+      break;
     case Settings::PASSTHROUGH:
       cluster.set_lb_policy(Cluster::CLUSTER_PROVIDED);
       cluster.set_type(Cluster::ORIGINAL_DST);
       cluster.clear_eds_cluster_config();
       cluster.clear_load_assignment();
       break;
-    default: cluster.set_lb_policy(Cluster::LEAST_REQUEST); break;
+    default:
+      cluster.set_lb_policy(Cluster::LEAST_REQUEST);
+      break;
   }
   apply_warmup(cluster, balancer);
   const auto& locality = balancer.locality_lb_setting();
@@ -165,8 +170,8 @@ void apply_http_options(Cluster& cluster, mesh::Protocol protocol, const istio_a
   HttpOptions options;
   bool needed = false;
   bool http2 = mesh::is_http2(protocol) || upgrades_to_http2(policy, protocol);
-  bool as_downstream = http.use_client_protocol() ||
-                       (protocol == mesh::Protocol::Auto && proxy.type == mesh::ProxyType::Sidecar);
+  bool as_downstream =
+      http.use_client_protocol() || (protocol == mesh::Protocol::Auto && proxy.type == mesh::ProxyType::Sidecar);
   if (http2) {
     auto* settings = options.mutable_explicit_http_config()->mutable_http2_protocol_options();
     if (http.max_concurrent_streams() > 0)
@@ -205,7 +210,8 @@ void apply_security(Cluster& cluster, const mesh::View& view, const Security& se
   bool passthrough = cluster.type() == Cluster::ORIGINAL_DST;
   if (!security.policy.has_tls()) {
     if (!view.mtls_possible(security.service)) return;
-    if (!passthrough) match_by_tls_mode(cluster, peer_of(view, security));
+    if (!passthrough)
+      match_by_tls_mode(cluster, peer_of(view, security));
     else if (all_take_mtls(view, security))
       set_mutual_tls(cluster.mutable_transport_socket(), peer_of(view, security));
     return;
@@ -222,13 +228,14 @@ void apply_security(Cluster& cluster, const mesh::View& view, const Security& se
     }
     case Tls::SIMPLE:
     case Tls::MUTUAL: {
-      mesh::Protocol protocol = upgrades_to_http2(security.policy, security.port.protocol) ? mesh::Protocol::Http2
-                                                                                           : security.port.protocol;
+      mesh::Protocol protocol =
+          upgrades_to_http2(security.policy, security.port.protocol) ? mesh::Protocol::Http2 : security.port.protocol;
       set_client_tls(cluster.mutable_transport_socket(), tls, protocol);
       set_text(istio_metadata(cluster.mutable_metadata()), "alpn_override", "false");
       break;
     }
-    default: break;
+    default:
+      break;
   }
 }
 

@@ -26,9 +26,15 @@ std::string workload_text(const mesh::Workload& workload, const std::string& clu
 void fill(LbEndpoint& out, const mesh::Endpoint& endpoint, bool mutual, const std::string& cluster_id) {
   set_address(out.mutable_endpoint()->mutable_address(), endpoint.address, endpoint.port);
   switch (endpoint.health) {
-    case mesh::Health::Healthy: out.set_health_status(core::HEALTHY); break;
-    case mesh::Health::Unhealthy: out.set_health_status(core::UNHEALTHY); break;
-    case mesh::Health::Draining: out.set_health_status(core::DRAINING); break;
+    case mesh::Health::Healthy:
+      out.set_health_status(core::HEALTHY);
+      break;
+    case mesh::Health::Unhealthy:
+      out.set_health_status(core::UNHEALTHY);
+      break;
+    case mesh::Health::Draining:
+      out.set_health_status(core::DRAINING);
+      break;
   }
   out.mutable_load_balancing_weight()->set_value(endpoint.weight);
   if (endpoint.workload)
@@ -85,7 +91,8 @@ void fill_assignment(ClusterLoadAssignment& out, const mesh::View& view, const A
 
   std::map<mesh::Locality, std::vector<const mesh::Endpoint*>> by_locality;
   for (const mesh::Endpoint& endpoint : view.endpoints(service, assignment.port->number))
-    if (!subset || mesh::has_all(endpoint.labels, subset->labels())) by_locality[endpoint.locality].push_back(&endpoint);
+    if (!subset || mesh::has_all(endpoint.labels, subset->labels()))
+      by_locality[endpoint.locality].push_back(&endpoint);
 
   for (const auto& [locality, endpoints] : by_locality) {
     auto* group = out.add_endpoints();
@@ -94,8 +101,8 @@ void fill_assignment(ClusterLoadAssignment& out, const mesh::View& view, const A
     group->mutable_locality()->set_sub_zone(locality.subzone);
     uint32_t weight = 0;
     for (const mesh::Endpoint* endpoint : endpoints) {
-      bool mutual = may_be_mutual && endpoint->tls_istio &&
-                    view.mtls_mode_of(*endpoint, service) != mesh::MtlsMode::Disable;
+      bool mutual =
+          may_be_mutual && endpoint->tls_istio && view.mtls_mode_of(*endpoint, service) != mesh::MtlsMode::Disable;
       fill(*group->add_lb_endpoints(), *endpoint, mutual, view.mesh().cluster_id);
       weight += endpoint->weight;
     }

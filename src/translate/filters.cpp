@@ -128,8 +128,7 @@ void add_tls_inspector(Listener& listener) {
 }
 
 void add_original_destination(Listener& listener) {
-  add_listener_filter(listener, "envoy.filters.listener.original_dst",
-                      inspectors::original_dst::v3::OriginalDst());
+  add_listener_filter(listener, "envoy.filters.listener.original_dst", inspectors::original_dst::v3::OriginalDst());
 }
 
 Listener listener_on(const std::string& ip, int port) {
@@ -148,8 +147,10 @@ Resource resource_of(Listener listener, std::vector<objects::Ref> provenance) {
 
 std::vector<Resource> shared_listeners(const mesh::View& view) {
   std::vector<Resource> out;
-  if (view.proxy().type == mesh::ProxyType::Sidecar) add_outbound_listeners(view, out);
-  else add_gateway_listeners(view, out);
+  if (view.proxy().type == mesh::ProxyType::Sidecar)
+    add_outbound_listeners(view, out);
+  else
+    add_gateway_listeners(view, out);
   return out;
 }
 

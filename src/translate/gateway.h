@@ -31,8 +31,7 @@ std::string route_name(const mesh::GatewayServer& server);
 
 // The names that both a VirtualService and a server ask for: the narrower of
 // each pair. Server hosts may carry a namespace: "ns/host", "./host", "*/host".
-std::vector<std::string> common_hosts(const config::VirtualService& virtual_service,
-                                      const mesh::GatewayServer& server);
+std::vector<std::string> common_hosts(const config::VirtualService& virtual_service, const mesh::GatewayServer& server);
 // A server host without its namespace.
 std::string_view host_part(std::string_view server_host);
 

@@ -40,15 +40,17 @@ struct Builder {
   std::set<std::string> taken;
 
   Place place(const mesh::GatewayServer& server) const {
-    return {view, server.port, {gateway_name(server)},
-            [this](const std::string& hostname) { return view.service(hostname); }};
+    return {view, server.port, {gateway_name(server)}, [this](const std::string& hostname) {
+              return view.service(hostname);
+            }};
   }
 
   void http_chain(FilterChain& chain, const mesh::GatewayServer& server) {
-    add_http(chain, view, {.direction = Direction::Gateway,
-                           .stat_prefix = "outbound_" + listener.name() + ";",
-                           .route_name = route_name(server),
-                           .protocol = server.protocol});
+    add_http(chain, view,
+             {.direction = Direction::Gateway,
+              .stat_prefix = "outbound_" + listener.name() + ";",
+              .route_name = route_name(server),
+              .protocol = server.protocol});
     set_connect_timeout(chain);
   }
 
@@ -101,8 +103,7 @@ struct Builder {
     for (Layer4Route& route : tls_routes(virtual_service, place(server))) {
       std::erase_if(route.sni_hosts, [&](const std::string& name) {
         auto offers = [&](const std::string& entry) { return mesh::overlaps(host_part(entry), name); };
-        return std::ranges::none_of(spec_of(server).hosts(), offers) ||
-               !taken.insert(base::to_lower(name)).second;
+        return std::ranges::none_of(spec_of(server).hosts(), offers) || !taken.insert(base::to_lower(name)).second;
       });
       if (!route.sni_hosts.empty()) add(guarded(route), server, virtual_service);
     }
@@ -125,10 +126,17 @@ struct Builder {
 
   void add(const mesh::GatewayServer& server) {
     switch (kind_of(server)) {
-      case ServerKind::Http: break;
-      case ServerKind::Https: add_https(server); break;
-      case ServerKind::Tls: add_tls(server); break;
-      case ServerKind::Passthrough: add_passthrough(server); break;
+      case ServerKind::Http:
+        break;
+      case ServerKind::Https:
+        add_https(server);
+        break;
+      case ServerKind::Tls:
+        add_tls(server);
+        break;
+      case ServerKind::Passthrough:
+        add_passthrough(server);
+        break;
     }
   }
 
@@ -157,7 +165,8 @@ void add_gateway_listeners(const mesh::View& view, std::vector<Resource>& out) {
     // Plain HTTP and anything else cannot share a port; the first server decides.
     if (is_plain_http(*servers.front())) {
       Servers plain;
-      std::ranges::copy_if(servers, std::back_inserter(plain), [](const auto* server) { return is_plain_http(*server); });
+      std::ranges::copy_if(servers, std::back_inserter(plain),
+                           [](const auto* server) { return is_plain_http(*server); });
       builder.add_plain_http(plain);
     } else {
       for (const mesh::GatewayServer* server : servers) builder.add(*server);
@@ -177,7 +186,8 @@ std::vector<std::string> route_names(const mesh::View& view) {
   for (const auto& service : view.services()) {
     if (service->resolution == mesh::Resolution::Alias) continue;
     for (const mesh::Port& port : service->ports) {
-      if (mesh::is_http(port.protocol)) out.insert(std::to_string(port.number));
+      if (mesh::is_http(port.protocol))
+        out.insert(std::to_string(port.number));
       else if (port.protocol == mesh::Protocol::Auto)
         out.insert(service->addresses.empty() && !service->headless
                        ? std::to_string(port.number)

@@ -30,8 +30,9 @@ struct Table {
 
   void add(const mesh::GatewayServer& server) {
     provenance.push_back(server.gateway->meta.ref);
-    Place place{view, server.port, {gateway_name(server)},
-                [this](const std::string& hostname) { return view.service(hostname); }};
+    Place place{view, server.port, {gateway_name(server)}, [this](const std::string& hostname) {
+                  return view.service(hostname);
+                }};
     for (const auto& virtual_service : view.virtual_services_of(gateway_name(server))) {
       auto domains = common_hosts(*virtual_service, server);
       if (domains.empty()) continue;

@@ -18,7 +18,7 @@ constexpr const char* kMeshTcp[] = {"istio-peer-exchange", "istio"};
 constexpr const char* kMeshAny[] = {"istio", "istio-peer-exchange", "istio-http/1.0", "istio-http/1.1", "istio-h2"};
 constexpr const char* kPlainHttp[] = {"http/1.1", "h2c"};
 
-enum class Wire { Tls, Raw };          // how the bytes arrive
+enum class Wire { Tls, Raw };                // how the bytes arrive
 enum class Ends { Here, AtTheApplication };  // where TLS ends
 
 // One row of the table of chains: what arrives, what is made of it.
@@ -101,10 +101,11 @@ FilterChain chain_for(const Row& row, const Target& target, const mesh::View& vi
   if (row.ends == Ends::Here) set_inbound_tls(chain.mutable_transport_socket(), view.mesh(), row.layer);
   if (row.layer == Layer::Http) {
     chain.set_name(target.http_chain_name);
-    add_http(chain, view, {.direction = Direction::Inbound,
-                           .stat_prefix = target.stat_prefix,
-                           .routes = inline_routes(target),
-                           .protocol = target.protocol});
+    add_http(chain, view,
+             {.direction = Direction::Inbound,
+              .stat_prefix = target.stat_prefix,
+              .routes = inline_routes(target),
+              .protocol = target.protocol});
   } else {
     chain.set_name(target.chain_name);
     add_tcp_security(chain, view);

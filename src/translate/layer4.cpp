@@ -42,8 +42,8 @@ void add_prefix_range(listeners_v3::FilterChainMatch& match, const std::string& 
   size_t slash = subnet.find('/');
   range->set_address_prefix(subnet.substr(0, slash));
   uint32_t whole = subnet.find(':') == std::string::npos ? 32 : 128;
-  uint32_t length = slash == std::string::npos ? whole
-                                               : base::parse_number<uint32_t>(subnet.substr(slash + 1)).value_or(whole);
+  uint32_t length =
+      slash == std::string::npos ? whole : base::parse_number<uint32_t>(subnet.substr(slash + 1)).value_or(whole);
   range->mutable_prefix_len()->set_value(length);
 }
 

@@ -26,8 +26,8 @@ enum class Direction { Outbound, Inbound, Gateway };
 struct HttpServer {
   Direction direction = Direction::Outbound;
   std::string stat_prefix;
-  std::string route_name;                                // asked for over RDS,
-  std::optional<routes_v3::RouteConfiguration> routes;   // or written inline
+  std::string route_name;                               // asked for over RDS,
+  std::optional<routes_v3::RouteConfiguration> routes;  // or written inline
   mesh::Protocol protocol = mesh::Protocol::Http;
 };
 void add_http(FilterChain& chain, const mesh::View& view, HttpServer server);
@@ -61,8 +61,8 @@ void set_connect_timeout(FilterChain& chain);  // of a chain that leads out
 
 // The layer 4 routes of VirtualServices for one port.
 struct Layer4Route {
-  std::vector<std::string> sni_hosts;    // empty: any
-  std::vector<std::string> subnets;      // destination CIDRs; empty: any
+  std::vector<std::string> sni_hosts;  // empty: any
+  std::vector<std::string> subnets;    // destination CIDRs; empty: any
   TcpTarget target;
   objects::Ref cause;
 };

@@ -17,7 +17,7 @@ constexpr const char* kAnyAddress = "0.0.0.0";
 struct Dialled {
   std::string ip;
   int port = 0;
-  std::string route_name;           // not empty: HTTP is understood
+  std::string route_name;  // not empty: HTTP is understood
   mesh::Protocol protocol = mesh::Protocol::Http;
   std::vector<FilterChain> narrow;  // chains with a match
   std::optional<FilterChain> rest;  // the chain without one
@@ -88,20 +88,20 @@ struct Builder {
   // What VirtualServices say of this port, then the service itself.
   std::vector<Layer4Route> routes_to(const mesh::Service& service, const mesh::Port& port) {
     std::vector<Layer4Route> out;
-    Place place{view, port.number, {"mesh"},
-                [this](const std::string& hostname) { return view.service(hostname); }};
+    Place place{view, port.number, {"mesh"}, [this](const std::string& hostname) { return view.service(hostname); }};
     for (const auto& virtual_service : view.virtual_services()) {
-      bool claims = std::ranges::any_of(virtual_service->spec.hosts(), [&](const std::string& host) {
-        return mesh::covers(host, service.hostname);
-      });
+      bool claims = std::ranges::any_of(virtual_service->spec.hosts(),
+                                        [&](const std::string& host) { return mesh::covers(host, service.hostname); });
       if (!claims) continue;
-      if (mesh::is_tls(port.protocol)) out = tls_routes(*virtual_service, place);
-      else out = tcp_routes(*virtual_service, place);
+      if (mesh::is_tls(port.protocol))
+        out = tls_routes(*virtual_service, place);
+      else
+        out = tcp_routes(*virtual_service, place);
       if (!out.empty()) break;
     }
     bool complete = std::ranges::any_of(out, [&](const Layer4Route& route) {
-      bool named = route.sni_hosts.empty() ||
-                   std::ranges::find(route.sni_hosts, service.hostname) != route.sni_hosts.end();
+      bool named =
+          route.sni_hosts.empty() || std::ranges::find(route.sni_hosts, service.hostname) != route.sni_hosts.end();
       return named && route.subnets.empty();
     });
     if (!complete) out.push_back(direct(service, port));
@@ -129,25 +129,28 @@ struct Builder {
   Resource finish(Dialled& place) const {
     Listener listener = listener_on(place.ip, place.port);
     bool http = !place.route_name.empty();
-    bool names = std::ranges::any_of(place.narrow, [](const FilterChain& chain) {
-      return chain.filter_chain_match().server_names_size() > 0;
-    });
+    bool names = std::ranges::any_of(
+        place.narrow, [](const FilterChain& chain) { return chain.filter_chain_match().server_names_size() > 0; });
     if (http) {
       auto& chain = *listener.add_filter_chains();
       chain.mutable_filter_chain_match()->set_transport_protocol("raw_buffer");
       chain.mutable_filter_chain_match()->add_application_protocols("http/1.1");
       chain.mutable_filter_chain_match()->add_application_protocols("h2c");
-      add_http(chain, view, {.direction = Direction::Outbound,
-                             .stat_prefix = "outbound_" + listener.name() + ";",
-                             .route_name = place.route_name,
-                             .protocol = place.protocol});
+      add_http(chain, view,
+               {.direction = Direction::Outbound,
+                .stat_prefix = "outbound_" + listener.name() + ";",
+                .route_name = place.route_name,
+                .protocol = place.protocol});
       set_connect_timeout(chain);
     }
     for (FilterChain& chain : place.narrow) *listener.add_filter_chains() = std::move(chain);
     bool alone = listener.filter_chains().empty() && place.rest;
-    if (alone) *listener.add_filter_chains() = std::move(*place.rest);
-    else if (place.rest) *listener.mutable_default_filter_chain() = std::move(*place.rest);
-    else *listener.mutable_default_filter_chain() = elsewhere();
+    if (alone)
+      *listener.add_filter_chains() = std::move(*place.rest);
+    else if (place.rest)
+      *listener.mutable_default_filter_chain() = std::move(*place.rest);
+    else
+      *listener.mutable_default_filter_chain() = elsewhere();
     if (names) add_tls_inspector(listener);
     if (http) add_http_inspector(listener);
     set(listener.mutable_listener_filters_timeout(), view.mesh().protocol_detection_timeout);

@@ -19,9 +19,12 @@ constexpr Action kOrder[] = {api::AuthorizationPolicy::AUDIT, api::Authorization
 
 rbac_v3::RBAC::Action envoy_action(Action action) {
   switch (action) {
-    case api::AuthorizationPolicy::DENY: return rbac_v3::RBAC::DENY;
-    case api::AuthorizationPolicy::AUDIT: return rbac_v3::RBAC::LOG;
-    default: return rbac_v3::RBAC::ALLOW;
+    case api::AuthorizationPolicy::DENY:
+      return rbac_v3::RBAC::DENY;
+    case api::AuthorizationPolicy::AUDIT:
+      return rbac_v3::RBAC::LOG;
+    default:
+      return rbac_v3::RBAC::ALLOW;
   }
 }
 

@@ -8,7 +8,9 @@
 namespace translate {
 namespace {
 
-void set_regex(matcher::StringMatcher& out, std::string regex) { out.mutable_safe_regex()->set_regex(std::move(regex)); }
+void set_regex(matcher::StringMatcher& out, std::string regex) {
+  out.mutable_safe_regex()->set_regex(std::move(regex));
+}
 
 void set_cidr(core::CidrRange& out, std::string_view value) {
   auto parts = base::cut(value, '/');
@@ -55,10 +57,14 @@ matcher::MetadataMatcher& token(rbac_v3::Principal& out, const std::vector<std::
 }  // namespace
 
 void match_text(matcher::StringMatcher& out, std::string_view value) {
-  if (value == "*") set_regex(out, ".+");
-  else if (value.starts_with('*')) out.set_suffix(std::string(value.substr(1)));
-  else if (value.ends_with('*')) out.set_prefix(std::string(value.substr(0, value.size() - 1)));
-  else out.set_exact(std::string(value));
+  if (value == "*")
+    set_regex(out, ".+");
+  else if (value.starts_with('*'))
+    out.set_suffix(std::string(value.substr(1)));
+  else if (value.ends_with('*'))
+    out.set_prefix(std::string(value.substr(0, value.size() - 1)));
+  else
+    out.set_exact(std::string(value));
 }
 
 namespace permission {
@@ -95,10 +101,14 @@ namespace principal {
 
 void identity(rbac_v3::Principal& out, std::string_view value) {
   auto& name = *out.mutable_authenticated()->mutable_principal_name();
-  if (value == "*") set_regex(name, ".+");
-  else if (value.starts_with('*')) set_regex(name, "spiffe://.*" + pattern_of(value.substr(1)));
-  else if (value.ends_with('*')) name.set_prefix("spiffe://" + std::string(value.substr(0, value.size() - 1)));
-  else name.set_exact("spiffe://" + std::string(value));
+  if (value == "*")
+    set_regex(name, ".+");
+  else if (value.starts_with('*'))
+    set_regex(name, "spiffe://.*" + pattern_of(value.substr(1)));
+  else if (value.ends_with('*'))
+    name.set_prefix("spiffe://" + std::string(value.substr(0, value.size() - 1)));
+  else
+    name.set_exact("spiffe://" + std::string(value));
 }
 
 void ns(rbac_v3::Principal& out, std::string_view value) {
@@ -107,8 +117,8 @@ void ns(rbac_v3::Principal& out, std::string_view value) {
 
 void service_account(rbac_v3::Principal& out, std::string_view value) {
   auto parts = base::cut(value, '/');
-  std::string regex = "spiffe://.+/ns/" + pattern_of(parts ? parts->first : "*") + "/sa/" +
-                      pattern_of(parts ? parts->second : value);
+  std::string regex =
+      "spiffe://.+/ns/" + pattern_of(parts ? parts->first : "*") + "/sa/" + pattern_of(parts ? parts->second : value);
   set_regex(*out.mutable_authenticated()->mutable_principal_name(), std::move(regex));
 }
 
@@ -128,8 +138,10 @@ void request_identity(rbac_v3::Principal& out, std::string_view value) {
 void header(rbac_v3::Principal& out, const std::string& name, std::string_view value) {
   auto& match = *out.mutable_header();
   match.set_name(name);
-  if (value == "*") match.set_present_match(true);
-  else match_text(*match.mutable_string_match(), value);
+  if (value == "*")
+    match.set_present_match(true);
+  else
+    match_text(*match.mutable_string_match(), value);
 }
 
 void claim(rbac_v3::Principal& out, const std::vector<std::string>& path, std::string_view value) {

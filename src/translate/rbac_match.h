@@ -23,7 +23,7 @@ void sni(rbac_v3::Permission& out, std::string_view value);
 }  // namespace permission
 
 namespace principal {
-void identity(rbac_v3::Principal& out, std::string_view value);         // "cluster.local/ns/x/sa/y"
+void identity(rbac_v3::Principal& out, std::string_view value);  // "cluster.local/ns/x/sa/y"
 void ns(rbac_v3::Principal& out, std::string_view value);
 void service_account(rbac_v3::Principal& out, std::string_view value);  // "ns/name"
 void direct_ip(rbac_v3::Principal& out, std::string_view value);

@@ -74,7 +74,8 @@ void add_source(Conditions<Principal>& out, const api::Source& from, const std::
 }
 
 void add_when(Conditions<Permission>& out, const api::Condition& when) {
-  if (when.key() == "destination.ip") out.add(when.values(), when.not_values(), Needs::Connection, permission::ip);
+  if (when.key() == "destination.ip")
+    out.add(when.values(), when.not_values(), Needs::Connection, permission::ip);
   else if (when.key() == "destination.port")
     out.add(when.values(), when.not_values(), Needs::Connection, permission::port);
   else if (when.key() == "connection.sni")
@@ -87,19 +88,27 @@ void add_when(Conditions<Principal>& out, const api::Condition& when, const std:
   auto claim = [&](std::vector<std::string> path) {
     add(Needs::Http, [path](Principal& node, std::string_view value) { principal::claim(node, path, value); });
   };
-  if (key == "source.ip") add(Needs::Connection, principal::direct_ip);
-  else if (key == "remote.ip") add(Needs::Connection, principal::remote_ip);
-  else if (key == "source.namespace") add(Needs::Connection, principal::ns);
-  else if (key == "source.principal") add(Needs::Connection, principal::identity);
+  if (key == "source.ip")
+    add(Needs::Connection, principal::direct_ip);
+  else if (key == "remote.ip")
+    add(Needs::Connection, principal::remote_ip);
+  else if (key == "source.namespace")
+    add(Needs::Connection, principal::ns);
+  else if (key == "source.principal")
+    add(Needs::Connection, principal::identity);
   else if (key == "source.serviceAccount") {
     add(Needs::Connection, [&](Principal& node, std::string_view value) {
       std::string full = value.find('/') == std::string_view::npos ? ns + "/" + std::string(value) : std::string(value);
       principal::service_account(node, full);
     });
-  } else if (key == "request.auth.principal") add(Needs::Http, principal::request_identity);
-  else if (key == "request.auth.audiences") claim({"aud"});
-  else if (key == "request.auth.presenter") claim({"azp"});
-  else if (key.starts_with("request.auth.claims")) claim(bracketed(std::string_view(key).substr(19)));
+  } else if (key == "request.auth.principal")
+    add(Needs::Http, principal::request_identity);
+  else if (key == "request.auth.audiences")
+    claim({"aud"});
+  else if (key == "request.auth.presenter")
+    claim({"azp"});
+  else if (key.starts_with("request.auth.claims"))
+    claim(bracketed(std::string_view(key).substr(19)));
   else if (key.starts_with("request.headers")) {
     auto names = bracketed(std::string_view(key).substr(15));
     std::string name = names.empty() ? std::string() : names.front();

@@ -27,7 +27,8 @@ void set_retry_on(routes_v3::RetryPolicy& out, std::string_view text) {
     piece = base::trim(piece);
     if (auto code = base::parse_number<uint32_t>(piece); code && *code >= 100 && *code < 600)
       out.add_retriable_status_codes(*code);
-    else if (!piece.empty()) conditions.emplace_back(piece);
+    else if (!piece.empty())
+      conditions.emplace_back(piece);
   }
   bool named = std::ranges::find(conditions, kStatusCodes) != conditions.end();
   if (out.retriable_status_codes_size() > 0 && !named) conditions.emplace_back(kStatusCodes);

@@ -25,8 +25,10 @@ routes_v3::Route route_of(const config::VirtualService& virtual_service, const i
   routes_v3::Route out;
   out.set_name(http.name());
   if (match && !match->name().empty()) out.set_name(http.name() + "." + match->name());
-  if (match) fill_match(*out.mutable_match(), *match);
-  else out.mutable_match()->set_prefix("/");
+  if (match)
+    fill_match(*out.mutable_match(), *match);
+  else
+    out.mutable_match()->set_prefix("/");
   fill_action(out, http, place);
   if (http.has_headers()) apply_headers(out, http.headers());
   apply_filters(out, http);
@@ -46,9 +48,12 @@ bool takes_everything(const routes_v3::Route& route) {
 
 std::string operation_of(const routes_v3::Route& route, std::string_view otherwise, int port) {
   std::string path = "/*";
-  if (route.match().has_prefix()) path = route.match().prefix() + "*";
-  else if (route.match().has_path()) path = route.match().path();
-  else if (route.match().has_safe_regex()) path = route.match().safe_regex().regex();
+  if (route.match().has_prefix())
+    path = route.match().prefix() + "*";
+  else if (route.match().has_path())
+    path = route.match().path();
+  else if (route.match().has_safe_regex())
+    path = route.match().safe_regex().regex();
   if (auto parts = base::split(route.route().cluster(), '|'); parts.size() == 4)
     return std::string(parts[3]) + ":" + std::string(parts[1]) + path;
   return std::string(otherwise) + ":" + std::to_string(port) + path;
@@ -100,8 +105,8 @@ std::vector<Resource> routes(const mesh::View& view, std::span<const std::string
     std::vector<objects::Ref> provenance;
     auto table = view.proxy().type == mesh::ProxyType::Sidecar ? sidecar_routes(view, name, provenance)
                                                                : gateway_routes(view, name, provenance);
-    out.push_back({name, std::make_shared<const routes_v3::RouteConfiguration>(std::move(table)),
-                   std::move(provenance)});
+    out.push_back(
+        {name, std::make_shared<const routes_v3::RouteConfiguration>(std::move(table)), std::move(provenance)});
   }
   return out;
 }

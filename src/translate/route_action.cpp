@@ -14,11 +14,16 @@ using routes_v3::RouteAction;
 
 RedirectAction::RedirectResponseCode redirect_code(uint32_t code) {
   switch (code) {
-    case 302: return RedirectAction::FOUND;
-    case 303: return RedirectAction::SEE_OTHER;
-    case 307: return RedirectAction::TEMPORARY_REDIRECT;
-    case 308: return RedirectAction::PERMANENT_REDIRECT;
-    default: return RedirectAction::MOVED_PERMANENTLY;
+    case 302:
+      return RedirectAction::FOUND;
+    case 303:
+      return RedirectAction::SEE_OTHER;
+    case 307:
+      return RedirectAction::TEMPORARY_REDIRECT;
+    case 308:
+      return RedirectAction::PERMANENT_REDIRECT;
+    default:
+      return RedirectAction::MOVED_PERMANENTLY;
   }
 }
 
@@ -37,8 +42,10 @@ void fill(RedirectAction& out, const istio_api::HTTPRedirect& redirect, int port
 void fill(routes_v3::DirectResponseAction& out, const istio_api::HTTPDirectResponse& direct) {
   out.set_status(direct.status());
   if (!direct.has_body()) return;
-  if (direct.body().has_bytes()) out.mutable_body()->set_inline_bytes(direct.body().bytes());
-  else out.mutable_body()->set_inline_string(direct.body().string());
+  if (direct.body().has_bytes())
+    out.mutable_body()->set_inline_bytes(direct.body().bytes());
+  else
+    out.mutable_body()->set_inline_string(direct.body().string());
 }
 
 int port_of(const istio_api::Destination& destination, const Place& place) {
@@ -94,8 +101,10 @@ void add_mirrors(RouteAction& action, const istio_api::HTTPRoute& http, const Pl
   }
   if (!http.has_mirror()) return;
   std::optional<double> percent;
-  if (http.has_mirror_percentage()) percent = http.mirror_percentage().value();
-  else if (http.has_mirror_percent()) percent = http.mirror_percent().value();
+  if (http.has_mirror_percentage())
+    percent = http.mirror_percentage().value();
+  else if (http.has_mirror_percent())
+    percent = http.mirror_percent().value();
   add_mirror(action, http.mirror(), percent, place);
 }
 
@@ -116,15 +125,16 @@ void fill_forward(routes_v3::Route& out, const istio_api::HTTPRoute& http, const
   action.mutable_timeout();
   if (http.has_timeout()) *action.mutable_timeout() = http.timeout();
   *action.mutable_max_grpc_timeout() = action.timeout();
-  if (!http.has_retries()) fill_default_retries(*action.mutable_retry_policy(), place.view.mesh());
-  else if (http.retries().attempts() > 0) fill_retries(*action.mutable_retry_policy(), http.retries());
+  if (!http.has_retries())
+    fill_default_retries(*action.mutable_retry_policy(), place.view.mesh());
+  else if (http.retries().attempts() > 0)
+    fill_retries(*action.mutable_retry_policy(), http.retries());
   if (http.has_rewrite()) apply_rewrite(action, http.rewrite());
   add_destinations(out, http, place);
   add_mirrors(action, http, place);
   for (const auto& share : http.route())
     if (const mesh::Service* service = place.view.service(share.destination().host()))
-      add_hash_policy(action, place.view, *service, port_of(share.destination(), place),
-                      share.destination().subset());
+      add_hash_policy(action, place.view, *service, port_of(share.destination(), place), share.destination().subset());
 }
 
 }  // namespace
@@ -134,9 +144,12 @@ std::string destination_cluster(const istio_api::Destination& destination, const
 }
 
 void fill_action(routes_v3::Route& out, const istio_api::HTTPRoute& http, const Place& place) {
-  if (http.has_redirect()) fill(*out.mutable_redirect(), http.redirect(), place.port);
-  else if (http.has_direct_response()) fill(*out.mutable_direct_response(), http.direct_response());
-  else fill_forward(out, http, place);
+  if (http.has_redirect())
+    fill(*out.mutable_redirect(), http.redirect(), place.port);
+  else if (http.has_direct_response())
+    fill(*out.mutable_direct_response(), http.direct_response());
+  else
+    fill_forward(out, http, place);
 }
 
 void add_hash_policy(RouteAction& action, const mesh::View& view, const mesh::Service& service, int port,
@@ -148,15 +161,23 @@ void add_hash_policy(RouteAction& action, const mesh::View& view, const mesh::Se
   using Hash = istio_api::LoadBalancerSettings_ConsistentHashLB;
   auto* out = action.add_hash_policy();
   switch (hash.hash_key_case()) {
-    case Hash::kHttpHeaderName: out->mutable_header()->set_header_name(hash.http_header_name()); break;
+    case Hash::kHttpHeaderName:
+      out->mutable_header()->set_header_name(hash.http_header_name());
+      break;
     case Hash::kHttpCookie:
       out->mutable_cookie()->set_name(hash.http_cookie().name());
       out->mutable_cookie()->set_path(hash.http_cookie().path());
       if (hash.http_cookie().has_ttl()) *out->mutable_cookie()->mutable_ttl() = hash.http_cookie().ttl();
       break;
-    case Hash::kUseSourceIp: out->mutable_connection_properties()->set_source_ip(hash.use_source_ip()); break;
-    case Hash::kHttpQueryParameterName: out->mutable_query_parameter()->set_name(hash.http_query_parameter_name()); break;
-    default: action.mutable_hash_policy()->RemoveLast(); break;
+    case Hash::kUseSourceIp:
+      out->mutable_connection_properties()->set_source_ip(hash.use_source_ip());
+      break;
+    case Hash::kHttpQueryParameterName:
+      out->mutable_query_parameter()->set_name(hash.http_query_parameter_name());
+      break;
+    default:
+      action.mutable_hash_policy()->RemoveLast();
+      break;
   }
 }
 

@@ -15,9 +15,10 @@ namespace cors_v3 = envoy::extensions::filters::http::cors::v3;
 namespace fault_v3 = envoy::extensions::filters::http::fault::v3;
 
 constexpr std::string_view kGrpcStatus[] = {
-    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
-    "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
-    "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"};
+    "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
+    "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+    "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
+    "DATA_LOSS", "UNAUTHENTICATED"};
 
 uint32_t grpc_status_of(std::string_view text) {
   if (auto number = base::parse_number<uint32_t>(text)) return *number;
@@ -42,8 +43,10 @@ void apply_fault(routes_v3::Route& out, const istio_api::HTTPFaultInjection& fau
   if (fault.has_abort()) {
     auto* abort = config.mutable_abort();
     set_percent(abort->mutable_percentage(), fault.abort().has_percentage() ? fault.abort().percentage().value() : 100);
-    if (fault.abort().has_grpc_status()) abort->set_grpc_status(grpc_status_of(fault.abort().grpc_status()));
-    else abort->set_http_status(static_cast<uint32_t>(fault.abort().http_status()));
+    if (fault.abort().has_grpc_status())
+      abort->set_grpc_status(grpc_status_of(fault.abort().grpc_status()));
+    else
+      abort->set_http_status(static_cast<uint32_t>(fault.abort().http_status()));
   }
   pack(config, &(*out.mutable_typed_per_filter_config())["envoy.filters.http.fault"]);
 }
@@ -57,8 +60,7 @@ void apply_cors(routes_v3::Route& out, const istio_api::CorsPolicy& cors) {
   config.set_allow_headers(base::join(cors.allow_headers(), ","));
   config.set_expose_headers(base::join(cors.expose_headers(), ","));
   if (cors.has_max_age()) config.set_max_age(std::to_string(cors.max_age().seconds()));
-  if (cors.has_allow_credentials())
-    config.mutable_allow_credentials()->set_value(cors.allow_credentials().value());
+  if (cors.has_allow_credentials()) config.mutable_allow_credentials()->set_value(cors.allow_credentials().value());
   config.mutable_filter_enabled()->mutable_default_value()->set_numerator(100);
   config.mutable_forward_not_matching_preflights()->set_value(cors.unmatched_preflights() != Unmatched::IGNORE);
   pack(config, &(*out.mutable_typed_per_filter_config())["envoy.filters.http.cors"]);

@@ -20,8 +20,10 @@ bool matches_any(const istio_api::StringMatch& match) {
 void add_header(routes_v3::RouteMatch& out, const std::string& name, const istio_api::StringMatch& match) {
   auto* header = out.add_headers();
   header->set_name(name);
-  if (matches_any(match)) header->set_present_match(true);
-  else fill(*header->mutable_string_match(), match);
+  if (matches_any(match))
+    header->set_present_match(true);
+  else
+    fill(*header->mutable_string_match(), match);
 }
 
 void add_without(routes_v3::RouteMatch& out, const std::string& name, const istio_api::StringMatch& match) {
@@ -42,7 +44,8 @@ std::vector<std::string> claim_path(std::string_view name) {
     out.emplace_back(name);
     return out;
   }
-  for (size_t end; name.starts_with('[') && (end = name.find(']')) != std::string_view::npos; name.remove_prefix(end + 1))
+  for (size_t end; name.starts_with('[') && (end = name.find(']')) != std::string_view::npos;
+       name.remove_prefix(end + 1))
     out.emplace_back(name.substr(1, end - 1));
   return out;
 }
@@ -64,10 +67,18 @@ void add_claim(routes_v3::RouteMatch& out, std::string_view name, const istio_ap
 
 void fill_path(routes_v3::RouteMatch& out, const istio_api::HTTPMatchRequest& match) {
   switch (match.uri().match_type_case()) {
-    case istio_api::StringMatch::kExact: out.set_path(match.uri().exact()); break;
-    case istio_api::StringMatch::kPrefix: out.set_prefix(match.uri().prefix()); break;
-    case istio_api::StringMatch::kRegex: out.mutable_safe_regex()->set_regex(match.uri().regex()); break;
-    default: out.set_prefix("/"); break;
+    case istio_api::StringMatch::kExact:
+      out.set_path(match.uri().exact());
+      break;
+    case istio_api::StringMatch::kPrefix:
+      out.set_prefix(match.uri().prefix());
+      break;
+    case istio_api::StringMatch::kRegex:
+      out.mutable_safe_regex()->set_regex(match.uri().regex());
+      break;
+    default:
+      out.set_prefix("/");
+      break;
   }
   out.mutable_case_sensitive()->set_value(!match.ignore_uri_case());
 }
@@ -75,9 +86,12 @@ void fill_path(routes_v3::RouteMatch& out, const istio_api::HTTPMatchRequest& ma
 }  // namespace
 
 void fill(matcher::StringMatcher& out, const istio_api::StringMatch& match) {
-  if (match.has_exact()) out.set_exact(match.exact());
-  else if (match.has_prefix()) out.set_prefix(match.prefix());
-  else if (match.has_regex()) out.mutable_safe_regex()->set_regex(match.regex());
+  if (match.has_exact())
+    out.set_exact(match.exact());
+  else if (match.has_prefix())
+    out.set_prefix(match.prefix());
+  else if (match.has_regex())
+    out.mutable_safe_regex()->set_regex(match.regex());
 }
 
 void fill_match(routes_v3::RouteMatch& out, const istio_api::HTTPMatchRequest& match) {
@@ -87,9 +101,12 @@ void fill_match(routes_v3::RouteMatch& out, const istio_api::HTTPMatchRequest& m
   for (const auto& [name, value] : match.without_headers()) headers[name] = {&value, true};
   for (const auto& [name, value] : headers) {
     const auto& [wanted, without] = value;
-    if (name.starts_with(kClaims)) add_claim(out, name, *wanted, without);
-    else if (without) add_without(out, name, *wanted);
-    else add_header(out, name, *wanted);
+    if (name.starts_with(kClaims))
+      add_claim(out, name, *wanted, without);
+    else if (without)
+      add_without(out, name, *wanted);
+    else
+      add_header(out, name, *wanted);
   }
   if (match.has_method()) add_header(out, ":method", match.method());
   if (match.has_authority()) add_header(out, ":authority", match.authority());
@@ -99,8 +116,10 @@ void fill_match(routes_v3::RouteMatch& out, const istio_api::HTTPMatchRequest& m
   for (const auto& [name, value] : queries) {
     auto* query = out.add_query_parameters();
     query->set_name(name);
-    if (matches_any(*value)) query->set_present_match(true);
-    else fill(*query->mutable_string_match(), *value);
+    if (matches_any(*value))
+      query->set_present_match(true);
+    else
+      fill(*query->mutable_string_match(), *value);
   }
 }
 

@@ -29,7 +29,8 @@ Claims claims_of(const mesh::View& view, const Services& services) {
     if (virtual_service->spec.http().empty()) continue;
     for (const std::string& host : virtual_service->spec.hosts()) {
       if (!mesh::is_wildcard(host)) {
-        if (!services.contains(host)) out.unknown_hosts.emplace_back(host, virtual_service.get());
+        if (!services.contains(host))
+          out.unknown_hosts.emplace_back(host, virtual_service.get());
         else if (claimed_by_length[host] != std::string::npos) {
           claimed_by_length[host] = std::string::npos;
           out.by_service[host] = virtual_service.get();

@@ -11,9 +11,9 @@ namespace {
 
 using tls_v3::TlsParameters;
 
-constexpr const char* kCiphers[] = {"ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384",
-                                    "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256",
-                                    "AES256-GCM-SHA384",             "AES128-GCM-SHA256"};
+constexpr const char* kCiphers[] = {
+    "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",   "AES256-GCM-SHA384",           "AES128-GCM-SHA256"};
 
 // Secrets of the mesh come from the agent beside the proxy.
 void use_agent(tls_v3::SdsSecretConfig* secret, std::string_view name) {
@@ -54,11 +54,16 @@ void pack_socket(core::TransportSocket* socket, const google::protobuf::Message&
 
 TlsParameters::TlsProtocol version_of(istio_api::ServerTLSSettings::TLSProtocol version) {
   switch (version) {
-    case istio_api::ServerTLSSettings::TLSV1_0: return TlsParameters::TLSv1_0;
-    case istio_api::ServerTLSSettings::TLSV1_1: return TlsParameters::TLSv1_1;
-    case istio_api::ServerTLSSettings::TLSV1_2: return TlsParameters::TLSv1_2;
-    case istio_api::ServerTLSSettings::TLSV1_3: return TlsParameters::TLSv1_3;
-    default: return TlsParameters::TLS_AUTO;
+    case istio_api::ServerTLSSettings::TLSV1_0:
+      return TlsParameters::TLSv1_0;
+    case istio_api::ServerTLSSettings::TLSV1_1:
+      return TlsParameters::TLSv1_1;
+    case istio_api::ServerTLSSettings::TLSV1_2:
+      return TlsParameters::TLSv1_2;
+    case istio_api::ServerTLSSettings::TLSV1_3:
+      return TlsParameters::TLSv1_3;
+    default:
+      return TlsParameters::TLS_AUTO;
   }
 }
 
@@ -125,8 +130,7 @@ void set_raw(core::TransportSocket* socket) {
   pack(envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer(), socket->mutable_typed_config());
 }
 
-void set_client_tls(core::TransportSocket* socket, const istio_api::ClientTLSSettings& tls,
-                    mesh::Protocol protocol) {
+void set_client_tls(core::TransportSocket* socket, const istio_api::ClientTLSSettings& tls, mesh::Protocol protocol) {
   tls_v3::UpstreamTlsContext context;
   auto* common = context.mutable_common_tls_context();
   mesh_versions(common->mutable_tls_params());
@@ -171,11 +175,12 @@ void set_gateway_tls(core::TransportSocket* socket, const istio_api::ServerTLSSe
   if (tls.max_protocol_version() != Tls::TLS_AUTO)
     common->mutable_tls_params()->set_tls_maximum_protocol_version(version_of(tls.max_protocol_version()));
   for (const std::string& cipher : tls.cipher_suites()) common->mutable_tls_params()->add_cipher_suites(cipher);
-  if (tls.mode() == Tls::ISTIO_MUTUAL) trust_mesh(mesh_credentials(common), mesh);
-  else gateway_credentials(common, tls);
+  if (tls.mode() == Tls::ISTIO_MUTUAL)
+    trust_mesh(mesh_credentials(common), mesh);
+  else
+    gateway_credentials(common, tls);
   if (layer == Layer::Http || tls.mode() == Tls::ISTIO_MUTUAL) server_alpn(common, layer);
-  context.mutable_require_client_certificate()->set_value(tls.mode() == Tls::MUTUAL ||
-                                                          tls.mode() == Tls::ISTIO_MUTUAL);
+  context.mutable_require_client_certificate()->set_value(tls.mode() == Tls::MUTUAL || tls.mode() == Tls::ISTIO_MUTUAL);
   pack_socket(socket, context);
 }
 

@@ -29,15 +29,22 @@ std::string name_of(const google::protobuf::Any& resource) {
     std::string name;
     bool good = false;
     switch (tag & 7) {
-      case 0: good = in.ReadVarint64(&number); break;
-      case 1: good = in.Skip(8); break;
+      case 0:
+        good = in.ReadVarint64(&number);
+        break;
+      case 1:
+        good = in.Skip(8);
+        break;
       case 2:
         if (!in.ReadVarint32(&size)) return {};
         if (tag >> 3 == 1) return in.ReadString(&name, static_cast<int>(size)) ? name : std::string();
         good = in.Skip(static_cast<int>(size));
         break;
-      case 5: good = in.Skip(4); break;
-      default: break;
+      case 5:
+        good = in.Skip(4);
+        break;
+      default:
+        break;
     }
     if (!good) return {};
   }
@@ -59,8 +66,10 @@ void ClientSession::want(std::string_view url, const Names& names) {
   Type& type = types_[std::string(url)];
   if (type.names == names) return;
   Names added, dropped;
-  std::set_difference(names.begin(), names.end(), type.names.begin(), type.names.end(), std::inserter(added, added.end()));
-  std::set_difference(type.names.begin(), type.names.end(), names.begin(), names.end(), std::inserter(dropped, dropped.end()));
+  std::set_difference(names.begin(), names.end(), type.names.begin(), type.names.end(),
+                      std::inserter(added, added.end()));
+  std::set_difference(type.names.begin(), type.names.end(), names.begin(), names.end(),
+                      std::inserter(dropped, dropped.end()));
   type.names = names;
   for (const std::string& name : dropped) type.held.erase(name);
   ask(url, type, added, dropped);
@@ -134,7 +143,8 @@ void ClientSession::begin(Send send) {
     type.nonce.clear();
   }
   // Clusters before their endpoints, listeners before their routes; the rest after.
-  constexpr std::string_view kOrder[] = {type::kCluster, type::kEndpoint, type::kListener, type::kRoute, type::kVirtualHost, type::kSecret};
+  constexpr std::string_view kOrder[] = {type::kCluster, type::kEndpoint,    type::kListener,
+                                         type::kRoute,   type::kVirtualHost, type::kSecret};
   for (std::string_view url : kOrder)
     if (auto it = types_.find(url); it != types_.end()) ask(url, it->second, {}, {});
   for (auto& [url, type] : types_)
@@ -151,7 +161,9 @@ std::vector<Refused> ClientSession::take(const std::string& url, Type& type, std
   std::erase_if(changed, [&](const Offered& offered) {
     if (offered.heartbeat) return false;
     if (offered.body.type_url() == url && !offered.name.empty()) return false;
-    refused.push_back({offered.name, offered.name.empty() ? "the resource has no name" : "type " + offered.body.type_url() + " in a response for " + url});
+    refused.push_back({offered.name, offered.name.empty()
+                                         ? "the resource has no name"
+                                         : "type " + offered.body.type_url() + " in a response for " + url});
     return true;
   });
   for (const Offered& offered : changed)
@@ -171,7 +183,9 @@ base::Result<void> ClientSession::receive_sotw(std::string_view bytes) {
   if (!response.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     return base::fail(base::ErrorKind::Invalid, "the server sent no DiscoveryResponse");
   auto it = types_.find(response.type_url());
-  if (it == types_.end()) return base::fail(base::ErrorKind::Invalid, "the server sent type " + response.type_url() + ", which was not asked for");
+  if (it == types_.end())
+    return base::fail(base::ErrorKind::Invalid,
+                      "the server sent type " + response.type_url() + ", which was not asked for");
   Type& type = it->second;
   type.nonce = response.nonce();
   std::vector<Offered> changed;
@@ -180,7 +194,8 @@ base::Result<void> ClientSession::receive_sotw(std::string_view bytes) {
     Offered offered{.version = response.version_info()};
     if (resource.type_url() == kWrapped) {
       envoy::service::discovery::v3::Resource inner;
-      if (!inner.ParseFromString(resource.value())) return base::fail(base::ErrorKind::Invalid, "the server sent a malformed Resource");
+      if (!inner.ParseFromString(resource.value()))
+        return base::fail(base::ErrorKind::Invalid, "the server sent a malformed Resource");
       offered.ttl = ttl_of(inner);
       offered.name = inner.name();
       offered.heartbeat = !inner.has_resource();
@@ -209,13 +224,18 @@ base::Result<void> ClientSession::receive_delta(std::string_view bytes) {
   if (!response.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     return base::fail(base::ErrorKind::Invalid, "the server sent no DeltaDiscoveryResponse");
   auto it = types_.find(response.type_url());
-  if (it == types_.end()) return base::fail(base::ErrorKind::Invalid, "the server sent type " + response.type_url() + ", which was not asked for");
+  if (it == types_.end())
+    return base::fail(base::ErrorKind::Invalid,
+                      "the server sent type " + response.type_url() + ", which was not asked for");
   Type& type = it->second;
   type.nonce = response.nonce();
   std::vector<Offered> changed;
   std::vector<std::string> removed(response.removed_resources().begin(), response.removed_resources().end());
   for (auto& resource : *response.mutable_resources()) {
-    Offered offered{.name = resource.name(), .version = resource.version(), .ttl = ttl_of(resource), .heartbeat = !resource.has_resource()};
+    Offered offered{.name = resource.name(),
+                    .version = resource.version(),
+                    .ttl = ttl_of(resource),
+                    .heartbeat = !resource.has_resource()};
     if (offered.heartbeat && !offered.ttl.count()) {
       // Asked for by another name, and there is none (VHDS).
       removed.push_back(offered.name);
@@ -231,8 +251,9 @@ base::Result<void> ClientSession::receive_delta(std::string_view bytes) {
 }
 
 bool ClientSession::answered() const {
-  return std::all_of(types_.begin(), types_.end(),
-                     [](const auto& entry) { return entry.second.answered || (!entry.second.wildcard && entry.second.names.empty()); });
+  return std::all_of(types_.begin(), types_.end(), [](const auto& entry) {
+    return entry.second.answered || (!entry.second.wildcard && entry.second.names.empty());
+  });
 }
 
 }  // namespace xds

@@ -77,7 +77,8 @@ class ClientSession {
   void answer(const std::string& url, Type& type, const std::vector<Refused>& refused);
   base::Result<void> receive_sotw(std::string_view response);
   base::Result<void> receive_delta(std::string_view response);
-  std::vector<Refused> take(const std::string& url, Type& type, std::vector<Offered> changed, const std::vector<std::string>& removed);
+  std::vector<Refused> take(const std::string& url, Type& type, std::vector<Offered> changed,
+                            const std::vector<std::string>& removed);
 
   const Variant variant_;
   envoy::config::core::v3::Node node_;

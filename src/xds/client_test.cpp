@@ -66,10 +66,14 @@ TEST(NameOf, ReadsTheFirstField) {
   EXPECT_EQ(name_of(resource("t", "outbound|80||a")), "outbound|80||a");
   EXPECT_EQ(name_of(google::protobuf::Any()), "");
   google::protobuf::Any late;  // a number, then a text, then the name
-  late.set_value(std::string("\x10\x07\x1a\x01x\x0a\x01" "a"));
+  late.set_value(
+      std::string("\x10\x07\x1a\x01x\x0a\x01"
+                  "a"));
   EXPECT_EQ(name_of(late), "a");
   google::protobuf::Any cut;
-  cut.set_value("\x0a\x7f" "abc");
+  cut.set_value(
+      "\x0a\x7f"
+      "abc");
   EXPECT_EQ(name_of(cut), "");
 }
 
@@ -156,11 +160,12 @@ TEST(SotwClient, TreatsAMissingClusterAsRemovedAndKeepsTheVersionOnRefusal) {
 TEST(DeltaClient, TellsHowLongAResourceHoldsAndWhatConfirmsIt) {
   std::vector<Offered> offered;
   std::vector<std::string> removed;
-  ClientSession session(Variant::Delta, {}, [&](std::string_view, std::span<const Offered> c, std::span<const std::string> r) {
-    offered.insert(offered.end(), c.begin(), c.end());
-    removed.insert(removed.end(), r.begin(), r.end());
-    return std::vector<Refused>();
-  });
+  ClientSession session(Variant::Delta, {},
+                        [&](std::string_view, std::span<const Offered> c, std::span<const std::string> r) {
+                          offered.insert(offered.end(), c.begin(), c.end());
+                          removed.insert(removed.end(), r.begin(), r.end());
+                          return std::vector<Refused>();
+                        });
   session.want_all(type::kCluster);
   std::vector<std::string> sent;
   session.begin([&](std::string bytes) { sent.push_back(std::move(bytes)); });

@@ -25,7 +25,9 @@ std::shared_ptr<const Resource> Resource::make(std::string name, std::string bod
   return std::make_shared<const Resource>(Resource{std::move(name), std::move(version), std::move(body)});
 }
 
-static base::Error refused(std::string message) { return {.kind = base::ErrorKind::Invalid, .message = std::move(message)}; }
+static base::Error refused(std::string message) {
+  return {.kind = base::ErrorKind::Invalid, .message = std::move(message)};
+}
 
 base::Result<void> ServerSession::receive(std::string_view request) {
   return variant_ == Variant::Delta ? receive_delta(request) : receive_sotw(request);
@@ -51,7 +53,8 @@ ServerSession::Type& ServerSession::find_type(std::string_view url) {
 
 std::string ServerSession::next_nonce() { return std::to_string(++nonces_); }
 
-void ServerSession::acknowledge(Type& type, std::string_view url, const std::string& nonce, const google::rpc::Status* error) {
+void ServerSession::acknowledge(Type& type, std::string_view url, const std::string& nonce,
+                                const google::rpc::Status* error) {
   if (error) {
     type.status.rejection = error->message();
     if (on_rejection) on_rejection(url, error->message());
@@ -67,15 +70,18 @@ base::Result<void> ServerSession::receive_sotw(std::string_view bytes) {
     return std::unexpected(refused("not a DiscoveryRequest"));
   TRY(take_node(request.node()));
   if (request.type_url().empty()) return std::unexpected(refused("type_url is empty"));
-  if (types_.size() >= kMaxTypes && !types_.contains(request.type_url())) return std::unexpected(refused("too many types"));
-  if (static_cast<size_t>(request.resource_names_size()) > kMaxNames) return std::unexpected(refused("too many resource names"));
+  if (types_.size() >= kMaxTypes && !types_.contains(request.type_url()))
+    return std::unexpected(refused("too many types"));
+  if (static_cast<size_t>(request.resource_names_size()) > kMaxNames)
+    return std::unexpected(refused("too many resource names"));
 
   Type& type = find_type(request.type_url());
   // An answer to something older than the last response says nothing any more.
   bool fresh = !type.asked || request.response_nonce().empty();
   if (!fresh && request.response_nonce() != type.status.sent) return {};
   if (!request.response_nonce().empty() && type.asked)
-    acknowledge(type, request.type_url(), request.response_nonce(), request.has_error_detail() ? &request.error_detail() : nullptr);
+    acknowledge(type, request.type_url(), request.response_nonce(),
+                request.has_error_detail() ? &request.error_detail() : nullptr);
 
   Names names(request.resource_names().begin(), request.resource_names().end());
   Subscription wanted;
@@ -96,7 +102,8 @@ base::Result<void> ServerSession::receive_delta(std::string_view bytes) {
     return std::unexpected(refused("not a DeltaDiscoveryRequest"));
   TRY(take_node(request.node()));
   if (request.type_url().empty()) return std::unexpected(refused("type_url is empty"));
-  if (types_.size() >= kMaxTypes && !types_.contains(request.type_url())) return std::unexpected(refused("too many types"));
+  if (types_.size() >= kMaxTypes && !types_.contains(request.type_url()))
+    return std::unexpected(refused("too many types"));
 
   Type& type = find_type(request.type_url());
   bool first = !type.asked;
@@ -106,7 +113,8 @@ base::Result<void> ServerSession::receive_delta(std::string_view bytes) {
     type.asked = true;
   }
   if (!request.response_nonce().empty())
-    acknowledge(type, request.type_url(), request.response_nonce(), request.has_error_detail() ? &request.error_detail() : nullptr);
+    acknowledge(type, request.type_url(), request.response_nonce(),
+                request.has_error_detail() ? &request.error_detail() : nullptr);
 
   Names anew;
   bool wider = false;
@@ -128,7 +136,8 @@ base::Result<void> ServerSession::receive_delta(std::string_view bytes) {
     }
   }
   if (type.wanted.names.size() > kMaxNames) return std::unexpected(refused("too many resource names"));
-  if (first || wider || !anew.empty()) send_type(request.type_url(), type, first ? Extent::Whole : Extent::Changes, anew);
+  if (first || wider || !anew.empty())
+    send_type(request.type_url(), type, first ? Extent::Whole : Extent::Changes, anew);
   return {};
 }
 
@@ -220,7 +229,9 @@ bool ServerSession::send_delta(std::string_view url, Type& type, std::shared_ptr
 
 void ServerSession::push(std::span<const std::string_view> only) {
   constexpr std::string_view kOrder[] = {type::kCluster, type::kEndpoint, type::kListener, type::kRoute};
-  auto included = [&](std::string_view url) { return only.empty() || std::find(only.begin(), only.end(), url) != only.end(); };
+  auto included = [&](std::string_view url) {
+    return only.empty() || std::find(only.begin(), only.end(), url) != only.end();
+  };
   changed_clusters_.clear();
   bool listeners = false;
   auto send_one = [&](std::string_view url) {

@@ -51,8 +51,8 @@ class Source {
  public:
   // By name; for named subscriptions nothing but those names. Never nullptr. The same pointer as last time says at no
   // cost that nothing changed; many clients may share one. `node` is the client's.
-  virtual std::shared_ptr<const Resources> resources(const envoy::config::core::v3::Node& node, std::string_view type_url,
-                                                     const Subscription& wanted) = 0;
+  virtual std::shared_ptr<const Resources> resources(const envoy::config::core::v3::Node& node,
+                                                     std::string_view type_url, const Subscription& wanted) = 0;
 
  protected:
   ~Source() = default;
@@ -70,9 +70,9 @@ class ServerSession {
  public:
   using Send = std::function<void(std::string)>;
 
-  struct Status {  // of one type, for /debug/syncz
-    std::string sent;    // nonce of the last response
-    std::string acked;   // nonce of the last one that was accepted
+  struct Status {           // of one type, for /debug/syncz
+    std::string sent;       // nonce of the last response
+    std::string acked;      // nonce of the last one that was accepted
     std::string rejection;  // why the last one was not
     size_t resources = 0;   // that the client holds
   };
@@ -105,7 +105,8 @@ class ServerSession {
   struct Type {
     Subscription wanted;
     std::shared_ptr<const Resources> told;  // what the client was told last; nullptr: nothing yet
-    std::map<std::string, std::string, std::less<>> brought;  // name -> version, from before this stream; until the first answer
+    std::map<std::string, std::string, std::less<>>
+        brought;  // name -> version, from before this stream; until the first answer
     Status status;
     bool asked = false;
   };
@@ -119,7 +120,8 @@ class ServerSession {
   // Whole: answers even if there is nothing to say. `anew`: names to say again although the client was told.
   bool send_type(std::string_view url, Type& type, Extent extent, const Names& anew);
   bool send_sotw(std::string_view url, Type& type, std::shared_ptr<const Resources> now, Extent extent);
-  bool send_delta(std::string_view url, Type& type, std::shared_ptr<const Resources> now, Extent extent, const Names& anew);
+  bool send_delta(std::string_view url, Type& type, std::shared_ptr<const Resources> now, Extent extent,
+                  const Names& anew);
   std::string next_nonce();
 
   const Variant variant_;

@@ -38,7 +38,8 @@ struct Stream {
   ServerSession session;
 
   explicit Stream(Variant variant)
-      : session(variant, shelf, [this](std::string bytes) { ASSERT_TRUE(got.emplace_back().ParseFromString(bytes)); }) {}
+      : session(variant, shelf, [this](std::string bytes) { ASSERT_TRUE(got.emplace_back().ParseFromString(bytes)); }) {
+  }
   std::vector<Response> taken() { return std::exchange(got, {}); }
 };
 

@@ -18,10 +18,9 @@ constexpr const char* kServer = "default/helloworld-v1-1";
 
 TEST(Base, AClientListensWhereItsServicesAreDialled) {
   Mesh mesh = Mesh::helloworld();
-  EXPECT_THAT(mesh.listeners(kClient),
-              ElementsAre("0.0.0.0_5000", "0.0.0.0_80", "10.10.0.8_5433", "10.96.0.1_443", "10.96.0.20_5432",
-                          "10.96.0.21_8888", "10.96.0.30_15021", "10.96.0.30_443", "virtualInbound",
-                          "virtualOutbound"));
+  EXPECT_THAT(mesh.listeners(kClient), ElementsAre("0.0.0.0_5000", "0.0.0.0_80", "10.10.0.8_5433", "10.96.0.1_443",
+                                                   "10.96.0.20_5432", "10.96.0.21_8888", "10.96.0.30_15021",
+                                                   "10.96.0.30_443", "virtualInbound", "virtualOutbound"));
   EXPECT_FALSE(mesh.listener(kClient, "0.0.0.0_5000").bind_to_port().value());
   EXPECT_TRUE(mesh.listener(kClient, "virtualOutbound").use_original_dst().value());
 }
@@ -29,8 +28,8 @@ TEST(Base, AClientListensWhereItsServicesAreDialled) {
 TEST(Base, EveryNameOfAServiceIsADomainAndShortOnesOnlyAtHome) {
   Mesh mesh = Mesh::helloworld();
   EXPECT_THAT(mesh.host(kClient, "5000", "helloworld").domains(),
-              ElementsAre("helloworld.default.svc.cluster.local", "helloworld.default.svc.cluster.local.",
-                          "helloworld", "helloworld.default.svc", "helloworld.default", "10.96.0.10"));
+              ElementsAre("helloworld.default.svc.cluster.local", "helloworld.default.svc.cluster.local.", "helloworld",
+                          "helloworld.default.svc", "helloworld.default", "10.96.0.10"));
   EXPECT_THAT(mesh.host("data/db-0", "5000", "helloworld.default").domains(), Not(Contains("helloworld")));
 }
 
@@ -98,8 +97,9 @@ TEST(Base, APortWithoutANameIsSniffed) {
 TEST(Base, APodThatComesUpChangesEndpointsAlone) {
   Mesh mesh = Mesh::helloworld();
   auto before = mesh.snapshot();
-  mesh.apply("{apiVersion: v1, kind: Pod, metadata: {name: helloworld-v1-2, namespace: default, labels: {app: "
-             "helloworld, version: v1}}, status: {podIP: 10.10.0.16}}");
+  mesh.apply(
+      "{apiVersion: v1, kind: Pod, metadata: {name: helloworld-v1-2, namespace: default, labels: {app: "
+      "helloworld, version: v1}}, status: {podIP: 10.10.0.16}}");
   EXPECT_EQ(mesh.snapshot()->configuration(), before->configuration());
   EXPECT_THAT(mesh.endpoints(kClient, "outbound|5000||helloworld-v1.default.svc.cluster.local"),
               ElementsAre("10.10.0.16:5000", "10.10.0.6:5000+mtls"));

@@ -72,8 +72,9 @@ TEST(Decide, WhatTheMeshDoesNotKnowPassesUnlessTheRegistryIsAll) {
   Mesh mesh = Mesh::helloworld();
   EXPECT_EQ(shares(mesh.decide(kClient, "GET http://example.org/")), "PassthroughCluster");
   EXPECT_EQ(shares(mesh.decide(kClient, "GET http://example.org:9999/")), "PassthroughCluster");
-  mesh.apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: "
-             "'outboundTrafficPolicy: {mode: REGISTRY_ONLY}'}}");
+  mesh.apply(
+      "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: "
+      "'outboundTrafficPolicy: {mode: REGISTRY_ONLY}'}}");
   EXPECT_EQ(mesh.decide(kClient, "GET http://example.org/").status, 502);
   EXPECT_EQ(shares(mesh.decide(kClient, "GET http://example.org:9999/")), "BlackHoleCluster");
 }
@@ -113,8 +114,7 @@ TEST_P(Rules, CompileInSeinesProxy) {
     EXPECT_NO_THROW(mesh.decide(pod, "GET http://helloworld.default:5000/hello")) << pod;
 }
 
-INSTANTIATE_TEST_SUITE_P(Scenarios, Rules,
-                         ::testing::Values("edge", "entries", "matches", "policy", "sidecar"));
+INSTANTIATE_TEST_SUITE_P(Scenarios, Rules, ::testing::Values("edge", "entries", "matches", "policy", "sidecar"));
 
 }  // namespace
 }  // namespace scenario

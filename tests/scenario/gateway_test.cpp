@@ -161,10 +161,9 @@ TEST(Gateway, RedirectsAndEndsTlsForTheSameHost) {
 
 TEST(Gateway, CredentialsComeFromItsOwnNamespace) {
   Mesh mesh = Mesh::helloworld(kEdge);
-  auto secrets = translate::secrets(mesh.view(kGateway), std::vector<std::string>{"kubernetes://shop",
-                                                                                  "kubernetes://shop-cacert",
-                                                                                  "kubernetes://default/shop",
-                                                                                  "kubernetes://nothing"});
+  auto secrets = translate::secrets(mesh.view(kGateway),
+                                    std::vector<std::string>{"kubernetes://shop", "kubernetes://shop-cacert",
+                                                             "kubernetes://default/shop", "kubernetes://nothing"});
   ASSERT_EQ(secrets.size(), 2u);
   EXPECT_EQ(secrets[0].name, "kubernetes://shop");
   EXPECT_THAT(translate::secrets(mesh.view("default/nginx"), std::vector<std::string>{"kubernetes://shop"}), IsEmpty());

@@ -10,12 +10,12 @@
 namespace scenario {
 namespace {
 
+using cluster_v3::Cluster;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-using cluster_v3::Cluster;
 
 constexpr const char* kClient = "default/nginx";
 constexpr const char* kServer = "default/helloworld-v1-1";

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "config/finding.h"
-#include "decide/decide.h"
 #include "config/specs.h"
+#include "decide/decide.h"
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"
 #include "envoy/config/listener/v3/listener.pb.h"

@@ -33,7 +33,8 @@ static void confirm(bool yes, const std::string& question) {
 }
 
 static void add_settings(CLI::App& command, InstallFlags& flags) {
-  command.add_option("-s,--set", flags.assignments, "setting as KEY=VALUE, e.g. profile=default")->allow_extra_args(false);
+  command.add_option("-s,--set", flags.assignments, "setting as KEY=VALUE, e.g. profile=default")
+      ->allow_extra_args(false);
   command.add_option("-r,--revision", flags.revision, "revision of the control plane");
 }
 
@@ -44,10 +45,12 @@ void add_install(CLI::App& app, const RootFlags& root) {
   auto flags = std::make_shared<InstallFlags>();
   add_settings(*command, *flags);
   command->add_flag("-y,--skip-confirmation", flags->yes, "do not ask");
-  command->add_option("--readiness-timeout", flags->seconds, "seconds to wait for the components")->capture_default_str();
+  command->add_option("--readiness-timeout", flags->seconds, "seconds to wait for the components")
+      ->capture_default_str();
   command->callback([flags, &root] {
     InstallSettings settings = settings_of(*flags, root.istio_ns);
-    confirm(flags->yes, "This will install Seine " SEINE_VERSION " with profile \"" + settings.profile + "\" into the cluster. Proceed?");
+    confirm(flags->yes, "This will install Seine " SEINE_VERSION " with profile \"" + settings.profile +
+                            "\" into the cluster. Proceed?");
     Cluster cluster(root);
     must(cluster.wait(install(*cluster.client, settings, std::chrono::seconds(flags->seconds))));
   });
@@ -62,8 +65,9 @@ void add_uninstall(CLI::App& app, const RootFlags& root) {
   command->add_flag("--purge", flags->purge, "remove the namespace and the custom resources too");
   command->callback([flags, &root] {
     InstallSettings settings = settings_of(*flags, root.istio_ns);
-    confirm(flags->yes, flags->purge ? "All resources of the mesh, your VirtualServices among them, will be removed. Proceed?"
-                                     : "The control plane and the gateways will be removed. Proceed?");
+    confirm(flags->yes, flags->purge
+                            ? "All resources of the mesh, your VirtualServices among them, will be removed. Proceed?"
+                            : "The control plane and the gateways will be removed. Proceed?");
     Cluster cluster(root);
     must(cluster.wait(uninstall(*cluster.client, settings, flags->purge)));
   });
@@ -78,7 +82,8 @@ void add_manifest(CLI::App& app) {
   add_settings(*generate, *flags);
   generate->callback([flags] {
     for (const Component& component : must(manifest(settings_of(*flags, "istio-system"))))
-      for (const objects::Object& object : component.objects) std::printf("%s---\n", base::to_yaml(object.json()).c_str());
+      for (const objects::Object& object : component.objects)
+        std::printf("%s---\n", base::to_yaml(object.json()).c_str());
   });
 }
 

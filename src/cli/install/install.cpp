@@ -38,13 +38,16 @@ static bool available(const objects::Object& deployment) {
   return updated && ready && updated->get<int64_t>() >= replicas && ready->get<int64_t>() >= replicas;
 }
 
-static net::Task<base::Result<void>> await_deployment(kube::Client& client, std::string ns, std::string name, net::Clock::time_point limit) {
+static net::Task<base::Result<void>> await_deployment(kube::Client& client, std::string ns, std::string name,
+                                                      net::Clock::time_point limit) {
   for (;;) {
     kube::Resource deployments{"apps", "v1", "deployments"};
     auto found = co_await client.get(deployments, ns, name);
     if (found && available(*found)) co_return base::Result<void>();
     if (net::Clock::now() > limit)
-      co_return base::fail(ErrorKind::Timeout, "Deployment " + ns + "/" + name + " did not become available; see kubectl -n " + ns + " describe pods");
+      co_return base::fail(
+          ErrorKind::Timeout,
+          "Deployment " + ns + "/" + name + " did not become available; see kubectl -n " + ns + " describe pods");
     co_await net::sleep(client.loop(), std::chrono::milliseconds(25));
   }
 }
@@ -88,7 +91,8 @@ net::Task<base::Result<void>> uninstall(kube::Client& client, InstallSettings se
     std::string ns(kube::cluster_scoped(object.kind()) ? "" : object.ns());
     std::string name(object.name());
     auto removed = co_await client.remove(kube::resource_of(object.kind()), ns, name);
-    if (!removed && removed.error().kind != ErrorKind::NotFound) co_return std::unexpected(about(object, removed.error()));
+    if (!removed && removed.error().kind != ErrorKind::NotFound)
+      co_return std::unexpected(about(object, removed.error()));
     if (removed) std::printf("  Removed %s.\n", object.ref().text().c_str());
   }
   std::printf("✔ Uninstall complete\n");

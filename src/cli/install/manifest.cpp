@@ -27,16 +27,19 @@ base::Result<void> set(InstallSettings& settings, std::string_view assignment) {
   } else if (key == "values.global.istioNamespace") {
     settings.ns = value;
   } else {
-    return base::fail(base::ErrorKind::Invalid, "--set " + std::string(key) +
-                                                    ": this setting does not act yet; those that do: profile, hub, tag, "
-                                                    "revision, values.global.istioNamespace");
+    return base::fail(base::ErrorKind::Invalid,
+                      "--set " + std::string(key) +
+                          ": this setting does not act yet; those that do: profile, hub, tag, "
+                          "revision, values.global.istioNamespace");
   }
   return {};
 }
 
 static std::string fill_in(std::string_view text, const InstallSettings& settings) {
-  const std::pair<std::string_view, std::string_view> kNames[] = {
-      {"${NAMESPACE}", settings.ns}, {"${REVISION}", settings.revision}, {"${HUB}", settings.hub}, {"${TAG}", settings.tag}};
+  const std::pair<std::string_view, std::string_view> kNames[] = {{"${NAMESPACE}", settings.ns},
+                                                                  {"${REVISION}", settings.revision},
+                                                                  {"${HUB}", settings.hub},
+                                                                  {"${TAG}", settings.tag}};
   std::string out(text);
   for (auto [name, value] : kNames)
     for (size_t at = 0; (at = out.find(name, at)) != out.npos; at += value.size()) out.replace(at, name.size(), value);
@@ -47,7 +50,8 @@ static base::Result<std::vector<objects::Object>> file(std::string_view name, co
   for (const auto& embedded : embedded::manifests::kFiles) {
     if (embedded.name != name) continue;
     std::vector<objects::Object> out;
-    for (base::Json& document : TRY(base::parse_yaml(fill_in(embedded.text, settings)))) out.emplace_back(std::move(document));
+    for (base::Json& document : TRY(base::parse_yaml(fill_in(embedded.text, settings))))
+      out.emplace_back(std::move(document));
     return out;
   }
   return base::fail(base::ErrorKind::Internal, "manifest " + std::string(name) + " is not in this program");

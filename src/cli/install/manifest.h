@@ -25,7 +25,7 @@ base::Result<void> set(InstallSettings& settings, std::string_view assignment);
 
 // One component and its objects, in the order in which they are applied.
 struct Component {
-  std::string name;  // as it is announced: "Istio core"
+  std::string name;        // as it is announced: "Istio core"
   std::string deployment;  // to wait for; empty: none
   std::vector<objects::Object> objects;
 };

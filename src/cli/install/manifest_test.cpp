@@ -5,7 +5,8 @@
 
 namespace cli {
 
-static const objects::Object* find(const std::vector<Component>& components, std::string_view kind, std::string_view name) {
+static const objects::Object* find(const std::vector<Component>& components, std::string_view kind,
+                                   std::string_view name) {
   for (const Component& component : components)
     for (const objects::Object& object : component.objects)
       if (object.kind_name() == kind && object.name() == name) return &object;
@@ -37,7 +38,8 @@ TEST(Manifest, FillsEveryPlaceholder) {
   const objects::Object* istiod = find(*components, "Deployment", "istiod");
   ASSERT_NE(istiod, nullptr);
   EXPECT_EQ(istiod->ns(), "mesh");
-  EXPECT_EQ(istiod->json()["spec"]["template"]["spec"]["containers"][0]["image"], "registry.example/mesh/pilot:" SEINE_VERSION);
+  EXPECT_EQ(istiod->json()["spec"]["template"]["spec"]["containers"][0]["image"],
+            "registry.example/mesh/pilot:" SEINE_VERSION);
   for (const Component& component : *components)
     for (const objects::Object& object : component.objects)
       EXPECT_EQ(object.json().dump().find("${"), std::string::npos) << object.ref().text();

@@ -37,16 +37,14 @@ void check_http_pool(Report& report, const Path& path, const api::ConnectionPool
 }
 
 void check_connection_pool(Report& report, const Path& path, const api::ConnectionPoolSettings& pool) {
-  if (!pool.has_tcp() && !pool.has_http())
-    report.error("SN0150", path, "connection pool must have at least one field");
+  if (!pool.has_tcp() && !pool.has_http()) report.error("SN0150", path, "connection pool must have at least one field");
   if (pool.has_tcp()) check_tcp_pool(report, path / "tcp", pool.tcp());
   if (pool.has_http()) check_http_pool(report, path / "http", pool.http());
 }
 
 void check_outlier_detection(Report& report, const Path& path, const api::OutlierDetection& outlier) {
   if (outlier.has_interval()) check_duration(report, path / "interval", outlier.interval());
-  if (outlier.has_base_ejection_time())
-    check_duration(report, path / "baseEjectionTime", outlier.base_ejection_time());
+  if (outlier.has_base_ejection_time()) check_duration(report, path / "baseEjectionTime", outlier.base_ejection_time());
   check_percent(report, path / "maxEjectionPercent", outlier.max_ejection_percent());
   check_percent(report, path / "minHealthPercent", outlier.min_health_percent());
   if (outlier.has_consecutive_local_origin_failures() && !outlier.split_external_local_origin_errors())
@@ -61,7 +59,8 @@ void check_locality(Report& report, const Path& path, const api::LocalityLoadBal
   for (int i = 0; i < locality.distribute_size(); ++i) {
     uint64_t total = 0;
     for (const auto& [to, weight] : locality.distribute(i).to()) {
-      if (weight == 0) report.error("SN0152", (path / "distribute")[i], "locality weight must not be in range [1, 100]");
+      if (weight == 0)
+        report.error("SN0152", (path / "distribute")[i], "locality weight must not be in range [1, 100]");
       total += weight;
     }
     if (total != 100)
@@ -93,8 +92,7 @@ void check_load_balancer(Report& report, const Path& path, const api::LoadBalanc
 void check_tls(Report& report, const Path& path, const api::ClientTLSSettings& tls) {
   using Tls = api::ClientTLSSettings;
   bool files = !tls.client_certificate().empty() || !tls.private_key().empty();
-  if (tls.mode() == Tls::ISTIO_MUTUAL &&
-      (files || !tls.ca_certificates().empty() || !tls.credential_name().empty()))
+  if (tls.mode() == Tls::ISTIO_MUTUAL && (files || !tls.ca_certificates().empty() || !tls.credential_name().empty()))
     report.error("SN0154", path, "tls mode istio_mutual uses the mesh's own certificates, so none may be named");
   if (tls.mode() == Tls::MUTUAL && tls.credential_name().empty()) {
     if (tls.client_certificate().empty())
@@ -118,15 +116,16 @@ void check_blocks(Report& report, const Path& path, const auto& policy) {
 }
 
 void check_policy(Report& report, const Path& path, const api::TrafficPolicy& policy) {
-  if (policy.ByteSizeLong() == 0)
-    report.error("SN0155", path, "traffic policy must have at least one field");
+  if (policy.ByteSizeLong() == 0) report.error("SN0155", path, "traffic policy must have at least one field");
   check_blocks(report, path, policy);
   std::set<uint32_t> seen;
   for (int i = 0; i < policy.port_level_settings_size(); ++i) {
     Path at = (path / "portLevelSettings")[i];
     const auto& level = policy.port_level_settings(i);
-    if (!level.has_port()) report.error("SN0155", at / "port", "portLevelSettings must have a port");
-    else check_port(report, at / "port" / "number", level.port().number());
+    if (!level.has_port())
+      report.error("SN0155", at / "port", "portLevelSettings must have a port");
+    else
+      check_port(report, at / "port" / "number", level.port().number());
     if (!seen.insert(level.port().number()).second)
       report.error("SN0155", at / "port" / "number",
                    "port " + std::to_string(level.port().number()) + " has more than one portLevelSettings");
@@ -142,7 +141,8 @@ void check_subsets(Report& report, const Path& path, const api::DestinationRule&
   for (int i = 0; i < rule.subsets_size(); ++i) {
     Path at = (path / "subsets")[i];
     const auto& subset = rule.subsets(i);
-    if (subset.name().empty()) report.error("SN0156", at / "name", "subset name must not be empty");
+    if (subset.name().empty())
+      report.error("SN0156", at / "name", "subset name must not be empty");
     else if (subset.name().find_first_of("|_ ") != std::string::npos)
       report.error("SN0156", at / "name", "subset name is invalid: " + in_quotes(subset.name()));
     if (!names.insert(subset.name()).second)

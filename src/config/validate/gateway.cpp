@@ -22,7 +22,8 @@ void check_server_port(Report& report, const Path& path, const api::Server& serv
     report.error("SN0160", path / "name", "name must be set: " + std::to_string(server.port().number()));
   const std::string& protocol = server.port().protocol();
   auto same = [&](std::string_view known) { return base::equal_ignoring_case(known, protocol); };
-  if (protocol.empty()) report.error("SN0160", path / "protocol", "protocol must be set");
+  if (protocol.empty())
+    report.error("SN0160", path / "protocol", "protocol must be set");
   else if (std::ranges::none_of(kProtocols, same))
     report.error("SN0160", path / "protocol", "invalid protocol " + in_quotes(protocol),
                  "one of " + base::join(kProtocols, ", "));
@@ -64,13 +65,18 @@ void check_tls(Report& report, const Path& path, const api::ServerTLSSettings& t
       if (has_credential || !tls.server_certificate().empty() || !tls.private_key().empty())
         report.error("SN0162", path, "ISTIO_MUTUAL TLS cannot have associated credentials");
       break;
-    case Tls::AUTO_PASSTHROUGH: report.not_acting(path / "mode", "AUTO_PASSTHROUGH"); break;
-    default: break;
+    case Tls::AUTO_PASSTHROUGH:
+      report.not_acting(path / "mode", "AUTO_PASSTHROUGH");
+      break;
+    default:
+      break;
   }
   if (tls.max_protocol_version() != Tls::TLS_AUTO && tls.min_protocol_version() > tls.max_protocol_version())
     report.error("SN0162", path, "TLS min protocol version is higher than the max");
-  if (tls.verify_certificate_spki_size() > 0) report.not_acting(path / "verifyCertificateSpki", "verifyCertificateSpki");
-  if (tls.verify_certificate_hash_size() > 0) report.not_acting(path / "verifyCertificateHash", "verifyCertificateHash");
+  if (tls.verify_certificate_spki_size() > 0)
+    report.not_acting(path / "verifyCertificateSpki", "verifyCertificateSpki");
+  if (tls.verify_certificate_hash_size() > 0)
+    report.not_acting(path / "verifyCertificateHash", "verifyCertificateHash");
 }
 
 void check_server_tls(Report& report, const Path& path, const api::Server& server) {

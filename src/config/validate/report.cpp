@@ -48,8 +48,10 @@ bool check_domain(Report& report, const Path& path, std::string_view domain) {
   if (domain.size() > 255) return bad("domain name longer than 255 characters");
   std::string_view rest = domain;
   if (rest == "*") return true;
-  if (rest.starts_with("*.")) rest.remove_prefix(2);
-  else if (rest.starts_with("*-")) rest.remove_prefix(2);
+  if (rest.starts_with("*."))
+    rest.remove_prefix(2);
+  else if (rest.starts_with("*-"))
+    rest.remove_prefix(2);
   if (rest.ends_with('.')) rest.remove_suffix(1);
   auto labels = base::split(rest, '.');
   for (std::string_view label : labels)
@@ -119,13 +121,14 @@ void check_labels(Report& report, const Path& path, const google::protobuf::Map<
 
 void check_header_name(Report& report, const Path& path, std::string_view name) {
   static const re2::RE2 kName("[-!#$%&'*+.^_`|~0-9a-zA-Z:@\\[\\]/]+");
-  if (name.empty()) report.error("SN0118", path, "header name cannot be empty");
+  if (name.empty())
+    report.error("SN0118", path, "header name cannot be empty");
   else if (!re2::RE2::FullMatch(re2::StringPiece(name.data(), name.size()), kName))
     report.error("SN0118", path, "header name " + in_quotes(name) + " is not a valid header name");
 }
 
-void check_export_to(Report& report, const Path& path,
-                     const google::protobuf::RepeatedPtrField<std::string>& export_to, std::string_view ns) {
+void check_export_to(Report& report, const Path& path, const google::protobuf::RepeatedPtrField<std::string>& export_to,
+                     std::string_view ns) {
   bool everywhere = false;
   bool nowhere = false;
   for (int i = 0; i < export_to.size(); ++i) {
@@ -139,8 +142,9 @@ void check_export_to(Report& report, const Path& path,
         report.error("SN0119", path[i], "duplicate entries in exportTo: " + to);
   }
   if (export_to.size() > 1 && (everywhere || nowhere))
-    report.error("SN0119", path, std::string("cannot have both ") + (everywhere ? "* (all)" : "~ (none)") +
-                                     " and other namespaces in exportTo");
+    report.error(
+        "SN0119", path,
+        std::string("cannot have both ") + (everywhere ? "* (all)" : "~ (none)") + " and other namespaces in exportTo");
 }
 
 }  // namespace config

@@ -68,8 +68,8 @@ void check_match(Report& report, const Path& path, const api::HTTPMatchRequest& 
 
 void check_retries(Report& report, const Path& path, const api::HTTPRetry& retries) {
   if (retries.attempts() < 0) report.error("SN0140", path / "attempts", "attempts cannot be negative");
-  if (retries.attempts() == 0 && (retries.has_per_try_timeout() || !retries.retry_on().empty() ||
-                                  retries.has_retry_remote_localities()))
+  if (retries.attempts() == 0 &&
+      (retries.has_per_try_timeout() || !retries.retry_on().empty() || retries.has_retry_remote_localities()))
     report.error("SN0140", path, "http retry policy configured when attempts are set to 0 (disabled)");
   if (retries.has_per_try_timeout()) check_duration(report, path / "perTryTimeout", retries.per_try_timeout());
   if (retries.has_backoff()) check_duration(report, path / "backoff", retries.backoff());
@@ -84,7 +84,8 @@ void check_fault(Report& report, const Path& path, const api::HTTPFaultInjection
       check_percent(report, path / "delay" / "percentage", fault.delay().percentage().value());
     if (!fault.delay().has_fixed_delay())
       report.error("SN0142", path / "delay", "HTTP fault delay must have a fixedDelay");
-    else check_duration(report, path / "delay" / "fixedDelay", fault.delay().fixed_delay());
+    else
+      check_duration(report, path / "delay" / "fixedDelay", fault.delay().fixed_delay());
   }
   if (!fault.has_abort()) return;
   const auto& abort = fault.abort();
@@ -99,8 +100,8 @@ void check_fault(Report& report, const Path& path, const api::HTTPFaultInjection
 void check_cors(Report& report, const Path& path, const api::CorsPolicy& cors) {
   for (int i = 0; i < cors.allow_origins_size(); ++i)
     check_string_match(report, (path / "allowOrigins")[i], cors.allow_origins(i));
-  static constexpr std::string_view kMethods[] = {"GET",     "HEAD",  "POST",  "PUT", "PATCH",
-                                                  "DELETE",  "CONNECT", "OPTIONS", "TRACE", "*"};
+  static constexpr std::string_view kMethods[] = {"GET",    "HEAD",    "POST",    "PUT",   "PATCH",
+                                                  "DELETE", "CONNECT", "OPTIONS", "TRACE", "*"};
   for (int i = 0; i < cors.allow_methods_size(); ++i)
     if (std::ranges::find(kMethods, cors.allow_methods(i)) == std::end(kMethods))
       report.error("SN0143", (path / "allowMethods")[i],

@@ -36,7 +36,8 @@ void check_weights(Report& report, const Path& path, const Routes& routes) {
     if (routes[i].weight() < 0)
       report.error("SN0102", path[i] / "weight", "weight " + std::to_string(routes[i].weight()) + " < 0");
     if (routes[i].weight() > 100)
-      report.error("SN0102", path[i] / "weight", "weight " + std::to_string(routes[i].weight()) + " > 100: a weight is a share from 0 to 100");
+      report.error("SN0102", path[i] / "weight",
+                   "weight " + std::to_string(routes[i].weight()) + " > 100: a weight is a share from 0 to 100");
     total += std::max(0, routes[i].weight());
   }
   if (routes.size() > 1 && total == 0) report.error("SN0102", path, "total destination weight = 0");
@@ -66,8 +67,7 @@ void check_direct_response(Report& report, const Path& path, const api::HTTPDire
 
 void check_rewrite(Report& report, const Path& path, const api::HTTPRewrite& rewrite) {
   if (rewrite.has_uri_regex_rewrite()) {
-    if (!rewrite.uri().empty())
-      report.error("SN0134", path, "rewrite cannot specify both uri and uriRegexRewrite");
+    if (!rewrite.uri().empty()) report.error("SN0134", path, "rewrite cannot specify both uri and uriRegexRewrite");
     check_regex(report, path / "uriRegexRewrite" / "match", rewrite.uri_regex_rewrite().match());
   } else if (rewrite.uri().empty() && rewrite.authority().empty()) {
     report.error("SN0134", path, "rewrite must specify URI, UriRegexRewrite, or authority");
@@ -89,9 +89,12 @@ void check_mirrors(Report& report, const Path& path, const api::HTTPRoute& http)
 }  // namespace
 
 void check_destination(Report& report, const Path& path, const api::Destination& destination) {
-  if (destination.host().empty()) report.error("SN0103", path / "host", "destination host is required");
-  else if (destination.host() == "*") report.error("SN0103", path / "host", "invalid destination host *");
-  else check_domain_or_address(report, path / "host", destination.host());
+  if (destination.host().empty())
+    report.error("SN0103", path / "host", "destination host is required");
+  else if (destination.host() == "*")
+    report.error("SN0103", path / "host", "invalid destination host *");
+  else
+    check_domain_or_address(report, path / "host", destination.host());
   if (destination.has_port()) check_port(report, path / "port" / "number", destination.port().number());
 }
 
@@ -127,8 +130,9 @@ void check_tls_route(Report& report, const Path& path, const api::TLSRoute& tls,
         return host == name || host == "*" || (host.starts_with("*.") && name.ends_with(host.substr(1)));
       });
       if (!fits)
-        report.error("SN0136", at / "sniHosts",
-                     "SNI host " + in_quotes(name) + " is not a compatible subset of any of the virtual service domains");
+        report.error(
+            "SN0136", at / "sniHosts",
+            "SNI host " + in_quotes(name) + " is not a compatible subset of any of the virtual service domains");
     }
     for (const std::string& subnet : tls.match(i).destination_subnets())
       check_address_or_cidr(report, at / "destinationSubnets", subnet);

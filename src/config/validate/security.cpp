@@ -76,8 +76,7 @@ void check_source(Report& report, const Path& path, const api::Source& source) {
   bool accounts = !source.service_accounts().empty() || !source.not_service_accounts().empty();
   bool others = !source.principals().empty() || !source.not_principals().empty() || !source.namespaces().empty() ||
                 !source.not_namespaces().empty();
-  if (accounts && others)
-    report.error("SN0193", path, "cannot set serviceAccounts with namespaces or principals");
+  if (accounts && others) report.error("SN0193", path, "cannot set serviceAccounts with namespaces or principals");
 }
 
 void check_operation(Report& report, const Path& path, const api::Operation& operation) {
@@ -90,12 +89,14 @@ void check_operation(Report& report, const Path& path, const api::Operation& ope
 }
 
 void check_condition(Report& report, const Path& path, const api::Condition& when) {
-  if (when.key().empty()) report.error("SN0195", path / "key", "'key' must not be empty");
+  if (when.key().empty())
+    report.error("SN0195", path / "key", "'key' must not be empty");
   else if (!is_known_key(when.key()))
     report.error("SN0195", path / "key", "unknown attribute: " + when.key(),
                  "one of " + base::join(kKeys, ", ") + ", request.headers[name], request.auth.claims[name]");
   if (when.values().empty() && when.not_values().empty())
-    report.error("SN0195", path, "at least one of 'values' or 'notValues' must be set for key " + in_quotes(when.key()));
+    report.error("SN0195", path,
+                 "at least one of 'values' or 'notValues' must be set for key " + in_quotes(when.key()));
   if (holds_addresses(when.key())) {
     check_addresses(report, path / "values", when.values());
     check_addresses(report, path / "notValues", when.not_values());
@@ -120,8 +121,7 @@ void check_jwt_rule(Report& report, const Path& path, const api::JWTRule& rule) 
     report.error("SN0196", path, "Seine needs jwks or jwksUri: the issuer's discovery document is not read yet");
   if (!rule.jwks().empty()) {
     auto keys = base::parse_json(rule.jwks());
-    if (!keys || !base::find(*keys, "keys"))
-      report.error("SN0196", path / "jwks", "jwks is not a JSON Web Key Set");
+    if (!keys || !base::find(*keys, "keys")) report.error("SN0196", path / "jwks", "jwks is not a JSON Web Key Set");
   }
   if (!rule.jwks_uri().empty() && !rule.jwks_uri().starts_with("https://") && !rule.jwks_uri().starts_with("http://"))
     report.error("SN0196", path / "jwksUri", "jwksUri must be an http or https URL");

@@ -12,8 +12,10 @@ namespace api = networking;
 void check_hosts(Report& report, const Path& path, const api::ServiceEntry& entry) {
   if (entry.hosts().empty()) report.error("SN0170", path, "service entry must have at least one host");
   for (int i = 0; i < entry.hosts_size(); ++i) {
-    if (entry.hosts(i) == "*") report.error("SN0170", path[i], "invalid host *");
-    else check_domain(report, path[i], entry.hosts(i));
+    if (entry.hosts(i) == "*")
+      report.error("SN0170", path[i], "invalid host *");
+    else
+      check_domain(report, path[i], entry.hosts(i));
   }
 }
 
@@ -27,7 +29,8 @@ void check_ports(Report& report, const Path& path, const api::ServiceEntry& entr
     if (port.target_port() != 0) check_port(report, path[i] / "targetPort", port.target_port());
     if (port.name().empty()) report.error("SN0171", path[i] / "name", "service entry port name must be set");
     if (!names.insert(port.name()).second)
-      report.error("SN0171", path[i] / "name", "service entry port name " + in_quotes(port.name()) + " already defined");
+      report.error("SN0171", path[i] / "name",
+                   "service entry port name " + in_quotes(port.name()) + " already defined");
     if (!numbers.insert(port.number()).second)
       report.error("SN0171", path[i] / "number",
                    "service entry port " + std::to_string(port.number()) + " already defined");
@@ -51,7 +54,8 @@ void check_endpoints(Report& report, const Path& path, const api::ServiceEntry& 
     if (resolution == api::ServiceEntry::STATIC && !is_address(address) && !address.starts_with("unix://"))
       report.error("SN0172", path[i] / "address", in_quotes(address) + " is not a valid IP address",
                    "resolution STATIC takes addresses, DNS takes names");
-    else if (is_by_name(entry)) check_domain_or_address(report, path[i] / "address", address);
+    else if (is_by_name(entry))
+      check_domain_or_address(report, path[i] / "address", address);
     if (address.starts_with("unix://")) report.not_acting(path[i] / "address", "a unix socket as endpoint");
     check_labels(report, path[i] / "labels", entry.endpoints(i).labels());
   }

@@ -17,7 +17,8 @@ void check_egress(Report& report, const Path& path, const api::IstioEgressListen
       report.error("SN0180", (path / "hosts")[i],
                    "sidecar: invalid host " + in_quotes(host) + ": it must be of the form namespace/dnsName",
                    "./*, */* or istio-system/*");
-    else if (parts->second != "*") check_domain(report, (path / "hosts")[i], parts->second);
+    else if (parts->second != "*")
+      check_domain(report, (path / "hosts")[i], parts->second);
   }
   if (!egress.bind().empty()) report.not_acting(path / "bind", "bind of an egress listener");
   if (egress.capture_mode() != api::DEFAULT) report.not_acting(path / "captureMode", "captureMode");

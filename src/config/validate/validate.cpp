@@ -8,8 +8,10 @@ namespace {
 template <typename Typed>
 void parse_and_check(Report& report, const objects::Object& object) {
   auto typed = parse<Typed>(object);
-  if (!typed) report.error("SN0100", Path("spec"), typed.error().message);
-  else check(report, **typed);
+  if (!typed)
+    report.error("SN0100", Path("spec"), typed.error().message);
+  else
+    check(report, **typed);
 }
 
 struct Checker {

@@ -20,8 +20,9 @@ objects::Object object(std::string_view yaml) {
 }
 
 objects::Object virtual_service(std::string_view spec) {
-  return object("{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: vs, namespace: default}, spec: " +
-                std::string(spec) + "}");
+  return object(
+      "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: vs, namespace: default}, spec: " +
+      std::string(spec) + "}");
 }
 
 // "spec.hosts[0]: message" of each error.
@@ -84,19 +85,23 @@ TEST(VirtualService, TimeoutsRetriesAndExpressionsAreChecked) {
   EXPECT_THAT(errors(virtual_service("{hosts: [a], http: [{retries: {attempts: 2, retryOn: sometimes}, route: "
                                      "[{destination: {host: a}}]}]}")),
               ElementsAre("spec.http[0].retries.retryOn: \"sometimes\" is not a valid retryOn policy"));
-  EXPECT_THAT(errors(virtual_service("{hosts: [a], http: [{match: [{uri: {regex: '(a'}}], route: [{destination: {host: a}}]}]}")),
+  EXPECT_THAT(errors(virtual_service(
+                  "{hosts: [a], http: [{match: [{uri: {regex: '(a'}}], route: [{destination: {host: a}}]}]}")),
               ElementsAre(HasSubstr("is not a valid RE2 regular expression")));
 }
 
 TEST(VirtualService, ARuleBehindACatchAllIsWarnedOf) {
-  EXPECT_THAT(warnings(virtual_service("{hosts: [a], http: [{route: [{destination: {host: a}}]}, {route: [{destination: {host: b}}]}]}")),
+  EXPECT_THAT(warnings(virtual_service(
+                  "{hosts: [a], http: [{route: [{destination: {host: a}}]}, {route: [{destination: {host: b}}]}]}")),
               ElementsAre(HasSubstr("spec.http[1]: virtualService rule #1 not used")));
 }
 
 TEST(Gateway, ServersAreCheckedForPortsHostsAndTls) {
   auto gateway = [](std::string_view server) {
-    return object("{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: g, namespace: default}, spec: {selector: {a: b}, servers: [" +
-                  std::string(server) + "]}}");
+    return object(
+        "{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: g, namespace: default}, spec: {selector: "
+        "{a: b}, servers: [" +
+        std::string(server) + "]}}");
   };
   EXPECT_THAT(errors(gateway("{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}")), IsEmpty());
   EXPECT_THAT(errors(gateway("{port: {number: 80}, hosts: []}")), SizeIs(3));
@@ -107,15 +112,18 @@ TEST(Gateway, ServersAreCheckedForPortsHostsAndTls) {
 }
 
 TEST(DestinationRule, WhatDoesNotActIsSaid) {
-  auto rule = object("{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: d, namespace: default}, "
-                     "spec: {host: a, trafficPolicy: {tunnel: {protocol: CONNECT, targetHost: b, targetPort: 1}}}}");
+  auto rule = object(
+      "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: d, namespace: default}, "
+      "spec: {host: a, trafficPolicy: {tunnel: {protocol: CONNECT, targetHost: b, targetPort: 1}}}}");
   EXPECT_THAT(warnings(rule), ElementsAre(HasSubstr("tunnel is stored, but Seine does not act on it yet")));
 }
 
 TEST(AuthorizationPolicy, WhatCannotBeEnforcedIsRefused) {
   auto policy = [](std::string_view spec) {
-    return object("{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: p, namespace: default}, spec: " +
-                  std::string(spec) + "}");
+    return object(
+        "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: p, namespace: default}, "
+        "spec: " +
+        std::string(spec) + "}");
   };
   EXPECT_THAT(errors(policy("{action: CUSTOM, provider: {name: x}, rules: [{}]}")),
               Contains(HasSubstr("CUSTOM authorization is not supported")));

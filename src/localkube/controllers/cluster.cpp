@@ -13,8 +13,12 @@ const base::Json* controller_of(const objects::Object& object) {
 }
 
 base::Json controller_reference(const objects::Object& owner) {
-  return {{"apiVersion", owner.api_version()}, {"kind", owner.kind_name()}, {"name", owner.name()},
-          {"uid", owner.uid()},                {"controller", true},        {"blockOwnerDeletion", true}};
+  return {{"apiVersion", owner.api_version()},
+          {"kind", owner.kind_name()},
+          {"name", owner.name()},
+          {"uid", owner.uid()},
+          {"controller", true},
+          {"blockOwnerDeletion", true}};
 }
 
 std::vector<objects::Object> owned_by(const Api& api, const objects::Resource& resource, const objects::Object& owner) {

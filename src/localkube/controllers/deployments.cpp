@@ -14,7 +14,8 @@ static constexpr const char* kHashLabel = "pod-template-hash";
 std::string template_hash(const base::Json& pod_template, int64_t collisions) {
   static constexpr std::string_view kLetters = "bcdfghjklmnpqrstvwxz2456789";  // no words by accident
   uint64_t hash = 0xcbf29ce484222325;
-  for (char c : pod_template.dump() + (collisions ? std::to_string(collisions) : "")) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3;
+  for (char c : pod_template.dump() + (collisions ? std::to_string(collisions) : ""))
+    hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3;
   std::string out;
   for (int i = 0; i < 10; i++, hash /= kLetters.size()) out += kLetters[hash % kLetters.size()];
   return out;
@@ -62,7 +63,8 @@ Deployments::Deployments(Cluster& cluster)
   }));
   watches_.push_back(cluster_.api.watch(kinds::kReplicaSets, [this](const Change& change) {
     const base::Json* owner = controller_of(change.object);
-    if (owner && base::text(*owner, "kind") == "Deployment") queue_.add(key_of(change.object.ns(), base::text(*owner, "name")));
+    if (owner && base::text(*owner, "kind") == "Deployment")
+      queue_.add(key_of(change.object.ns(), base::text(*owner, "name")));
   }));
 }
 
@@ -108,7 +110,7 @@ net::Task<bool> Deployments::reconcile(Deployments* self, std::string key) {
   if (!deployment) co_return true;
   bool written = co_await write_status(self, *deployment, self->sets_of(*deployment));
   bool forgot = co_await forget_old(self, std::move(*deployment), std::move(sets));
-  co_return done && written && forgot;
+  co_return done&& written&& forgot;
 }
 
 net::Task<bool> Deployments::ensure_fresh(Deployments* self, objects::Object deployment, std::shared_ptr<Sets> sets) {
@@ -149,7 +151,8 @@ net::Task<bool> Deployments::ensure_fresh(Deployments* self, objects::Object dep
   } else if (sets->fresh->annotation(kRevision) != revision) {
     std::string set_name(sets->fresh->name());
     base::Json patch = {{"metadata", {{"annotations", {{kRevision, revision}}}}}};
-    auto patched = co_await self->cluster_.api.patch(kinds::kReplicaSets, ns, set_name, PatchType::Merge, std::move(patch));
+    auto patched =
+        co_await self->cluster_.api.patch(kinds::kReplicaSets, ns, set_name, PatchType::Merge, std::move(patch));
     if (!patched) co_return false;
     sets->fresh = std::move(*patched);
   }
@@ -159,18 +162,23 @@ net::Task<bool> Deployments::ensure_fresh(Deployments* self, objects::Object dep
   co_return patched.has_value();
 }
 
-net::Task<bool> Deployments::scale(Deployments* self, objects::Object deployment, objects::Object set, int64_t replicas) {
+net::Task<bool> Deployments::scale(Deployments* self, objects::Object deployment, objects::Object set,
+                                   int64_t replicas) {
   int64_t before = number(set.spec(), "replicas");
   if (before == replicas) co_return true;
   std::string ns(set.ns()), name(set.name());
-  base::Json patch = {{"spec", {{"replicas", replicas}}},
-                      {"metadata", {{"annotations", {{"deployment.kubernetes.io/desired-replicas", std::to_string(number(deployment.spec(), "replicas"))}}}}}};
+  base::Json patch = {
+      {"spec", {{"replicas", replicas}}},
+      {"metadata",
+       {{"annotations",
+         {{"deployment.kubernetes.io/desired-replicas", std::to_string(number(deployment.spec(), "replicas"))}}}}}};
   auto scaled = co_await self->cluster_.api.patch(kinds::kReplicaSets, ns, name, PatchType::Merge, std::move(patch));
   if (!scaled) co_return scaled.error().code == 404;
-  self->cluster_.events.record(deployment, {.reason = "ScalingReplicaSet",
-                                            .message = std::string("Scaled ") + (replicas > before ? "up" : "down") + " replica set " + name +
-                                                       " from " + std::to_string(before) + " to " + std::to_string(replicas),
-                                            .component = "deployment-controller"});
+  self->cluster_.events.record(
+      deployment, {.reason = "ScalingReplicaSet",
+                   .message = std::string("Scaled ") + (replicas > before ? "up" : "down") + " replica set " + name +
+                              " from " + std::to_string(before) + " to " + std::to_string(replicas),
+                   .component = "deployment-controller"});
   co_return true;
 }
 
@@ -186,7 +194,8 @@ net::Task<bool> Deployments::roll(Deployments* self, objects::Object deployment,
   const base::Json& spec = deployment.spec();
   RolloutStep step{.wanted = number(spec, "replicas"), .fresh = numbers_of(*sets->fresh)};
   step.max_surge = share_of(base::find(spec, "strategy", "rollingUpdate", "maxSurge"), step.wanted, Round::Up);
-  step.max_unavailable = share_of(base::find(spec, "strategy", "rollingUpdate", "maxUnavailable"), step.wanted, Round::Down);
+  step.max_unavailable =
+      share_of(base::find(spec, "strategy", "rollingUpdate", "maxUnavailable"), step.wanted, Round::Down);
   if (step.max_surge == 0 && step.max_unavailable == 0) step.max_unavailable = 1;
   for (const objects::Object& set : sets->old) step.old.push_back(numbers_of(set));
   step.advance();
@@ -203,7 +212,8 @@ net::Task<bool> Deployments::recreate(Deployments* self, objects::Object deploym
   for (const objects::Object& set : sets->old) {
     bool one = co_await scale(self, deployment, set, 0);
     all = all && one;
-    for (const objects::Object& pod : owned_by(self->cluster_.api, kinds::kPods, set)) waiting = waiting || !pod_ended(pod);
+    for (const objects::Object& pod : owned_by(self->cluster_.api, kinds::kPods, set))
+      waiting = waiting || !pod_ended(pod);
   }
   if (waiting) {
     self->queue_.add_after(key_of(deployment.ns(), deployment.name()), std::chrono::milliseconds(100));
@@ -212,7 +222,7 @@ net::Task<bool> Deployments::recreate(Deployments* self, objects::Object deploym
   bool ensured = co_await ensure_fresh(self, deployment, sets);
   if (!ensured) co_return false;
   bool scaled = co_await scale(self, deployment, *sets->fresh, number(deployment.spec(), "replicas"));
-  co_return all && scaled;
+  co_return all&& scaled;
 }
 
 net::Task<bool> Deployments::forget_old(Deployments* self, objects::Object deployment, std::shared_ptr<Sets> sets) {
@@ -245,8 +255,9 @@ net::Task<bool> Deployments::write_status(Deployments* self, objects::Object dep
   }
   base::Json status = {{"observedGeneration", deployment.generation()},
                        {"conditions", deployment.status().value("conditions", base::Json::array())}};
-  for (auto [key, value] : {std::pair("replicas", total), std::pair("updatedReplicas", updated), std::pair("readyReplicas", ready),
-                            std::pair("availableReplicas", available), std::pair("unavailableReplicas", std::max<int64_t>(0, std::max(total, wanted) - available)),
+  for (auto [key, value] : {std::pair("replicas", total), std::pair("updatedReplicas", updated),
+                            std::pair("readyReplicas", ready), std::pair("availableReplicas", available),
+                            std::pair("unavailableReplicas", std::max<int64_t>(0, std::max(total, wanted) - available)),
                             std::pair("collisionCount", number(deployment.status(), "collisionCount"))})
     if (value) status[key] = value;
 
@@ -257,14 +268,19 @@ net::Task<bool> Deployments::write_status(Deployments* self, objects::Object dep
   set_condition(status["conditions"], {.type = "Available",
                                        .good = enough,
                                        .reason = enough ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",
-                                       .message = enough ? "Deployment has minimum availability." : "Deployment does not have minimum availability."});
+                                       .message = enough ? "Deployment has minimum availability."
+                                                         : "Deployment does not have minimum availability."});
   if (complete)
-    set_condition(status["conditions"], {.type = "Progressing", .good = true, .reason = "NewReplicaSetAvailable",
+    set_condition(status["conditions"], {.type = "Progressing",
+                                         .good = true,
+                                         .reason = "NewReplicaSetAvailable",
                                          .message = "ReplicaSet \"" + fresh + "\" has successfully progressed."});
   else if (!fresh.empty()) {
     // The deadline counts from the last step forward, which the condition's update time tells.
-    bool moved = updated > number(deployment.status(), "updatedReplicas") || available > number(deployment.status(), "availableReplicas") ||
-                 ready > number(deployment.status(), "readyReplicas") || deployment.generation() != number(deployment.status(), "observedGeneration");
+    bool moved = updated > number(deployment.status(), "updatedReplicas") ||
+                 available > number(deployment.status(), "availableReplicas") ||
+                 ready > number(deployment.status(), "readyReplicas") ||
+                 deployment.generation() != number(deployment.status(), "observedGeneration");
     int64_t since = 0;
     bool late = false;
     for (const base::Json& condition : items(status, "conditions"))
@@ -275,10 +291,14 @@ net::Task<bool> Deployments::write_status(Deployments* self, objects::Object dep
     int64_t limit = number_or(spec, 600, "progressDeadlineSeconds");
     bool over = !moved && since > 0 && (late || std::time(nullptr) - since >= limit);
     if (over) {
-      set_condition(status["conditions"], {.type = "Progressing", .good = false, .reason = "ProgressDeadlineExceeded",
+      set_condition(status["conditions"], {.type = "Progressing",
+                                           .good = false,
+                                           .reason = "ProgressDeadlineExceeded",
                                            .message = "ReplicaSet \"" + fresh + "\" has timed out progressing."});
     } else {
-      set_condition(status["conditions"], {.type = "Progressing", .good = true, .reason = "ReplicaSetUpdated",
+      set_condition(status["conditions"], {.type = "Progressing",
+                                           .good = true,
+                                           .reason = "ReplicaSetUpdated",
                                            .message = "ReplicaSet \"" + fresh + "\" is progressing."});
       for (base::Json& condition : status["conditions"])
         if (moved && condition["type"] == "Progressing") condition["lastUpdateTime"] = now_text();

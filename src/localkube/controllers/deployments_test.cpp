@@ -36,7 +36,11 @@ TEST(RolloutStep, EveryRolloutEndsAndKeepsItsBounds) {
     for (int64_t surge : {0, 1, 3})
       for (int64_t unavailable : {0, 1, 2}) {
         if (surge == 0 && unavailable == 0) continue;
-        RolloutStep step{.wanted = wanted, .max_surge = surge, .max_unavailable = unavailable, .fresh = {}, .old = {{wanted, wanted, wanted}}};
+        RolloutStep step{.wanted = wanted,
+                         .max_surge = surge,
+                         .max_unavailable = unavailable,
+                         .fresh = {},
+                         .old = {{wanted, wanted, wanted}}};
         int steps = 0;
         while ((step.fresh.available < wanted || step.old[0].replicas > 0) && ++steps < 100) {
           step.advance();

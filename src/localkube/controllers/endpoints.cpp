@@ -66,7 +66,8 @@ static base::Json ports_of(const objects::Object& service, const objects::Object
     int64_t target = target_port(port, pod);
     if (target == 0) continue;
     std::string protocol = string_at(port, "protocol");
-    base::Json out = {{"name", string_at(port, "name")}, {"port", target}, {"protocol", protocol.empty() ? "TCP" : protocol}};
+    base::Json out = {
+        {"name", string_at(port, "name")}, {"port", target}, {"protocol", protocol.empty() ? "TCP" : protocol}};
     if (std::string app = string_at(port, "appProtocol"); !app.empty()) out["appProtocol"] = app;
     ports.push_back(std::move(out));
   }
@@ -112,7 +113,8 @@ static base::Json subsets_of(const std::vector<base::Json>& slices) {
     base::Json ready = base::Json::array(), unready = base::Json::array(), subset;
     for (const base::Json& endpoint : slice["endpoints"]) {
       if (truth(endpoint, "conditions", "terminating")) continue;
-      base::Json address = {{"ip", endpoint["addresses"][0]}, {"nodeName", endpoint["nodeName"]}, {"targetRef", endpoint["targetRef"]}};
+      base::Json address = {
+          {"ip", endpoint["addresses"][0]}, {"nodeName", endpoint["nodeName"]}, {"targetRef", endpoint["targetRef"]}};
       if (endpoint.contains("hostname")) address["hostname"] = endpoint["hostname"];
       (truth(endpoint, "conditions", "ready") ? ready : unready).push_back(std::move(address));
     }
@@ -140,7 +142,7 @@ net::Task<bool> EndpointSlices::reconcile(EndpointSlices* self, std::string key)
   base::Json subsets = subsets_of(slices);
   bool sliced = co_await write_slices(self, *service, std::move(slices));
   bool listed = co_await write_endpoints(self, std::move(*service), std::move(subsets));
-  co_return sliced && listed;
+  co_return sliced&& listed;
 }
 
 static base::Json slice_document(const objects::Object& service) {
@@ -158,10 +160,12 @@ static base::Json slice_document(const objects::Object& service) {
           {"addressType", "IPv4"}};
 }
 
-net::Task<bool> EndpointSlices::write_slices(EndpointSlices* self, objects::Object service, std::vector<base::Json> wanted) {
+net::Task<bool> EndpointSlices::write_slices(EndpointSlices* self, objects::Object service,
+                                             std::vector<base::Json> wanted) {
   std::vector<objects::Object> there;
   for (objects::Object& slice : self->cluster_.api.list(kinds::kSlices, service.ns()))
-    if (slice.label(kServiceLabel) == service.name() && slice.label("endpointslice.kubernetes.io/managed-by") == kManager && !slice.deleting())
+    if (slice.label(kServiceLabel) == service.name() &&
+        slice.label("endpointslice.kubernetes.io/managed-by") == kManager && !slice.deleting())
       there.push_back(std::move(slice));
   bool all = true;
   for (size_t i = 0; i < std::max(wanted.size(), there.size()); i++) {
@@ -190,8 +194,10 @@ net::Task<bool> EndpointSlices::write_endpoints(EndpointSlices* self, objects::O
   std::string ns(service.ns()), name(service.name());
   auto there = self->cluster_.api.get(kinds::kEndpoints, ns, name);
   if (!there) {
-    base::Json document = {{"apiVersion", "v1"}, {"kind", "Endpoints"}, {"metadata", {{"name", name}, {"namespace", ns}}}};
-    if (const base::Json* labels = base::find(service.json(), "metadata", "labels")) document["metadata"]["labels"] = *labels;
+    base::Json document = {
+        {"apiVersion", "v1"}, {"kind", "Endpoints"}, {"metadata", {{"name", name}, {"namespace", ns}}}};
+    if (const base::Json* labels = base::find(service.json(), "metadata", "labels"))
+      document["metadata"]["labels"] = *labels;
     document["subsets"] = std::move(subsets);
     auto made = co_await self->cluster_.api.create(kinds::kEndpoints, objects::Object(std::move(document)));
     co_return made.has_value();

@@ -23,7 +23,8 @@ void GarbageCollector::watch_all() {
 
 void GarbageCollector::watch(const objects::Resource& resource) {
   if (resource.plural == "events" || watches_.contains(resource)) return;
-  watches_[resource] = cluster_.api.watch(resource, [this, resource](const Change& change) { on_change(resource, change); });
+  watches_[resource] =
+      cluster_.api.watch(resource, [this, resource](const Change& change) { on_change(resource, change); });
 }
 
 void GarbageCollector::forget_owners(const std::string& uid) {
@@ -54,7 +55,8 @@ void GarbageCollector::on_change(const objects::Resource& resource, const Change
     return;
   }
   Known known{.resource = resource, .ns = std::string(object.ns()), .name = std::string(object.name())};
-  for (const base::Json& owner : items(object.json(), "metadata", "ownerReferences")) known.owners.push_back(string_at(owner, "uid"));
+  for (const base::Json& owner : items(object.json(), "metadata", "ownerReferences"))
+    known.owners.push_back(string_at(owner, "uid"));
   for (const std::string& owner : known.owners) dependents_[owner].insert(uid);
   bool to_look_at = !known.owners.empty() || object.deleting();
   known_[uid] = std::move(known);
@@ -87,7 +89,8 @@ net::Task<bool> GarbageCollector::collect(GarbageCollector* self, Known known, o
     auto there = self->cluster_.api.get(owner->second.resource, owner->second.ns, owner->second.name);
     if (!there || there->uid() != uid) continue;
     bool waits = false;
-    for (const base::Json& finalizer : items(there->json(), "metadata", "finalizers")) waits = waits || finalizer == kForeground;
+    for (const base::Json& finalizer : items(there->json(), "metadata", "finalizers"))
+      waits = waits || finalizer == kForeground;
     if (!there->deleting() || !waits) co_return true;
   }
   // An owner that was made a moment ago may not be known yet: asked by name.
@@ -100,7 +103,8 @@ net::Task<bool> GarbageCollector::collect(GarbageCollector* self, Known known, o
   co_return removed || removed.error().code == 404;
 }
 
-net::Task<bool> GarbageCollector::finish_owner(GarbageCollector* self, Known known, objects::Object object, std::string finalizer) {
+net::Task<bool> GarbageCollector::finish_owner(GarbageCollector* self, Known known, objects::Object object,
+                                               std::string finalizer) {
   std::string uid(object.uid());
   bool waiting = false;
   for (const std::string& dependent : self->dependents(uid)) {
@@ -118,7 +122,8 @@ net::Task<bool> GarbageCollector::finish_owner(GarbageCollector* self, Known kno
   for (const base::Json& one : items(object.json(), "metadata", "finalizers"))
     if (one != finalizer) left.push_back(one);
   base::Json patch = {{"metadata", {{"finalizers", std::move(left)}}}};
-  auto patched = co_await self->cluster_.api.patch(known.resource, known.ns, known.name, PatchType::Merge, std::move(patch));
+  auto patched =
+      co_await self->cluster_.api.patch(known.resource, known.ns, known.name, PatchType::Merge, std::move(patch));
   co_return patched || patched.error().code == 404;
 }
 
@@ -132,7 +137,8 @@ net::Task<bool> GarbageCollector::orphan(GarbageCollector* self, std::string own
   for (const base::Json& reference : items(object->json(), "metadata", "ownerReferences"))
     if (base::text(reference, "uid") != owner) left.push_back(reference);
   base::Json patch = {{"metadata", {{"ownerReferences", std::move(left)}}}};
-  auto patched = co_await self->cluster_.api.patch(known.resource, known.ns, known.name, PatchType::Merge, std::move(patch));
+  auto patched =
+      co_await self->cluster_.api.patch(known.resource, known.ns, known.name, PatchType::Merge, std::move(patch));
   co_return patched || patched.error().code == 404;
 }
 

@@ -29,12 +29,13 @@ class GarbageCollector {
 
   static net::Task<bool> look_at(GarbageCollector* self, std::string uid);
   static net::Task<bool> collect(GarbageCollector* self, Known known, objects::Object object);
-  static net::Task<bool> finish_owner(GarbageCollector* self, Known known, objects::Object object, std::string finalizer);
+  static net::Task<bool> finish_owner(GarbageCollector* self, Known known, objects::Object object,
+                                      std::string finalizer);
   static net::Task<bool> orphan(GarbageCollector* self, std::string owner, std::string dependent);
 
   Cluster& cluster_;
-  std::unordered_map<std::string, Known> known_;                        // by uid
-  std::unordered_map<std::string, std::set<std::string>> dependents_;   // owner's uid -> theirs
+  std::unordered_map<std::string, Known> known_;                       // by uid
+  std::unordered_map<std::string, std::set<std::string>> dependents_;  // owner's uid -> theirs
   std::map<objects::Resource, Api::Handle> watches_;
   WorkQueue queue_;  // of uids
   Api::Handle crds_;

@@ -110,7 +110,9 @@ net::Task<bool> HostAccess::announce(HostAccess* self, objects::Object service) 
     service = std::move(*patched);
   }
   bool outside = !self->listen_.empty() && self->listen_ != "0.0.0.0";
-  base::Json status = {{"loadBalancer", {{"ingress", base::Json::array({{{"ip", outside ? self->listen_ : kLoopback}, {"ipMode", "VIP"}}})}}}};
+  base::Json status = {
+      {"loadBalancer",
+       {{"ingress", base::Json::array({{{"ip", outside ? self->listen_ : kLoopback}, {"ipMode", "VIP"}}})}}}};
   if (service.status() == status) co_return true;
   service.json()["status"] = std::move(status);
   service.json()["metadata"].erase("resourceVersion");

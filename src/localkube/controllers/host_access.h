@@ -35,7 +35,7 @@ class HostAccess {
 
   Cluster& cluster_;
   HostPortsClient& host_;
-  const std::string listen_;  // empty: the loopback only
+  const std::string listen_;                                 // empty: the loopback only
   std::map<std::string, std::map<std::string, Open>> open_;  // by Service
   WorkQueue queue_;
   Api::Handle services_;

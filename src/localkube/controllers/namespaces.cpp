@@ -18,7 +18,8 @@ static std::vector<objects::Resource> resources_of(const Api& api, bool namespac
     if (namespaced_only && base::text(crd.spec(), "scope") != "Namespaced") continue;
     for (const base::Json& version : items(crd.spec(), "versions")) {
       if (!truth(version, "served")) continue;
-      out.push_back({string_at(crd.spec(), "group"), string_at(version, "name"), string_at(crd.spec(), "names", "plural")});
+      out.push_back(
+          {string_at(crd.spec(), "group"), string_at(version, "name"), string_at(crd.spec(), "names", "plural")});
       break;
     }
   }
@@ -32,7 +33,8 @@ Namespaces::Namespaces(Cluster& cluster, std::string ca_certificate)
     : cluster_(cluster),
       ca_certificate_(std::move(ca_certificate)),
       queue_(cluster.loop, [this](std::string name) { return reconcile(this, std::move(name)); }) {
-  watches_.push_back(cluster_.api.watch(kinds::kNamespaces, [this](const Change& change) { queue_.add(std::string(change.object.name())); }));
+  watches_.push_back(cluster_.api.watch(
+      kinds::kNamespaces, [this](const Change& change) { queue_.add(std::string(change.object.name())); }));
   for (const objects::Resource& resource : {kinds::kServiceAccounts, kinds::kConfigMaps, kinds::kPods})
     watches_.push_back(cluster_.api.watch(resource, [this](const Change& change) {
       if (change.type == Change::Type::Deleted) queue_.add(std::string(change.object.ns()));
@@ -54,14 +56,18 @@ net::Task<bool> Namespaces::furnish(Namespaces* self, std::string name) {
   Api& api = self->cluster_.api;
   bool all = true;
   if (!api.get(kinds::kServiceAccounts, name, "default")) {
-    base::Json document = {{"apiVersion", "v1"}, {"kind", "ServiceAccount"}, {"metadata", {{"name", "default"}, {"namespace", name}}}};
+    base::Json document = {
+        {"apiVersion", "v1"}, {"kind", "ServiceAccount"}, {"metadata", {{"name", "default"}, {"namespace", name}}}};
     auto made = co_await api.create(kinds::kServiceAccounts, objects::Object(std::move(document)));
     all = all && (made || made.error().code == 409);
   }
   base::Json data = {{"ca.crt", self->ca_certificate_}};
   auto map = api.get(kinds::kConfigMaps, name, kRootMap);
   if (!map) {
-    base::Json document = {{"apiVersion", "v1"}, {"kind", "ConfigMap"}, {"metadata", {{"name", kRootMap}, {"namespace", name}}}, {"data", data}};
+    base::Json document = {{"apiVersion", "v1"},
+                           {"kind", "ConfigMap"},
+                           {"metadata", {{"name", kRootMap}, {"namespace", name}}},
+                           {"data", data}};
     auto made = co_await api.create(kinds::kConfigMaps, objects::Object(std::move(document)));
     all = all && (made || made.error().code == 409);
   } else if (fields(map->json(), "data") != data) {

@@ -54,7 +54,9 @@ static base::Json node_status(const NodeStatus::Facts& facts, const base::Json& 
         std::tuple("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
         std::tuple("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available")})
     set_condition(conditions, {.type = type, .good = false, .reason = reason, .message = message});
-  set_condition(conditions, {.type = "Ready", .good = true, .reason = "KubeletReady", .message = "localkube is posting ready status"});
+  set_condition(
+      conditions,
+      {.type = "Ready", .good = true, .reason = "KubeletReady", .message = "localkube is posting ready status"});
   for (base::Json& condition : conditions) {
     condition.erase("lastUpdateTime");
     condition["lastHeartbeatTime"] = now_text();
@@ -62,7 +64,8 @@ static base::Json node_status(const NodeStatus::Facts& facts, const base::Json& 
   return {{"capacity", capacity},
           {"allocatable", capacity},
           {"conditions", std::move(conditions)},
-          {"addresses", {{{"type", "InternalIP"}, {"address", facts.address}}, {{"type", "Hostname"}, {"address", facts.name}}}},
+          {"addresses",
+           {{{"type", "InternalIP"}, {"address", facts.address}}, {{"type", "Hostname"}, {"address", facts.name}}}},
           {"daemonEndpoints", {{"kubeletEndpoint", {{"Port", 0}}}}},
           {"nodeInfo",
            {{"machineID", id("/etc/machine-id")},
@@ -81,13 +84,12 @@ net::Task<void> NodeStatus::write_node(NodeStatus* self) {
   Api& api = self->cluster_.api;
   const std::string& name = self->facts_.name;
   if (!api.get(kinds::kNodes, {}, name)) {
-    base::Json labels = {{"kubernetes.io/hostname", name},
-                         {"kubernetes.io/os", "linux"},
-                         {"kubernetes.io/arch", "amd64"},
-                         {"beta.kubernetes.io/os", "linux"},
-                         {"beta.kubernetes.io/arch", "amd64"},
-                         {"node-role.kubernetes.io/control-plane", ""}};
-    base::Json document = {{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", {{"name", name}, {"labels", std::move(labels)}}},
+    base::Json labels = {{"kubernetes.io/hostname", name},     {"kubernetes.io/os", "linux"},
+                         {"kubernetes.io/arch", "amd64"},      {"beta.kubernetes.io/os", "linux"},
+                         {"beta.kubernetes.io/arch", "amd64"}, {"node-role.kubernetes.io/control-plane", ""}};
+    base::Json document = {{"apiVersion", "v1"},
+                           {"kind", "Node"},
+                           {"metadata", {{"name", name}, {"labels", std::move(labels)}}},
                            {"spec", {{"podCIDR", "10.10.0.0/16"}, {"podCIDRs", {"10.10.0.0/16"}}}}};
     auto made = co_await api.create(kinds::kNodes, objects::Object(std::move(document)));
     if (!made) base::log::error("node: {}", made.error().message);
@@ -113,7 +115,8 @@ net::Task<void> NodeStatus::write_services(NodeStatus* self) {
   if (!api.get(kinds::kServices, "default", "kubernetes")) {
     base::Json port = {{"name", "https"}, {"port", 443}, {"protocol", "TCP"}, {"targetPort", kApiPort}};
     base::Json labels = {{"component", "apiserver"}, {"provider", "kubernetes"}};
-    base::Json document = service("default", "kubernetes", kApiServiceAddress, std::move(labels), base::Json::array({port}));
+    base::Json document =
+        service("default", "kubernetes", kApiServiceAddress, std::move(labels), base::Json::array({port}));
     auto made = co_await api.create(kinds::kServices, objects::Object(std::move(document)));
     if (!made) base::log::error("Service kubernetes: {}", made.error().message);
   }
@@ -122,7 +125,10 @@ net::Task<void> NodeStatus::write_services(NodeStatus* self) {
     base::Json port = {{"name", "https"}, {"port", kApiPort}, {"protocol", "TCP"}};
     base::Json document = {{"apiVersion", "discovery.k8s.io/v1"},
                            {"kind", "EndpointSlice"},
-                           {"metadata", {{"name", "kubernetes"}, {"namespace", "default"}, {"labels", {{"kubernetes.io/service-name", "kubernetes"}}}}},
+                           {"metadata",
+                            {{"name", "kubernetes"},
+                             {"namespace", "default"},
+                             {"labels", {{"kubernetes.io/service-name", "kubernetes"}}}}},
                            {"addressType", "IPv4"},
                            {"endpoints", base::Json::array({endpoint})},
                            {"ports", base::Json::array({port})}};
@@ -142,8 +148,10 @@ net::Task<void> NodeStatus::write_services(NodeStatus* self) {
   if (!api.get(kinds::kServices, "kube-system", "kube-dns")) {
     base::Json udp = {{"name", "dns"}, {"port", 53}, {"protocol", "UDP"}, {"targetPort", 53}};
     base::Json tcp = {{"name", "dns-tcp"}, {"port", 53}, {"protocol", "TCP"}, {"targetPort", 53}};
-    base::Json labels = {{"k8s-app", "kube-dns"}, {"kubernetes.io/cluster-service", "true"}, {"kubernetes.io/name", "CoreDNS"}};
-    base::Json document = service("kube-system", "kube-dns", kDnsAddress, std::move(labels), base::Json::array({udp, tcp}));
+    base::Json labels = {
+        {"k8s-app", "kube-dns"}, {"kubernetes.io/cluster-service", "true"}, {"kubernetes.io/name", "CoreDNS"}};
+    base::Json document =
+        service("kube-system", "kube-dns", kDnsAddress, std::move(labels), base::Json::array({udp, tcp}));
     auto made = co_await api.create(kinds::kServices, objects::Object(std::move(document)));
     if (!made) base::log::error("Service kube-dns: {}", made.error().message);
   }
@@ -152,7 +160,8 @@ net::Task<void> NodeStatus::write_services(NodeStatus* self) {
 net::Task<void> NodeStatus::beat(NodeStatus* self) {
   Api& api = self->cluster_.api;
   const std::string ns = "kube-node-lease", name = self->facts_.name;
-  base::Json renewed = {{"spec", {{"renewTime", now_text_micro()}, {"holderIdentity", name}, {"leaseDurationSeconds", 40}}}};
+  base::Json renewed = {
+      {"spec", {{"renewTime", now_text_micro()}, {"holderIdentity", name}, {"leaseDurationSeconds", 40}}}};
   if (api.get(kinds::kLeases, ns, name)) {
     auto patched = co_await api.patch(kinds::kLeases, ns, name, PatchType::Merge, std::move(renewed));
     (void)patched;

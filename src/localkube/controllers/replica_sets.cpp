@@ -57,7 +57,7 @@ net::Task<bool> ReplicaSets::reconcile(ReplicaSets* self, std::string key) {
     }
   }
   bool written = co_await write_status(self, std::move(*set));
-  co_return done && written;
+  co_return done&& written;
 }
 
 net::Task<bool> ReplicaSets::adopt(ReplicaSets* self, objects::Object set) {
@@ -118,7 +118,8 @@ net::Task<bool> ReplicaSets::remove_pods(ReplicaSets* self, objects::Object set,
     auto removed = co_await self->cluster_.api.remove(kinds::kPods, ns, name);
     all = all && (removed || removed.error().code == 404);
     if (removed)
-      self->cluster_.events.record(set, {.reason = "SuccessfulDelete", .message = "Deleted pod: " + name, .component = "replicaset-controller"});
+      self->cluster_.events.record(
+          set, {.reason = "SuccessfulDelete", .message = "Deleted pod: " + name, .component = "replicaset-controller"});
   }
   co_return all;
 }
@@ -131,7 +132,8 @@ net::Task<bool> ReplicaSets::write_status(ReplicaSets* self, objects::Object set
     if (pod.deleting() || pod_ended(pod)) continue;
     total++;
     bool all = true;
-    for (const auto& [key, value] : wanted.items()) all = all && value.is_string() && pod.label(key) == value.get<std::string>();
+    for (const auto& [key, value] : wanted.items())
+      all = all && value.is_string() && pod.label(key) == value.get<std::string>();
     labeled += all;
     ready += pod_ready(pod);
     available += pod_available(pod, min_ready, &wait);

@@ -6,10 +6,13 @@
 namespace localkube {
 
 Scheduler::Scheduler(Cluster& cluster, std::string node)
-    : cluster_(cluster), node_(std::move(node)), queue_(cluster.loop, [this](std::string key) { return bind(this, std::move(key)); }) {
+    : cluster_(cluster),
+      node_(std::move(node)),
+      queue_(cluster.loop, [this](std::string key) { return bind(this, std::move(key)); }) {
   pods_ = cluster_.api.watch(kinds::kPods, [this](const Change& change) {
     const objects::Object& pod = change.object;
-    bool pending = base::text(pod.spec(), "nodeName").empty() && !pod.deleting() && change.type != Change::Type::Deleted;
+    bool pending =
+        base::text(pod.spec(), "nodeName").empty() && !pod.deleting() && change.type != Change::Type::Deleted;
     if (pending && change.type == Change::Type::Added) queue_.add(key_of(pod.ns(), pod.name()));
   });
 }
@@ -43,7 +46,10 @@ net::Task<bool> Scheduler::bind(Scheduler* self, std::string key) {
 }
 
 net::Task<bool> Scheduler::leave_pending(Scheduler* self, objects::Object pod, std::string why) {
-  self->cluster_.events.record(pod, {.type = EventRecorder::Type::Warning, .reason = "FailedScheduling", .message = why, .component = "default-scheduler"});
+  self->cluster_.events.record(pod, {.type = EventRecorder::Type::Warning,
+                                     .reason = "FailedScheduling",
+                                     .message = why,
+                                     .component = "default-scheduler"});
   base::Json before = pod.status().value("conditions", base::Json::array()), conditions = before;
   set_condition(conditions, {.type = "PodScheduled", .good = false, .reason = "Unschedulable", .message = why});
   if (conditions == before) co_return true;

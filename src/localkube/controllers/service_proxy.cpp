@@ -22,7 +22,8 @@ void ServiceProxy::look() {
 
 using SlicesByService = std::map<std::string, std::vector<const objects::Object*>>;
 
-static std::vector<ServicePort::Target> targets_of(const base::Json& port, const std::vector<const objects::Object*>& slices) {
+static std::vector<ServicePort::Target> targets_of(const base::Json& port,
+                                                   const std::vector<const objects::Object*>& slices) {
   std::vector<ServicePort::Target> ready, ending;
   for (const objects::Object* slice : slices)
     for (const base::Json& target : items(slice->json(), "ports")) {
@@ -30,17 +31,20 @@ static std::vector<ServicePort::Target> targets_of(const base::Json& port, const
       for (const base::Json& endpoint : items(slice->json(), "endpoints")) {
         const base::Json* said = base::find(endpoint, "conditions", "ready");
         bool is_ready = !said || !said->is_boolean() || said->get<bool>();
-        bool serves_to_the_end = truth(endpoint, "conditions", "serving") && truth(endpoint, "conditions", "terminating");
+        bool serves_to_the_end =
+            truth(endpoint, "conditions", "serving") && truth(endpoint, "conditions", "terminating");
         for (const base::Json& ip : items(endpoint, "addresses"))
           if (ip.is_string() && (is_ready || serves_to_the_end))
-            (is_ready ? ready : ending).push_back({ip.get<std::string>(), static_cast<uint16_t>(number(target, "port"))});
+            (is_ready ? ready : ending)
+                .push_back({ip.get<std::string>(), static_cast<uint16_t>(number(target, "port"))});
       }
     }
   // Those that end serve only while there is nobody else.
   return ready.empty() ? ending : ready;
 }
 
-std::vector<ServicePort> service_ports_of(const std::vector<objects::Object>& services, const std::vector<objects::Object>& slices) {
+std::vector<ServicePort> service_ports_of(const std::vector<objects::Object>& services,
+                                          const std::vector<objects::Object>& slices) {
   SlicesByService by_service;
   for (const objects::Object& slice : slices)
     by_service[key_of(slice.ns(), slice.label("kubernetes.io/service-name"))].push_back(&slice);

@@ -21,6 +21,7 @@ class ServiceProxy {
 };
 
 // Pure, for tests.
-std::vector<ServicePort> service_ports_of(const std::vector<objects::Object>& services, const std::vector<objects::Object>& slices);
+std::vector<ServicePort> service_ports_of(const std::vector<objects::Object>& services,
+                                          const std::vector<objects::Object>& slices);
 
 }  // namespace localkube

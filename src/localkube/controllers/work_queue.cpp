@@ -8,7 +8,8 @@ namespace localkube {
 static constexpr std::chrono::milliseconds kFirstRetry{20};
 static constexpr int kMostDoublings = 9;  // about ten seconds
 
-WorkQueue::WorkQueue(net::Loop& loop, Work work) : loop_(loop), work_(std::move(work)), timer_(loop, [this] { on_time(); }) {}
+WorkQueue::WorkQueue(net::Loop& loop, Work work)
+    : loop_(loop), work_(std::move(work)), timer_(loop, [this] { on_time(); }) {}
 
 void WorkQueue::add(const std::string& key) {
   if (busy_.contains(key)) {
@@ -35,7 +36,8 @@ void WorkQueue::add_after(const std::string& key, net::Clock::duration delay) {
   auto when = net::Clock::now() + delay;
   auto [at, fresh] = later_.try_emplace(key, when);
   if (!fresh) at->second = std::min(at->second, when);
-  auto first = std::min_element(later_.begin(), later_.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  auto first =
+      std::min_element(later_.begin(), later_.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   timer_.arm(std::max<net::Clock::duration>(first->second - net::Clock::now(), std::chrono::milliseconds(1)));
 }
 
@@ -52,7 +54,8 @@ void WorkQueue::on_time() {
   }
   for (const std::string& key : due) add(key);
   if (later_.empty()) return;
-  auto first = std::min_element(later_.begin(), later_.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  auto first =
+      std::min_element(later_.begin(), later_.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   timer_.arm(first->second - now);
 }
 

@@ -35,7 +35,7 @@ class WorkQueue {
   std::deque<std::string> order_;
   std::set<std::string> waiting_;  // those in order_
   std::set<std::string> busy_;
-  std::set<std::string> again_;    // busy and added meanwhile
+  std::set<std::string> again_;  // busy and added meanwhile
   std::map<std::string, int> failures_;
   std::map<std::string, net::Clock::time_point> later_;
   net::Timer timer_;

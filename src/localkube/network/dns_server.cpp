@@ -42,7 +42,8 @@ class Server::Forwarder final : private net::IoHandler {
     char block[4096];
     sockaddr_storage from{};
     socklen_t from_size = sizeof from;
-    for (ssize_t n; (n = recvfrom(socket_.get(), block, sizeof block, MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from), &from_size)) > 0;
+    for (ssize_t n; (n = recvfrom(socket_.get(), block, sizeof block, MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from),
+                                  &from_size)) > 0;
          from_size = sizeof from) {
       if (n < 12 || net::Address::of(reinterpret_cast<sockaddr*>(&from), from_size) != resolver_) continue;
       auto id = static_cast<uint16_t>(static_cast<uint8_t>(block[0]) << 8 | static_cast<uint8_t>(block[1]));
@@ -90,7 +91,8 @@ class Server::TcpClient final : private net::Connection::Handler {
   void on_data(net::Connection&) override {
     net::Buffer& input = connection_.input();
     while (input.size() >= 2) {
-      auto size = static_cast<size_t>(static_cast<uint8_t>(input.data()[0]) << 8 | static_cast<uint8_t>(input.data()[1]));
+      auto size =
+          static_cast<size_t>(static_cast<uint8_t>(input.data()[0]) << 8 | static_cast<uint8_t>(input.data()[1]));
       if (input.size() < 2 + size) return;
       std::weak_ptr<bool> alive = alive_;
       server_.answer(input.view().substr(2, size), false, [this, alive](std::string reply) {
@@ -118,9 +120,8 @@ Server::Server(net::Loop& loop, const Api& api) : loop_(loop), api_(api) {}
 base::Result<std::unique_ptr<Server>> Server::make(net::Loop& loop, const Api& api, const net::Address& address) {
   std::unique_ptr<Server> server(new Server(loop, api));
   Server* at = server.get();
-  server->tcp_ = TRY(net::Listener::listen(loop, address, [at](int fd, const net::Address& peer) {
-    at->clients_.insert(new TcpClient(*at, fd, peer));
-  }));
+  server->tcp_ = TRY(net::Listener::listen(
+      loop, address, [at](int fd, const net::Address& peer) { at->clients_.insert(new TcpClient(*at, fd, peer)); }));
   server->udp_ = Fd(socket(address.family(), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   net::Address bound = server->tcp_->address();
   if (!server->udp_ || bind(server->udp_.get(), bound.data(), bound.size()) != 0)
@@ -142,7 +143,8 @@ void Server::on_io(uint32_t) {
   char block[4096];
   sockaddr_storage from{};
   socklen_t from_size = sizeof from;
-  for (ssize_t n; (n = recvfrom(udp_.get(), block, sizeof block, 0, reinterpret_cast<sockaddr*>(&from), &from_size)) >= 0;
+  for (ssize_t n;
+       (n = recvfrom(udp_.get(), block, sizeof block, 0, reinterpret_cast<sockaddr*>(&from), &from_size)) >= 0;
        from_size = sizeof from) {
     answer({block, static_cast<size_t>(n)}, true,
            [this, peer = net::Address::of(reinterpret_cast<sockaddr*>(&from), from_size)](std::string reply) {

@@ -77,11 +77,12 @@ struct Named {
       if (base::text(port, "name") != port_name || port_protocol != protocol) continue;
       Reply reply;
       if (type == Type::Srv || type == Type::Any)
-        reply.answers.push_back({.name = name,
-                                 .type = Type::Srv,
-                                 .data = std::string(service.name()) + "." + std::string(service.ns()) + ".svc." + std::string(kZone),
-                                 .weight = 100,
-                                 .port = static_cast<uint16_t>(number(port, "port"))});
+        reply.answers.push_back(
+            {.name = name,
+             .type = Type::Srv,
+             .data = std::string(service.name()) + "." + std::string(service.ns()) + ".svc." + std::string(kZone),
+             .weight = 100,
+             .port = static_cast<uint16_t>(number(port, "port"))});
       return reply;
     }
     return no_such_name();

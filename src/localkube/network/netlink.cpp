@@ -89,7 +89,8 @@ base::Result<void> Netlink::add_bridge(const std::string& name) {
   return request(message);
 }
 
-base::Result<void> Netlink::add_veth(const std::string& name, unsigned bridge, const std::string& peer, int peer_namespace) {
+base::Result<void> Netlink::add_veth(const std::string& name, unsigned bridge, const std::string& peer,
+                                     int peer_namespace) {
   Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, "add veth " + name);
   ifinfomsg up{};
   up.ifi_flags = IFF_UP;
@@ -130,7 +131,8 @@ base::Result<void> Netlink::bring_up(const std::string& interface) {
 base::Result<void> Netlink::add_address(const std::string& interface, const std::string& ipv4, int prefix) {
   Message message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, "add address " + ipv4 + " to " + interface);
   in_addr address{};
-  if (inet_pton(AF_INET, ipv4.c_str(), &address) != 1) return base::fail(base::ErrorKind::Invalid, "no IPv4 address: " + ipv4);
+  if (inet_pton(AF_INET, ipv4.c_str(), &address) != 1)
+    return base::fail(base::ErrorKind::Invalid, "no IPv4 address: " + ipv4);
   ifaddrmsg what{};
   what.ifa_family = AF_INET;
   what.ifa_prefixlen = static_cast<uint8_t>(prefix);
@@ -145,7 +147,8 @@ base::Result<void> Netlink::add_route(const std::string& network, int prefix, co
                                       const std::string& gateway) {
   Message message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, "add route to " + network + "/" + std::to_string(prefix));
   in_addr to{}, by{};
-  if (inet_pton(AF_INET, network.c_str(), &to) != 1 || (!gateway.empty() && inet_pton(AF_INET, gateway.c_str(), &by) != 1))
+  if (inet_pton(AF_INET, network.c_str(), &to) != 1 ||
+      (!gateway.empty() && inet_pton(AF_INET, gateway.c_str(), &by) != 1))
     return base::fail(base::ErrorKind::Invalid, "no IPv4 address: " + network + " or " + gateway);
   rtmsg route{};
   route.rtm_family = AF_INET;

@@ -56,8 +56,8 @@ class Relay::Pair {
 
 base::Result<std::unique_ptr<Relay>> Relay::begin(std::unique_ptr<Relay> relay, Fd listening) {
   Relay* at = relay.get();
-  relay->listener_ = TRY(net::Listener::adopt(
-      at->loop_, listening.release(), [at](int fd, const net::Address& peer) { at->accepted(fd, peer); }));
+  relay->listener_ = TRY(net::Listener::adopt(at->loop_, listening.release(),
+                                              [at](int fd, const net::Address& peer) { at->accepted(fd, peer); }));
   return relay;
 }
 

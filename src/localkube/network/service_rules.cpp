@@ -15,9 +15,11 @@ static std::string chain_of(const ServicePort& port, size_t number) {
   if (port.targets.size() == 1) {
     out += port.targets[0].ip + ":" + std::to_string(port.targets[0].port);
   } else {
-    out += (port.sticky ? "jhash ip saddr mod " : "numgen random mod ") + std::to_string(port.targets.size()) + " map { ";
+    out +=
+        (port.sticky ? "jhash ip saddr mod " : "numgen random mod ") + std::to_string(port.targets.size()) + " map { ";
     for (size_t i = 0; i < port.targets.size(); i++)
-      out += (i ? ", " : "") + std::to_string(i) + " : " + port.targets[i].ip + " . " + std::to_string(port.targets[i].port);
+      out += (i ? ", " : "") + std::to_string(i) + " : " + port.targets[i].ip + " . " +
+             std::to_string(port.targets[i].port);
     out += " }";
   }
   return out + "\n  }\n";
@@ -47,8 +49,8 @@ std::string ruleset_of(const std::vector<ServicePort>& ports) {
       "    ip daddr . meta l4proto . th dport vmap @services\n"
       "    fib daddr type local meta l4proto . th dport vmap @node_ports\n  }\n";
   std::string refuse = "    ip daddr " + services_net + " ip daddr != " + kDnsAddress +
-                       " meta l4proto tcp reject with tcp reset\n    ip daddr " + services_net + " ip daddr != " +
-                       kDnsAddress + " reject\n  }\n";
+                       " meta l4proto tcp reject with tcp reset\n    ip daddr " + services_net +
+                       " ip daddr != " + kDnsAddress + " reject\n  }\n";
   return "table ip seine_services\ndelete table ip seine_services\ntable ip seine_services {\n" +
          set_of("map services { type ipv4_addr . inet_proto . inet_service : verdict;", services) +
          set_of("map node_ports { type inet_proto . inet_service : verdict;", node_ports) +

@@ -13,8 +13,8 @@ struct ServicePort {
   std::string protocol = "tcp";  // "tcp", "udp" or "sctp"
   std::string address;           // ClusterIP
   uint16_t port = 0;
-  uint16_t node_port = 0;        // 0: none
-  bool sticky = false;           // sessionAffinity ClientIP
+  uint16_t node_port = 0;  // 0: none
+  bool sticky = false;     // sessionAffinity ClientIP
   struct Target {
     std::string ip;
     uint16_t port = 0;

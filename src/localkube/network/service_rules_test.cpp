@@ -11,7 +11,8 @@ using testing::HasSubstr;
 using testing::Not;
 
 ServicePort hello() {
-  return {.address = "10.200.1.5", .port = 80, .node_port = 30080, .targets = {{"10.10.0.3", 8080}, {"10.10.0.4", 8080}}};
+  return {
+      .address = "10.200.1.5", .port = 80, .node_port = 30080, .targets = {{"10.10.0.3", 8080}, {"10.10.0.4", 8080}}};
 }
 
 TEST(ServiceRules, TargetsAreChosenByChanceForTheClusterIpAndTheNodePort) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "localkube/process/children.h"
 
-#include <sys/mman.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "localkube/process/files.h"

@@ -41,16 +41,19 @@ std::vector<pid_t> descendants(pid_t of) {
 
 Json pod(const std::string& name, const std::string& script) {
   Json container = {{"name", "main"}, {"image", "busybox"}, {"command", {"sh", "-c", script}}};
-  return {{"apiVersion", "v1"},
-          {"kind", "Pod"},
-          {"metadata", {{"name", name}, {"namespace", "default"}, {"labels", {{"app", name}}}}},
-          {"spec", {{"restartPolicy", "Never"}, {"terminationGracePeriodSeconds", 1}, {"containers", Json::array({container})}}}};
+  return {
+      {"apiVersion", "v1"},
+      {"kind", "Pod"},
+      {"metadata", {{"name", name}, {"namespace", "default"}, {"labels", {{"app", name}}}}},
+      {"spec",
+       {{"restartPolicy", "Never"}, {"terminationGracePeriodSeconds", 1}, {"containers", Json::array({container})}}}};
 }
 
 // Answers "hi" on port 8080; Perl is on every Debian.
 const std::string kServer =
     "perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(LocalPort=>8080,Listen=>9,ReuseAddr=>1)||die;"
-    "while($c=$s->accept){while(<$c>){last if /^\\r?$/}print $c \"HTTP/1.0 200 OK\\r\\nContent-Length: 3\\r\\n\\r\\nhi\\n\";close $c}'";
+    "while($c=$s->accept){while(<$c>){last if /^\\r?$/}print $c \"HTTP/1.0 200 OK\\r\\nContent-Length: "
+    "3\\r\\n\\r\\nhi\\n\";close $c}'";
 
 class ClusterTest : public testing::Test {
  protected:
@@ -143,8 +146,10 @@ TEST_F(ClusterTest, APodRunsAndItsOutputAndExitCodeAreKept) {
 }
 
 TEST_F(ClusterTest, AContainerSeesNothingOfTheHostAndHasNoRights) {
-  create(pod("curious", "ls -d /root/* /home/* /etc/shadow 2>/dev/null; grep CapBnd /proc/self/status; "
-                        "(echo 1 > /proc/sys/kernel/sysrq) 2>/dev/null && echo wrote; touch /usr/x 2>/dev/null && echo wrote; true"));
+  create(
+      pod("curious",
+          "ls -d /root/* /home/* /etc/shadow 2>/dev/null; grep CapBnd /proc/self/status; "
+          "(echo 1 > /proc/sys/kernel/sysrq) 2>/dev/null && echo wrote; touch /usr/x 2>/dev/null && echo wrote; true"));
   ASSERT_TRUE(until([] { return phase("curious") == "Succeeded"; })) << get("curious").dump(2);
   EXPECT_EQ(log("curious"), "CapBnd:\t0000000000000000\n");
 }
@@ -153,10 +158,11 @@ TEST_F(ClusterTest, AServiceReachesItsPodsAndAPodItself) {
   Json server = pod("server", "(until curl -s -m 2 http://hello/; do sleep 0.1; done) & " + kServer);
   server["spec"]["containers"][0]["readinessProbe"] = {{"tcpSocket", {{"port", 8080}}}};
   create(server);
-  create({{"apiVersion", "v1"},
-          {"kind", "Service"},
-          {"metadata", {{"name", "hello"}, {"namespace", "default"}}},
-          {"spec", {{"selector", {{"app", "server"}}}, {"ports", Json::array({{{"port", 80}, {"targetPort", 8080}}})}}}});
+  create(
+      {{"apiVersion", "v1"},
+       {"kind", "Service"},
+       {"metadata", {{"name", "hello"}, {"namespace", "default"}}},
+       {"spec", {{"selector", {{"app", "server"}}}, {"ports", Json::array({{{"port", 80}, {"targetPort", 8080}}})}}}});
   create(pod("client", "until curl -s -m 2 http://hello.default.svc.cluster.local; do sleep 0.1; done"));
   ASSERT_TRUE(until([] { return phase("client") == "Succeeded"; })) << get("client").dump(2) << log("client");
   EXPECT_EQ(log("client"), "hi\n");
@@ -166,7 +172,10 @@ TEST_F(ClusterTest, AServiceReachesItsPodsAndAPodItself) {
 TEST_F(ClusterTest, InitContainersRunFirstAndASidecarDoesNotKeepAPodFromItsEnd) {
   Json object = pod("ordered", "cat /shared/said");
   Json volume = {{"name", "shared"}, {"mountPath", "/shared"}};
-  Json first = {{"name", "first"}, {"image", "busybox"}, {"command", {"sh", "-c", "echo first > /shared/said"}}, {"volumeMounts", Json::array({volume})}};
+  Json first = {{"name", "first"},
+                {"image", "busybox"},
+                {"command", {"sh", "-c", "echo first > /shared/said"}},
+                {"volumeMounts", Json::array({volume})}};
   Json sidecar = {{"name", "sidecar"},
                   {"image", "busybox"},
                   {"restartPolicy", "Always"},
@@ -194,7 +203,8 @@ TEST_F(ClusterTest, VariablesThatGrowExponentiallyAreRefused) {
   EXPECT_TRUE(until([] {
     Json seen = get("bomb");
     const Json& containers = items(seen, "status", "containerStatuses");
-    return !containers.empty() && string_at(containers[0], "state", "waiting", "reason") == "CreateContainerConfigError";
+    return !containers.empty() &&
+           string_at(containers[0], "state", "waiting", "reason") == "CreateContainerConfigError";
   })) << get("bomb").dump(2);
 }
 
@@ -203,7 +213,8 @@ TEST_F(ClusterTest, AKilledServeCostsNoPod) {
   ASSERT_TRUE(until([] { return ready("survivor"); })) << get("survivor").dump(2);
   pid_t serve = 0;
   for (pid_t pid : descendants(keeper()))
-    if (auto name = read_file("/proc/" + std::to_string(pid) + "/comm"); name && name->starts_with("localkube-serve")) serve = pid;
+    if (auto name = read_file("/proc/" + std::to_string(pid) + "/comm"); name && name->starts_with("localkube-serve"))
+      serve = pid;
   ASSERT_NE(serve, 0);
   ASSERT_EQ(kill(serve, SIGKILL), 0);
   ASSERT_TRUE(until([&] { return kill(serve, 0) != 0 && answers(); }));
@@ -225,12 +236,12 @@ TEST_F(ClusterTest, AKilledHoldLeavesNothingAndPodsStartAgainWithTheNextOne) {
   ASSERT_GE(ours.size(), 4u);  // keep, serve, shim, container
   kill(hold_, SIGKILL);
   waitpid(hold_, nullptr, 0);
-  EXPECT_TRUE(until([&] {
-    return std::none_of(ours.begin(), ours.end(), [](pid_t pid) { return start_time(pid).has_value(); });
-  }));
+  EXPECT_TRUE(until(
+      [&] { return std::none_of(ours.begin(), ours.end(), [](pid_t pid) { return start_time(pid).has_value(); }); }));
   start();
-  EXPECT_TRUE(until([] { return ready("returns") && number(get("returns")["status"]["containerStatuses"][0], "restartCount") == 1; }))
-      << get("returns").dump(2);
+  EXPECT_TRUE(until([] {
+    return ready("returns") && number(get("returns")["status"]["containerStatuses"][0], "restartCount") == 1;
+  })) << get("returns").dump(2);
 }
 
 }  // namespace

@@ -47,8 +47,10 @@ base::Result<void> write_file(const std::filesystem::path& path, std::string_vie
   if (fchmod(file.get(), mode) != 0) return std::unexpected(base::system_error("chmod " + draft, errno));
   auto written = write_all(file.get(), text);
   if (!written) return written;
-  if (durable == Durable::Yes && fsync(file.get()) != 0) return std::unexpected(base::system_error("fsync " + draft, errno));
-  if (rename(draft.c_str(), path.c_str()) != 0) return std::unexpected(base::system_error("rename to " + path.string(), errno));
+  if (durable == Durable::Yes && fsync(file.get()) != 0)
+    return std::unexpected(base::system_error("fsync " + draft, errno));
+  if (rename(draft.c_str(), path.c_str()) != 0)
+    return std::unexpected(base::system_error("rename to " + path.string(), errno));
   return {};
 }
 
@@ -69,12 +71,13 @@ base::Result<std::pair<Fd, Fd>> make_pipe() {
 base::Result<Fd> listen_at(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return base::fail(base::ErrorKind::Invalid, "socket path too long: " + path);
+  if (path.size() >= sizeof address.sun_path)
+    return base::fail(base::ErrorKind::Invalid, "socket path too long: " + path);
   path.copy(address.sun_path, path.size());
   Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   unlink(path.c_str());
-  if (!socket || bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || chmod(path.c_str(), 0600) != 0 ||
-      listen(socket.get(), 128) != 0)
+  if (!socket || bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+      chmod(path.c_str(), 0600) != 0 || listen(socket.get(), 128) != 0)
     return std::unexpected(base::system_error("listen at " + path, errno));
   return socket;
 }

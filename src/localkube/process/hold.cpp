@@ -40,7 +40,8 @@ class Hold {
     children_.on_exit(keeper_, [this](int code) { ended(code); });
     channel_ = std::make_unique<PacketChannel>(
         loop_, std::move(ends->first),
-        PacketChannel::Calls{.packet = [this](Packet packet) { ports_.answer(*channel_, packet.body); }, .closed = [] {}});
+        PacketChannel::Calls{.packet = [this](Packet packet) { ports_.answer(*channel_, packet.body); },
+                             .closed = [] {}});
     base::Json record = {{"pid", getpid()},
                          {"start", start_time(getpid()).value_or(0)},
                          {"keeper", keeper_},

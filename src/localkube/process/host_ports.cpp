@@ -9,7 +9,8 @@
 
 namespace localkube {
 
-HostPorts::HostPorts(std::filesystem::path remembered) : remembered_path_(std::move(remembered)), remembered_(base::Json::object()) {
+HostPorts::HostPorts(std::filesystem::path remembered)
+    : remembered_path_(std::move(remembered)), remembered_(base::Json::object()) {
   auto text = read_file(remembered_path_);
   if (!text) return;
   auto json = base::parse_json(*text);
@@ -27,11 +28,13 @@ static base::Result<Fd> listen_on(const net::Address& address) {
   return fd;
 }
 
-base::Result<const HostPorts::Open*> HostPorts::open(const std::string& key, const std::vector<net::Address>& candidates) {
+base::Result<const HostPorts::Open*> HostPorts::open(const std::string& key,
+                                                     const std::vector<net::Address>& candidates) {
   if (auto found = open_.find(key); found != open_.end()) return &found->second;
   if (candidates.empty()) return base::fail(base::ErrorKind::Invalid, "no address to listen on for " + key);
   std::vector<net::Address> order = candidates;
-  if (auto before = net::Address::parse_host_port(base::text(remembered_, key)); before && before->ip() == candidates[0].ip())
+  if (auto before = net::Address::parse_host_port(base::text(remembered_, key));
+      before && before->ip() == candidates[0].ip())
     order.insert(order.begin(), *before);
   constexpr int kFurther = 100;
   for (int i = 1; i <= kFurther && candidates.back().port() + i < 65536; i++)
@@ -43,7 +46,8 @@ base::Result<const HostPorts::Open*> HostPorts::open(const std::string& key, con
       last = std::move(socket.error());
       continue;
     }
-    if (address != candidates[0]) base::log::warn("{}: {} is taken, using {}", key, candidates[0].text(), address.text());
+    if (address != candidates[0])
+      base::log::warn("{}: {} is taken, using {}", key, candidates[0].text(), address.text());
     remember(key, address.text());
     return &(open_[key] = Open{.socket = std::move(*socket), .address = address.text()});
   }
@@ -87,7 +91,8 @@ void HostPorts::answer(PacketChannel& channel, const base::Json& request) {
 // A serve that starts again must not take answers meant for the one before it.
 HostPortsClient::HostPortsClient(net::Loop& loop, Fd channel)
     : last_id_(int64_t{getpid()} << 32),
-      channel_(loop, std::move(channel), {.packet = [this](Packet packet) { on_packet(std::move(packet)); }, .closed = [] {}}) {}
+      channel_(loop, std::move(channel),
+               {.packet = [this](Packet packet) { on_packet(std::move(packet)); }, .closed = [] {}}) {}
 
 void HostPortsClient::on_packet(Packet packet) {
   auto found = asked_.find(number(packet.body, "id"));
@@ -113,7 +118,8 @@ net::Task<base::Result<Packet>> HostPortsClient::ask(base::Json request) {
   co_return std::move(*packet);
 }
 
-net::Task<base::Result<HostPortsClient::Opened>> HostPortsClient::listen(std::string key, std::vector<std::string> candidates) {
+net::Task<base::Result<HostPortsClient::Opened>> HostPortsClient::listen(std::string key,
+                                                                         std::vector<std::string> candidates) {
   base::Json request = {{"op", "listen"}, {"key", key}, {"candidates", candidates}};
   auto packet = co_await ask(std::move(request));
   if (!packet) co_return std::unexpected(std::move(packet.error()));

@@ -14,8 +14,8 @@ namespace localkube {
 using Seconds = std::chrono::duration<double>;
 
 static base::Result<pid_t> start_serve(const HoldOptions& options, const std::string& epoch) {
-  return spawn_self({.argv = {"serve", "--state", options.state.string(), "--listen", options.listen, "--epoch", epoch},
-                     .fds = {3}});
+  return spawn_self(
+      {.argv = {"serve", "--state", options.state.string(), "--listen", options.listen, "--epoch", epoch}, .fds = {3}});
 }
 
 // One signal at a time is all that happens to process 1 here.
@@ -57,7 +57,8 @@ int keep(const HoldOptions& options) {
     sigset_t stop;
     sigemptyset(&stop);
     sigaddset(&stop, SIGTERM);
-    timespec wait{static_cast<time_t>(delay), static_cast<long>((delay - static_cast<double>(static_cast<time_t>(delay))) * 1e9)};
+    timespec wait{static_cast<time_t>(delay),
+                  static_cast<long>((delay - static_cast<double>(static_cast<time_t>(delay))) * 1e9)};
     if (sigtimedwait(&stop, nullptr, &wait) == SIGTERM) break;
     delay = std::min(delay * 2, 10.0);
   }

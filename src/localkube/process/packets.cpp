@@ -78,7 +78,8 @@ base::Result<std::pair<Fd, Fd>> packet_pair() {
 static base::Result<std::pair<Fd, sockaddr_un>> unix_socket(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return base::fail(base::ErrorKind::Invalid, "socket path too long: " + path);
+  if (path.size() >= sizeof address.sun_path)
+    return base::fail(base::ErrorKind::Invalid, "socket path too long: " + path);
   std::memcpy(address.sun_path, path.data(), path.size());
   Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   if (!socket) return std::unexpected(base::system_error("socket", errno));
@@ -125,7 +126,8 @@ base::Result<std::string> bytes_of(const Fd& memory_file) {
 PacketChannel::PacketChannel(net::Loop& loop, Fd socket, Calls calls)
     : loop_(loop), socket_(std::move(socket)), calls_(std::make_shared<Calls>(std::move(calls))) {
   set_blocking(socket_.get(), false);
-  if (auto added = loop_.add(socket_.get(), EPOLLIN, *this); !added) base::log::error("channel: {}", added.error().message);
+  if (auto added = loop_.add(socket_.get(), EPOLLIN, *this); !added)
+    base::log::error("channel: {}", added.error().message);
 }
 
 PacketChannel::~PacketChannel() {

@@ -68,7 +68,8 @@ struct Machine {
   Node node;
   PodRuntime pods{node};
 
-  Machine(net::Loop& on, const HoldOptions& with, const std::string& epoch, PodNetwork pod_network, std::unique_ptr<ApiServer> server)
+  Machine(net::Loop& on, const HoldOptions& with, const std::string& epoch, PodNetwork pod_network,
+          std::unique_ptr<ApiServer> server)
       : loop(on),
         options(with),
         network(std::move(pod_network)),

@@ -15,12 +15,14 @@ namespace fs = std::filesystem;
 static ProjectedFiles present_files(const fs::path& edition) {
   ProjectedFiles files;
   std::error_code error;
-  for (auto at = fs::recursive_directory_iterator(edition, error); !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
+  for (auto at = fs::recursive_directory_iterator(edition, error); !error && at != fs::recursive_directory_iterator();
+       at.increment(error)) {
     if (!at->is_regular_file(error)) continue;
     struct stat status{};
     auto bytes = read_file(at->path());
     if (!bytes || stat(at->path().c_str(), &status) != 0) continue;
-    files[fs::relative(at->path(), edition, error).string()] = {.bytes = std::move(*bytes), .mode = status.st_mode & 07777};
+    files[fs::relative(at->path(), edition, error).string()] = {.bytes = std::move(*bytes),
+                                                                .mode = status.st_mode & 07777};
   }
   return files;
 }
@@ -31,7 +33,8 @@ static base::Result<void> write_edition(const fs::path& edition, const Projected
     fs::path target = edition / path;
     TRY(make_directory(target.parent_path()));
     TRY(write_file(target, file.bytes, file.mode));
-    if (group != 0 && chown(target.c_str(), 0, group) != 0) return std::unexpected(base::system_error("chown " + target.string(), errno));
+    if (group != 0 && chown(target.c_str(), 0, group) != 0)
+      return std::unexpected(base::system_error("chown " + target.string(), errno));
   }
   return {};
 }
@@ -60,7 +63,8 @@ base::Result<void> write_atomically(const fs::path& directory, const ProjectedFi
   std::set<std::string> tops;
   for (const auto& [path, file] : files) tops.insert(fs::path(path).begin()->string());
   for (const std::string& top : tops)
-    if (fs::read_symlink(directory / top, error) != fs::path("..data") / top) TRY(point(directory / top, "..data/" + top));
+    if (fs::read_symlink(directory / top, error) != fs::path("..data") / top)
+      TRY(point(directory / top, "..data/" + top));
   for (const fs::directory_entry& entry : fs::directory_iterator(directory, error)) {
     std::string there = entry.path().filename().string();
     if (!there.starts_with("..") && !tops.contains(there)) fs::remove(entry.path(), error);

@@ -35,9 +35,11 @@ int64_t context_number(const PlanOrder& order, const char* key, int64_t otherwis
 }
 
 bool must_not_be_root(const PlanOrder& order) {
-  for (const base::Json* context : {base::find(order.container, "securityContext"), base::find(order.facts.pod.spec(), "securityContext")})
+  for (const base::Json* context :
+       {base::find(order.container, "securityContext"), base::find(order.facts.pod.spec(), "securityContext")})
     if (context)
-      if (const base::Json* said = base::find(*context, "runAsNonRoot"); said && said->is_boolean()) return said->get<bool>();
+      if (const base::Json* said = base::find(*context, "runAsNonRoot"); said && said->is_boolean())
+        return said->get<bool>();
   return false;
 }
 
@@ -49,8 +51,9 @@ std::expected<void, PlanError> decide_rights(const PlanOrder& order, ContainerSp
   for (const base::Json& group : items(order.facts.pod.spec(), "securityContext", "supplementalGroups"))
     if (group.is_number()) spec.groups.push_back(group.get<uint32_t>());
   if (spec.uid == 0 && must_not_be_root(order))
-    return config_fault("container has runAsNonRoot and image will run as root (pod: \"" + std::string(order.facts.pod.name()) +
-                        "_" + std::string(order.facts.pod.ns()) + "(" + std::string(order.facts.pod.uid()) + ")\", container: " + spec.name + ")");
+    return config_fault("container has runAsNonRoot and image will run as root (pod: \"" +
+                        std::string(order.facts.pod.name()) + "_" + std::string(order.facts.pod.ns()) + "(" +
+                        std::string(order.facts.pod.uid()) + ")\", container: " + spec.name + ")");
   const base::Json& context = fields(order.container, "securityContext");
   if (truth(context, "privileged")) return config_fault("privileged containers are not run on this machine");
   spec.read_only_root = truth(context, "readOnlyRootFilesystem");
@@ -65,9 +68,11 @@ std::expected<void, PlanError> decide_rights(const PlanOrder& order, ContainerSp
 std::string hosts_file(const PodFacts& facts, const std::string& hostname) {
   std::string subdomain = string_at(facts.pod.spec(), "subdomain");
   std::string own = subdomain.empty() ? hostname
-                                      : hostname + "." + subdomain + "." + std::string(facts.pod.ns()) + ".svc.cluster.local\t" + hostname;
+                                      : hostname + "." + subdomain + "." + std::string(facts.pod.ns()) +
+                                            ".svc.cluster.local\t" + hostname;
   std::string out =
-      "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" + facts.pod_ip + "\t" + own + "\n";
+      "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" +
+      facts.pod_ip + "\t" + own + "\n";
   for (const base::Json& alias : items(facts.pod.spec(), "hostAliases")) {
     out += string_at(alias, "ip");
     for (const base::Json& name : items(alias, "hostnames"))
@@ -117,11 +122,14 @@ std::expected<void, PlanError> place_volumes(const PlanOrder& order, ContainerSp
     std::string name = string_at(mount, "name");
     if (!known.contains(name)) return config_fault("volume \"" + name + "\" is not one of the pod's");
     std::string sub_path = string_at(mount, "subPath");
-    if (std::string expression = string_at(mount, "subPathExpr"); !expression.empty()) sub_path = expand(expression, spec.env);
-    if (sub_path.find("..") != sub_path.npos || sub_path.starts_with('/')) return config_fault("invalid subPath " + sub_path);
+    if (std::string expression = string_at(mount, "subPathExpr"); !expression.empty())
+      sub_path = expand(expression, spec.env);
+    if (sub_path.find("..") != sub_path.npos || sub_path.starts_with('/'))
+      return config_fault("invalid subPath " + sub_path);
     std::string source = order.volumes.path(name);
     if (!sub_path.empty() && !content.contains(name)) {
-      if (leads_through_link(source, sub_path)) return config_fault("subPath " + sub_path + " leads through a symbolic link");
+      if (leads_through_link(source, sub_path))
+        return config_fault("subPath " + sub_path + " leads through a symbolic link");
       if (auto made = make_directory(source + "/" + sub_path, 0777); !made) return config_fault(made.error().message);
     }
     spec.mounts.push_back({.source = source,
@@ -130,7 +138,8 @@ std::expected<void, PlanError> place_volumes(const PlanOrder& order, ContainerSp
                            .read_only = truth(mount, "readOnly") || content.contains(name)});
   }
   // A mount below another one comes after it.
-  std::stable_sort(spec.mounts.begin(), spec.mounts.end(), [](const auto& a, const auto& b) { return a.target < b.target; });
+  std::stable_sort(spec.mounts.begin(), spec.mounts.end(),
+                   [](const auto& a, const auto& b) { return a.target < b.target; });
   return {};
 }
 
@@ -179,7 +188,9 @@ std::expected<ContainerSpec, PlanError> plan_container(const Node& node, const P
   spec.log = log_path(order.facts.pod, spec.name, order.attempt);
   std::string hostname = string_at(order.facts.pod.spec(), "hostname");
   if (hostname.empty()) hostname = order.facts.pod.name().substr(0, 63);
-  spec.files = {{"hosts", hosts_file(order.facts, hostname)}, {"resolv.conf", resolv_conf(order.facts)}, {"hostname", hostname + "\n"}};
+  spec.files = {{"hosts", hosts_file(order.facts, hostname)},
+                {"resolv.conf", resolv_conf(order.facts)},
+                {"hostname", hostname + "\n"}};
   TRY(place_volumes(order, spec));
   if (auto made = make_files(order, spec); !made)
     return Fault(PlanError{.reason = "CreateContainerError", .message = made.error().message});

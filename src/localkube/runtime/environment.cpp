@@ -75,7 +75,7 @@ std::map<std::string, std::string> data_of(const objects::Object& source, bool s
 }
 
 base::Result<std::optional<std::map<std::string, std::string>>> source_of(const Api& api, const objects::Object& pod,
-                                                                         const base::Json& reference, bool secret) {
+                                                                          const base::Json& reference, bool secret) {
   std::string name = string_at(reference, "name");
   auto found = api.get(secret ? kSecrets : kConfigMaps, pod.ns(), name);
   if (found) return data_of(*found, secret);
@@ -83,7 +83,8 @@ base::Result<std::optional<std::map<std::string, std::string>>> source_of(const 
   return base::fail(ErrorKind::NotFound, std::string(secret ? "secret" : "configmap") + " \"" + name + "\" not found");
 }
 
-base::Result<void> add_from(const Api& api, const EnvironmentOrder& order, const base::Json& from, Variables& variables) {
+base::Result<void> add_from(const Api& api, const EnvironmentOrder& order, const base::Json& from,
+                            Variables& variables) {
   for (const char* kind : {"configMapRef", "secretRef"}) {
     const base::Json* reference = base::find(from, kind);
     if (!reference) continue;
@@ -94,7 +95,8 @@ base::Result<void> add_from(const Api& api, const EnvironmentOrder& order, const
   return {};
 }
 
-base::Result<std::optional<std::string>> key_value(const Api& api, const objects::Object& pod, const base::Json& reference, bool secret) {
+base::Result<std::optional<std::string>> key_value(const Api& api, const objects::Object& pod,
+                                                   const base::Json& reference, bool secret) {
   auto data = TRY(source_of(api, pod, reference, secret));
   if (!data) return std::nullopt;
   std::string key = string_at(reference, "key");
@@ -105,7 +107,8 @@ base::Result<std::optional<std::string>> key_value(const Api& api, const objects
                                              std::string(pod.ns()) + "/" + string_at(reference, "name"));
 }
 
-base::Result<std::optional<std::string>> value_from(const Api& api, const EnvironmentOrder& order, const base::Json& source) {
+base::Result<std::optional<std::string>> value_from(const Api& api, const EnvironmentOrder& order,
+                                                    const base::Json& source) {
   const PodFacts& facts = order.facts;
   if (const base::Json* field = base::find(source, "fieldRef"))
     return std::optional(TRY(field_value(facts, base::text(*field, "fieldPath"))));
@@ -155,9 +158,19 @@ std::optional<int64_t> milli_quantity(std::string_view text) {
   std::string_view amount = text.substr(0, digits);
   auto [end, error] = std::from_chars(amount.data(), amount.data() + amount.size(), value);
   if (error != std::errc{} || end != amount.data() + amount.size()) return std::nullopt;
-  static constexpr std::pair<std::string_view, double> kUnits[] = {
-      {"", 1e3},          {"m", 1},           {"k", 1e6},         {"M", 1e9},  {"G", 1e12}, {"T", 1e15}, {"P", 1e18},
-      {"Ki", 1024e3},     {"Mi", 1048576e3},  {"Gi", 1073741824e3}, {"Ti", 1099511627776e3}, {"u", 1e-3}, {"n", 1e-6}};
+  static constexpr std::pair<std::string_view, double> kUnits[] = {{"", 1e3},
+                                                                   {"m", 1},
+                                                                   {"k", 1e6},
+                                                                   {"M", 1e9},
+                                                                   {"G", 1e12},
+                                                                   {"T", 1e15},
+                                                                   {"P", 1e18},
+                                                                   {"Ki", 1024e3},
+                                                                   {"Mi", 1048576e3},
+                                                                   {"Gi", 1073741824e3},
+                                                                   {"Ti", 1099511627776e3},
+                                                                   {"u", 1e-3},
+                                                                   {"n", 1e-6}};
   for (const auto& [name, factor] : kUnits)
     if (name == unit) return static_cast<int64_t>(std::ceil(value * factor));
   return std::nullopt;
@@ -180,7 +193,8 @@ base::Result<std::string> field_value(const PodFacts& facts, std::string_view pa
   return base::fail(ErrorKind::Invalid, "unsupported fieldPath: " + std::string(path));
 }
 
-base::Result<std::string> resource_value(const PodFacts& facts, const base::Json& container, const base::Json& reference) {
+base::Result<std::string> resource_value(const PodFacts& facts, const base::Json& container,
+                                         const base::Json& reference) {
   std::string resource = string_at(reference, "resource");
   auto cut = base::cut(resource, '.');
   if (!cut) return base::fail(ErrorKind::Invalid, "unsupported resource: " + resource);
@@ -208,13 +222,16 @@ base::Result<std::vector<std::string>> environment_of(const Api& api, const Envi
   for (const base::Json& entry : items(order.container, "env")) {
     std::string name = string_at(entry, "name");
     std::optional<std::string> value;
-    if (const base::Json* source = base::find(entry, "valueFrom")) value = TRY(value_from(api, order, *source));
-    else value = expand(base::text(entry, "value"), variables.list);
+    if (const base::Json* source = base::find(entry, "valueFrom"))
+      value = TRY(value_from(api, order, *source));
+    else
+      value = expand(base::text(entry, "value"), variables.list);
     if (!value) continue;
     // Variables that refer to each other can grow exponentially.
     size += value->size();
     if (value->size() > kLongestVariable || size > kMostVariables)
-      return base::fail(ErrorKind::Exhausted, "environment variable " + name + " makes the environment larger than a process may have");
+      return base::fail(ErrorKind::Exhausted,
+                        "environment variable " + name + " makes the environment larger than a process may have");
     variables.set(name, *value);
   }
   return std::move(variables.list);

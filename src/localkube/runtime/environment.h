@@ -21,7 +21,8 @@ struct PodFacts {
 // The value of a downward API field, e.g. "metadata.labels['app']".
 base::Result<std::string> field_value(const PodFacts& facts, std::string_view path);
 // Of a resourceFieldRef: the container's limit or request, in units of its divisor.
-base::Result<std::string> resource_value(const PodFacts& facts, const base::Json& container, const base::Json& reference);
+base::Result<std::string> resource_value(const PodFacts& facts, const base::Json& container,
+                                         const base::Json& reference);
 
 // A container's variables as "NAME=value", the last of each name: what the
 // image says, the namespace's Services, envFrom, env; $(NAME) is replaced by

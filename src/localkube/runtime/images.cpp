@@ -18,7 +18,8 @@ struct BuiltIn {
 
 // With words it runs them where they name a program, else curl with them, as the image does.
 const char* const kCurlEntry =
-    "if [ $# -eq 0 ]; then exec sleep infinity; fi; case $1 in -*) ;; *) command -v \"$1\" >/dev/null 2>&1 && exec \"$@\" ;; "
+    "if [ $# -eq 0 ]; then exec sleep infinity; fi; case $1 in -*) ;; *) command -v \"$1\" >/dev/null 2>&1 && exec "
+    "\"$@\" ;; "
     "esac; exec curl \"$@\"";
 
 std::vector<BuiltIn> built_ins() {
@@ -43,7 +44,8 @@ std::optional<Image> registered_image(const base::Json& file, const ImageName& w
     bool any_tag = name.find(':', name.rfind('/') == std::string::npos ? 0 : name.rfind('/')) == std::string::npos;
     if (known.repository != wanted.repository || (!any_tag && known.tag != wanted.tag) || !words.is_array()) continue;
     Image image{.id = wanted.repository};
-    for (const base::Json& word : words) image.entrypoint.push_back(word.is_string() ? word.get<std::string>() : word.dump());
+    for (const base::Json& word : words)
+      image.entrypoint.push_back(word.is_string() ? word.get<std::string>() : word.dump());
     return image;
   }
   return std::nullopt;
@@ -73,7 +75,8 @@ base::Result<Image> Images::find(std::string_view reference) const {
   ImageName wanted = image_name(reference);
   if (auto text = read_file(registered_)) {
     auto documents = base::parse_yaml(*text);
-    if (!documents) return base::fail(base::ErrorKind::Invalid, registered_.string() + ": " + documents.error().message);
+    if (!documents)
+      return base::fail(base::ErrorKind::Invalid, registered_.string() + ": " + documents.error().message);
     for (const base::Json& file : *documents)
       if (file.is_object())
         if (auto image = registered_image(file, wanted)) return *image;
@@ -84,9 +87,11 @@ base::Result<Image> Images::find(std::string_view reference) const {
                    .arguments = std::move(image.arguments),
                    .env = std::move(image.env),
                    .id = wanted.repository};
-  return base::fail(base::ErrorKind::NotFound, "image \"" + std::string(reference) +
-                                                   "\" is not known on this machine; register the program that it stands for with a line in " +
-                                                   registered_.string() + ", e.g. " + std::string(reference) + ": [/usr/bin/my-server, --port, \"8080\"]");
+  return base::fail(base::ErrorKind::NotFound,
+                    "image \"" + std::string(reference) +
+                        "\" is not known on this machine; register the program that it stands for with a line in " +
+                        registered_.string() + ", e.g. " + std::string(reference) +
+                        ": [/usr/bin/my-server, --port, \"8080\"]");
 }
 
 }  // namespace localkube

@@ -15,9 +15,9 @@ namespace localkube {
 struct Image {
   std::vector<std::string> entrypoint;  // as an image's: Pod `command` replaces both, `args` the second
   std::vector<std::string> arguments;
-  std::vector<std::string> env;         // "NAME=value"
+  std::vector<std::string> env;  // "NAME=value"
   std::string working_dir = "/";
-  std::string id;                       // "docker.io/library/nginx", without tag
+  std::string id;  // "docker.io/library/nginx", without tag
 };
 
 // Images by repository, whatever the tag: built-in ones, and those that the user

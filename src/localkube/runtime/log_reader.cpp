@@ -10,7 +10,7 @@
 
 namespace localkube {
 
-static constexpr size_t kMostQueued = 16;          // pieces that the client has not taken
+static constexpr size_t kMostQueued = 16;  // pieces that the client has not taken
 static constexpr size_t kPiece = 64 * 1024;
 static constexpr auto kLook = std::chrono::milliseconds(40);
 
@@ -65,7 +65,8 @@ class LogFile {
 
   bool follow_rotation() {
     struct stat mine{}, present{};
-    if (!file_ || fstat(file_.get(), &mine) != 0 || stat(path_.c_str(), &present) != 0 || mine.st_ino == present.st_ino) return false;
+    if (!file_ || fstat(file_.get(), &mine) != 0 || stat(path_.c_str(), &present) != 0 || mine.st_ino == present.st_ino)
+      return false;
     if (fill()) return true;
     open_present();
     return static_cast<bool>(file_);

@@ -36,7 +36,9 @@ class Logs : public testing::Test {
     }
     co_return text;
   }
-  static std::string gather(net::Loop& loop, net::Queue<std::string> queue) { return net::run_to_end(loop, all(queue)); }
+  static std::string gather(net::Loop& loop, net::Queue<std::string> queue) {
+    return net::run_to_end(loop, all(queue));
+  }
 
   std::string path;
 };

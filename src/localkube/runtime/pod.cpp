@@ -38,7 +38,8 @@ void Pod::arm(net::Clock::time_point when) {
 }
 
 void Pod::update(objects::Object object) {
-  bool told = base::find(object.json(), "metadata", "annotations") != nullptr || base::find(object_.json(), "metadata", "annotations") != nullptr;
+  bool told = base::find(object.json(), "metadata", "annotations") != nullptr ||
+              base::find(object_.json(), "metadata", "annotations") != nullptr;
   bool described = object.labels() != object_.labels() || (told && object.annotations() != object_.annotations());
   object_ = std::move(object);
   if (described) refresh_volumes();
@@ -72,7 +73,8 @@ base::Result<std::string> Pod::door(uint16_t port) {
   if (doors_.contains(port)) return path;
   Fd listening = TRY(listen_at(path));
   std::weak_ptr<Sandbox> weak = sandbox_;
-  doors_[port] = TRY(Relay::make(node_.loop, std::move(listening), [weak, port] { return dial_into(weak.lock(), port); }));
+  doors_[port] =
+      TRY(Relay::make(node_.loop, std::move(listening), [weak, port] { return dial_into(weak.lock(), port); }));
   return path;
 }
 
@@ -91,7 +93,8 @@ void Pod::event(EventRecorder::Type type, const std::string& reason, const std::
     const ContainerAccount& about = account_.containers[container];
     path = std::string(about.role == Role::Main ? "spec.containers{" : "spec.initContainers{") + about.name + "}";
   }
-  node_.events.record(object_, {.type = type, .reason = reason, .message = message, .component = "kubelet", .field_path = path});
+  node_.events.record(object_,
+                      {.type = type, .reason = reason, .message = message, .component = "kubelet", .field_path = path});
 }
 
 net::Task<void> Pod::run(Self self) {
@@ -139,7 +142,8 @@ void Pod::recall_containers() {
         } else if (const base::Json* running = base::find(status, "state", "running")) {
           // Unless a shim says otherwise, it went down with the machine.
           container.started_ms = parse_time(base::text(*running, "startedAt")).value_or(0) * 1000;
-          note_exit(account_, container, {.code = 255, .finished_ms = now_ms(), .reason = "Unknown"}, net::Clock::now());
+          note_exit(account_, container, {.code = 255, .finished_ms = now_ms(), .reason = "Unknown"},
+                    net::Clock::now());
           container.not_before = {};
           container.started = truth(status, "started");
           container.ready = truth(status, "ready");
@@ -164,8 +168,10 @@ void Pod::adopt_containers() {
       if (container.role == Role::Main) account_.initialized = true;
       if (!state.running) {
         if (container.phase != Phase::Exited || container.reason == "Unknown")
-          note_exit(account_, container, {.code = state.code, .finished_ms = state.finished_ms, .message = last_words(container, state.code)},
-                    net::Clock::now());
+          note_exit(
+              account_, container,
+              {.code = state.code, .finished_ms = state.finished_ms, .message = last_words(container, state.code)},
+              net::Clock::now());
         continue;
       }
       container.phase = Phase::Running;
@@ -219,7 +225,9 @@ net::Task<bool> Pod::ensure_sandbox(Self self) {
     reason = "FailedCreatePodSandBox";
     std::string hostname = string_at(self->object_.spec(), "hostname");
     if (hostname.empty()) hostname = self->object_.name().substr(0, 63);
-    Sandbox::Order order{.uid = std::string(self->object_.uid()), .hostname = hostname, .memory_volumes = self->volumes_.memory_volumes(self->object_)};
+    Sandbox::Order order{.uid = std::string(self->object_.uid()),
+                         .hostname = hostname,
+                         .memory_volumes = self->volumes_.memory_volumes(self->object_)};
     auto started = co_await Sandbox::start(self->node_, std::move(order));
     if (started) {
       self->sandbox_ = std::move(*started);
@@ -252,7 +260,11 @@ void Pod::on_sandbox_died() {
   for (size_t i = 0; i < account_.containers.size(); i++) {
     ContainerAccount& container = account_.containers[i];
     if (container.phase == Phase::Running)
-      on_exited({.container = container.name, .attempt = container.attempt, .code = 137, .started_ms = container.started_ms, .finished_ms = now_ms()});
+      on_exited({.container = container.name,
+                 .attempt = container.attempt,
+                 .code = 137,
+                 .started_ms = container.started_ms,
+                 .finished_ms = now_ms()});
     if (container.role == Role::Init) container.phase = Phase::Waiting;
   }
   ring();
@@ -275,10 +287,11 @@ void Pod::publish() {
 net::Task<void> Pod::write_status(Self self) {
   self->writing_ = true;
   while (!self->to_write_.is_null() && !self->gone_) {
-    objects::Object object(base::Json{{"apiVersion", "v1"},
-                                      {"kind", "Pod"},
-                                      {"metadata", {{"name", self->object_.name()}, {"namespace", self->object_.ns()}, {"uid", self->object_.uid()}}},
-                                      {"status", std::exchange(self->to_write_, nullptr)}});
+    objects::Object object(base::Json{
+        {"apiVersion", "v1"},
+        {"kind", "Pod"},
+        {"metadata", {{"name", self->object_.name()}, {"namespace", self->object_.ns()}, {"uid", self->object_.uid()}}},
+        {"status", std::exchange(self->to_write_, nullptr)}});
     auto written = co_await self->node_.api.update_status(kPods, std::move(object));
     if (!written && written.error().code != 404)
       base::log::warn("status of pod {}/{}: {}", self->object_.ns(), self->object_.name(), written.error().message);

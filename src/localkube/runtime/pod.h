@@ -62,7 +62,8 @@ class Pod : public std::enable_shared_from_this<Pod> {
   void started(size_t i, const base::Result<void>& result, int64_t at_ms);
   std::string last_words(const ContainerAccount& container, int code) const;
   PodFacts facts() const;
-  void event(EventRecorder::Type type, const std::string& reason, const std::string& message, size_t container = SIZE_MAX);
+  void event(EventRecorder::Type type, const std::string& reason, const std::string& message,
+             size_t container = SIZE_MAX);
   void publish();
   void arm(net::Clock::time_point when);
 

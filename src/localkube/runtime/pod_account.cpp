@@ -30,7 +30,8 @@ PodAccount account_of(const objects::Object& pod) {
     }
   }
   for (const base::Json& condition : items(pod.status(), "conditions"))
-    account.conditions[string_at(condition, "type")] = {string_at(condition, "status"), string_at(condition, "lastTransitionTime")};
+    account.conditions[string_at(condition, "type")] = {string_at(condition, "status"),
+                                                        string_at(condition, "lastTransitionTime")};
   account.start_time = string_at(pod.status(), "startTime");
   return account;
 }

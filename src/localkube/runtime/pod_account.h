@@ -19,31 +19,31 @@ struct ContainerAccount {
   base::Json spec;
 
   Phase phase = Phase::Waiting;
-  std::string reason;   // of waiting or of the exit
+  std::string reason;  // of waiting or of the exit
   std::string message;
   bool ever_started = false;
-  int attempt = 0;      // 0 the first time: the restart count
+  int attempt = 0;  // 0 the first time: the restart count
   int code = 0;
   int64_t started_ms = 0;
   int64_t finished_ms = 0;
-  base::Json last;      // the end of the attempt before, as status shows it; or null
-  bool started = false; // past its startup probe
+  base::Json last;       // the end of the attempt before, as status shows it; or null
+  bool started = false;  // past its startup probe
   bool ready = false;
   std::string image_id;
 
-  net::Clock::time_point not_before{};    // of the next start
-  std::chrono::seconds back_off{0};       // that led to it
+  net::Clock::time_point not_before{};  // of the next start
+  std::chrono::seconds back_off{0};     // that led to it
 };
 
 struct PodAccount {
   std::vector<ContainerAccount> containers;  // in the order of the spec, initContainers first
   std::string restart_policy = "Always";
   std::string address;
-  std::string start_time;                    // RFC 3339, empty until the node took it
+  std::string start_time;  // RFC 3339, empty until the node took it
   bool sandbox = false;
-  bool initialized = false;                  // the main containers were let go once
-  std::string final_phase;                   // "Succeeded" or "Failed"
-  std::string reason, message;               // of the pod itself, e.g. "DeadlineExceeded"
+  bool initialized = false;                                               // the main containers were let go once
+  std::string final_phase;                                                // "Succeeded" or "Failed"
+  std::string reason, message;                                            // of the pod itself, e.g. "DeadlineExceeded"
   std::map<std::string, std::pair<std::string, std::string>> conditions;  // type -> {status, since}
 };
 
@@ -53,7 +53,7 @@ PodAccount account_of(const objects::Object& pod);
 struct Decision {
   std::vector<size_t> start;  // containers, in this order
   bool stop_sidecars = false;
-  std::string final_phase;    // all has ended for good
+  std::string final_phase;  // all has ended for good
   std::optional<net::Clock::time_point> look_again;
 };
 Decision decide(const PodAccount& account, net::Clock::time_point now);

@@ -14,12 +14,12 @@ using Phase = ContainerAccount::Phase;
 const net::Clock::time_point kNow = net::Clock::time_point(std::chrono::hours(1));
 
 objects::Object pod(const char* restart_policy) {
-  return objects::Object(base::Json{
-      {"metadata", {{"name", "p"}, {"namespace", "default"}, {"uid", "u"}}},
-      {"spec",
-       {{"restartPolicy", restart_policy},
-        {"initContainers", {{{"name", "init"}}, {{"name", "proxy"}, {"restartPolicy", "Always"}}}},
-        {"containers", {{{"name", "app"}}}}}}});
+  return objects::Object(
+      base::Json{{"metadata", {{"name", "p"}, {"namespace", "default"}, {"uid", "u"}}},
+                 {"spec",
+                  {{"restartPolicy", restart_policy},
+                   {"initContainers", {{{"name", "init"}}, {{"name", "proxy"}, {"restartPolicy", "Always"}}}},
+                   {"containers", {{{"name", "app"}}}}}}});
 }
 
 ContainerAccount& run(PodAccount& account, size_t i, bool started = true) {

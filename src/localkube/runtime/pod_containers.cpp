@@ -36,7 +36,9 @@ net::Task<void> Pod::start_container(Self self, size_t i) {
   ContainerAccount& container = self->account_.containers[i];
   bool again = container.ever_started;
   int attempt = again ? container.attempt + 1 : 0;
-  auto spec = plan_container(self->node_, {.facts = self->facts(), .container = container.spec, .volumes = self->volumes_, .attempt = attempt});
+  auto spec = plan_container(
+      self->node_,
+      {.facts = self->facts(), .container = container.spec, .volumes = self->volumes_, .attempt = attempt});
   if (!spec) {
     self->cannot_start(i, spec.error());
     co_return;
@@ -77,7 +79,8 @@ void Pod::cannot_start(size_t i, const PlanError& error) {
   }
   container.phase = Phase::Waiting;
   container.reason = image && watched.image_failed ? "ImagePullBackOff" : error.reason;
-  container.message = image && watched.image_failed ? "Back-off pulling image \"" + text + "\": " + error.message : error.message;
+  container.message =
+      image && watched.image_failed ? "Back-off pulling image \"" + text + "\": " + error.message : error.message;
   watched.image_failed = image;
   container.back_off = std::clamp(container.back_off * 2, seconds(1), seconds(image ? 15 : 5));
   container.not_before = net::Clock::now() + container.back_off;
@@ -87,13 +90,16 @@ void Pod::started(size_t i, const base::Result<void>& result, int64_t at_ms) {
   ContainerAccount& container = account_.containers[i];
   container.started_ms = at_ms;
   if (!result) {
-    event(Type::Warning, "Failed", "Error: failed to start container \"" + container.name + "\": " + result.error().message, i);
-    note_exit(account_, container, {.code = 128, .finished_ms = now_ms(), .reason = "StartError", .message = result.error().message},
+    event(Type::Warning, "Failed",
+          "Error: failed to start container \"" + container.name + "\": " + result.error().message, i);
+    note_exit(account_, container,
+              {.code = 128, .finished_ms = now_ms(), .reason = "StartError", .message = result.error().message},
               net::Clock::now());
     return;
   }
   event(Type::Normal, "Started", "Started container " + container.name, i);
-  if (container.phase == Phase::Exited && container.finished_ms >= at_ms) return;  // so short a life that its end came first
+  if (container.phase == Phase::Exited && container.finished_ms >= at_ms)
+    return;  // so short a life that its end came first
   container.phase = Phase::Running;
   container.reason.clear();
   container.message.clear();
@@ -119,17 +125,21 @@ void Pod::watch(size_t i) {
                          .failed =
                              [weak, i, what](const std::string& why) {
                                if (auto self = weak.lock())
-                                 self->event(Type::Warning, "Unhealthy", std::string(what) + " probe failed: " + why, i);
+                                 self->event(Type::Warning, "Unhealthy", std::string(what) + " probe failed: " + why,
+                                             i);
                              }};
   };
   if (startup && !container.started) {
-    watched.startup = std::make_unique<Prober>(node_, sandbox_, Prober::Kind::Startup, container.spec, calls(Prober::Kind::Startup, "Startup"));
+    watched.startup = std::make_unique<Prober>(node_, sandbox_, Prober::Kind::Startup, container.spec,
+                                               calls(Prober::Kind::Startup, "Startup"));
     return;
   }
   if (base::find(container.spec, "livenessProbe"))
-    watched.liveness = std::make_unique<Prober>(node_, sandbox_, Prober::Kind::Liveness, container.spec, calls(Prober::Kind::Liveness, "Liveness"));
+    watched.liveness = std::make_unique<Prober>(node_, sandbox_, Prober::Kind::Liveness, container.spec,
+                                                calls(Prober::Kind::Liveness, "Liveness"));
   if (readiness)
-    watched.readiness = std::make_unique<Prober>(node_, sandbox_, Prober::Kind::Readiness, container.spec, calls(Prober::Kind::Readiness, "Readiness"));
+    watched.readiness = std::make_unique<Prober>(node_, sandbox_, Prober::Kind::Readiness, container.spec,
+                                                 calls(Prober::Kind::Readiness, "Readiness"));
 }
 
 void Pod::probed(size_t i, Prober::Kind kind, bool good) {
@@ -172,7 +182,8 @@ void Pod::on_exited(const Sandbox::State& state) {
     probers->readiness = std::move(watched.readiness);
     node_.loop.post([probers] {});
     container.started_ms = state.started_ms;
-    note_exit(account_, container, {.code = state.code, .finished_ms = state.finished_ms, .message = last_words(container, state.code)},
+    note_exit(account_, container,
+              {.code = state.code, .finished_ms = state.finished_ms, .message = last_words(container, state.code)},
               net::Clock::now());
     if (container.not_before > net::Clock::now())
       event(Type::Warning, "BackOff",

@@ -72,7 +72,8 @@ std::shared_ptr<Pod> PodRuntime::find(std::string_view ns, std::string_view name
 
 Answer<std::string> PodRuntime::dial_address(std::string_view ns, std::string_view name, uint16_t port) const {
   auto pod = find(ns, name);
-  auto door = pod ? pod->door(port) : base::fail(base::ErrorKind::NotFound, "pod " + std::string(name) + " is not running");
+  auto door =
+      pod ? pod->door(port) : base::fail(base::ErrorKind::NotFound, "pod " + std::string(name) + " is not running");
   if (door) return "unix:" + *door;
   return std::unexpected(Refusal{.code = 400, .reason = "BadRequest", .message = door.error().message});
 }

@@ -27,7 +27,11 @@ std::unexpected<Refusal> missing(const std::string& name) {
 class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(net::Loop& loop, std::shared_ptr<Sandbox> sandbox, Sandbox::Session ends, PodStreams::ExecOptions options)
-      : loop_(loop), sandbox_(std::move(sandbox)), session_(std::move(ends)), options_(std::move(options)), throttle_(loop, [this] { look(); }) {}
+      : loop_(loop),
+        sandbox_(std::move(sandbox)),
+        session_(std::move(ends)),
+        options_(std::move(options)),
+        throttle_(loop, [this] { look(); }) {}
 
   PodStreams::Process begin() {
     auto self = shared_from_this();
@@ -57,17 +61,18 @@ class Session : public std::enable_shared_from_this<Session> {
   static constexpr size_t kMostQueued = 32;
 
   std::unique_ptr<PipeReader> reader(Fd fd, net::Queue<std::string> queue) {
-    return std::make_unique<PipeReader>(
-        loop_, std::move(fd),
-        PipeReader::Calls{.data =
-                              [this, queue](std::string_view bytes) {
-                                if (!queue.closed()) queue.push(std::string(bytes));
-                                if (queue.size() > kMostQueued) hold();
-                              },
-                          .ended = [this, queue] {
-                            queue.close();
-                            if (process_.out.closed() && process_.err.closed()) drained_.set(true);
-                          }});
+    return std::make_unique<PipeReader>(loop_, std::move(fd),
+                                        PipeReader::Calls{.data =
+                                                              [this, queue](std::string_view bytes) {
+                                                                if (!queue.closed()) queue.push(std::string(bytes));
+                                                                if (queue.size() > kMostQueued) hold();
+                                                              },
+                                                          .ended =
+                                                              [this, queue] {
+                                                                queue.close();
+                                                                if (process_.out.closed() && process_.err.closed())
+                                                                  drained_.set(true);
+                                                              }});
   }
 
   // A client that does not keep up makes the program wait.
@@ -77,7 +82,8 @@ class Session : public std::enable_shared_from_this<Session> {
     throttle_.arm(std::chrono::milliseconds(2));
   }
   void look() {
-    if (process_.out.size() > kMostQueued || process_.err.size() > kMostQueued) return throttle_.arm(std::chrono::milliseconds(2));
+    if (process_.out.size() > kMostQueued || process_.err.size() > kMostQueued)
+      return throttle_.arm(std::chrono::milliseconds(2));
     for (PipeReader* one : {out_.get(), err_.get()})
       if (one) one->resume();
   }
@@ -92,7 +98,10 @@ class Session : public std::enable_shared_from_this<Session> {
   void resize(int rows, int columns) {
     if (session_.id == 0) return sandbox_->resize(options_.container, rows, columns);
     if (terminal_ < 0 || !out_ || out_->ended()) return;
-    winsize size{.ws_row = static_cast<unsigned short>(rows), .ws_col = static_cast<unsigned short>(columns), .ws_xpixel = 0, .ws_ypixel = 0};
+    winsize size{.ws_row = static_cast<unsigned short>(rows),
+                 .ws_col = static_cast<unsigned short>(columns),
+                 .ws_xpixel = 0,
+                 .ws_ypixel = 0};
     ioctl(terminal_, TIOCSWINSZ, &size);
   }
 
@@ -181,8 +190,8 @@ net::Task<Answer<net::Queue<std::string>>> PodRuntime::logs(std::string ns, std:
   if (options.previous && (attempt < 0 || !std::filesystem::exists(path)))
     co_return bad("previous terminated container \"" + options.container + "\" in pod \"" + name + "\" not found");
   if (!container->ever_started)
-    co_return bad("container \"" + options.container + "\" in pod \"" + name + "\" is waiting to start: " +
-                  (container->reason.empty() ? "ContainerCreating" : container->reason));
+    co_return bad("container \"" + options.container + "\" in pod \"" + name +
+                  "\" is waiting to start: " + (container->reason.empty() ? "ContainerCreating" : container->reason));
   LogOrder order{.path = std::move(path), .options = std::move(options), .ended = {}};
   std::weak_ptr<Pod> weak = pod;
   order.ended = [weak, wanted = order.options.container, attempt] {
@@ -211,15 +220,18 @@ net::Task<Answer<PodStreams::Process>> PodRuntime::exec(std::string ns, std::str
     co_return process;
   }
   if (!sandbox || container->phase != Phase::Running)
-    co_return std::unexpected(Refusal{.code = 500, .reason = "InternalError",
-                                      .message = "unable to upgrade connection: container not found (\"" + options.container + "\")"});
+    co_return std::unexpected(
+        Refusal{.code = 500,
+                .reason = "InternalError",
+                .message = "unable to upgrade connection: container not found (\"" + options.container + "\")"});
   if (attach) {
     auto session = co_await sandbox->attach(options.container, options.in);
     if (!session) co_return bad(session.error().message);
     auto running = std::make_shared<Session>(node_.loop, sandbox, std::move(*session), std::move(options));
     co_return running->begin();
   }
-  Sandbox::ExecOrder order{.container = options.container, .argv = options.command, .tty = options.tty, .in = options.in};
+  Sandbox::ExecOrder order{
+      .container = options.container, .argv = options.command, .tty = options.tty, .in = options.in};
   auto session = co_await sandbox->exec(std::move(order));
   if (!session) {
     Process failed;

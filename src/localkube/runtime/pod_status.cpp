@@ -29,8 +29,8 @@ base::Json waiting(const objects::Object& pod, const PodAccount& account, const 
   out["reason"] = container.reason;
   if (container.phase == Phase::Exited) {
     out["reason"] = "CrashLoopBackOff";
-    out["message"] = "back-off restarting failed container=" + container.name + " pod=" + std::string(pod.name()) + "_" +
-                     std::string(pod.ns()) + "(" + std::string(pod.uid()) + ")";
+    out["message"] = "back-off restarting failed container=" + container.name + " pod=" + std::string(pod.name()) +
+                     "_" + std::string(pod.ns()) + "(" + std::string(pod.uid()) + ")";
     return out;
   }
   if (container.reason.empty()) {
@@ -48,7 +48,8 @@ base::Json container_status(const objects::Object& pod, const PodAccount& accoun
   if (!container.last.is_null()) last["terminated"] = container.last;
   std::string id = container.ever_started ? id_of(pod, container, container.attempt) : "";
   // A container that waits for its next start shows why, and its end as the last one.
-  bool backs_off = container.phase == Phase::Exited && account.final_phase.empty() && container.not_before > net::Clock::now();
+  bool backs_off =
+      container.phase == Phase::Exited && account.final_phase.empty() && container.not_before > net::Clock::now();
   if (container.phase == Phase::Running) {
     state["running"] = {{"startedAt", time_text_of_ms(container.started_ms)}};
   } else if (container.phase == Phase::Waiting || backs_off) {
@@ -78,7 +79,8 @@ class Conditions {
     std::string now = good ? "True" : "False";
     if (status != now || since.empty()) since = now_text();
     status = now;
-    base::Json condition = {{"type", type}, {"status", status}, {"lastProbeTime", nullptr}, {"lastTransitionTime", since}};
+    base::Json condition = {
+        {"type", type}, {"status", status}, {"lastProbeTime", nullptr}, {"lastTransitionTime", since}};
     if (!good && !reason.empty()) condition["reason"] = reason;
     if (!good && !message.empty()) condition["message"] = message;
     list.push_back(std::move(condition));
@@ -122,7 +124,8 @@ base::Json conditions(const objects::Object& pod, PodAccount& account) {
   }
   bool ready = unready.empty() && account.final_phase.empty();
   out.set("PodReadyToStartContainers", account.sandbox);
-  out.set("Initialized", initialized, "ContainersNotInitialized", "containers with incomplete status: " + names_text(uninitialized));
+  out.set("Initialized", initialized, "ContainersNotInitialized",
+          "containers with incomplete status: " + names_text(uninitialized));
   out.set("Ready", ready && gates, ready ? "ReadinessGatesNotReady" : why, ready ? "" : which);
   out.set("ContainersReady", ready, why, which);
   out.set("PodScheduled", true);

@@ -59,10 +59,12 @@ net::Task<base::Result<void>> get(Node& node, std::shared_ptr<Sandbox> sandbox, 
   }
   auto response = co_await client.fetch(std::move(request));
   if (!response)
-    co_return base::fail(ErrorKind::Unavailable, "Get \"" + std::string(secure ? "https" : "http") + "://" + options.host + ":" +
-                                                     std::to_string(*port) + string_at(action, "path") + "\": " + response.error().message);
+    co_return base::fail(ErrorKind::Unavailable, "Get \"" + std::string(secure ? "https" : "http") + "://" +
+                                                     options.host + ":" + std::to_string(*port) +
+                                                     string_at(action, "path") + "\": " + response.error().message);
   if (response->status >= 200 && response->status < 400) co_return base::Result<void>();
-  co_return base::fail(ErrorKind::Unavailable, "HTTP probe failed with statuscode: " + std::to_string(response->status));
+  co_return base::fail(ErrorKind::Unavailable,
+                       "HTTP probe failed with statuscode: " + std::to_string(response->status));
 }
 
 net::Task<base::Result<void>> dial(Node& node, std::shared_ptr<Sandbox> sandbox, ActionOrder order, base::Json action) {
@@ -78,21 +80,25 @@ net::Task<base::Result<void>> dial(Node& node, std::shared_ptr<Sandbox> sandbox,
   co_return base::Result<void>();
 }
 
-net::Task<base::Result<void>> check_health(Node& node, std::shared_ptr<Sandbox> sandbox, ActionOrder order, base::Json action) {
+net::Task<base::Result<void>> check_health(Node& node, std::shared_ptr<Sandbox> sandbox, ActionOrder order,
+                                           base::Json action) {
   http::ClientOptions options{.host = sandbox->address(), .port = static_cast<uint16_t>(number(action, "port"))};
   options.version = http::Version::Http2;
   options.connect_timeout = options.timeout = order.timeout;
   http::Client client(node.loop, options);
   // grpc.health.v1.HealthCheckRequest{service = 1} and HealthCheckResponse{status = 1: SERVING}
   std::string service = string_at(action, "service"), message;
-  if (!service.empty() && service.size() < 128) message = std::string("\x0a") + static_cast<char>(service.size()) + service;
+  if (!service.empty() && service.size() < 128)
+    message = std::string("\x0a") + static_cast<char>(service.size()) + service;
   auto answer = co_await http::grpc::call(client, "/grpc.health.v1.Health/Check", std::move(message));
   if (!answer) co_return base::fail(ErrorKind::Unavailable, "service unhealthy: " + answer.error().message);
-  if (*answer != "\x08\x01") co_return base::fail(ErrorKind::Unavailable, "service unhealthy (responded with \"NOT_SERVING\")");
+  if (*answer != "\x08\x01")
+    co_return base::fail(ErrorKind::Unavailable, "service unhealthy (responded with \"NOT_SERVING\")");
   co_return base::Result<void>();
 }
 
-net::Task<void> kill_late(Node& node, std::weak_ptr<Sandbox> sandbox, int64_t exec, milliseconds after, net::Oneshot<int> exited) {
+net::Task<void> kill_late(Node& node, std::weak_ptr<Sandbox> sandbox, int64_t exec, milliseconds after,
+                          net::Oneshot<int> exited) {
   co_await net::sleep(node.loop, after);
   if (exited.is_set()) co_return;
   if (auto there = sandbox.lock()) there->signal_exec(exec, SIGKILL);
@@ -154,9 +160,12 @@ struct Prober::State {
 
 static const char* field_of(Prober::Kind kind) {
   switch (kind) {
-    case Prober::Kind::Startup: return "startupProbe";
-    case Prober::Kind::Liveness: return "livenessProbe";
-    case Prober::Kind::Readiness: return "readinessProbe";
+    case Prober::Kind::Startup:
+      return "startupProbe";
+    case Prober::Kind::Liveness:
+      return "livenessProbe";
+    case Prober::Kind::Readiness:
+      return "readinessProbe";
   }
   return "";
 }

@@ -29,7 +29,8 @@ static int64_t next_id() {
 static base::Result<pid_t> spawn_shim(PodNetwork& network, const std::string& address, Fd configuration, Fd ready) {
   pid_t pid = TRY(spawn_self({.argv = {"shim"}, .namespaces = kNamespaces, .fds = {configuration.get(), ready.get()}}));
   Fd ns(open(("/proc/" + std::to_string(pid) + "/ns/net").c_str(), O_RDONLY | O_CLOEXEC));
-  auto attached = ns ? network.attach("p" + address, ns.get()) : std::unexpected(base::system_error("open the pod's network", errno));
+  auto attached = ns ? network.attach("p" + address, ns.get())
+                     : std::unexpected(base::system_error("open the pod's network", errno));
   if (!attached) {
     kill(pid, SIGKILL);
     return std::unexpected(std::move(attached.error()));
@@ -57,10 +58,14 @@ net::Task<Sandbox::Started> Sandbox::start(Node& node, Order order) {
   auto pid = spawn_shim(node.network, *address, std::move(configuration->first), std::move(ready->second));
   if (!pid) co_return std::unexpected(std::move(pid.error()));
   sandbox->pid_ = *pid;
-  base::Json told = {{"address", *address}, {"hostname", order.hostname}, {"socket", socket_of(order.uid)}, {"memory", order.memory_volumes}};
+  base::Json told = {{"address", *address},
+                     {"hostname", order.hostname},
+                     {"socket", socket_of(order.uid)},
+                     {"memory", order.memory_volumes}};
   CO_TRY(write_all(configure.get(), told.dump()));
   configure.reset();
-  base::Json record = {{"epoch", node.epoch}, {"pid", *pid}, {"start", start_time(*pid).value_or(0)}, {"address", *address}};
+  base::Json record = {
+      {"epoch", node.epoch}, {"pid", *pid}, {"start", start_time(*pid).value_or(0)}, {"address", *address}};
   CO_TRY(write_file(record_of(order.uid), record.dump()));
   bool came = co_await byte_from(node.loop, std::move(is_ready));
   if (!came) co_return base::fail(ErrorKind::Internal, "the pod's shim ended at its start; see the log of localkube");
@@ -75,7 +80,8 @@ net::Task<Sandbox::Started> Sandbox::adopt(Node& node, std::string uid) {
   if (!text) co_return std::unexpected(std::move(text.error()));
   auto record = CO_TRY(base::parse_json(*text));
   auto pid = static_cast<pid_t>(number(record, "pid"));
-  bool same = string_at(record, "epoch") == node.epoch && start_time(pid) == static_cast<uint64_t>(number(record, "start"));
+  bool same =
+      string_at(record, "epoch") == node.epoch && start_time(pid) == static_cast<uint64_t>(number(record, "start"));
   if (!same) co_return base::fail(ErrorKind::NotFound, "the pod's processes are gone");
   sandbox->pid_ = pid;
   sandbox->address_ = string_at(record, "address");
@@ -97,7 +103,8 @@ net::Task<base::Result<void>> Sandbox::connect() {
   if (!socket) co_return std::unexpected(std::move(socket.error()));
   channel_ = std::make_unique<PacketChannel>(
       node_.loop, std::move(*socket),
-      PacketChannel::Calls{.packet = [this](Packet packet) { on_packet(std::move(packet)); }, .closed = [this] { on_closed(); }});
+      PacketChannel::Calls{.packet = [this](Packet packet) { on_packet(std::move(packet)); },
+                           .closed = [this] { on_closed(); }});
   bool there = co_await connected_.wait();
   if (!there) co_return base::fail(ErrorKind::Closed, "the pod's shim has gone");
   co_return base::Result<void>();
@@ -162,7 +169,8 @@ net::Task<base::Result<std::shared_ptr<Packet>>> Sandbox::ask(base::Json request
   }
   std::shared_ptr<Packet> packet = co_await answered.wait();
   if (!packet) co_return base::fail(ErrorKind::Closed, "the pod has ended");
-  if (auto error = base::text(packet->body, "error"); !error.empty()) co_return base::fail(ErrorKind::Invalid, std::string(error));
+  if (auto error = base::text(packet->body, "error"); !error.empty())
+    co_return base::fail(ErrorKind::Invalid, std::string(error));
   co_return packet;
 }
 
@@ -184,7 +192,7 @@ net::Task<base::Result<Sandbox::Session>> Sandbox::exec(ExecOrder order) {
   net::Oneshot<int> exited;
   int64_t id = next_id();
   execs_[id] = exited;
-  base::Json request = {{"op", "exec"},        {"id", id},         {"container", order.container},
+  base::Json request = {{"op", "exec"},       {"id", id},         {"container", order.container},
                         {"argv", order.argv}, {"tty", order.tty}, {"in", order.in}};
   auto answer = co_await ask(std::move(request), Fd());
   if (!answer) {
@@ -211,7 +219,9 @@ net::Task<base::Result<Fd>> Sandbox::connect_to(uint16_t port) {
   co_return std::move((*answer)->fds[0]);
 }
 
-void Sandbox::signal_exec(int64_t id, int number) { channel_->send({{"op", "exec_signal"}, {"id", id}, {"signal", number}}); }
+void Sandbox::signal_exec(int64_t id, int number) {
+  channel_->send({{"op", "exec_signal"}, {"id", id}, {"signal", number}});
+}
 
 void Sandbox::resize(const std::string& container, int rows, int columns) {
   channel_->send({{"op", "resize"}, {"container", container}, {"rows", rows}, {"columns", columns}});

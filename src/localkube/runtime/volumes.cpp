@@ -27,14 +27,18 @@ static const objects::Resource kConfigMaps{"", "v1", "configmaps"};
 static const objects::Resource kSecrets{"", "v1", "secrets"};
 
 // All keys of a ConfigMap or Secret, or those that `items` picks.
-static base::Result<void> add_keys(const Api& api, const objects::Object& pod, const base::Json& source, bool secret, Projection& out) {
+static base::Result<void> add_keys(const Api& api, const objects::Object& pod, const base::Json& source, bool secret,
+                                   Projection& out) {
   std::string name = string_at(source, secret && base::find(source, "secretName") ? "secretName" : "name");
   auto found = api.get(secret ? kSecrets : kConfigMaps, pod.ns(), name);
   if (!found && truth(source, "optional")) return {};
-  if (!found) return base::fail(ErrorKind::NotFound, std::string(secret ? "secret" : "configmap") + " \"" + name + "\" not found");
+  if (!found)
+    return base::fail(ErrorKind::NotFound,
+                      std::string(secret ? "secret" : "configmap") + " \"" + name + "\" not found");
   std::map<std::string, std::string> data;
   for (const auto& [key, value] : fields(found->json(), "data").items())
-    if (value.is_string()) data[key] = secret ? base::from_base64(value.get<std::string>()).value_or("") : value.get<std::string>();
+    if (value.is_string())
+      data[key] = secret ? base::from_base64(value.get<std::string>()).value_or("") : value.get<std::string>();
   for (const auto& [key, value] : fields(found->json(), "binaryData").items())
     if (value.is_string()) data[key] = base::from_base64(value.get<std::string>()).value_or("");
   static const base::Json kNoItem = base::Json::object();
@@ -80,7 +84,8 @@ static base::Result<void> add_downward(const PodFacts& facts, const base::Json& 
   return {};
 }
 
-base::Result<void> Volumes::add_token(const PodFacts& facts, const base::Json& source, const std::string& key, Projection& out) {
+base::Result<void> Volumes::add_token(const PodFacts& facts, const base::Json& source, const std::string& key,
+                                      Projection& out) {
   using std::chrono::system_clock;
   static const base::Json kNoItem = base::Json::object();
   Issued& issued = tokens_[key];
@@ -142,10 +147,12 @@ base::Result<void> Volumes::prepare_one(const PodFacts& facts, const base::Json&
     std::string type = "unknown";
     for (const auto& [key, value] : volume.items())
       if (key != "name") type = key;
-    return base::fail(ErrorKind::Invalid, "volumes of type " + type + " are not supported on this machine" +
-                                              (type == "hostPath" ? ": pods see nothing of the host but its programs" : ""));
+    return base::fail(ErrorKind::Invalid,
+                      "volumes of type " + type + " are not supported on this machine" +
+                          (type == "hostPath" ? ": pods see nothing of the host but its programs" : ""));
   }
-  return write_atomically(path(name), out.files, static_cast<gid_t>(number(facts.pod.spec(), "securityContext", "fsGroup")));
+  return write_atomically(path(name), out.files,
+                          static_cast<gid_t>(number(facts.pod.spec(), "securityContext", "fsGroup")));
 }
 
 base::Result<void> Volumes::prepare(const PodFacts& facts) {

@@ -33,7 +33,8 @@ class Volumes {
   };
   base::Result<void> prepare_one(const PodFacts& facts, const base::Json& volume);
   base::Result<void> prepare_empty(const PodFacts& facts, const std::string& name);
-  base::Result<void> add_token(const PodFacts& facts, const base::Json& source, const std::string& key, struct Projection& out);
+  base::Result<void> add_token(const PodFacts& facts, const base::Json& source, const std::string& key,
+                               struct Projection& out);
 
   const Api& api_;
   IssueToken issue_token_;

@@ -15,7 +15,8 @@ static constexpr size_t kMostBacklog = 512 * 1024;  // of one client, before the
 static constexpr char kEndOfInput = 0x04;           // what a terminal takes for it (^D)
 
 int64_t now_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 Container::Container(net::Loop& loop, Children& children, ContainerSpec spec)
@@ -63,7 +64,8 @@ void Container::start(Calls calls) {
   children_.on_exit(pid_, [this](int code) { on_exit(code); });
   report_ = std::make_unique<PacketChannel>(
       loop_, std::move(ends->first),
-      PacketChannel::Calls{.packet = [this](Packet packet) { on_report(std::move(packet)); }, .closed = [this] { on_report_end(); }});
+      PacketChannel::Calls{.packet = [this](Packet packet) { on_report(std::move(packet)); },
+                           .closed = [this] { on_report_end(); }});
 }
 
 void Container::on_report(Packet packet) {
@@ -71,7 +73,8 @@ void Container::on_report(Packet packet) {
   if (packet.fds.empty()) return;
   Fd master = std::move(packet.fds[0]);
   terminal_ = master.get();
-  if (spec_.in) in_ = std::make_unique<PipeWriter>(loop_, Fd(fcntl(terminal_, F_DUPFD_CLOEXEC, 0)), PipeWriter::Calls{});
+  if (spec_.in)
+    in_ = std::make_unique<PipeWriter>(loop_, Fd(fcntl(terminal_, F_DUPFD_CLOEXEC, 0)), PipeWriter::Calls{});
   read_from(std::move(master), LogWriter::Stream::Out, out_);
 }
 
@@ -117,7 +120,8 @@ void Container::on_output(LogWriter::Stream stream, std::string_view bytes) {
 
 void Container::throttle() {
   bool behind = false;
-  for (const Client& client : clients_) behind |= client.out->backlog() > kMostBacklog || client.err->backlog() > kMostBacklog;
+  for (const Client& client : clients_)
+    behind |= client.out->backlog() > kMostBacklog || client.err->backlog() > kMostBacklog;
   for (auto* reader : {out_.get(), err_.get()})
     if (reader) behind ? reader->pause() : reader->resume();
 }
@@ -144,9 +148,10 @@ base::Result<Container::Ends> Container::attach(bool with_input) {
   } else if (with_input && in_) {
     auto [in_read, in_write] = TRY(make_pipe());
     ends.in = std::move(in_write);
-    client.in = std::make_unique<PipeReader>(
-        loop_, std::move(in_read),
-        PipeReader::Calls{.data = [this](std::string_view bytes) { on_input(bytes); }, .ended = [this] { on_input_end(); }});
+    client.in =
+        std::make_unique<PipeReader>(loop_, std::move(in_read),
+                                     PipeReader::Calls{.data = [this](std::string_view bytes) { on_input(bytes); },
+                                                       .ended = [this] { on_input_end(); }});
   }
   return ends;
 }
@@ -167,13 +172,16 @@ void Container::signal(int number) const {
 
 void Container::resize(int rows, int columns) const {
   if (terminal_ < 0) return;
-  winsize size{.ws_row = static_cast<unsigned short>(rows), .ws_col = static_cast<unsigned short>(columns), .ws_xpixel = 0, .ws_ypixel = 0};
+  winsize size{.ws_row = static_cast<unsigned short>(rows),
+               .ws_col = static_cast<unsigned short>(columns),
+               .ws_xpixel = 0,
+               .ws_ypixel = 0};
   ioctl(terminal_, TIOCSWINSZ, &size);
 }
 
 base::Json Container::state() const {
-  return {{"container", spec_.name}, {"attempt", spec_.attempt},   {"running", running_},
-          {"code", code_},           {"started", started_ms_},     {"finished", finished_ms_}};
+  return {{"container", spec_.name}, {"attempt", spec_.attempt}, {"running", running_},
+          {"code", code_},           {"started", started_ms_},   {"finished", finished_ms_}};
 }
 
 }  // namespace localkube

@@ -50,7 +50,8 @@ void LogWriter::line(Stream stream, std::string_view text, char tag) {
   gmtime_r(&now.tv_sec, &parts);
   char stamp[64];
   size_t size = strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &parts);
-  snprintf(stamp + size, sizeof stamp - size, ".%09ldZ %s %c ", now.tv_nsec, stream == Stream::Out ? "stdout" : "stderr", tag);
+  snprintf(stamp + size, sizeof stamp - size, ".%09ldZ %s %c ", now.tv_nsec,
+           stream == Stream::Out ? "stdout" : "stderr", tag);
   batch_ += stamp;
   batch_ += text;
   batch_ += '\n';

@@ -16,7 +16,7 @@ namespace localkube {
 // with ".1" at its end, over the one before, and a new one begun.
 class LogWriter {
  public:
-  static constexpr size_t kMostLine = 16 * 1024;   // longer lines come in parts
+  static constexpr size_t kMostLine = 16 * 1024;  // longer lines come in parts
   static constexpr off_t kMostFile = 10 << 20;
 
   explicit LogWriter(std::string path);

@@ -112,7 +112,8 @@ std::string path_of(const std::vector<std::string>& env) {
   }
   bool by_path = argv[0].find('/') == std::string::npos;
   fail("exec: \"" + argv[0] + "\": " +
-       (why == ENOENT && by_path ? "executable file not found in $PATH" : base::system_error("stat " + argv[0], why).message));
+       (why == ENOENT && by_path ? "executable file not found in $PATH"
+                                 : base::system_error("stat " + argv[0], why).message));
 }
 
 // From here to the program: session, terminal, directory, rights.
@@ -157,7 +158,8 @@ std::string path_of(const std::vector<std::string>& env) {
   wait_as_process_one(program);
 }
 
-[[noreturn]] void run_exec(const ContainerSpec& spec, const ExecSpec& exec, const Streams& streams, const Fd& report, int pid_ns, int mnt_ns) {
+[[noreturn]] void run_exec(const ContainerSpec& spec, const ExecSpec& exec, const Streams& streams, const Fd& report,
+                           int pid_ns, int mnt_ns) {
   arrange(streams, report.get(), {pid_ns, mnt_ns});
   if (setns(kHandles, CLONE_NEWPID) != 0 || setns(kHandles + 1, CLONE_NEWNS) != 0) fail_system("enter the container");
   pid_t program = fork();  // its child is in the pid namespace, it is not
@@ -196,7 +198,8 @@ base::Result<pid_t> start_container(const ContainerSpec& spec, Streams streams, 
   return pid;
 }
 
-base::Result<pid_t> start_exec(const ContainerSpec& spec, pid_t inside, const ExecSpec& exec, Streams streams, Fd report) {
+base::Result<pid_t> start_exec(const ContainerSpec& spec, pid_t inside, const ExecSpec& exec, Streams streams,
+                               Fd report) {
   if (exec.argv.empty()) return base::fail(base::ErrorKind::Invalid, "no command specified");
   std::string ns = "/proc/" + std::to_string(inside) + "/ns/";
   Fd pid_ns(open((ns + "pid").c_str(), O_RDONLY | O_CLOEXEC));

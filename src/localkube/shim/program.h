@@ -32,6 +32,7 @@ struct ExecSpec {
   std::vector<std::string> argv;
   bool tty = false;
 };
-base::Result<pid_t> start_exec(const ContainerSpec& spec, pid_t inside, const ExecSpec& exec, Streams streams, Fd report);
+base::Result<pid_t> start_exec(const ContainerSpec& spec, pid_t inside, const ExecSpec& exec, Streams streams,
+                               Fd report);
 
 }  // namespace localkube

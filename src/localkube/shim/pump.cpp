@@ -8,7 +8,8 @@
 
 namespace localkube {
 
-PipeReader::PipeReader(net::Loop& loop, Fd fd, Calls calls) : loop_(loop), fd_(std::move(fd)), calls_(std::move(calls)) {
+PipeReader::PipeReader(net::Loop& loop, Fd fd, Calls calls)
+    : loop_(loop), fd_(std::move(fd)), calls_(std::move(calls)) {
   set_blocking(fd_.get(), false);
   if (auto added = loop_.add(fd_.get(), EPOLLIN, *this); !added) base::log::error("pipe: {}", added.error().message);
 }
@@ -47,7 +48,8 @@ void PipeReader::drain() {
   }
 }
 
-PipeWriter::PipeWriter(net::Loop& loop, Fd fd, Calls calls) : loop_(loop), fd_(std::move(fd)), calls_(std::move(calls)) {
+PipeWriter::PipeWriter(net::Loop& loop, Fd fd, Calls calls)
+    : loop_(loop), fd_(std::move(fd)), calls_(std::move(calls)) {
   set_blocking(fd_.get(), false);
 }
 

@@ -99,7 +99,8 @@ class Root {
     return bind(fd, target, attributes);
   }
 
-  base::Result<void> mount_new(const char* type, const std::string& target, unsigned long flags, const char* options) const {
+  base::Result<void> mount_new(const char* type, const std::string& target, unsigned long flags,
+                               const char* options) const {
     Fd at = TRY(directory(target));
     std::string path = "/proc/self/fd/" + std::to_string(at.get());
     if (mount(type, path.c_str(), type, flags, options) != 0) return std::unexpected(failure("mount /" + target));
@@ -200,7 +201,8 @@ base::Result<void> add_programs(const Root& root, const ContainerSpec& spec) {
   int failed = !moved || mount("overlay", path.c_str(), "overlay", MS_RDONLY | MS_NOSUID | MS_NODEV,
                                "lowerdir=.seine/links:usr/local/bin") != 0;
   int why = errno;
-  if (fchdir(before.get()) != 0 || failed) return std::unexpected(base::system_error("lay programs over /usr/local/bin", why));
+  if (fchdir(before.get()) != 0 || failed)
+    return std::unexpected(base::system_error("lay programs over /usr/local/bin", why));
   return {};
 }
 
@@ -220,7 +222,8 @@ base::Result<void> add_volume(const Root& root, const ContainerSpec::Mount& moun
 }  // namespace
 
 base::Result<void> enter_root(const ContainerSpec& spec) {
-  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return std::unexpected(failure("make mounts private"));
+  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+    return std::unexpected(failure("make mounts private"));
   umask(0022);
   Root root = TRY(Root::make(spec.staging));
   TRY(add_system(root));
@@ -234,9 +237,11 @@ base::Result<void> enter_root(const ContainerSpec& spec) {
   if (spec.read_only_root) {
     mount_attr attr{};
     attr.attr_set = MOUNT_ATTR_RDONLY;
-    if (mount_setattr(root.fd(), "", AT_EMPTY_PATH, &attr, sizeof attr) != 0) return std::unexpected(failure("make the root read-only"));
+    if (mount_setattr(root.fd(), "", AT_EMPTY_PATH, &attr, sizeof attr) != 0)
+      return std::unexpected(failure("make the root read-only"));
   }
-  if (fchdir(root.fd()) != 0 || syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0 || chdir("/") != 0)
+  if (fchdir(root.fd()) != 0 || syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0 ||
+      chdir("/") != 0)
     return std::unexpected(failure("enter the container's root"));
   return {};
 }

@@ -82,7 +82,8 @@ class Shim final : private net::IoHandler {
   }
 
   void start(int64_t id, const Packet& packet) {
-    auto bytes = packet.fds.empty() ? base::fail(base::ErrorKind::Invalid, "no specification") : bytes_of(packet.fds[0]);
+    auto bytes =
+        packet.fds.empty() ? base::fail(base::ErrorKind::Invalid, "no specification") : bytes_of(packet.fds[0]);
     auto json = bytes ? base::parse_json(*bytes) : std::unexpected(bytes.error());
     if (!json) return refuse(id, json.error().message);
     ContainerSpec spec = container_spec_of(*json);
@@ -221,7 +222,8 @@ base::Result<void> prepare(const base::Json& configuration) {
   TRY(own_mounts_and_proc());
   TRY(configure_pod_interfaces(string_at(configuration, "address")));
   std::string hostname = string_at(configuration, "hostname");
-  if (sethostname(hostname.data(), hostname.size()) != 0) return std::unexpected(base::system_error("set the host name", errno));
+  if (sethostname(hostname.data(), hostname.size()) != 0)
+    return std::unexpected(base::system_error("set the host name", errno));
   for (const base::Json& memory : items(configuration, "memory")) {
     std::string path = string_at(memory, "path"), options = "mode=1777,size=" + string_at(memory, "size");
     if (mount("tmpfs", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0)

@@ -10,7 +10,10 @@ namespace localkube {
 base::Json json_of(const ContainerSpec& spec) {
   base::Json mounts = base::Json::array();
   for (const ContainerSpec::Mount& mount : spec.mounts)
-    mounts.push_back({{"source", mount.source}, {"sub_path", mount.sub_path}, {"target", mount.target}, {"read_only", mount.read_only}});
+    mounts.push_back({{"source", mount.source},
+                      {"sub_path", mount.sub_path},
+                      {"target", mount.target},
+                      {"read_only", mount.read_only}});
   return {{"name", spec.name},
           {"attempt", spec.attempt},
           {"argv", spec.argv},
@@ -73,12 +76,12 @@ ContainerSpec container_spec_of(const base::Json& json) {
 std::optional<int> capability_number(std::string_view name) {
   // None that reaches out of the pod: no devices, no mounts, no tracing.
   static constexpr std::pair<std::string_view, int> kGrantable[] = {
-      {"CHOWN", CAP_CHOWN},           {"DAC_OVERRIDE", CAP_DAC_OVERRIDE},
-      {"FOWNER", CAP_FOWNER},         {"FSETID", CAP_FSETID},
-      {"KILL", CAP_KILL},             {"NET_ADMIN", CAP_NET_ADMIN},
-      {"NET_RAW", CAP_NET_RAW},       {"NET_BIND_SERVICE", CAP_NET_BIND_SERVICE},
-      {"SETGID", CAP_SETGID},         {"SETUID", CAP_SETUID},
-      {"SETPCAP", CAP_SETPCAP},       {"SYS_CHROOT", CAP_SYS_CHROOT},
+      {"CHOWN", CAP_CHOWN},     {"DAC_OVERRIDE", CAP_DAC_OVERRIDE},
+      {"FOWNER", CAP_FOWNER},   {"FSETID", CAP_FSETID},
+      {"KILL", CAP_KILL},       {"NET_ADMIN", CAP_NET_ADMIN},
+      {"NET_RAW", CAP_NET_RAW}, {"NET_BIND_SERVICE", CAP_NET_BIND_SERVICE},
+      {"SETGID", CAP_SETGID},   {"SETUID", CAP_SETUID},
+      {"SETPCAP", CAP_SETPCAP}, {"SYS_CHROOT", CAP_SYS_CHROOT},
   };
   if (name.starts_with("CAP_")) name.remove_prefix(4);
   for (const auto& [known, number] : kGrantable)

@@ -21,8 +21,10 @@ bool offers(const config::Gateway& gateway, std::string_view ns, std::string_vie
   for (const auto& server : gateway.spec.servers())
     for (const std::string& entry : server.hosts()) {
       size_t slash = entry.find('/');
-      std::string_view from = slash == std::string::npos ? std::string_view("*") : std::string_view(entry).substr(0, slash);
-      std::string_view offered = slash == std::string::npos ? std::string_view(entry) : std::string_view(entry).substr(slash + 1);
+      std::string_view from =
+          slash == std::string::npos ? std::string_view("*") : std::string_view(entry).substr(0, slash);
+      std::string_view offered =
+          slash == std::string::npos ? std::string_view(entry) : std::string_view(entry).substr(slash + 1);
       if (from == ".") from = gateway.meta.ref.ns;
       if ((from == "*" || from == ns) && overlaps(offered, host)) return true;
     }

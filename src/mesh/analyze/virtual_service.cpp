@@ -56,11 +56,11 @@ struct Destinations {
     if (destination.subset().empty()) return;
     auto known = subset_names(snapshot, destination.host());
     if (std::ranges::find(known, destination.subset()) != known.end()) return;
-    out.push_back({Severity::Error, "SN0203", ref, path + ".subset",
-                   "Referenced host+subset in destinationrule not found: \"" + destination.host() + "+" +
-                       destination.subset() + "\"",
-                   known.empty() ? "no DestinationRule for that host defines subsets"
-                                 : "defined: " + base::join(known, ", ")});
+    out.push_back(
+        {Severity::Error, "SN0203", ref, path + ".subset",
+         "Referenced host+subset in destinationrule not found: \"" + destination.host() + "+" + destination.subset() +
+             "\"",
+         known.empty() ? "no DestinationRule for that host defines subsets" : "defined: " + base::join(known, ", ")});
   }
 
   void look_at_port(const api::Destination& destination, const std::string& path) const {

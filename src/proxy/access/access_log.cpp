@@ -12,21 +12,30 @@ namespace proxy {
 bool LogFilter::takes(const telemetry::Record& record) const {
   auto compares = [this](int64_t value) {
     switch (compare) {
-      case Compare::Equal: return value == number;
-      case Compare::AtLeast: return value >= number;
-      case Compare::AtMost: return value <= number;
-      case Compare::NotEqual: return value != number;
+      case Compare::Equal:
+        return value == number;
+      case Compare::AtLeast:
+        return value >= number;
+      case Compare::AtMost:
+        return value <= number;
+      case Compare::NotEqual:
+        return value != number;
     }
     return false;
   };
   switch (kind) {
-    case Kind::Always: return true;
-    case Kind::Never: return false;
-    case Kind::Status: return compares(record.status);
+    case Kind::Always:
+      return true;
+    case Kind::Never:
+      return false;
+    case Kind::Status:
+      return compares(record.status);
     case Kind::Duration:
       return compares(std::chrono::duration_cast<std::chrono::milliseconds>(record.duration).count());
-    case Kind::Flags: return flags ? (record.flags & flags) != 0 : record.flags != 0;
-    case Kind::NotHealthCheck: return !record.health_check;
+    case Kind::Flags:
+      return flags ? (record.flags & flags) != 0 : record.flags != 0;
+    case Kind::NotHealthCheck:
+      return !record.health_check;
     case Kind::Fraction: {
       auto id = record.header(telemetry::Message::Request, "x-request-id").value_or(std::string_view());
       return std::hash<std::string_view>{}(id) % 1'000'000 < number;
@@ -39,8 +48,10 @@ bool LogFilter::takes(const telemetry::Record& record) const {
       if (auto value = record.header(telemetry::Message::Request, header->name)) head.headers.add(header->name, *value);
       return header->matches(head);
     }
-    case Kind::And: return std::all_of(parts.begin(), parts.end(), [&](const LogFilter& f) { return f.takes(record); });
-    case Kind::Or: return std::any_of(parts.begin(), parts.end(), [&](const LogFilter& f) { return f.takes(record); });
+    case Kind::And:
+      return std::all_of(parts.begin(), parts.end(), [&](const LogFilter& f) { return f.takes(record); });
+    case Kind::Or:
+      return std::any_of(parts.begin(), parts.end(), [&](const LogFilter& f) { return f.takes(record); });
   }
   return true;
 }

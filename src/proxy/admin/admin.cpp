@@ -52,13 +52,16 @@ std::string memory_json() {
     if (fscanf(file, "%zu %zu", &total, &resident) != 2) resident = 0;
     fclose(file);
   }
-  return base::Json{{"allocated", std::to_string(resident * 4096)}, {"heap_size", std::to_string(resident * 4096)}}.dump(1) + "\n";
+  return base::Json{{"allocated", std::to_string(resident * 4096)}, {"heap_size", std::to_string(resident * 4096)}}
+             .dump(1) +
+         "\n";
 }
 
 }  // namespace
 
 Admin::Admin(Process& process)
-    : server_(process.loop(), [&process](std::shared_ptr<http::Exchange> exchange) { return serve(process, std::move(exchange)); }) {}
+    : server_(process.loop(),
+              [&process](std::shared_ptr<http::Exchange> exchange) { return serve(process, std::move(exchange)); }) {}
 
 net::Task<void> Admin::serve(Process& process, std::shared_ptr<http::Exchange> exchange) {
   const std::string path(exchange->request().path_only());
@@ -73,21 +76,27 @@ net::Task<void> Admin::serve(Process& process, std::shared_ptr<http::Exchange> e
     exchange->respond(200, config_dump(process, endpoints, resource).dump(1) + "\n", kJson);
   } else if (path == "/clusters") {
     auto hosts = co_await process.hosts();
-    if (json) exchange->respond(200, clusters_json(process, hosts).dump(1) + "\n", kJson);
-    else exchange->respond(200, clusters_text(process, hosts));
+    if (json)
+      exchange->respond(200, clusters_json(process, hosts).dump(1) + "\n", kJson);
+    else
+      exchange->respond(200, clusters_text(process, hosts));
   } else if (path == "/listeners") {
     if (json) {
       exchange->respond(200, listeners_json(process).dump(1) + "\n", kJson);
     } else {
       std::string text;
-      for (const auto& [name, address] : process.configuration().bound_addresses()) text += name + "::" + address.text() + "\n";
+      for (const auto& [name, address] : process.configuration().bound_addresses())
+        text += name + "::" + address.text() + "\n";
       exchange->respond(200, text);
     }
   } else if (path == "/stats/prometheus" || path == "/stats") {
     auto scrape = process.scrape();
-    bool prometheus = path == "/stats/prometheus" || http::query_parameter(query, "format").value_or("") == "prometheus";
-    if (prometheus) exchange->respond(200, scrape.prometheus(), kPrometheus);
-    else exchange->respond(200, scrape.plain(http::query_parameter(query, "filter").value_or("")));
+    bool prometheus =
+        path == "/stats/prometheus" || http::query_parameter(query, "format").value_or("") == "prometheus";
+    if (prometheus)
+      exchange->respond(200, scrape.prometheus(), kPrometheus);
+    else
+      exchange->respond(200, scrape.plain(http::query_parameter(query, "filter").value_or("")));
   } else if (path == "/server_info") {
     exchange->respond(200, server_info(process).dump(1) + "\n", kJson);
   } else if (path == "/certs") {

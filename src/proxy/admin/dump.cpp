@@ -42,19 +42,24 @@ Json json_of(const std::string& type_url, const std::string& body) {
 }
 
 Json failure_of(const Configuration::Entry& entry) {
-  return Json{{"details", entry.error}, {"version_info", entry.error_version}, {"last_update_attempt", time_text(entry.rejected_at)}};
+  return Json{{"details", entry.error},
+              {"version_info", entry.error_version},
+              {"last_update_attempt", time_text(entry.rejected_at)}};
 }
 
 // `state` holds version, time and resource under `key`.
 Json state_of(const Configuration::Entry& entry, const char* key) {
-  return Json{{"version_info", entry.version}, {"last_updated", time_text(entry.updated)}, {key, json_of(entry.type_url, entry.body)}};
+  return Json{{"version_info", entry.version},
+              {"last_updated", time_text(entry.updated)},
+              {key, json_of(entry.type_url, entry.body)}};
 }
 
 Json listeners_dump(const Configuration& configuration) {
   Json out{{"@type", "type.googleapis.com/envoy.admin.v3.ListenersConfigDump"}};
   for (const auto& [name, entry] : configuration.entries(Kind::Listener)) {
     if (entry.from == Configuration::From::Bootstrap) {
-      out["static_listeners"].push_back(Json{{"listener", json_of(entry.type_url, entry.body)}, {"last_updated", time_text(entry.updated)}});
+      out["static_listeners"].push_back(
+          Json{{"listener", json_of(entry.type_url, entry.body)}, {"last_updated", time_text(entry.updated)}});
       continue;
     }
     Json one{{"name", name}};
@@ -69,7 +74,8 @@ Json clusters_dump(const Configuration& configuration) {
   Json out{{"@type", "type.googleapis.com/envoy.admin.v3.ClustersConfigDump"}};
   for (const auto& [name, entry] : configuration.entries(Kind::Cluster)) {
     if (entry.from == Configuration::From::Bootstrap) {
-      out["static_clusters"].push_back(Json{{"cluster", json_of(entry.type_url, entry.body)}, {"last_updated", time_text(entry.updated)}});
+      out["static_clusters"].push_back(
+          Json{{"cluster", json_of(entry.type_url, entry.body)}, {"last_updated", time_text(entry.updated)}});
     } else if (!entry.body.empty()) {
       Json one = state_of(entry, "cluster");
       if (!entry.error.empty()) one["error_state"] = failure_of(entry);
@@ -134,23 +140,32 @@ Json secrets_dump(const Configuration& configuration) {
     auto secret = entry.secret;
     if (secret.has_tls_certificate()) {
       auto& certificate = *secret.mutable_tls_certificate();
-      if (auto chain = compile(certificate.certificate_chain())) certificate.mutable_certificate_chain()->set_inline_bytes(*chain);
+      if (auto chain = compile(certificate.certificate_chain()))
+        certificate.mutable_certificate_chain()->set_inline_bytes(*chain);
       certificate.mutable_private_key()->set_inline_bytes("[redacted]");
     }
     google::protobuf::Any any;
     any.PackFrom(secret);
-    Json one{{"name", name}, {"version_info", entry.version}, {"last_updated", time_text(entry.updated)}, {"secret", json_of(any.type_url(), any.value())}};
-    out[entry.from == Configuration::From::Bootstrap ? "static_secrets" : "dynamic_active_secrets"].push_back(std::move(one));
+    Json one{{"name", name},
+             {"version_info", entry.version},
+             {"last_updated", time_text(entry.updated)},
+             {"secret", json_of(any.type_url(), any.value())}};
+    out[entry.from == Configuration::From::Bootstrap ? "static_secrets" : "dynamic_active_secrets"].push_back(
+        std::move(one));
   }
   return out;
 }
 
 std::string_view health_name(Health health) {
   switch (health) {
-    case Health::Unhealthy: return "UNHEALTHY";
-    case Health::Draining: return "DRAINING";
-    case Health::Degraded: return "DEGRADED";
-    default: return "HEALTHY";
+    case Health::Unhealthy:
+      return "UNHEALTHY";
+    case Health::Draining:
+      return "DRAINING";
+    case Health::Degraded:
+      return "DEGRADED";
+    default:
+      return "HEALTHY";
   }
 }
 
@@ -164,8 +179,9 @@ Json address_json(const net::Address& address) {
 Json config_dump(const Process& process, bool with_endpoints, std::string_view resource) {
   const Configuration& configuration = process.configuration();
   Json bootstrap = json_of(process.whole_bootstrap());
-  std::vector<Json> parts{Json{{"@type", "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump"}, {"bootstrap", std::move(bootstrap)}},
-                          clusters_dump(configuration)};
+  std::vector<Json> parts{
+      Json{{"@type", "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump"}, {"bootstrap", std::move(bootstrap)}},
+      clusters_dump(configuration)};
   if (with_endpoints) parts.push_back(endpoints_dump(configuration));
   parts.push_back(listeners_dump(configuration));
   parts.push_back(routes_dump(configuration));
@@ -189,17 +205,24 @@ Json clusters_json(const Process& process, const std::map<std::string, std::vect
     auto it = configuration.entries(Kind::Cluster).find(name);
     if (it != configuration.entries(Kind::Cluster).end()) {
       if (it->second.from == Configuration::From::ControlPlane) status["added_via_api"] = true;
-      if (it->second.cluster && !it->second.cluster->endpoints_name.empty()) status["eds_service_name"] = it->second.cluster->endpoints_name;
+      if (it->second.cluster && !it->second.cluster->endpoints_name.empty())
+        status["eds_service_name"] = it->second.cluster->endpoints_name;
     }
     for (const auto& facts : list) {
       Json health{{"eds_health_status", health_name(facts.endpoint.health)}};
       if (facts.ejected) health["failed_outlier_check"] = true;
-      auto counter = [](const char* stat, uint64_t value) { return Json{{"name", stat}, {"value", std::to_string(value)}}; };
-      auto gauge = [](const char* stat, uint64_t value) { return Json{{"type", "GAUGE"}, {"name", stat}, {"value", std::to_string(value)}}; };
+      auto counter = [](const char* stat, uint64_t value) {
+        return Json{{"name", stat}, {"value", std::to_string(value)}};
+      };
+      auto gauge = [](const char* stat, uint64_t value) {
+        return Json{{"type", "GAUGE"}, {"name", stat}, {"value", std::to_string(value)}};
+      };
       Json host{{"address", address_json(facts.endpoint.address)},
-                {"stats", Json::array({counter("cx_connect_fail", facts.connect_failures), counter("cx_total", facts.connections_total),
-                                       counter("rq_error", facts.failed), counter("rq_success", facts.requests - std::min(facts.requests, facts.failed)),
-                                       counter("rq_total", facts.requests), gauge("cx_active", facts.connections), gauge("rq_active", facts.active)})},
+                {"stats", Json::array({counter("cx_connect_fail", facts.connect_failures),
+                                       counter("cx_total", facts.connections_total), counter("rq_error", facts.failed),
+                                       counter("rq_success", facts.requests - std::min(facts.requests, facts.failed)),
+                                       counter("rq_total", facts.requests), gauge("cx_active", facts.connections),
+                                       gauge("rq_active", facts.active)})},
                 {"health_status", std::move(health)},
                 {"weight", facts.endpoint.weight},
                 {"priority", facts.endpoint.priority},
@@ -218,7 +241,8 @@ std::string clusters_text(const Process& process, const std::map<std::string, st
   for (const auto& [name, list] : hosts) {
     auto it = configuration.entries(Kind::Cluster).find(name);
     bool api = it != configuration.entries(Kind::Cluster).end() && it->second.from == Configuration::From::ControlPlane;
-    out += name + "::observability_name::" + name + ";\n" + name + "::added_via_api::" + (api ? "true" : "false") + "\n";
+    out +=
+        name + "::observability_name::" + name + ";\n" + name + "::added_via_api::" + (api ? "true" : "false") + "\n";
     for (const auto& facts : list) {
       std::string before = name + "::" + facts.address + "::";
       auto line = [&](const char* key, const std::string& value) { out += before + key + "::" + value + "\n"; };
@@ -230,7 +254,9 @@ std::string clusters_text(const Process& process, const std::map<std::string, st
       line("rq_success", std::to_string(facts.requests - std::min(facts.requests, facts.failed)));
       line("rq_total", std::to_string(facts.requests));
       line("hostname", facts.hostname);
-      line("health_flags", facts.ejected ? "/failed_outlier_check" : facts.endpoint.health == Health::Unhealthy ? "/failed_eds_health" : "healthy");
+      line("health_flags", facts.ejected                                ? "/failed_outlier_check"
+                           : facts.endpoint.health == Health::Unhealthy ? "/failed_eds_health"
+                                                                        : "healthy");
       line("weight", std::to_string(facts.endpoint.weight));
       line("priority", std::to_string(facts.endpoint.priority));
     }
@@ -248,8 +274,12 @@ Json listeners_json(const Process& process) {
 Json certificates_json(const Process& process) {
   Json out{{"certificates", Json::array()}};
   auto details = [](const identity::Certificate& certificate) {
-    Json one{{"serial_number", certificate.serial}, {"valid_from", time_text(certificate.not_before)}, {"expiration_time", time_text(certificate.not_after)}};
-    auto left = std::chrono::duration_cast<std::chrono::hours>(certificate.not_after - std::chrono::system_clock::now()).count() / 24;
+    Json one{{"serial_number", certificate.serial},
+             {"valid_from", time_text(certificate.not_before)},
+             {"expiration_time", time_text(certificate.not_after)}};
+    auto left = std::chrono::duration_cast<std::chrono::hours>(certificate.not_after - std::chrono::system_clock::now())
+                    .count() /
+                24;
     one["days_until_expiration"] = std::to_string(std::max<int64_t>(0, left));
     for (const std::string& uri : certificate.uri_names) one["subject_alt_names"].push_back(Json{{"uri", uri}});
     for (const std::string& name : certificate.dns_names) one["subject_alt_names"].push_back(Json{{"dns", name}});
@@ -258,18 +288,21 @@ Json certificates_json(const Process& process) {
   Json own = Json::array(), roots = Json::array();
   for (const auto& [name, entry] : process.configuration().entries(Kind::Secret)) {
     bool leaf = entry.secret.has_tls_certificate();
-    auto pem = compile(leaf ? entry.secret.tls_certificate().certificate_chain() : entry.secret.validation_context().trusted_ca());
+    auto pem = compile(leaf ? entry.secret.tls_certificate().certificate_chain()
+                            : entry.secret.validation_context().trusted_ca());
     if (!pem || pem->empty()) continue;
     auto chain = identity::Certificate::chain_from_pem(*pem);
     if (!chain) continue;
     for (const auto& certificate : *chain) (leaf ? own : roots).push_back(details(certificate));
   }
-  if (!own.empty() || !roots.empty()) out["certificates"].push_back(Json{{"ca_cert", std::move(roots)}, {"cert_chain", std::move(own)}});
+  if (!own.empty() || !roots.empty())
+    out["certificates"].push_back(Json{{"ca_cert", std::move(roots)}, {"cert_chain", std::move(own)}});
   return out;
 }
 
 Json server_info(const Process& process) {
-  auto up = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - process.started()).count();
+  auto up =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - process.started()).count();
   std::string uptime = std::to_string(up) + "s";
   const ProcessOptions& options = process.options();
   const char* state = process.draining() ? "DRAINING" : process.not_ready().empty() ? "LIVE" : "INITIALIZING";
@@ -279,7 +312,10 @@ Json server_info(const Process& process) {
               {"uptime_current_epoch", uptime},
               {"uptime_all_epochs", uptime},
               {"command_line_options",
-               {{"concurrency", options.concurrency}, {"config_path", options.config_path}, {"log_level", options.log_level}, {"mode", "Serve"}}},
+               {{"concurrency", options.concurrency},
+                {"config_path", options.config_path},
+                {"log_level", options.log_level},
+                {"mode", "Serve"}}},
               {"node", json_of(process.bootstrap().node())}};
 }
 

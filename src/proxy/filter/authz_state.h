@@ -31,7 +31,7 @@ struct AuthzState : FilterState {
   std::map<std::string, std::string> extensions;
   AuthzBody body;
   bool asked = false, decided = false;
-  bool shown = false;  // the check carries a body, or its beginning
+  bool shown = false;                  // the check carries a body, or its beginning
   std::vector<AuthzChange> to_client;  // with the upstream's response
   std::optional<SideCall> call;
   void on_end(Stream&) override {

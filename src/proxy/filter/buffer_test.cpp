@@ -7,7 +7,8 @@ namespace {
 using namespace proxy::testing;
 
 constexpr const char* kRoutes =
-    "              - {match: {prefix: /free}, route: {cluster: backend}, typed_per_filter_config: {envoy.filters.http.buffer: "
+    "              - {match: {prefix: /free}, route: {cluster: backend}, typed_per_filter_config: "
+    "{envoy.filters.http.buffer: "
     "{\"@type\": type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute, disabled: true}}}\n"
     "              - {match: {prefix: /}, route: {cluster: backend}}\n";
 constexpr const char* kBuffer =
@@ -45,7 +46,8 @@ TEST_F(BufferOnSockets, TooMuchIs413AndNothingReachesTheUpstream) {
   http::Request request;
   request.method = "POST";
   request.body = bytes(1000);
-  EXPECT_EQ(fetch(loop_, proxy_->port(), std::move(request), http::Version::Http2).body, "POST / host=127.0.0.1:" + std::to_string(proxy_->port()) + " body=1000");
+  EXPECT_EQ(fetch(loop_, proxy_->port(), std::move(request), http::Version::Http2).body,
+            "POST / host=127.0.0.1:" + std::to_string(proxy_->port()) + " body=1000");
 }
 
 TEST_F(BufferOnSockets, RequestsWithoutABodyAndRoutesThatSaySoPassAtOnce) {

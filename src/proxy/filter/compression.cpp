@@ -57,8 +57,8 @@ class BrotliEncoder final : public BodyCodec {
     do {
       uint8_t* next_out = bytes_of(out);
       size_t left_out = kRoom;
-      if (!BrotliEncoderCompressStream(state_, end ? BROTLI_OPERATION_FINISH : BROTLI_OPERATION_PROCESS, &left_in, &next_in,
-                                       &left_out, &next_out, nullptr))
+      if (!BrotliEncoderCompressStream(state_, end ? BROTLI_OPERATION_FINISH : BROTLI_OPERATION_PROCESS, &left_in,
+                                       &next_in, &left_out, &next_out, nullptr))
         return false;
       out.commit(kRoom - left_out);
     } while (left_in || BrotliEncoderHasMoreOutput(state_));
@@ -111,7 +111,9 @@ class Decoder : public BodyCodec {
 
 class GzipDecoder final : public Decoder {
  public:
-  explicit GzipDecoder(const DecoderSettings& s) : Decoder(s.most_ratio) { good_ = inflateInit2(&z_, s.window_bits | 16) == Z_OK; }
+  explicit GzipDecoder(const DecoderSettings& s) : Decoder(s.most_ratio) {
+    good_ = inflateInit2(&z_, s.window_bits | 16) == Z_OK;
+  }
   ~GzipDecoder() override { inflateEnd(&z_); }
   bool feed(std::string_view in, net::Buffer& out, bool end) override {
     if (!good_) return false;
@@ -146,7 +148,8 @@ class GzipDecoder final : public Decoder {
 
 class BrotliDecoder final : public Decoder {
  public:
-  explicit BrotliDecoder(const DecoderSettings& s) : Decoder(s.most_ratio), state_(BrotliDecoderCreateInstance(nullptr, nullptr, nullptr)) {}
+  explicit BrotliDecoder(const DecoderSettings& s)
+      : Decoder(s.most_ratio), state_(BrotliDecoderCreateInstance(nullptr, nullptr, nullptr)) {}
   ~BrotliDecoder() override { BrotliDecoderDestroyInstance(state_); }
   bool feed(std::string_view in, net::Buffer& out, bool end) override {
     auto* next_in = reinterpret_cast<const uint8_t*>(in.data());
@@ -197,26 +200,35 @@ class ZstdDecoder final : public Decoder {
 
 std::string_view name(Encoding encoding) {
   switch (encoding) {
-    case Encoding::Gzip: return "gzip";
-    case Encoding::Brotli: return "br";
-    case Encoding::Zstd: return "zstd";
+    case Encoding::Gzip:
+      return "gzip";
+    case Encoding::Brotli:
+      return "br";
+    case Encoding::Zstd:
+      return "zstd";
   }
   return {};
 }
 
 std::unique_ptr<BodyCodec> make_encoder(const EncoderSettings& settings) {
   switch (settings.encoding) {
-    case Encoding::Brotli: return std::make_unique<BrotliEncoder>(settings);
-    case Encoding::Zstd: return std::make_unique<ZstdEncoder>(settings);
-    default: return std::make_unique<GzipEncoder>(settings);
+    case Encoding::Brotli:
+      return std::make_unique<BrotliEncoder>(settings);
+    case Encoding::Zstd:
+      return std::make_unique<ZstdEncoder>(settings);
+    default:
+      return std::make_unique<GzipEncoder>(settings);
   }
 }
 
 std::unique_ptr<BodyCodec> make_decoder(const DecoderSettings& settings) {
   switch (settings.encoding) {
-    case Encoding::Brotli: return std::make_unique<BrotliDecoder>(settings);
-    case Encoding::Zstd: return std::make_unique<ZstdDecoder>(settings);
-    default: return std::make_unique<GzipDecoder>(settings);
+    case Encoding::Brotli:
+      return std::make_unique<BrotliDecoder>(settings);
+    case Encoding::Zstd:
+      return std::make_unique<ZstdDecoder>(settings);
+    default:
+      return std::make_unique<GzipDecoder>(settings);
   }
 }
 

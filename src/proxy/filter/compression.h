@@ -23,12 +23,12 @@ std::string_view name(Encoding encoding);  // as content-encoding says it: "gzip
 
 struct EncoderSettings {
   Encoding encoding = Encoding::Gzip;
-  int level = -1;        // gzip: 1..9, -1 is zlib's own; brotli: 0..11; zstd: 1..22
-  int window_bits = 12;  // gzip: 9..15; brotli: 10..24
-  int memory_level = 5;  // gzip
-  int strategy = 0;      // gzip, zstd: the library's number
-  int mode = 0;          // brotli
-  int block_bits = 24;   // brotli
+  int level = -1;               // gzip: 1..9, -1 is zlib's own; brotli: 0..11; zstd: 1..22
+  int window_bits = 12;         // gzip: 9..15; brotli: 10..24
+  int memory_level = 5;         // gzip
+  int strategy = 0;             // gzip, zstd: the library's number
+  int mode = 0;                 // brotli
+  int block_bits = 24;          // brotli
   bool plain_literals = false;  // brotli: no context modelling
   bool checksum = false;        // zstd
 };

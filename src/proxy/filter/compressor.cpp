@@ -19,7 +19,8 @@ bool has_token(const http::Headers& headers, std::string_view name, std::string_
   if (!headers.contains(name)) return false;
   std::string all = headers.joined(name);
   auto tokens = base::split(all, ',');
-  return std::any_of(tokens.begin(), tokens.end(), [&](std::string_view t) { return base::equal_ignoring_case(base::trim(t), token); });
+  return std::any_of(tokens.begin(), tokens.end(),
+                     [&](std::string_view t) { return base::equal_ignoring_case(base::trim(t), token); });
 }
 
 bool fits(const CompressionRules& rules, const http::Headers& headers) {
@@ -51,7 +52,8 @@ void add_encoding(http::Headers& headers, Encoding encoding) { headers.set("cont
 
 }  // namespace
 
-std::optional<Encoding> choose_encoding(std::string_view accept_encoding, const std::vector<std::pair<Encoding, bool>>& offered) {
+std::optional<Encoding> choose_encoding(std::string_view accept_encoding,
+                                        const std::vector<std::pair<Encoding, bool>>& offered) {
   struct Wish {
     std::string_view name;
     double q;
@@ -73,9 +75,12 @@ std::optional<Encoding> choose_encoding(std::string_view accept_encoding, const 
       if (text.empty() || *end || q < 0 || q > 1) q = -1;  // not a weight: as if it were not there
     }
     if (q < 0) continue;
-    if (coding == "*") any = q;
-    else if (base::equal_ignoring_case(coding, "identity")) identity = q;
-    else wishes.push_back({coding, q});
+    if (coding == "*")
+      any = q;
+    else if (base::equal_ignoring_case(coding, "identity"))
+      identity = q;
+    else
+      wishes.push_back({coding, q});
   }
   std::optional<Encoding> best;
   double most = 0;
@@ -84,7 +89,9 @@ std::optional<Encoding> choose_encoding(std::string_view accept_encoding, const 
     double q = any.value_or(0);
     for (const Wish& wish : wishes) {
       std::string_view known = name(encoding);
-      if (base::equal_ignoring_case(wish.name, known) || (known == "gzip" && base::equal_ignoring_case(wish.name, "x-gzip"))) q = wish.q;
+      if (base::equal_ignoring_case(wish.name, known) ||
+          (known == "gzip" && base::equal_ignoring_case(wish.name, "x-gzip")))
+        q = wish.q;
     }
     if (q > most || (q > 0 && q == most && choose_first && !best_is_first)) {
       most = q;
@@ -97,14 +104,16 @@ std::optional<Encoding> choose_encoding(std::string_view accept_encoding, const 
 }
 
 // All compressors of the chain that this response suits have a say, in the listener's order.
-std::vector<std::pair<Encoding, bool>> CompressorFilter::offered(const Stream& stream, const http::Headers& headers) const {
+std::vector<std::pair<Encoding, bool>> CompressorFilter::offered(const Stream& stream,
+                                                                 const http::Headers& headers) const {
   std::vector<std::pair<Encoding, bool>> out;
   for (const auto& filter : stream.origin().http->filters) {
     const auto* other = dynamic_cast<const CompressorFilter*>(filter.get());
     if (!other || !other->config_.response.enabled || !fits(other->config_.response, headers)) continue;
     const auto* own = stream.policy<CompressorPolicy>(*other);
     if (own && own->off) continue;
-    out.emplace_back(own && own->library ? own->library->encoding : other->config_.library.encoding, other->config_.choose_first);
+    out.emplace_back(own && own->library ? own->library->encoding : other->config_.library.encoding,
+                     other->config_.choose_first);
   }
   return out;
 }
@@ -119,8 +128,11 @@ Verdict CompressorFilter::on_request(Stream& stream) const {
     codecs->accepted = headers.joined("accept-encoding");
     codecs->asked = true;
   }
-  if (own && own->remove_accept_encoding ? *own->remove_accept_encoding : config_.remove_accept_encoding) headers.remove("accept-encoding");
-  if (!config_.compress_requests || !config_.request.enabled || stream.request_bodyless() || !fits(config_.request, headers)) return Continue{};
+  if (own && own->remove_accept_encoding ? *own->remove_accept_encoding : config_.remove_accept_encoding)
+    headers.remove("accept-encoding");
+  if (!config_.compress_requests || !config_.request.enabled || stream.request_bodyless() ||
+      !fits(config_.request, headers))
+    return Continue{};
   const EncoderSettings& library = own && own->library ? *own->library : config_.library;
   if (!codecs) codecs = &stream.state<Codecs>(*this);
   codecs->request = make_encoder(library);
@@ -132,15 +144,18 @@ Verdict CompressorFilter::on_request(Stream& stream) const {
 
 void CompressorFilter::on_response(Stream& stream, http::ResponseHead& head) const {
   const auto* own = stream.policy<CompressorPolicy>(*this);
-  if (!config_.response.enabled || (own && own->off) || head.status == 101 || head.status == 204 || head.status == 304) return;
+  if (!config_.response.enabled || (own && own->off) || head.status == 101 || head.status == 204 || head.status == 304)
+    return;
   // A part of a body would no longer be that part.
   if (head.status == 206 || !fits(config_.response, head.headers)) return;
-  if (std::find(config_.skip_statuses.begin(), config_.skip_statuses.end(), head.status) != config_.skip_statuses.end()) return;
+  if (std::find(config_.skip_statuses.begin(), config_.skip_statuses.end(), head.status) != config_.skip_statuses.end())
+    return;
   auto etag = head.headers.get("etag");
   if (etag && config_.skip_etags) return;
   Codecs* codecs = stream.find_state<Codecs>(*this);
   const EncoderSettings& library = own && own->library ? *own->library : config_.library;
-  auto chosen = codecs && codecs->asked ? choose_encoding(codecs->accepted, offered(stream, head.headers)) : std::nullopt;
+  auto chosen =
+      codecs && codecs->asked ? choose_encoding(codecs->accepted, offered(stream, head.headers)) : std::nullopt;
   if (chosen && *chosen == library.encoding && !stream.response_bodyless()) {
     if (etag && !etag->starts_with("W/") && !etag->starts_with("w/")) head.headers.remove("etag");
     add_encoding(head.headers, library.encoding);
@@ -174,7 +189,9 @@ Verdict CompressorFilter::on_response_trailers(Stream& stream, net::Buffer& last
 
 // Takes the encoding off the head if it is the one applied last; false: it is another.
 static bool take_off(http::Headers& headers, Encoding encoding, bool ignore_no_transform) {
-  if (!headers.contains("content-encoding") || (!ignore_no_transform && has_token(headers, "cache-control", "no-transform"))) return false;
+  if (!headers.contains("content-encoding") ||
+      (!ignore_no_transform && has_token(headers, "cache-control", "no-transform")))
+    return false;
   std::string all = headers.joined("content-encoding");
   auto parts = base::split(all, ',');
   std::string_view outermost = base::trim(parts.back());
@@ -182,8 +199,10 @@ static bool take_off(http::Headers& headers, Encoding encoding, bool ignore_no_t
   parts.pop_back();
   std::vector<std::string_view> left;
   for (std::string_view part : parts) left.push_back(base::trim(part));
-  if (left.empty()) headers.remove("content-encoding");
-  else headers.set("content-encoding", base::join(left, ", "));
+  if (left.empty())
+    headers.remove("content-encoding");
+  else
+    headers.set("content-encoding", base::join(left, ", "));
   return true;
 }
 

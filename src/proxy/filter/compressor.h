@@ -20,10 +20,10 @@ struct CompressorConfig {
   EncoderSettings library;
   bool compress_requests = false;
   CompressionRules request, response;
-  bool skip_etags = false;             // disable_on_etag_header; else strong ones are removed
+  bool skip_etags = false;  // disable_on_etag_header; else strong ones are removed
   bool remove_accept_encoding = false;
   std::vector<int> skip_statuses;
-  bool choose_first = false;           // among encodings that the client likes as much
+  bool choose_first = false;  // among encodings that the client likes as much
 };
 
 struct CompressorPolicy final : FilterPolicy {
@@ -34,7 +34,8 @@ struct CompressorPolicy final : FilterPolicy {
 
 // The encoding, among those offered in order, that an accept-encoding field
 // asks for most (RFC 9110, 12.5.3); none: the body stays as it is.
-std::optional<Encoding> choose_encoding(std::string_view accept_encoding, const std::vector<std::pair<Encoding, bool>>& offered);
+std::optional<Encoding> choose_encoding(std::string_view accept_encoding,
+                                        const std::vector<std::pair<Encoding, bool>>& offered);
 
 // Compresses responses for clients that ask for it, and requests where it says so.
 class CompressorFilter final : public Filter {

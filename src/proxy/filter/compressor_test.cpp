@@ -20,12 +20,16 @@ TEST(Codecs, EachEncodingComesBackWhateverThePieces) {
     auto decoder = make_decoder({.encoding = encoding});
     std::string bytes(packed.view());
     for (size_t at = 0; at < bytes.size(); at += 777)
-      ASSERT_TRUE(decoder->feed(std::string_view(bytes).substr(at, 777), plain, at + 777 >= bytes.size())) << name(encoding);
+      ASSERT_TRUE(decoder->feed(std::string_view(bytes).substr(at, 777), plain, at + 777 >= bytes.size()))
+          << name(encoding);
     EXPECT_EQ(plain.view(), text) << name(encoding);
     net::Buffer cut;
-    EXPECT_FALSE(make_decoder({.encoding = encoding})->feed(std::string_view(bytes).substr(0, bytes.size() / 2), cut, true)) << name(encoding);
+    EXPECT_FALSE(
+        make_decoder({.encoding = encoding})->feed(std::string_view(bytes).substr(0, bytes.size() / 2), cut, true))
+        << name(encoding);
     net::Buffer garbage;
-    EXPECT_FALSE(make_decoder({.encoding = encoding})->feed("this is not compressed at all", garbage, true)) << name(encoding);
+    EXPECT_FALSE(make_decoder({.encoding = encoding})->feed("this is not compressed at all", garbage, true))
+        << name(encoding);
   }
 }
 
@@ -35,7 +39,8 @@ TEST(Codecs, ABombIsAnError) {
     auto encoder = make_encoder({.encoding = encoding, .window_bits = encoding == Encoding::Brotli ? 18 : 15});
     net::Buffer packed, plain;
     ASSERT_TRUE(encoder->feed(zeros, packed, true));
-    EXPECT_FALSE(make_decoder({.encoding = encoding, .most_ratio = 10})->feed(packed.view(), plain, true)) << name(encoding);
+    EXPECT_FALSE(make_decoder({.encoding = encoding, .most_ratio = 10})->feed(packed.view(), plain, true))
+        << name(encoding);
     EXPECT_LT(plain.size(), 1'000'000u);
   }
 }
@@ -54,19 +59,28 @@ TEST(AcceptEncoding, WeightsDecideAndThenTheListener) {
 class CompressionOnSockets : public ::testing::Test {
  protected:
   static std::string compressor(const std::string& library, const std::string& more = "") {
-    return "{name: c-" + library + ", typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.compressor.v3.Compressor, compressor_library: "
-           "{name: l, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.compression." + library + "}}" + more + "}}\n";
+    return "{name: c-" + library +
+           ", typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.compressor.v3.Compressor, "
+           "compressor_library: "
+           "{name: l, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.compression." +
+           library + "}}" + more + "}}\n";
   }
   static std::string decompressor(const std::string& library, const std::string& more = "") {
-    return "{name: d, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.decompressor.v3.Decompressor, decompressor_library: "
-           "{name: l, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.compression." + library + "}}" + more + "}}\n";
+    return "{name: d, typed_config: {\"@type\": "
+           "type.googleapis.com/envoy.extensions.filters.http.decompressor.v3.Decompressor, decompressor_library: "
+           "{name: l, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.compression." +
+           library + "}}" + more + "}}\n";
   }
   std::string bootstrap(const std::string& filters) {
-    return bootstrap_of("              - {match: {prefix: /direct}, direct_response: {status: 200, body: {inline_string: \"" + std::string(400, 'd') + "\"}}}\n"
-                        "              - {match: {prefix: /}, route: {cluster: backend}}\n",
-                        cluster_of("backend", "@backend"), "", filters);
+    return bootstrap_of(
+        "              - {match: {prefix: /direct}, direct_response: {status: 200, body: {inline_string: \"" +
+            std::string(400, 'd') +
+            "\"}}}\n"
+            "              - {match: {prefix: /}, route: {cluster: backend}}\n",
+        cluster_of("backend", "@backend"), "", filters);
   }
-  http::Response ask(uint16_t port, const std::string& path, const std::string& accept, http::Version version = http::Version::Http1) {
+  http::Response ask(uint16_t port, const std::string& path, const std::string& accept,
+                     http::Version version = http::Version::Http1) {
     http::Request request;
     request.path = path;
     if (!accept.empty()) request.headers.add("accept-encoding", accept);
@@ -82,7 +96,8 @@ class CompressionOnSockets : public ::testing::Test {
 };
 
 TEST_F(CompressionOnSockets, ResponsesAreCompressedForThoseWhoAskForIt) {
-  Proxy proxy(loop_, bootstrap(compressor("gzip.compressor.v3.Gzip") + compressor("brotli.compressor.v3.Brotli")), backend_.port());
+  Proxy proxy(loop_, bootstrap(compressor("gzip.compressor.v3.Gzip") + compressor("brotli.compressor.v3.Brotli")),
+              backend_.port());
   for (auto version : {http::Version::Http1, http::Version::Http2}) {
     auto gzip = ask(proxy.port(), "/big", "gzip", version);
     EXPECT_EQ(gzip.headers.get("content-encoding"), "gzip");

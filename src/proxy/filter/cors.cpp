@@ -18,8 +18,10 @@ Verdict CorsFilter::on_request(Stream& stream) const {
   if (!origin || origin->empty()) return Continue{};
   const CorsPolicy* policy = policy_of(*this, stream);
   if (!policy) return Continue{};
-  bool allowed = std::any_of(policy->origins.begin(), policy->origins.end(), [&](const StringMatch& match) { return match.matches(*origin); });
-  bool preflight = stream.request.method == "OPTIONS" && stream.request.headers.contains("access-control-request-method");
+  bool allowed = std::any_of(policy->origins.begin(), policy->origins.end(),
+                             [&](const StringMatch& match) { return match.matches(*origin); });
+  bool preflight =
+      stream.request.method == "OPTIONS" && stream.request.headers.contains("access-control-request-method");
   if (!allowed) {
     if (!preflight || policy->forward_unmatched_preflights) return Continue{};
     return Reply{.status = 200, .details = "cors_response"};

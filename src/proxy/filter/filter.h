@@ -31,7 +31,7 @@ struct Reply {
   std::string body;
   std::string details;  // for %RESPONSE_CODE_DETAILS%
   http::Headers headers;
-  uint32_t flags = 0;   // telemetry::Flag
+  uint32_t flags = 0;                   // telemetry::Flag
   std::optional<int> grpc_status = {};  // for gRPC requests, in place of what the status means there
 };
 using Verdict = std::variant<Continue, Pause, Reply>;

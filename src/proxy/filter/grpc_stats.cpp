@@ -38,7 +38,8 @@ struct Call final : FilterState {
     ++series.total;
     if (!status) status = stream.grpc_status();
     ++(status == 0 ? series.success : series.failure);
-    if (status && *status >= 0 && *status < static_cast<int>(series.by_code.size())) ++series.by_code[static_cast<size_t>(*status)];
+    if (status && *status >= 0 && *status < static_cast<int>(series.by_code.size()))
+      ++series.by_code[static_cast<size_t>(*status)];
     series.requests += requests.count();
     series.responses += responses.count();
   }

@@ -18,7 +18,7 @@ class MessageCounter {
  private:
   uint64_t left_ = 0;  // of the message that passes
   uint32_t size_ = 0;
-  int header_ = 0;     // bytes seen of the next one's five
+  int header_ = 0;  // bytes seen of the next one's five
   uint64_t count_ = 0;
 };
 

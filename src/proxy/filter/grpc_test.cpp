@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/strings.h"
 #include "http/grpc.h"
+#include "base/strings.h"
 #include "proxy/filter/grpc_stats.h"
 #include "proxy/filter/grpc_web.h"
 #include "proxy/runtime/harness.h"
@@ -49,16 +49,21 @@ class GrpcOnSockets : public ::testing::Test {
   GrpcOnSockets() : server_(loop_, [](std::shared_ptr<http::Exchange> exchange) { return echo(std::move(exchange)); }) {
     auto bound = server_.listen(*net::Address::parse("127.0.0.1", 0));
     EXPECT_TRUE(bound);
-    proxy_.emplace(loop_,
-                   bootstrap_of("              - {match: {prefix: /}, route: {cluster: backend}}\n",
-                                cluster_of("backend", "@backend",
-                                           "    typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {\"@type\": "
-                                           "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: {http2_protocol_options: {}}}}\n"),
-                                "",
-                                "{name: web, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.grpc_web.v3.GrpcWeb}}\n"
-                                "{name: stats, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.grpc_stats.v3.FilterConfig, "
-                                "stats_for_all_methods: true}}\n"),
-                   bound->port());
+    proxy_.emplace(
+        loop_,
+        bootstrap_of("              - {match: {prefix: /}, route: {cluster: backend}}\n",
+                     cluster_of("backend", "@backend",
+                                "    typed_extension_protocol_options: "
+                                "{envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {\"@type\": "
+                                "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, "
+                                "explicit_http_config: {http2_protocol_options: {}}}}\n"),
+                     "",
+                     "{name: web, typed_config: {\"@type\": "
+                     "type.googleapis.com/envoy.extensions.filters.http.grpc_web.v3.GrpcWeb}}\n"
+                     "{name: stats, typed_config: {\"@type\": "
+                     "type.googleapis.com/envoy.extensions.filters.http.grpc_stats.v3.FilterConfig, "
+                     "stats_for_all_methods: true}}\n"),
+        bound->port());
   }
   static std::string frame(std::string_view message) {
     std::string out("\0\0\0\0", 4);
@@ -98,7 +103,8 @@ TEST_F(GrpcOnSockets, BrowsersGetTrailersAsTheLastFrame) {
 
   auto counted = proxy_->process().scrape().prometheus();
   auto of = [](const std::string& name) {
-    return "envoy_cluster_grpc_" + name + "{envoy_cluster_name=\"backend\",envoy_grpc_bridge_service=\"pkg.Echo\",envoy_grpc_bridge_method=\"Say\"}";
+    return "envoy_cluster_grpc_" + name +
+           "{envoy_cluster_name=\"backend\",envoy_grpc_bridge_service=\"pkg.Echo\",envoy_grpc_bridge_method=\"Say\"}";
   };
   EXPECT_NE(counted.find(of("failure") + " 2"), std::string::npos) << counted;  // "fail", and what was no base64
   EXPECT_NE(counted.find(of("success") + " 1"), std::string::npos);

@@ -75,7 +75,8 @@ Verdict GrpcWebFilter::on_request_data(Stream& stream, net::Buffer& bytes, bool 
   bytes.clear();
   std::string decoded;
   if (!take_base64(group, decoded) || (end && !group.empty()))
-    return Reply{.status = 400, .body = "Bad gRPC-web request, invalid base64 data.", .details = "grpc_base_64_decode_failed"};
+    return Reply{
+        .status = 400, .body = "Bad gRPC-web request, invalid base64 data.", .details = "grpc_base_64_decode_failed"};
   bytes.append(decoded);
   return Continue{};
 }
@@ -85,7 +86,8 @@ void GrpcWebFilter::on_response(Stream& stream, http::ResponseHead& head) const 
   if (!kinds) return;
   auto type = head.headers.get("content-type");
   if (!type || !type->starts_with("application/grpc")) return;  // no gRPC: the client gets what there is
-  head.headers.set("content-type", kinds->text_response ? "application/grpc-web-text+proto" : "application/grpc-web+proto");
+  head.headers.set("content-type",
+                   kinds->text_response ? "application/grpc-web-text+proto" : "application/grpc-web+proto");
   if (stream.response_bodyless()) return;  // the status stands in the head
   stream.set_response_length(std::nullopt);
   stream.watch_response_body();

@@ -47,7 +47,8 @@ void apply(const std::vector<HeaderToMetadata::Rule>& rules, http::Headers& head
       value = headers.joined(rule.header);
     }
     if (value) {
-      if (rule.present && (!value->empty() || !rule.present->value.empty())) write(*rule.present, std::move(*value), metadata);
+      if (rule.present && (!value->empty() || !rule.present->value.empty()))
+        write(*rule.present, std::move(*value), metadata);
       if (rule.remove && rule.cookie.empty()) headers.remove(rule.header);
     } else if (rule.missing) {
       write(*rule.missing, {}, metadata);

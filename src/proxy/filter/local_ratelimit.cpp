@@ -31,8 +31,10 @@ LocalRateLimit::Outcome LocalRateLimit::take(Buckets& from, const std::vector<Ra
   std::vector<std::pair<TokenBucket*, uint32_t>> known;
   for (const RateLimitDescriptor& descriptor : descriptors)
     for (size_t i = 0; i < limits.size(); ++i)
-      if (limits[i].entries == descriptor.entries) known.emplace_back(&from.limits[i], static_cast<uint32_t>(descriptor.hits.value_or(1)));
-  std::sort(known.begin(), known.end(), [](const auto& a, const auto& b) { return a.first->rate().per_second < b.first->rate().per_second; });
+      if (limits[i].entries == descriptor.entries)
+        known.emplace_back(&from.limits[i], static_cast<uint32_t>(descriptor.hits.value_or(1)));
+  std::sort(known.begin(), known.end(),
+            [](const auto& a, const auto& b) { return a.first->rate().per_second < b.first->rate().per_second; });
   for (auto [bucket, hits] : known)
     if (!bucket->take(hits, now)) return {false, bucket};
   const TokenBucket* first = known.empty() ? nullptr : known[0].first;
@@ -56,8 +58,10 @@ Verdict LocalRateLimitFilter::on_request(Stream& stream) const {
   stream.worker().count(limit.enabled);
   std::vector<RateLimitDescriptor> descriptors;
   if (!limit.limits.empty()) {
-    if (!limit.rules.empty()) describe(limit.rules, limit.stage, stream, descriptors);
-    else descriptors = describe_by_route(limit.stage, limit.hosts, stream);
+    if (!limit.rules.empty())
+      describe(limit.rules, limit.stage, stream, descriptors);
+    else
+      descriptors = describe_by_route(limit.stage, limit.hosts, stream);
   }
   LocalRateLimit::Buckets& buckets =
       limit.per_connection ? stream.origin().keep<OwnBuckets>(&limit, limit).buckets : *limit.buckets;

@@ -31,12 +31,12 @@ struct LocalRateLimit final : FilterPolicy, std::enable_shared_from_this<LocalRa
   HeaderMutation request_when_not_enforced, response;
   uint32_t stage = 0;
   bool per_connection = false;
-  bool tell = false;                      // x-ratelimit-* in responses
+  bool tell = false;  // x-ratelimit-* in responses
   bool always_take_fallback = true;
-  bool resource_exhausted = false;        // what gRPC is told in place of UNAVAILABLE
+  bool resource_exhausted = false;  // what gRPC is told in place of UNAVAILABLE
   HostRateLimits hosts = HostRateLimits::WhereRouteHasNone;
-  std::vector<RateLimitRule> rules;       // in place of the route's
-  std::unique_ptr<Buckets> buckets;       // none where each connection has its own
+  std::vector<RateLimitRule> rules;                                     // in place of the route's
+  std::unique_ptr<Buckets> buckets;                                     // none where each connection has its own
   Slot enabled = kNone, enforced = kNone, limited = kNone, ok = kNone;  // counters
 
   // Takes from every bucket that counts for these descriptors; the bucket that
@@ -64,7 +64,8 @@ class LocalRateLimitFilter final : public Filter {
 // The same for connections; those over the limit are closed.
 class LocalConnectionRate final : public NetworkFilter {
  public:
-  LocalConnectionRate(std::shared_ptr<TokenBucket> bucket, Slot limited) : bucket_(std::move(bucket)), limited_(limited) {}
+  LocalConnectionRate(std::shared_ptr<TokenBucket> bucket, Slot limited)
+      : bucket_(std::move(bucket)), limited_(limited) {}
   std::string_view name() const override { return "envoy.filters.network.local_ratelimit"; }
   std::optional<std::string> refuses(Worker& worker, const Origin& origin) const override;
 

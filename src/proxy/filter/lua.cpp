@@ -38,11 +38,21 @@ struct Run {
   static int push(lua_State* state) {
     const auto& gift = *static_cast<const Gift*>(lua_touserdata(state, 1));
     switch (gift.give) {
-      case Give::Handle: push_lua_handle(state, gift.scope); break;
-      case Give::Body: push_lua_body(state, gift.scope); break;
-      case Give::Trailers: push_lua_trailers(state, gift.scope); break;
-      case Give::Answer: push_lua_answer(state, *gift.answer); return 2;
-      case Give::Nothing: lua_pushnil(state); break;
+      case Give::Handle:
+        push_lua_handle(state, gift.scope);
+        break;
+      case Give::Body:
+        push_lua_body(state, gift.scope);
+        break;
+      case Give::Trailers:
+        push_lua_trailers(state, gift.scope);
+        break;
+      case Give::Answer:
+        push_lua_answer(state, *gift.answer);
+        return 2;
+      case Give::Nothing:
+        lua_pushnil(state);
+        break;
     }
     return 1;
   }
@@ -67,7 +77,8 @@ struct Run {
     }
     if (!good) base::log::error("script log: {}", base::printable(error));
     if (!good) scope->reply.reset();
-    if (good && yielded && scope->wait == Wait::Nothing) base::log::error("script log: script performed an unexpected yield");
+    if (good && yielded && scope->wait == Wait::Nothing)
+      base::log::error("script log: script performed an unexpected yield");
     if (!good || !yielded || scope->wait == Wait::Nothing) {
       auto reply = std::move(scope->reply);
       finish();
@@ -75,7 +86,8 @@ struct Run {
     }
   }
 
-  static bool begin(Run& run, const std::shared_ptr<const LuaScript>& script, const char* function, Slot machines, Stream& stream) {
+  static bool begin(Run& run, const std::shared_ptr<const LuaScript>& script, const char* function, Slot machines,
+                    Stream& stream) {
     run.machine = stream.worker().state<LuaMachines>(machines).of(script);
     if (!run.machine) return false;
     run.coroutine = run.machine->coroutine(function, run.reference);
@@ -118,7 +130,8 @@ void answered(Run& run, const LuaFilter& filter) {
   if (!run.calls()) return;
   Stream& stream = *run.scope->stream;
   bool response = run.scope->response;
-  if (run.scope->whole_body) return response ? stream.show_response_body_again(filter) : stream.show_request_body_again(filter);
+  if (run.scope->whole_body)
+    return response ? stream.show_response_body_again(filter) : stream.show_request_body_again(filter);
   run.resume(Run::Give::Answer);
   if (run.calls()) return start_call(run, filter);
   if (run.scope->reply) {
@@ -128,8 +141,10 @@ void answered(Run& run, const LuaFilter& filter) {
   bool for_body = run.going() && run.scope->wait == Wait::Body;
   if (run.going()) {
     run.scope->head_open = for_body;
-    if (response) stream.watch_response_body();
-    else stream.watch_request_body();
+    if (response)
+      stream.watch_response_body();
+    else
+      stream.watch_request_body();
   }
   if (for_body) return response ? stream.show_response_body_again(filter) : stream.show_request_body_again(filter);
   if (response) return stream.resume_response();
@@ -154,7 +169,8 @@ static void tell(LuaScope& scope, const LuaFilter& filter, Stream& stream, bool 
   scope.filter = &filter;
   scope.response = response;
   scope.context = own ? &own->context : nullptr;
-  if (const Route* route = stream.route(); route && route->facts) scope.metadata = route->facts->find(filter.name(), {});
+  if (const Route* route = stream.route(); route && route->facts)
+    scope.metadata = route->facts->find(filter.name(), {});
 }
 
 Verdict LuaFilter::on_request(Stream& stream) const {
@@ -198,8 +214,10 @@ static Verdict show(const LuaFilter& filter, Run& run, net::Buffer& bytes, bool 
     scope->whole_body = true;
     scope->body = &bytes;
     scope->trailers = trailers;
-    if (trailers && bytes.empty()) run.resume(Run::Give::Nothing);
-    else run.resume(Run::Give::Body);
+    if (trailers && bytes.empty())
+      run.resume(Run::Give::Nothing);
+    else
+      run.resume(Run::Give::Body);
   } else if (scope->wait == Wait::Chunk && !bytes.empty()) {
     scope->body = &bytes;
     run.resume(Run::Give::Body);
@@ -247,8 +265,10 @@ void LuaFilter::on_response(Stream& stream, http::ResponseHead&) const {
     stream.hold_response();
     return start_call(run, *this);
   }
-  if (run.scope->wait == Wait::Body) stream.hold_response();
-  else run.scope->head_open = false;
+  if (run.scope->wait == Wait::Body)
+    stream.hold_response();
+  else
+    run.scope->head_open = false;
   stream.watch_response_body();
 }
 

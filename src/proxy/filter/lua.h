@@ -30,7 +30,8 @@ struct LuaPolicy final : FilterPolicy {
 // memory or instructions than the limits, nor touch files or the network.
 class LuaFilter final : public Filter {
  public:
-  LuaFilter(std::shared_ptr<const LuaScript> usual, base::StringMap<std::shared_ptr<const LuaScript>> named, bool clear_routes, Slot machines)
+  LuaFilter(std::shared_ptr<const LuaScript> usual, base::StringMap<std::shared_ptr<const LuaScript>> named,
+            bool clear_routes, Slot machines)
       : machines(machines), usual_(std::move(usual)), named_(std::move(named)), clear_routes_(clear_routes) {}
   std::string_view name() const override { return "envoy.filters.http.lua"; }
   Verdict on_request(Stream& stream) const override;

@@ -85,12 +85,18 @@ base::Json json_at(lua_State* L, int at, int depth = 0) {
   luaL_checkstack(L, 4, nullptr);
   at = lua_absindex(L, at);
   switch (lua_type(L, at)) {
-    case LUA_TBOOLEAN: return lua_toboolean(L, at) != 0;
-    case LUA_TNUMBER: return lua_tonumber(L, at);
-    case LUA_TSTRING: return std::string(text(L, at));
-    case LUA_TTABLE: break;
-    case LUA_TNIL: return nullptr;
-    default: luaL_error(L, "unexpected type '%s' in dynamicMetadata", luaL_typename(L, at));
+    case LUA_TBOOLEAN:
+      return lua_toboolean(L, at) != 0;
+    case LUA_TNUMBER:
+      return lua_tonumber(L, at);
+    case LUA_TSTRING:
+      return std::string(text(L, at));
+    case LUA_TTABLE:
+      break;
+    case LUA_TNIL:
+      return nullptr;
+    default:
+      luaL_error(L, "unexpected type '%s' in dynamicMetadata", luaL_typename(L, at));
   }
   auto size = static_cast<lua_Integer>(lua_rawlen(L, at));
   base::Json out = size ? base::Json::array() : base::Json::object();
@@ -137,13 +143,16 @@ std::string* pseudo(LuaScope& scope, std::string_view name) {
   if (name == ":scheme") return &request.scheme;
   return nullptr;
 }
-http::Headers& fields(LuaScope& scope) { return scope.response ? scope.stream->response.headers : scope.stream->request.headers; }
+http::Headers& fields(LuaScope& scope) {
+  return scope.response ? scope.stream->response.headers : scope.stream->request.headers;
+}
 void check_open(lua_State* L, const LuaScope& scope) {
   if (!scope.head_open) luaL_error(L, "header map can no longer be modified");
 }
 // What a header may be made of; all else would end the line or the protocol.
 void check_field(lua_State* L, std::string_view name, std::string_view value) {
-  bool bad = name.empty() || std::any_of(name.begin(), name.end(), [](unsigned char c) { return c <= 0x20 || c == 0x7f; });
+  bool bad =
+      name.empty() || std::any_of(name.begin(), name.end(), [](unsigned char c) { return c <= 0x20 || c == 0x7f; });
   bad |= std::any_of(value.begin(), value.end(), [](unsigned char c) { return c == '\r' || c == '\n' || c == '\0'; });
   if (bad) luaL_error(L, "a header's name or value has characters that do not belong there");
 }
@@ -236,8 +245,10 @@ int trailers_write(lua_State* L, bool replace) {
   std::string name = base::to_lower(text(L, 2));
   check_field(L, name, text(L, 3));
   if (name.starts_with(':')) luaL_error(L, "there are no such trailers");
-  if (replace) trailers.set(name, text(L, 3));
-  else trailers.add(name, text(L, 3));
+  if (replace)
+    trailers.set(name, text(L, 3));
+  else
+    trailers.add(name, text(L, 3));
   return 0;
 }
 int trailers_add(lua_State* L) { return trailers_write(L, false); }
@@ -274,7 +285,8 @@ int body_get(lua_State* L) {
   net::Buffer& body = body_of(L);
   lua_Integer at = luaL_checkinteger(L, 2), size = luaL_checkinteger(L, 3);
   auto all = static_cast<lua_Integer>(body.size());
-  if (at < 0 || size < 0 || at > all || size > all - at) luaL_error(L, "index/length must be >= 0 and (index + length) must be <= buffer size");
+  if (at < 0 || size < 0 || at > all || size > all - at)
+    luaL_error(L, "index/length must be >= 0 and (index + length) must be <= buffer size");
   return answer(L, body.view().substr(static_cast<size_t>(at), static_cast<size_t>(size)));
 }
 int body_set(lua_State* L) {
@@ -284,8 +296,10 @@ int body_set(lua_State* L) {
   body.clear();
   body.append(bytes);
   if (scope.whole_body && scope.head_open) {
-    if (scope.response) scope.stream->set_response_length(bytes.size());
-    else scope.stream->set_request_length(bytes.size());
+    if (scope.response)
+      scope.stream->set_response_length(bytes.size());
+    else
+      scope.stream->set_request_length(bytes.size());
   }
   lua_pushinteger(L, static_cast<lua_Integer>(bytes.size()));
   return 1;
@@ -302,7 +316,8 @@ int info_local(lua_State* L) { return answer(L, scope_of(L, kInfo)->stream->orig
 int info_direct(lua_State* L) { return answer(L, scope_of(L, kInfo)->stream->origin().remote_text); }
 int info_remote(lua_State* L) {
   Stream& stream = *scope_of(L, kInfo)->stream;
-  return answer(L, stream.client_address().ip() == stream.origin().remote.ip() ? stream.origin().remote_text : stream.client_address().text());
+  return answer(L, stream.client_address().ip() == stream.origin().remote.ip() ? stream.origin().remote_text
+                                                                               : stream.client_address().text());
 }
 int info_sni(lua_State* L) { return answer(L, scope_of(L, kInfo)->stream->record.server_name); }
 int info_dynamic(lua_State* L) {
@@ -452,8 +467,10 @@ int handle_respond(lua_State* L) {
   Reply reply{.status = 0, .details = "lua_response"};
   each_header(L, 2, [&](const std::string& name, std::string_view value) {
     check_field(L, name, value);
-    if (name == ":status") reply.status = base::parse_number<int>(value).value_or(0);
-    else if (!name.starts_with(':') && name != "content-length") reply.headers.add(name, value);
+    if (name == ":status")
+      reply.status = base::parse_number<int>(value).value_or(0);
+    else if (!name.starts_with(':') && name != "content-length")
+      reply.headers.add(name, value);
   });
   if (reply.status < 200 || reply.status > 599) luaL_error(L, ":status must be between 200-599");
   if (!lua_isnoneornil(L, 3)) reply.body = text(L, 3);
@@ -466,17 +483,23 @@ int handle_call(lua_State* L) {
   LuaScope& scope = *scope_of(L, kHandle);
   LuaScope::Call call{.cluster = std::string(text(L, 2))};
   const auto& names = scope.stream->worker().config().cluster_names;
-  if (!names || names->find(call.cluster) == names->end()) luaL_error(L, "http call cluster invalid. Must be configured");
+  if (!names || names->find(call.cluster) == names->end())
+    luaL_error(L, "http call cluster invalid. Must be configured");
   http::Request& request = call.request;
   request.method.clear();
   request.path.clear();
   each_header(L, 3, [&](const std::string& name, std::string_view value) {
     check_field(L, name, value);
-    if (name == ":method") request.method = value;
-    else if (name == ":path") request.path = value;
-    else if (name == ":authority" || name == "host") request.authority = value;
-    else if (name == ":scheme") request.scheme = value;
-    else if (!name.starts_with(':') && name != "content-length") request.headers.add(name, value);
+    if (name == ":method")
+      request.method = value;
+    else if (name == ":path")
+      request.path = value;
+    else if (name == ":authority" || name == "host")
+      request.authority = value;
+    else if (name == ":scheme")
+      request.scheme = value;
+    else if (!name.starts_with(':') && name != "content-length")
+      request.headers.add(name, value);
   });
   if (request.method.empty() || request.path.empty() || request.authority.empty())
     luaL_error(L, "http call headers must include ':path', ':method', and ':authority'");
@@ -533,10 +556,14 @@ template <int Level>
 int handle_log(lua_State* L) {
   scope_of(L, kHandle);
   std::string line = "script log: " + base::printable(text(L, 2));
-  if constexpr (Level == 0) base::log::debug("{}", line);
-  else if constexpr (Level == 1) base::log::info("{}", line);
-  else if constexpr (Level == 2) base::log::warn("{}", line);
-  else base::log::error("{}", line);
+  if constexpr (Level == 0)
+    base::log::debug("{}", line);
+  else if constexpr (Level == 1)
+    base::log::info("{}", line);
+  else if constexpr (Level == 2)
+    base::log::warn("{}", line);
+  else
+    base::log::error("{}", line);
   return 0;
 }
 
@@ -563,24 +590,57 @@ void type(lua_State* L, const char* name, std::initializer_list<luaL_Reg> method
 
 void open_lua_handles(lua_State* L) {
   type(L, kHandle,
-       {{"headers", handle_headers}, {"body", handle_body}, {"bodyChunks", handle_chunks}, {"trailers", handle_trailers},
-        {"respond", handle_respond}, {"httpCall", handle_call}, {"metadata", handle_metadata}, {"filterContext", handle_context}, {"streamInfo", handle_info},
-        {"connection", handle_connection}, {"clearRouteCache", handle_clear_route}, {"setUpstreamOverrideHost", handle_override},
-        {"base64Escape", handle_base64}, {"timestamp", handle_timestamp}, {"logTrace", handle_log<0>}, {"logDebug", handle_log<0>},
-        {"logInfo", handle_log<1>}, {"logWarn", handle_log<2>}, {"logErr", handle_log<3>}, {"logCritical", handle_log<3>}});
-  type(L, kHeaders, {{"get", headers_get}, {"getAtIndex", headers_at}, {"getNumValues", headers_count}, {"add", headers_add},
-                     {"replace", headers_replace}, {"remove", headers_remove}}, headers_pairs);
-  type(L, kTrailers, {{"get", trailers_get}, {"add", trailers_add}, {"replace", trailers_replace}, {"remove", trailers_remove}}, trailers_pairs);
+       {{"headers", handle_headers},
+        {"body", handle_body},
+        {"bodyChunks", handle_chunks},
+        {"trailers", handle_trailers},
+        {"respond", handle_respond},
+        {"httpCall", handle_call},
+        {"metadata", handle_metadata},
+        {"filterContext", handle_context},
+        {"streamInfo", handle_info},
+        {"connection", handle_connection},
+        {"clearRouteCache", handle_clear_route},
+        {"setUpstreamOverrideHost", handle_override},
+        {"base64Escape", handle_base64},
+        {"timestamp", handle_timestamp},
+        {"logTrace", handle_log<0>},
+        {"logDebug", handle_log<0>},
+        {"logInfo", handle_log<1>},
+        {"logWarn", handle_log<2>},
+        {"logErr", handle_log<3>},
+        {"logCritical", handle_log<3>}});
+  type(L, kHeaders,
+       {{"get", headers_get},
+        {"getAtIndex", headers_at},
+        {"getNumValues", headers_count},
+        {"add", headers_add},
+        {"replace", headers_replace},
+        {"remove", headers_remove}},
+       headers_pairs);
+  type(L, kTrailers,
+       {{"get", trailers_get}, {"add", trailers_add}, {"replace", trailers_replace}, {"remove", trailers_remove}},
+       trailers_pairs);
   type(L, kBody, {{"length", body_length}, {"getBytes", body_get}, {"setBytes", body_set}});
-  type(L, kInfo, {{"protocol", info_protocol}, {"routeName", info_route}, {"downstreamLocalAddress", info_local},
-                  {"downstreamDirectRemoteAddress", info_direct}, {"downstreamRemoteAddress", info_remote},
-                  {"requestedServerName", info_sni}, {"dynamicMetadata", info_dynamic}, {"downstreamSslConnection", info_ssl}});
+  type(L, kInfo,
+       {{"protocol", info_protocol},
+        {"routeName", info_route},
+        {"downstreamLocalAddress", info_local},
+        {"downstreamDirectRemoteAddress", info_direct},
+        {"downstreamRemoteAddress", info_remote},
+        {"requestedServerName", info_sni},
+        {"dynamicMetadata", info_dynamic},
+        {"downstreamSslConnection", info_ssl}});
   type(L, kDynamic, {{"get", dynamic_get}, {"set", dynamic_set}});
   type(L, kMetadata, {{"get", metadata_get}}, metadata_pairs);
   type(L, kContext, {{"get", context_get}}, context_pairs);
   type(L, kConnection, {{"ssl", connection_ssl}});
-  type(L, kSsl, {{"peerCertificatePresented", ssl_presented}, {"peerCertificateValidated", ssl_presented}, {"subjectPeerCertificate", ssl_subject},
-                 {"sha256PeerCertificateDigest", ssl_digest}, {"uriSanPeerCertificate", ssl_uris}});
+  type(L, kSsl,
+       {{"peerCertificatePresented", ssl_presented},
+        {"peerCertificateValidated", ssl_presented},
+        {"subjectPeerCertificate", ssl_subject},
+        {"sha256PeerCertificateDigest", ssl_digest},
+        {"uriSanPeerCertificate", ssl_uris}});
   lua_newtable(L);
   lua_pushinteger(L, 0);
   lua_setfield(L, -2, "MILLISECOND");
@@ -602,8 +662,10 @@ void push_lua_answer(lua_State* L, const SideAnswer& from) {
     answer(L, from.headers.joined(field.name));
     lua_rawset(L, -3);
   }
-  if (from.body.empty()) lua_pushnil(L);
-  else answer(L, from.body);
+  if (from.body.empty())
+    lua_pushnil(L);
+  else
+    answer(L, from.body);
 }
 
 }  // namespace proxy

@@ -46,8 +46,12 @@ bit = {
 )lua";
 
 int open_libraries(lua_State* state) {
-  for (auto [name, open] : {std::pair<const char*, lua_CFunction>{LUA_GNAME, luaopen_base}, {LUA_COLIBNAME, luaopen_coroutine}, {LUA_TABLIBNAME, luaopen_table},
-                            {LUA_STRLIBNAME, luaopen_string}, {LUA_MATHLIBNAME, luaopen_math}, {LUA_UTF8LIBNAME, luaopen_utf8},
+  for (auto [name, open] : {std::pair<const char*, lua_CFunction>{LUA_GNAME, luaopen_base},
+                            {LUA_COLIBNAME, luaopen_coroutine},
+                            {LUA_TABLIBNAME, luaopen_table},
+                            {LUA_STRLIBNAME, luaopen_string},
+                            {LUA_MATHLIBNAME, luaopen_math},
+                            {LUA_UTF8LIBNAME, luaopen_utf8},
                             {LUA_OSLIBNAME, luaopen_os}}) {
     luaL_requiref(state, name, open, 1);
     lua_pop(state, 1);
@@ -64,7 +68,9 @@ int open_libraries(lua_State* state) {
   }
   lua_pop(state, 1);
   // Text only: bytecode can break the machine.
-  if (luaL_dostring(state, "local load_any = load; load = function(chunk, name, _, ...) return load_any(chunk, name, 't', ...) end"))
+  if (luaL_dostring(
+          state,
+          "local load_any = load; load = function(chunk, name, _, ...) return load_any(chunk, name, 't', ...) end"))
     return lua_error(state);
   lua_getglobal(state, "string");
   lua_pushnil(state);

@@ -18,7 +18,7 @@ namespace proxy {
 // unwind the stack, so destructors run. One thread's.
 class LuaMachine {
  public:
-  static constexpr size_t kMostMemory = 64u << 20;         // of all its scripts' values
+  static constexpr size_t kMostMemory = 64u << 20;           // of all its scripts' values
   static constexpr uint64_t kMostInstructions = 20'000'000;  // without a pause
 
   static base::Result<std::unique_ptr<LuaMachine>> make(const LuaScript& script);
@@ -61,22 +61,22 @@ struct LuaScope {
   Stream* stream = nullptr;
   const Filter* filter = nullptr;
   bool response = false;
-  bool head_open = true;         // headers may be changed
-  net::Buffer* body = nullptr;   // while a body, or a piece of one, stands in front of the filter
-  bool whole_body = false;       // and it is all of it
+  bool head_open = true;        // headers may be changed
+  net::Buffer* body = nullptr;  // while a body, or a piece of one, stands in front of the filter
+  bool whole_body = false;      // and it is all of it
   http::Headers* trailers = nullptr;
   const base::Json* metadata = nullptr;
   const base::Json* context = nullptr;
 
   enum class Wait : uint8_t { Nothing, Body, Chunk, Trailers, Call, Never };
   Wait wait = Wait::Nothing;
-  std::optional<Reply> reply;    // of respond()
+  std::optional<Reply> reply;  // of respond()
   struct Call {
     std::string cluster;
     http::Request request;
     std::chrono::milliseconds timeout{0};
   };
-  std::optional<Call> call;      // of httpCall()
+  std::optional<Call> call;  // of httpCall()
 };
 
 // Makes the types of handles known to a state.

@@ -21,8 +21,9 @@ TEST(LuaScripts, EndlessOnesAndGreedyOnesEnd) {
 }
 
 TEST(LuaScripts, ReachNeitherFilesNorProcessesNorBytecode) {
-  for (const char* code : {"io.open('/etc/passwd')", "os.execute('true')", "require('os')", "dofile('/etc/passwd')", "package.loadlib('x', 'y')",
-                           "string.dump(function() end)", "assert(load('\\27Lua'))", "debug.getregistry()"})
+  for (const char* code :
+       {"io.open('/etc/passwd')", "os.execute('true')", "require('os')", "dofile('/etc/passwd')",
+        "package.loadlib('x', 'y')", "string.dump(function() end)", "assert(load('\\27Lua'))", "debug.getregistry()"})
     EXPECT_FALSE(LuaScript::make(code)) << code;
 }
 
@@ -30,13 +31,17 @@ class LuaOnSockets : public ::testing::Test {
  protected:
   std::unique_ptr<Proxy> with(const std::string& script, const std::string& routes = "") {
     std::string code;
-    for (char c : script) code += c == '\n' ? std::string("\\n") : c == '"' || c == '\\' ? std::string("\\") + c : std::string(1, c);
+    for (char c : script)
+      code += c == '\n' ? std::string("\\n") : c == '"' || c == '\\' ? std::string("\\") + c : std::string(1, c);
     return std::make_unique<Proxy>(
         loop_,
-        bootstrap_of(routes + "              - {name: main, match: {prefix: /}, route: {cluster: backend}, metadata: {filter_metadata: {envoy.filters.http.lua: {colour: red}}}}\n",
-                     cluster_of("backend", "@backend"), "",
-                     "{name: lua, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, default_source_code: {inline_string: \"" +
-                         code + "\"}}}\n"),
+        bootstrap_of(
+            routes + "              - {name: main, match: {prefix: /}, route: {cluster: backend}, metadata: "
+                     "{filter_metadata: {envoy.filters.http.lua: {colour: red}}}}\n",
+            cluster_of("backend", "@backend"), "",
+            "{name: lua, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, "
+            "default_source_code: {inline_string: \"" +
+                code + "\"}}}\n"),
         backend_.port());
   }
   http::Response post(Proxy& proxy, std::string body, http::Version version = http::Version::Http1) {
@@ -165,17 +170,20 @@ TEST_F(LuaOnSockets, OtherClustersAreAskedWhileTheMessageWaits) {
   auto with_body = post(*proxy, bytes(100'000));
   EXPECT_EQ(with_body.headers.get("echo-x-second"), "404 POST /status/404 host=side body=4");
   EXPECT_EQ(with_body.headers.get("echo-content-length"), "5");
-  auto none = with("function envoy_on_request(h) h:httpCall('none', {[':method'] = 'GET', [':path'] = '/', [':authority'] = 'a'}, nil, 100) end");
+  auto none = with(
+      "function envoy_on_request(h) h:httpCall('none', {[':method'] = 'GET', [':path'] = '/', [':authority'] = 'a'}, "
+      "nil, 100) end");
   EXPECT_EQ(get(loop_, none->port(), "/").status, 200);
 }
 
 TEST_F(LuaOnSockets, ARouteMayHaveItsOwnScriptOrNone) {
-  auto proxy = with("function envoy_on_request(handle) handle:headers():add('x-who', 'listener') end",
-                    "              - {match: {prefix: /own}, route: {cluster: backend}, typed_per_filter_config: {lua: {\"@type\": "
-                    "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute, source_code: {inline_string: "
-                    "\"function envoy_on_request(handle) handle:headers():add('x-who', 'route') end\"}}}}\n"
-                    "              - {match: {prefix: /none}, route: {cluster: backend}, typed_per_filter_config: {lua: {\"@type\": "
-                    "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute, disabled: true}}}\n");
+  auto proxy = with(
+      "function envoy_on_request(handle) handle:headers():add('x-who', 'listener') end",
+      "              - {match: {prefix: /own}, route: {cluster: backend}, typed_per_filter_config: {lua: {\"@type\": "
+      "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute, source_code: {inline_string: "
+      "\"function envoy_on_request(handle) handle:headers():add('x-who', 'route') end\"}}}}\n"
+      "              - {match: {prefix: /none}, route: {cluster: backend}, typed_per_filter_config: {lua: {\"@type\": "
+      "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute, disabled: true}}}\n");
   EXPECT_EQ(get(loop_, proxy->port(), "/").headers.get("echo-x-who"), "listener");
   EXPECT_EQ(get(loop_, proxy->port(), "/own").headers.get("echo-x-who"), "route");
   EXPECT_FALSE(get(loop_, proxy->port(), "/none").headers.contains("echo-x-who"));

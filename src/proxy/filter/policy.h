@@ -34,7 +34,7 @@ class Policies {
  public:
   struct Entry {
     Slot filter = kNone;
-    bool off = false;                           // FilterConfig.disabled; else the filter is on, whatever its default
+    bool off = false;                            // FilterConfig.disabled; else the filter is on, whatever its default
     std::shared_ptr<const FilterPolicy> policy;  // may be none
   };
 

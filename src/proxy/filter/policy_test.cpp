@@ -12,15 +12,17 @@ std::string filter(const std::string& name, const std::string& more = "") {
   return "{name: " + name + ", " + more + "typed_config: " + kAbort + "}\n";
 }
 std::string route(const std::string& path, const std::string& policies) {
-  return "              - {match: {prefix: " + path + "}, direct_response: {status: 200}, typed_per_filter_config: {" + policies + "}}\n";
+  return "              - {match: {prefix: " + path + "}, direct_response: {status: 200}, typed_per_filter_config: {" +
+         policies + "}}\n";
 }
 
 TEST(FilterPolicies, ARouteTurnsAFilterOffAndAnotherOnByItsName) {
   net::Loop loop;
   std::string off = std::string("{") + kConfig + ", disabled: true}", on = std::string("{") + kConfig + "}";
-  Proxy proxy(loop, bootstrap_of(route("/plain", "") + route("/off", "first: " + off) + route("/on", "first: " + off + ", second: " + on) +
-                                     route("/other", "third: " + off),
-                                 "", "", filter("first") + filter("second", "disabled: true, ")));
+  Proxy proxy(loop,
+              bootstrap_of(route("/plain", "") + route("/off", "first: " + off) +
+                               route("/on", "first: " + off + ", second: " + on) + route("/other", "third: " + off),
+                           "", "", filter("first") + filter("second", "disabled: true, ")));
   EXPECT_EQ(get(loop, proxy.port(), "/plain").status, 418);
   EXPECT_EQ(get(loop, proxy.port(), "/off").status, 200);
   EXPECT_EQ(get(loop, proxy.port(), "/on").status, 418);
@@ -31,15 +33,17 @@ TEST(FilterPolicies, APolicyWrappedInAFilterConfigCountsAsItself) {
   net::Loop loop;
   std::string teapot = std::string("{") + kConfig + ", config: " + kAbort + "}";
   std::string none = R"({"@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault})";
-  Proxy proxy(loop, bootstrap_of(route("/a", "x: " + teapot) + route("/b", "x: " + none), "", "", "{name: x, typed_config: " + none + "}"));
+  Proxy proxy(loop, bootstrap_of(route("/a", "x: " + teapot) + route("/b", "x: " + none), "", "",
+                                 "{name: x, typed_config: " + none + "}"));
   EXPECT_EQ(get(loop, proxy.port(), "/a").status, 418);
   EXPECT_EQ(get(loop, proxy.port(), "/b").status, 200);
 }
 
 TEST(FilterPolicies, WhatAFilterAnswersCarriesNoneOfTheRoutesHeaders) {
   net::Loop loop;
-  std::string route = "              - {match: {prefix: /}, direct_response: {status: 200}, response_headers_to_add: "
-                      "[{header: {key: x-route, value: \"%PROTOCOL%\"}}]}\n";
+  std::string route =
+      "              - {match: {prefix: /}, direct_response: {status: 200}, response_headers_to_add: "
+      "[{header: {key: x-route, value: \"%PROTOCOL%\"}}]}\n";
   Proxy open(loop, bootstrap_of(route, "")), closed(loop, bootstrap_of(route, "", "", filter("x")));
   EXPECT_TRUE(get(loop, open.port(), "/").headers.contains("x-route"));
   auto answer = get(loop, closed.port(), "/");

@@ -42,7 +42,8 @@ bool apply(const RateLimitAction& action, Stream& stream, RateLimitDescriptor& o
     return true;
   };
   switch (action.kind) {
-    case Kind::SourceCluster: return add(stream.worker().options.service_cluster);
+    case Kind::SourceCluster:
+      return add(stream.worker().options.service_cluster);
     case Kind::DestinationCluster: {
       auto name = stream.target_cluster_name();
       return name && add(std::string(*name));
@@ -58,22 +59,27 @@ bool apply(const RateLimitAction& action, Stream& stream, RateLimitDescriptor& o
       if (!value) return action.skip_if_absent;
       return add(std::move(*value));
     }
-    case Kind::RemoteAddress: return add(stream.client_address().ip());
+    case Kind::RemoteAddress:
+      return add(stream.client_address().ip());
     case Kind::MaskedRemoteAddress: {
       auto value = masked(stream.client_address().ip(), action.v4_bits, action.v6_bits);
       return value && add(std::move(*value));
     }
-    case Kind::GenericKey: return add(action.value);
+    case Kind::GenericKey:
+      return add(action.value);
     case Kind::HeaderValueMatch: {
-      bool all = std::all_of(action.headers.begin(), action.headers.end(), [&](const HeaderMatch& m) { return m.matches(stream.request); });
+      bool all = std::all_of(action.headers.begin(), action.headers.end(),
+                             [&](const HeaderMatch& m) { return m.matches(stream.request); });
       return all == action.expect_match && add(action.value);
     }
     case Kind::QueryValueMatch: {
-      bool all = std::all_of(action.query.begin(), action.query.end(), [&](const QueryMatch& m) { return m.matches(stream.request); });
+      bool all = std::all_of(action.query.begin(), action.query.end(),
+                             [&](const QueryMatch& m) { return m.matches(stream.request); });
       return all == action.expect_match && add(action.value);
     }
     case Kind::Metadata: {
-      const Metadata* facts = action.of_route ? (stream.route() ? stream.route()->facts.get() : nullptr) : &stream.metadata;
+      const Metadata* facts =
+          action.of_route ? (stream.route() ? stream.route()->facts.get() : nullptr) : &stream.metadata;
       auto value = facts ? text_of(facts->find(action.name, action.path)) : std::nullopt;
       if (value && !value->empty()) return add(std::move(*value));
       if (!action.fallback.empty()) return add(action.fallback);
@@ -85,7 +91,8 @@ bool apply(const RateLimitAction& action, Stream& stream, RateLimitDescriptor& o
 
 }  // namespace
 
-void describe(const std::vector<RateLimitRule>& rules, uint32_t stage, Stream& stream, std::vector<RateLimitDescriptor>& out) {
+void describe(const std::vector<RateLimitRule>& rules, uint32_t stage, Stream& stream,
+              std::vector<RateLimitDescriptor>& out) {
   for (const RateLimitRule& rule : rules) {
     if (rule.stage != stage) continue;
     RateLimitDescriptor descriptor{.hits = rule.hits};

@@ -18,14 +18,22 @@ struct Asked final : FilterState {
 uint64_t seconds_of(rls::RateLimitResponse::RateLimit::Unit unit) {
   using Limit = rls::RateLimitResponse::RateLimit;
   switch (unit) {
-    case Limit::SECOND: return 1;
-    case Limit::MINUTE: return 60;
-    case Limit::HOUR: return 3600;
-    case Limit::DAY: return 86'400;
-    case Limit::WEEK: return 604'800;
-    case Limit::MONTH: return 2'592'000;
-    case Limit::YEAR: return 31'536'000;
-    default: return 0;
+    case Limit::SECOND:
+      return 1;
+    case Limit::MINUTE:
+      return 60;
+    case Limit::HOUR:
+      return 3600;
+    case Limit::DAY:
+      return 86'400;
+    case Limit::WEEK:
+      return 604'800;
+    case Limit::MONTH:
+      return 2'592'000;
+    case Limit::YEAR:
+      return 31'536'000;
+    default:
+      return 0;
   }
 }
 
@@ -60,9 +68,12 @@ Verdict RateLimitFilter::on_request(Stream& stream) const {
   }
   const auto* own = stream.policy<RateLimitPolicy>(*this);
   std::vector<RateLimitDescriptor> descriptors;
-  if (own && !own->rules.empty()) describe(own->rules, config_.stage, stream, descriptors);
-  else if (!config_.rules.empty()) describe(config_.rules, config_.stage, stream, descriptors);
-  else descriptors = describe_by_route(config_.stage, own ? own->hosts : HostRateLimits::WhereRouteHasNone, stream);
+  if (own && !own->rules.empty())
+    describe(own->rules, config_.stage, stream, descriptors);
+  else if (!config_.rules.empty())
+    describe(config_.rules, config_.stage, stream, descriptors);
+  else
+    descriptors = describe_by_route(config_.stage, own ? own->hosts : HostRateLimits::WhereRouteHasNone, stream);
   if (descriptors.empty() || !under(stream, config_.enabled_per_million)) return Continue{};
 
   rls::RateLimitRequest question;
@@ -81,7 +92,8 @@ Verdict RateLimitFilter::on_request(Stream& stream) const {
   http::Headers metadata = config_.metadata;
   if (auto id = stream.request.headers.get("x-request-id")) metadata.add("x-request-id", *id);
   asked.call->call(config_.service, config_.authority, "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit",
-                   question.SerializeAsString(), metadata, [this, &stream](SideAnswer& answer) { decide(stream, answer); });
+                   question.SerializeAsString(), metadata,
+                   [this, &stream](SideAnswer& answer) { decide(stream, answer); });
   return Pause{};
 }
 
@@ -93,14 +105,17 @@ void RateLimitFilter::fail(Stream& stream) const {
 
 void RateLimitFilter::decide(Stream& stream, SideAnswer& answer) const {
   rls::RateLimitResponse verdict;
-  if (answer.grpc_status != 0 || !verdict.ParseFromString(answer.body) || verdict.overall_code() == rls::RateLimitResponse::UNKNOWN) return fail(stream);
+  if (answer.grpc_status != 0 || !verdict.ParseFromString(answer.body) ||
+      verdict.overall_code() == rls::RateLimitResponse::UNKNOWN)
+    return fail(stream);
   Asked& asked = stream.state<Asked>(*this);
   for (const auto& header : verdict.response_headers_to_add())
     asked.response.add(base::to_lower(header.key()), header.value().empty() ? header.raw_value() : header.value());
   if (config_.tell) tell_limits(verdict, asked.response);
   if (verdict.overall_code() != rls::RateLimitResponse::OVER_LIMIT || !under(stream, config_.enforced_per_million)) {
     for (const auto& header : verdict.request_headers_to_add())
-      stream.request.headers.add(base::to_lower(header.key()), header.value().empty() ? header.raw_value() : header.value());
+      stream.request.headers.add(base::to_lower(header.key()),
+                                 header.value().empty() ? header.raw_value() : header.value());
     return stream.resume_request();
   }
   Reply reply{.status = config_.status, .body = verdict.raw_body(), .details = "request_rate_limited"};

@@ -28,10 +28,10 @@ class RateLimitFilter final : public Filter {
     Whom whom = Whom::Both;
     bool deny_on_error = false;
     bool resource_exhausted = false;
-    bool tell = false;                 // x-ratelimit-* in responses
-    bool say_ratelimited = true;       // x-envoy-ratelimited
+    bool tell = false;            // x-ratelimit-* in responses
+    bool say_ratelimited = true;  // x-envoy-ratelimited
     int status = 429, error_status = 500;
-    HeaderMutation response;           // of the answer to limited requests
+    HeaderMutation response;  // of the answer to limited requests
     std::vector<RateLimitRule> rules;
     uint32_t enabled_per_million = 1'000'000, enforced_per_million = 1'000'000;
   };

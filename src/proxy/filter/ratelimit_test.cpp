@@ -11,7 +11,8 @@ namespace rls = envoy::service::ratelimit::v3;
 
 // Limits user "ann", remembers what it was asked.
 struct Service {
-  explicit Service(net::Loop& loop) : server(loop, [this](std::shared_ptr<http::Exchange> exchange) { return serve(*this, std::move(exchange)); }) {
+  explicit Service(net::Loop& loop)
+      : server(loop, [this](std::shared_ptr<http::Exchange> exchange) { return serve(*this, std::move(exchange)); }) {
     auto bound = server.listen(*net::Address::parse("127.0.0.1", 0));
     EXPECT_TRUE(bound);
     port = bound->port();
@@ -43,17 +44,24 @@ struct Service {
 };
 
 std::string bootstrap(uint16_t service, const std::string& more) {
-  return bootstrap_of("              - {match: {prefix: /free}, route: {cluster: backend}}\n"
-                      "              - {match: {prefix: /}, route: {cluster: backend, rate_limits: [{actions: [{destination_cluster: {}}, {generic_key: "
-                      "{descriptor_value: shop}}, {request_headers: {header_name: x-user, descriptor_key: user}}, {remote_address: {}}]}]}}\n",
-                      cluster_of("backend", "@backend") +
-                          cluster_of("limits", std::to_string(service),
-                                     "    typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {\"@type\": "
-                                     "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: {http2_protocol_options: {}}}}\n"),
-                      "",
-                      "{name: rl, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.ratelimit.v3.RateLimit, domain: d, timeout: 5s, "
-                      "enable_x_ratelimit_headers: DRAFT_VERSION_03, rate_limit_service: {transport_api_version: V3, grpc_service: {envoy_grpc: {cluster_name: limits}}}" +
-                          more + "}}\n");
+  return bootstrap_of(
+      "              - {match: {prefix: /free}, route: {cluster: backend}}\n"
+      "              - {match: {prefix: /}, route: {cluster: backend, rate_limits: [{actions: [{destination_cluster: "
+      "{}}, {generic_key: "
+      "{descriptor_value: shop}}, {request_headers: {header_name: x-user, descriptor_key: user}}, {remote_address: "
+      "{}}]}]}}\n",
+      cluster_of("backend", "@backend") +
+          cluster_of("limits", std::to_string(service),
+                     "    typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: "
+                     "{\"@type\": "
+                     "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, "
+                     "explicit_http_config: {http2_protocol_options: {}}}}\n"),
+      "",
+      "{name: rl, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.ratelimit.v3.RateLimit, "
+      "domain: d, timeout: 5s, "
+      "enable_x_ratelimit_headers: DRAFT_VERSION_03, rate_limit_service: {transport_api_version: V3, grpc_service: "
+      "{envoy_grpc: {cluster_name: limits}}}" +
+          more + "}}\n");
 }
 
 http::Response ask(net::Loop& loop, Proxy& proxy, const std::string& user) {
@@ -93,7 +101,8 @@ TEST(GlobalRateLimit, TheServiceDecides) {
 TEST(GlobalRateLimit, WithoutTheServiceRequestsPassUnlessTheyMustNot) {
   net::Loop loop;
   Backend backend(loop);
-  Proxy open(loop, bootstrap(1, ""), backend.port()), closed(loop, bootstrap(1, ", failure_mode_deny: true"), backend.port());
+  Proxy open(loop, bootstrap(1, ""), backend.port()),
+      closed(loop, bootstrap(1, ", failure_mode_deny: true"), backend.port());
   EXPECT_EQ(ask(loop, open, "ann").status, 200);
   EXPECT_EQ(ask(loop, closed, "ann").status, 500);
 }

@@ -15,20 +15,26 @@ std::string two_endpoints(uint16_t a, uint16_t b) {
   auto endpoint = [](uint16_t port) {
     return "{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: " + std::to_string(port) + "}}}}";
   };
-  return "  - name: backend\n    type: STATIC\n    load_assignment: {cluster_name: backend, endpoints: [{lb_endpoints: [" + endpoint(a) + ", " +
-         endpoint(b) + "]}]}\n";
+  return "  - name: backend\n    type: STATIC\n    load_assignment: {cluster_name: backend, endpoints: [{lb_endpoints: "
+         "[" +
+         endpoint(a) + ", " + endpoint(b) + "]}]}\n";
 }
 std::string session(const std::string& state, const std::string& more = "") {
-  return "{name: s, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.stateful_session.v3.StatefulSession, session_state: "
-         "{name: x, typed_config: " + state + "}" + more + "}}\n";
+  return "{name: s, typed_config: {\"@type\": "
+         "type.googleapis.com/envoy.extensions.filters.http.stateful_session.v3.StatefulSession, session_state: "
+         "{name: x, typed_config: " +
+         state + "}" + more + "}}\n";
 }
 
 TEST(StatefulSessions, ACookieKeepsAClientWithItsEndpoint) {
   net::Loop loop;
   Backend a(loop), b(loop);
-  Proxy proxy(loop, bootstrap_of(kRoute, two_endpoints(a.port(), b.port()), "",
-                                 session("{\"@type\": type.googleapis.com/envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState, "
-                                         "cookie: {name: sess, path: /, ttl: 120s}}")));
+  Proxy proxy(
+      loop, bootstrap_of(
+                kRoute, two_endpoints(a.port(), b.port()), "",
+                session("{\"@type\": "
+                        "type.googleapis.com/envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState, "
+                        "cookie: {name: sess, path: /, ttl: 120s}}")));
   auto first = get(loop, proxy.port(), "/");
   auto cookie = first.headers.get("set-cookie");
   ASSERT_TRUE(cookie);
@@ -49,9 +55,13 @@ TEST(StatefulSessions, ACookieKeepsAClientWithItsEndpoint) {
 TEST(StatefulSessions, AStrictHeaderAllowsNoOtherEndpoint) {
   net::Loop loop;
   Backend a(loop), b(loop);
-  Proxy proxy(loop, bootstrap_of(kRoute, two_endpoints(a.port(), b.port()), "",
-                                 session("{\"@type\": type.googleapis.com/envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState, "
-                                         "name: x-session}", ", strict: true")));
+  Proxy proxy(
+      loop, bootstrap_of(
+                kRoute, two_endpoints(a.port(), b.port()), "",
+                session("{\"@type\": "
+                        "type.googleapis.com/envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState, "
+                        "name: x-session}",
+                        ", strict: true")));
   auto ask = [&](const std::string& address) {
     http::Request request;
     request.headers.add("x-session", base::to_base64(address));
@@ -67,15 +77,26 @@ TEST(HealthChecks, AreAnsweredHereAndPassedOnWithAMemory) {
   net::Loop loop;
   Backend backend(loop);
   auto check = [](const std::string& more) {
-    return "{name: h, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.health_check.v3.HealthCheck, headers: [{name: \":path\", "
-           "string_match: {prefix: /status/}}], " + more + "}}\n";
+    return "{name: h, typed_config: {\"@type\": "
+           "type.googleapis.com/envoy.extensions.filters.http.health_check.v3.HealthCheck, headers: [{name: \":path\", "
+           "string_match: {prefix: /status/}}], " +
+           more + "}}\n";
   };
-  Proxy here(loop, bootstrap_of(kRoute, cluster_of("backend", "@backend"), "", check("pass_through_mode: false, cluster_min_healthy_percentages: {backend: {value: 50}}")), backend.port());
+  Proxy here(loop,
+             bootstrap_of(kRoute, cluster_of("backend", "@backend"), "",
+                          check("pass_through_mode: false, cluster_min_healthy_percentages: {backend: {value: 50}}")),
+             backend.port());
   EXPECT_EQ(get(loop, here.port(), "/status/200").status, 200);
   EXPECT_EQ(backend.requests, 0);
-  Proxy none(loop, bootstrap_of(kRoute, cluster_of("backend", "@backend"), "", check("pass_through_mode: false, cluster_min_healthy_percentages: {gone: {value: 50}}")), backend.port());
+  Proxy none(loop,
+             bootstrap_of(kRoute, cluster_of("backend", "@backend"), "",
+                          check("pass_through_mode: false, cluster_min_healthy_percentages: {gone: {value: 50}}")),
+             backend.port());
   EXPECT_EQ(get(loop, none.port(), "/status/200").status, 503);
-  Proxy through(loop, bootstrap_of(kRoute, cluster_of("backend", "@backend"), "", check("pass_through_mode: true, cache_time: 1000s")), backend.port());
+  Proxy through(
+      loop,
+      bootstrap_of(kRoute, cluster_of("backend", "@backend"), "", check("pass_through_mode: true, cache_time: 1000s")),
+      backend.port());
   EXPECT_EQ(get(loop, through.port(), "/status/503").status, 503);
   EXPECT_EQ(get(loop, through.port(), "/status/200").status, 503);  // what was heard last
   EXPECT_EQ(backend.requests, 1);
@@ -86,14 +107,18 @@ TEST(HeaderToMetadata, FillsWhatOtherFiltersAndLogsRead) {
   net::Loop loop;
   Backend backend(loop);
   std::string rules =
-      "{name: h2m, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.header_to_metadata.v3.Config, request_rules: ["
-      "{header: x-version, on_header_present: {metadata_namespace: lb, key: version, regex_value_rewrite: {pattern: {regex: \"^v(.*)$\"}, substitution: '\\1'}}, "
+      "{name: h2m, typed_config: {\"@type\": "
+      "type.googleapis.com/envoy.extensions.filters.http.header_to_metadata.v3.Config, request_rules: ["
+      "{header: x-version, on_header_present: {metadata_namespace: lb, key: version, regex_value_rewrite: {pattern: "
+      "{regex: \"^v(.*)$\"}, substitution: '\\1'}}, "
       "on_header_missing: {metadata_namespace: lb, key: version, value: none}, remove: true}, "
       "{cookie: user, on_header_present: {metadata_namespace: lb, key: user}}]}}\n"
-      "{name: set, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.set_metadata.v3.Config, metadata: [{metadata_namespace: fixed, value: {tier: gold}}]}}\n";
+      "{name: set, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.set_metadata.v3.Config, "
+      "metadata: [{metadata_namespace: fixed, value: {tier: gold}}]}}\n";
   std::string routes =
       "              - {match: {prefix: /}, route: {cluster: backend}, response_headers_to_add: ["
-      "{header: {key: x-told, value: \"%DYNAMIC_METADATA(lb:version)% %DYNAMIC_METADATA(lb:user)% %DYNAMIC_METADATA(fixed:tier)%\"}}]}\n";
+      "{header: {key: x-told, value: \"%DYNAMIC_METADATA(lb:version)% %DYNAMIC_METADATA(lb:user)% "
+      "%DYNAMIC_METADATA(fixed:tier)%\"}}]}\n";
   Proxy proxy(loop, bootstrap_of(routes, cluster_of("backend", "@backend"), "", rules), backend.port());
   http::Request request;
   request.headers.add("x-version", "v42");

@@ -78,7 +78,8 @@ bool below(std::string_view path, std::string_view cookie_path) {
 
 }  // namespace
 
-std::optional<net::Address> SessionKeeping::wanted(const http::RequestHead& request, std::chrono::system_clock::time_point now) const {
+std::optional<net::Address> SessionKeeping::wanted(const http::RequestHead& request,
+                                                   std::chrono::system_clock::time_point now) const {
   if (!header.empty()) {
     auto value = request.headers.get(header);
     auto address = value ? base::from_base64(*value) : std::nullopt;
@@ -91,7 +92,8 @@ std::optional<net::Address> SessionKeeping::wanted(const http::RequestHead& requ
   return parsed(kept->address);
 }
 
-void SessionKeeping::write(std::string_view address, std::chrono::system_clock::time_point now, http::Headers& headers) const {
+void SessionKeeping::write(std::string_view address, std::chrono::system_clock::time_point now,
+                           http::Headers& headers) const {
   if (!header.empty()) return headers.set(header, base::to_base64(address));
   uint64_t expires = ttl.count() > 0 ? seconds(now + ttl) : 0;
   std::string text = cookie + "=\"" + encode(address, expires) + "\"";

@@ -9,12 +9,12 @@ namespace proxy {
 // Where a session is kept: the address of its endpoint travels with the client,
 // in a cookie or a header, in Envoy's forms, so that proxies may be mixed.
 struct SessionKeeping final : FilterPolicy {
-  bool off = false;     // of a route
-  std::string header;   // lower case; or
+  bool off = false;    // of a route
+  std::string header;  // lower case; or
   std::string cookie;
-  std::string path;     // of the cookie
+  std::string path;             // of the cookie
   std::chrono::seconds ttl{0};  // of the cookie; 0: the browser's session
-  bool strict = false;  // no other endpoint will do
+  bool strict = false;          // no other endpoint will do
 
   // The endpoint that the request asks for.
   std::optional<net::Address> wanted(const http::RequestHead& request, std::chrono::system_clock::time_point now) const;

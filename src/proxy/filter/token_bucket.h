@@ -16,7 +16,7 @@ class TokenBucket {
  public:
   using Time = std::chrono::steady_clock::time_point;
   struct Rate {
-    uint32_t most = 0;       // tokens; full at the start
+    uint32_t most = 0;  // tokens; full at the start
     double per_second = 0;
     bool operator==(const Rate&) const = default;
   };

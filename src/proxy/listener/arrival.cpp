@@ -21,7 +21,8 @@ namespace {
 class ArrivalSession final : public Session, private net::Connection::Handler {
  public:
   ArrivalSession(Worker& worker, std::shared_ptr<const Listener> listener)
-      : Session(worker), connection_(std::make_unique<net::Connection>(worker.loop(), static_cast<net::Connection::Handler&>(*this))),
+      : Session(worker),
+        connection_(std::make_unique<net::Connection>(worker.loop(), static_cast<net::Connection::Handler&>(*this))),
         origin_(std::make_unique<Origin>()) {
     origin_->listener = std::move(listener);
   }
@@ -187,8 +188,8 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
     bool ambiguous = !chain.transport.sans.empty() && origin_->tls->uri_names.size() > 1;
     if (chain.require_client_certificate && (ambiguous || !carries_name(chain.transport.sans, *origin_->tls))) {
       ++worker().counts.identity_failures;
-      base::log::debug("{} has a certificate for {}, which is not one name of this trust domain", origin_->remote.text(),
-                       base::printable(origin_->peer_uri));
+      base::log::debug("{} has a certificate for {}, which is not one name of this trust domain",
+                       origin_->remote.text(), base::printable(origin_->peer_uri));
       return end();
     }
     begin_protocol();
@@ -294,7 +295,8 @@ bool Place::take(const std::shared_ptr<ConnectionLimit>& limit) {
 
 void begin_session(Worker& worker, std::shared_ptr<const Listener> listener, int fd, const net::Address& peer) {
   Place place, global_place;
-  const bool room = place.take(listener->limit) && (listener->ignore_global_limit || global_place.take(worker.options.connection_limit));
+  const bool room = place.take(listener->limit) &&
+                    (listener->ignore_global_limit || global_place.take(worker.options.connection_limit));
   if (!room) {
     ++worker.counts.connections_refused;
     ::close(fd);

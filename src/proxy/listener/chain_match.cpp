@@ -20,7 +20,8 @@ RawIp raw(const net::Address& address) {
   if (address.family() == AF_INET)
     return {reinterpret_cast<const unsigned char*>(&reinterpret_cast<const sockaddr_in*>(address.data())->sin_addr), 4};
   if (address.family() == AF_INET6)
-    return {reinterpret_cast<const unsigned char*>(&reinterpret_cast<const sockaddr_in6*>(address.data())->sin6_addr), 16};
+    return {reinterpret_cast<const unsigned char*>(&reinterpret_cast<const sockaddr_in6*>(address.data())->sin6_addr),
+            16};
   return {};
 }
 
@@ -74,7 +75,9 @@ base::Result<AddressRange> AddressRange::parse(std::string_view ip, uint32_t bit
   AddressRange out;
   out.prefix = TRY(net::Address::parse(ip, 0));
   size_t size = raw(out.prefix).size * 8;
-  if (bits > size) return base::fail(base::ErrorKind::Invalid, "prefix length " + std::to_string(bits) + " is too long for " + std::string(ip));
+  if (bits > size)
+    return base::fail(base::ErrorKind::Invalid,
+                      "prefix length " + std::to_string(bits) + " is too long for " + std::string(ip));
   out.bits = static_cast<uint8_t>(bits);
   return out;
 }
@@ -102,11 +105,15 @@ const FilterChain* Listener::chain_for(const Arrival& arrival) const {
   for (const auto& chain : chains) left.push_back(chain.get());
 
   const uint16_t port = arrival.local.port();
-  narrow(left, [&](const FilterChainMatch& m) { return m.destination_port == port ? 1 : m.destination_port == 0 ? 0 : -1; });
+  narrow(left, [&](const FilterChainMatch& m) {
+    return m.destination_port == port ? 1 : m.destination_port == 0 ? 0 : -1;
+  });
   narrow(left, [&](const FilterChainMatch& m) { return score_of(m.destinations, arrival.local); });
   std::string server_name = base::to_lower(arrival.server_name);
   narrow(left, [&](const FilterChainMatch& m) { return score_of_name(m.server_names, server_name); });
-  narrow(left, [&](const FilterChainMatch& m) { return m.transport == arrival.transport ? 1 : m.transport.empty() ? 0 : -1; });
+  narrow(left, [&](const FilterChainMatch& m) {
+    return m.transport == arrival.transport ? 1 : m.transport.empty() ? 0 : -1;
+  });
   narrow(left, [&](const FilterChainMatch& m) {
     if (m.protocols.empty()) return 0;
     for (size_t i = 0; i < arrival.protocols.size(); ++i)  // the peer's order counts
@@ -114,19 +121,25 @@ const FilterChain* Listener::chain_for(const Arrival& arrival) const {
         return static_cast<int>(arrival.protocols.size() - i);
     return -1;
   });
-  narrow(left, [&](const FilterChainMatch& m) { return score_of(m.direct_sources, arrival.direct.valid() ? arrival.direct : arrival.remote); });
+  narrow(left, [&](const FilterChainMatch& m) {
+    return score_of(m.direct_sources, arrival.direct.valid() ? arrival.direct : arrival.remote);
+  });
   narrow(left, [&](const FilterChainMatch& m) {
     bool here = is_loopback(arrival.remote) || arrival.remote.with_port(0) == arrival.local.with_port(0);
     switch (m.source) {
-      case FilterChainMatch::Source::SameIpOrLoopback: return here ? 1 : -1;
-      case FilterChainMatch::Source::External: return here ? -1 : 1;
-      default: return 0;
+      case FilterChainMatch::Source::SameIpOrLoopback:
+        return here ? 1 : -1;
+      case FilterChainMatch::Source::External:
+        return here ? -1 : 1;
+      default:
+        return 0;
     }
   });
   narrow(left, [&](const FilterChainMatch& m) { return score_of(m.sources, arrival.remote); });
   narrow(left, [&](const FilterChainMatch& m) {
     if (m.source_ports.empty()) return 0;
-    return std::find(m.source_ports.begin(), m.source_ports.end(), arrival.remote.port()) != m.source_ports.end() ? 1 : -1;
+    return std::find(m.source_ports.begin(), m.source_ports.end(), arrival.remote.port()) != m.source_ports.end() ? 1
+                                                                                                                  : -1;
   });
   return left.empty() ? default_chain.get() : left.front();
 }

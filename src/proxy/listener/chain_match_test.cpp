@@ -26,7 +26,9 @@ TEST(FilterChains, ThePermissiveInboundListenerOfAMeshSortsItsPeers) {
   Listener listener;
   listener.chains = {
       chain("blackhole", {.destination_port = 15006}),
-      chain("mesh http", {.destination_port = 5000, .transport = "tls", .protocols = {"istio-http/1.0", "istio-http/1.1", "istio-h2"}}),
+      chain("mesh http", {.destination_port = 5000,
+                          .transport = "tls",
+                          .protocols = {"istio-http/1.0", "istio-http/1.1", "istio-h2"}}),
       chain("plain http", {.destination_port = 5000, .transport = "raw_buffer", .protocols = {"http/1.1", "h2c"}}),
       chain("mesh tcp", {.destination_port = 5000, .transport = "tls", .protocols = {"istio-peer-exchange", "istio"}}),
       chain("plain tcp", {.destination_port = 5000, .transport = "raw_buffer"}),

@@ -52,8 +52,8 @@ Look handshake_bytes(std::string_view bytes, std::string& out) {
     out += bytes.substr(5, size);
     if (!out.empty() && out[0] != 1) return Look::No;
     if (out.size() >= 4) {
-      wanted = 4 + (static_cast<size_t>(static_cast<unsigned char>(out[1])) << 16 | static_cast<unsigned char>(out[2]) << 8 |
-                    static_cast<unsigned char>(out[3]));
+      wanted = 4 + (static_cast<size_t>(static_cast<unsigned char>(out[1])) << 16 |
+                    static_cast<unsigned char>(out[2]) << 8 | static_cast<unsigned char>(out[3]));
       if (wanted > kLargestHello) return Look::No;
       if (out.size() >= wanted) {
         out.resize(wanted);
@@ -72,10 +72,10 @@ Look ClientHello::parse(std::string_view bytes, ClientHello& out) {
   Look look = handshake_bytes(bytes, handshake);
   if (look != Look::Yes) return look;
   Reader hello{std::string_view(handshake).substr(4)};
-  hello.take(2 + 32);   // version, random
-  hello.vector(1);      // session id
-  hello.vector(2);      // cipher suites
-  hello.vector(1);      // compression
+  hello.take(2 + 32);  // version, random
+  hello.vector(1);     // session id
+  hello.vector(2);     // cipher suites
+  hello.vector(1);     // compression
   if (!hello.good) return Look::No;
   if (hello.left.empty()) return Look::Yes;  // no extensions
   Reader extensions = hello.vector(2);

@@ -14,7 +14,8 @@ std::string hello_of(const char* server_name, const std::string& wire_protocols)
   SSL_set_bio(ssl, in, out);
   if (server_name) SSL_set_tlsext_host_name(ssl, server_name);
   if (!wire_protocols.empty())
-    SSL_set_alpn_protos(ssl, reinterpret_cast<const unsigned char*>(wire_protocols.data()), static_cast<unsigned>(wire_protocols.size()));
+    SSL_set_alpn_protos(ssl, reinterpret_cast<const unsigned char*>(wire_protocols.data()),
+                        static_cast<unsigned>(wire_protocols.size()));
   SSL_set_connect_state(ssl);
   SSL_do_handshake(ssl);
   char* data = nullptr;
@@ -45,7 +46,8 @@ TEST(ClientHello, WhatIsSpreadOverTwoRecordsIsPutTogether) {
   std::string bytes = hello_of("a.b", "");
   std::string body = bytes.substr(5);
   auto record = [](std::string_view part) {
-    return std::string("\x16\x03\x01", 3) + static_cast<char>(part.size() >> 8) + static_cast<char>(part.size() & 255) + std::string(part);
+    return std::string("\x16\x03\x01", 3) + static_cast<char>(part.size() >> 8) + static_cast<char>(part.size() & 255) +
+           std::string(part);
   };
   ClientHello hello;
   EXPECT_EQ(ClientHello::parse(record(body.substr(0, 40)) + record(body.substr(40)), hello), Look::Yes);

@@ -47,8 +47,8 @@ struct HttpConfig {
   size_t max_header_bytes = 60 * 1024;
   uint32_t max_headers = 100;
   uint32_t http2_streams = 100;
-  std::chrono::milliseconds idle_timeout{3'600'000};          // of the connection
-  std::chrono::milliseconds stream_idle_timeout{300'000};     // 0: none
+  std::chrono::milliseconds idle_timeout{3'600'000};       // of the connection
+  std::chrono::milliseconds stream_idle_timeout{300'000};  // 0: none
   std::chrono::milliseconds request_timeout{0};
   std::chrono::milliseconds headers_timeout{10'000};
   std::vector<std::shared_ptr<const Filter>> filters;  // in order, without the router
@@ -66,9 +66,9 @@ struct TcpConfig {
   std::chrono::milliseconds max_duration{0};          // of the downstream connection; 0: none
   double max_duration_jitter = 0;                     // up to so many percent more, each time another share
   uint32_t connect_attempts = 1;
-  bool hash_source_ip = false;  // hash_policy: the downstream's address chooses the endpoint
-  std::chrono::milliseconds log_interval{0};          // a line so often while it lasts; 0: none
-  bool log_on_connected = false;                      // and one once the upstream connection stands
+  bool hash_source_ip = false;                // hash_policy: the downstream's address chooses the endpoint
+  std::chrono::milliseconds log_interval{0};  // a line so often while it lasts; 0: none
+  bool log_on_connected = false;              // and one once the upstream connection stands
   std::vector<std::shared_ptr<const AccessLog>> access_logs;
 };
 
@@ -124,12 +124,12 @@ struct SocketOption {
 // How the sockets of one address are opened.
 struct SocketSpec {
   net::Address address;
-  bool ipv4_too = false;    // an IPv6 socket: takes IPv4 as well
-  uint32_t mode = 0;        // of a Unix socket's file; 0: by umask
+  bool ipv4_too = false;  // an IPv6 socket: takes IPv4 as well
+  uint32_t mode = 0;      // of a Unix socket's file; 0: by umask
   int backlog = 4096;
-  int fast_open = 0;        // length of the queue; 0: off
+  int fast_open = 0;  // length of the queue; 0: off
   bool transparent = false, freebind = false, multipath = false;
-  bool reuse_port = true;   // a socket for each worker; otherwise they share one
+  bool reuse_port = true;  // a socket for each worker; otherwise they share one
   std::vector<SocketOption> options;
 };
 
@@ -158,14 +158,14 @@ struct Listener {
   std::vector<net::Address> addresses;
   std::vector<SocketSpec> sockets;  // of each address
   bool bind = true;
-  bool hand_over = false;              // use_original_dst: to the listener of the original destination
-  bool original_destination = false;   // listener filter
+  bool hand_over = false;             // use_original_dst: to the listener of the original destination
+  bool original_destination = false;  // listener filter
   Inspector tls_inspector, http_inspector;
-  size_t hello_limit = 64 * 1024;       // a ClientHello that is longer is none
+  size_t hello_limit = 64 * 1024;  // a ClientHello that is longer is none
   std::optional<ProxyHeaderPolicy> proxy_protocol;
   std::chrono::milliseconds inspect_timeout{15'000};  // 0: none
   bool continue_on_timeout = false;
-  bool inbound = false;   // traffic_direction
+  bool inbound = false;  // traffic_direction
   bool outbound = false;
   uint32_t accepts_at_once = 0;  // from one socket, before others get their turn; 0: as the loop likes
   bool ignore_global_limit = false, ignore_overload = false;

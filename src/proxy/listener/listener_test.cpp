@@ -136,7 +136,7 @@ TEST(Listener, ListensOnAUnixSocketAndOnFurtherAddresses) {
                                            "port_value: 0}}}, {address: {pipe: {path: '" +
                                            path.path + "', mode: 384}}}]\n"),
                              log.path));
-  struct stat found {};
+  struct stat found{};
   ASSERT_EQ(stat(path.path.c_str(), &found), 0);
   EXPECT_EQ(found.st_mode & 0777, 0600u);
   EXPECT_NE(exchange(net::Address::unix_path(path.path), kGet).find(" 200 "), std::string::npos);

@@ -82,11 +82,11 @@ struct Origin {
   net::Address remote;               // the peer, or for whom it says it connects
   net::Address direct;               // the peer
   Place place, global_place;
-  bool draining = false;             // asked to go before it had a codec
+  bool draining = false;  // asked to go before it had a codec
   std::string local_text, remote_text, remote_ip;
   const net::TlsPeer* tls = nullptr;  // nullptr: clear text
-  bool tls_on = false;               // also once the connection that `tls` belongs to has gone elsewhere
-  std::string server_name;           // SNI, whether the proxy ended TLS or passed it on
+  bool tls_on = false;                // also once the connection that `tls` belongs to has gone elsewhere
+  std::string server_name;            // SNI, whether the proxy ended TLS or passed it on
   bool mutual_tls = false;
   bool from_seine = false;  // the peer is another Seine proxy, which multiplexes
   std::string peer_uri;     // the first URI SAN of its certificate

@@ -28,7 +28,7 @@ const char* prepare(int fd, const SocketSpec& spec, bool shared) {
   const int on = 1, v6_only = spec.ipv4_too ? 0 : 1;
   const net::Address& address = spec.address;
   if (address.is_unix()) {
-    struct stat found {};  // what a dead process left behind
+    struct stat found{};  // what a dead process left behind
     if (lstat(address.ip().c_str(), &found) == 0 && S_ISSOCK(found.st_mode)) unlink(address.ip().c_str());
     return set_options(fd, spec, SocketOption::When::BeforeBind);
   }

@@ -34,17 +34,22 @@ bool ends_with(std::string_view text, std::string_view suffix, bool ignore_case)
 
 bool StringMatch::matches(std::string_view text) const {
   switch (kind) {
-    case Kind::Exact: return ignore_case ? equal_lowered(text, value) : text == value;
-    case Kind::Prefix: return starts_with(text, value, ignore_case);
-    case Kind::Suffix: return ends_with(text, value, ignore_case);
+    case Kind::Exact:
+      return ignore_case ? equal_lowered(text, value) : text == value;
+    case Kind::Prefix:
+      return starts_with(text, value, ignore_case);
+    case Kind::Suffix:
+      return ends_with(text, value, ignore_case);
     case Kind::Contains:
       return ignore_case ? base::to_lower(text).find(value) != std::string::npos : text.find(value) != text.npos;
-    case Kind::Regex: return re2::RE2::FullMatch(re2::StringPiece(text.data(), text.size()), *regex);
+    case Kind::Regex:
+      return re2::RE2::FullMatch(re2::StringPiece(text.data(), text.size()), *regex);
   }
   return false;
 }
 
-std::optional<std::string_view> header_of(const http::RequestHead& request, std::string_view name, std::string& joined) {
+std::optional<std::string_view> header_of(const http::RequestHead& request, std::string_view name,
+                                          std::string& joined) {
   if (name.starts_with(':')) {
     if (name == ":method") return request.method;
     if (name == ":path") return request.path;
@@ -90,11 +95,14 @@ bool PathMatch::matches(const http::RequestHead& request) const {
   if (kind == Kind::Prefix) return starts_with(path, value, ignore_case);
   path = path.substr(0, path.find_first_of("?#"));
   switch (kind) {
-    case Kind::Exact: return ignore_case ? equal_lowered(path, value) : path == value;
+    case Kind::Exact:
+      return ignore_case ? equal_lowered(path, value) : path == value;
     case Kind::SeparatedPrefix:
       return starts_with(path, value, ignore_case) && (path.size() == value.size() || path[value.size()] == '/');
-    case Kind::Regex: return re2::RE2::FullMatch(re2::StringPiece(path.data(), path.size()), *regex);
-    default: return false;
+    case Kind::Regex:
+      return re2::RE2::FullMatch(re2::StringPiece(path.data(), path.size()), *regex);
+    default:
+      return false;
   }
 }
 

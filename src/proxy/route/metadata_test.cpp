@@ -8,7 +8,8 @@ namespace {
 
 Metadata example() {
   Metadata out;
-  out.merge("jwt", base::Json::parse(R"({"payload": {"iss": "a", "groups": ["dev", "ops"], "n": 3, "on": true, "null": null}})"));
+  out.merge("jwt", base::Json::parse(
+                       R"({"payload": {"iss": "a", "groups": ["dev", "ops"], "n": 3, "on": true, "null": null}})"));
   return out;
 }
 
@@ -43,7 +44,8 @@ TEST(Metadata, WhatIsNotThereMatchesOnlyInvertedOrAbsent) {
   EXPECT_FALSE(missing.matches(example()));
   missing.invert = true;
   EXPECT_TRUE(missing.matches(example()));
-  EXPECT_FALSE(match({"payload", "sub"}, {.kind = ValueMatch::Kind::Present, .flag = false}).matches(example())) << "as Envoy";
+  EXPECT_FALSE(match({"payload", "sub"}, {.kind = ValueMatch::Kind::Present, .flag = false}).matches(example()))
+      << "as Envoy";
   EXPECT_TRUE(match({"payload", "null"}, {.kind = ValueMatch::Kind::Present}).matches(example()));
   EXPECT_FALSE(match({"payload", "sub"}, {.kind = ValueMatch::Kind::Present}).matches(Metadata{}));
 }

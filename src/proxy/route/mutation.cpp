@@ -15,11 +15,15 @@ void HeaderMutation::apply(http::Headers& headers, const telemetry::Record& reco
     }
     if (value.empty() && !entry.keep_empty) continue;
     switch (entry.how) {
-      case How::Append: headers.add(entry.name, value); break;
+      case How::Append:
+        headers.add(entry.name, value);
+        break;
       case How::AddIfAbsent:
         if (!headers.contains(entry.name)) headers.add(entry.name, value);
         break;
-      case How::Overwrite: headers.set(entry.name, value); break;
+      case How::Overwrite:
+        headers.set(entry.name, value);
+        break;
       case How::OverwriteIfPresent:
         if (headers.contains(entry.name)) headers.set(entry.name, value);
         break;

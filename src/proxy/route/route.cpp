@@ -9,12 +9,20 @@ namespace proxy {
 
 uint32_t RetryPolicy::on_of(std::string_view words, std::vector<int>& status_codes) {
   static constexpr std::pair<std::string_view, uint32_t> kWords[] = {
-      {"5xx", k5xx}, {"gateway-error", kGatewayError}, {"reset", kReset}, {"connect-failure", kConnectFailure},
-      {"refused-stream", kRefusedStream}, {"retriable-4xx", kRetriable4xx},
-      {"retriable-status-codes", kRetriableStatusCodes}, {"retriable-headers", kRetriableHeaders},
-      {"envoy-ratelimited", kEnvoyRatelimited}, {"cancelled", kGrpcCancelled},
-      {"deadline-exceeded", kGrpcDeadlineExceeded}, {"internal", kGrpcInternal},
-      {"resource-exhausted", kGrpcResourceExhausted}, {"unavailable", kGrpcUnavailable},
+      {"5xx", k5xx},
+      {"gateway-error", kGatewayError},
+      {"reset", kReset},
+      {"connect-failure", kConnectFailure},
+      {"refused-stream", kRefusedStream},
+      {"retriable-4xx", kRetriable4xx},
+      {"retriable-status-codes", kRetriableStatusCodes},
+      {"retriable-headers", kRetriableHeaders},
+      {"envoy-ratelimited", kEnvoyRatelimited},
+      {"cancelled", kGrpcCancelled},
+      {"deadline-exceeded", kGrpcDeadlineExceeded},
+      {"internal", kGrpcInternal},
+      {"resource-exhausted", kGrpcResourceExhausted},
+      {"unavailable", kGrpcUnavailable},
       {"reset-before-request", kResetBeforeRequest},
   };
   uint32_t on = 0;
@@ -68,8 +76,9 @@ base::Result<void> RouteTable::add(std::shared_ptr<const VirtualHost> host) {
       added = exact_.emplace(domain, host.get()).second;
     }
     if (!added)
-      return base::fail(base::ErrorKind::Invalid, "Only unique values for domains are permitted. Duplicate entry of domain " +
-                                                      domain + " in route " + name);
+      return base::fail(
+          base::ErrorKind::Invalid,
+          "Only unique values for domains are permitted. Duplicate entry of domain " + domain + " in route " + name);
   }
   hosts_.push_back(std::move(host));
   return {};
@@ -131,8 +140,10 @@ Chosen choose(const RouteTable& table, const http::RequestHead& request, uint32_
 static size_t matched_size(const Route& route, std::string_view path_only) {
   switch (route.path.kind) {
     case PathMatch::Kind::Prefix:
-    case PathMatch::Kind::SeparatedPrefix: return std::min(route.path.value.size(), path_only.size());
-    default: return path_only.size();
+    case PathMatch::Kind::SeparatedPrefix:
+      return std::min(route.path.value.size(), path_only.size());
+    default:
+      return path_only.size();
   }
 }
 

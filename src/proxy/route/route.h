@@ -23,10 +23,21 @@ using Milliseconds = std::chrono::milliseconds;
 // When a failed try is tried again, and how often.
 struct RetryPolicy {
   enum On : uint32_t {
-    k5xx = 1u << 0, kGatewayError = 1u << 1, kReset = 1u << 2, kConnectFailure = 1u << 3, kRefusedStream = 1u << 4,
-    kRetriable4xx = 1u << 5, kRetriableStatusCodes = 1u << 6, kRetriableHeaders = 1u << 7, kEnvoyRatelimited = 1u << 8,
-    kGrpcCancelled = 1u << 9, kGrpcDeadlineExceeded = 1u << 10, kGrpcInternal = 1u << 11,
-    kGrpcResourceExhausted = 1u << 12, kGrpcUnavailable = 1u << 13, kResetBeforeRequest = 1u << 14,
+    k5xx = 1u << 0,
+    kGatewayError = 1u << 1,
+    kReset = 1u << 2,
+    kConnectFailure = 1u << 3,
+    kRefusedStream = 1u << 4,
+    kRetriable4xx = 1u << 5,
+    kRetriableStatusCodes = 1u << 6,
+    kRetriableHeaders = 1u << 7,
+    kEnvoyRatelimited = 1u << 8,
+    kGrpcCancelled = 1u << 9,
+    kGrpcDeadlineExceeded = 1u << 10,
+    kGrpcInternal = 1u << 11,
+    kGrpcResourceExhausted = 1u << 12,
+    kGrpcUnavailable = 1u << 13,
+    kResetBeforeRequest = 1u << 14,
   };
   uint32_t on = 0;
   uint32_t retries = 1;
@@ -120,9 +131,9 @@ struct Route {
 
   std::variant<Forward, Redirect, DirectResponse, NoForward> action;
   HeaderMutation request, response;
-  Policies policies;   // what filters were told for this route
+  Policies policies;                      // what filters were told for this route
   std::shared_ptr<const Metadata> facts;  // its own metadata; nullptr: none
-  std::string origin;  // "/apis/networking.istio.io/v1/namespaces/default/virtual-service/reviews"
+  std::string origin;                     // "/apis/networking.istio.io/v1/namespaces/default/virtual-service/reviews"
   std::string operation;
   std::vector<RateLimitRule> rate_limits;
   bool include_host_rate_limits = false;
@@ -181,7 +192,8 @@ struct Chosen {
 };
 
 // The first route of the request's virtual host that matches. `dice` is a random number.
-Chosen choose(const RouteTable& table, const http::RequestHead& request, uint32_t dice, const Metadata* metadata = nullptr);
+Chosen choose(const RouteTable& table, const http::RequestHead& request, uint32_t dice,
+              const Metadata* metadata = nullptr);
 
 // The request's path as the route rewrites it.
 std::string rewritten_path(const Route& route, const Forward& forward, std::string_view path);

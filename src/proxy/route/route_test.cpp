@@ -149,7 +149,8 @@ TEST(Routes, ARedirectChangesOnlyWhatItNames) {
 TEST(Routes, TwoVirtualHostsMayNotShareADomain) {
   Slots slots;
   LogFiles logs;
-  auto message = message_of<envoy::config::route::v3::RouteConfiguration>(R"({name: r, virtual_hosts: [{name: a, domains: [x.org]}, {name: b, domains: [X.org]}]})");
+  auto message = message_of<envoy::config::route::v3::RouteConfiguration>(
+      R"({name: r, virtual_hosts: [{name: a, domains: [x.org]}, {name: b, domains: [X.org]}]})");
   ASSERT_TRUE(message);
   auto table = (Compiler{slots, logs}.route_table(*message));
   ASSERT_FALSE(table);

@@ -14,7 +14,9 @@
 
 namespace proxy {
 
-base::Result<Bootstrap> parse_bootstrap(const std::string& text, UnknownFields unknown) { return message_of<Bootstrap>(text, unknown); }
+base::Result<Bootstrap> parse_bootstrap(const std::string& text, UnknownFields unknown) {
+  return message_of<Bootstrap>(text, unknown);
+}
 
 base::Result<Bootstrap> read_bootstrap(const std::string& path, UnknownFields unknown) {
   std::ifstream file(path, std::ios::binary);
@@ -26,12 +28,15 @@ base::Result<Bootstrap> read_bootstrap(const std::string& path, UnknownFields un
 }
 
 template <typename Message>
-static base::Result<void> load(const google::protobuf::RepeatedPtrField<Message>& from, Kind kind, Configuration& configuration) {
+static base::Result<void> load(const google::protobuf::RepeatedPtrField<Message>& from, Kind kind,
+                               Configuration& configuration) {
   std::vector<Resource> resources;
   for (const Message& message : from) {
     Resource resource{.name = message.name()};
     if constexpr (requires { message.address().socket_address(); }) {
-      if (resource.name.empty()) resource.name = message.address().socket_address().address() + ":" + std::to_string(message.address().socket_address().port_value());
+      if (resource.name.empty())
+        resource.name = message.address().socket_address().address() + ":" +
+                        std::to_string(message.address().socket_address().port_value());
     }
     resource.body.PackFrom(message);
     resources.push_back(std::move(resource));

@@ -6,8 +6,12 @@ namespace proxy {
 static void collect_cluster(const ClusterState& state, telemetry::Scrape& scrape) {
   const auto& c = state.counts;
   const telemetry::Labels labels{{"envoy_cluster_name", state.config()->stat_name}};
-  auto counter = [&](const char* name, uint64_t value) { scrape.counter(std::string("envoy_cluster_") + name, labels, value); };
-  auto gauge = [&](const char* name, double value) { scrape.gauge(std::string("envoy_cluster_") + name, labels, value); };
+  auto counter = [&](const char* name, uint64_t value) {
+    scrape.counter(std::string("envoy_cluster_") + name, labels, value);
+  };
+  auto gauge = [&](const char* name, double value) {
+    scrape.gauge(std::string("envoy_cluster_") + name, labels, value);
+  };
   counter("upstream_rq_total", c.requests);
   gauge("upstream_rq_active", c.active_requests);
   counter("upstream_rq_pending_total", c.pending_total);
@@ -46,8 +50,10 @@ void collect_shared(const Cluster& cluster, telemetry::Scrape& scrape) {
   constexpr auto kRelaxed = std::memory_order_relaxed;
   for (bool high : {false, true}) {
     const CircuitBreaker& breaker = cluster.breaker[high];
-    const std::pair<Limited, uint32_t> limits[] = {{Limited::Connections, breaker.connections}, {Limited::Pending, breaker.pending},
-                                                   {Limited::Requests, breaker.requests}, {Limited::Retries, breaker.retries}};
+    const std::pair<Limited, uint32_t> limits[] = {{Limited::Connections, breaker.connections},
+                                                   {Limited::Pending, breaker.pending},
+                                                   {Limited::Requests, breaker.requests},
+                                                   {Limited::Retries, breaker.retries}};
     static constexpr const char* kOpen[] = {"cx_open", "rq_pending_open", "rq_open", "rq_retry_open"};
     static constexpr const char* kLeft[] = {"remaining_cx", "remaining_pending", "remaining_rq", "remaining_retries"};
     const std::string prefix = std::string("envoy_cluster_circuit_breakers_") + (high ? "high_" : "default_");
@@ -95,7 +101,8 @@ void Worker::collect(telemetry::Scrape& scrape) {
   scrape.counter("envoy_http_downstream_rq_overload_close", {}, counts.overloaded);
   scrape.counter("envoy_listener_proxy_proto_error", {}, counts.proxy_header_errors);
   for (int i = 1; i <= 5; ++i)
-    scrape.counter("envoy_http_downstream_rq_xx", {{"envoy_response_code_class", std::to_string(i)}}, counts.by_class[i]);
+    scrape.counter("envoy_http_downstream_rq_xx", {{"envoy_response_code_class", std::to_string(i)}},
+                   counts.by_class[i]);
   each_cluster([&](ClusterState& state) { collect_cluster(state, scrape); });
   for (Slot slot = 0; slot < counters_.size(); ++slot)
     scrape.counter((*config().counters)[slot].name, (*config().counters)[slot].labels, counters_[slot]);

@@ -46,11 +46,15 @@ struct Compiler {
   std::string stat_prefix = {};  // of the HTTP connection manager that is being compiled
 
   base::Result<std::shared_ptr<const Cluster>> cluster(const envoy::config::cluster::v3::Cluster& from) const;
-  base::Result<std::shared_ptr<const EndpointSet>> endpoints(const envoy::config::endpoint::v3::ClusterLoadAssignment& from) const;
-  base::Result<std::shared_ptr<const VirtualHost>> virtual_host(const envoy::config::route::v3::VirtualHost& from) const;
-  base::Result<std::shared_ptr<const RouteTable>> route_table(const envoy::config::route::v3::RouteConfiguration& from) const;
+  base::Result<std::shared_ptr<const EndpointSet>> endpoints(
+      const envoy::config::endpoint::v3::ClusterLoadAssignment& from) const;
+  base::Result<std::shared_ptr<const VirtualHost>> virtual_host(
+      const envoy::config::route::v3::VirtualHost& from) const;
+  base::Result<std::shared_ptr<const RouteTable>> route_table(
+      const envoy::config::route::v3::RouteConfiguration& from) const;
   // Filter chains that are the same in `before` are taken from there.
-  base::Result<std::shared_ptr<Listener>> listener(const envoy::config::listener::v3::Listener& from, const Listener* before = nullptr) const;
+  base::Result<std::shared_ptr<Listener>> listener(const envoy::config::listener::v3::Listener& from,
+                                                   const Listener* before = nullptr) const;
   base::Result<std::shared_ptr<const TcpConfig>> tcp(const google::protobuf::Any& from) const;
 
   base::Result<std::shared_ptr<const HttpConfig>> http(
@@ -60,7 +64,8 @@ struct Compiler {
       const envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter& from) const;
   base::Result<Policies> policies(const google::protobuf::Map<std::string, google::protobuf::Any>& from) const;
   base::Result<Transport> upstream_transport(const core::TransportSocket& from, Cluster::Http http) const;
-  base::Result<Transport> downstream_transport(const core::TransportSocket& from, bool http, bool* require_client) const;
+  base::Result<Transport> downstream_transport(const core::TransportSocket& from, bool http,
+                                               bool* require_client) const;
   base::Result<std::vector<std::shared_ptr<const AccessLog>>> access_logs(
       const google::protobuf::RepeatedPtrField<envoy::config::accesslog::v3::AccessLog>& from) const;
 };
@@ -72,7 +77,8 @@ base::Result<net::Address> compile(const core::Address& from);
 base::Result<std::string> compile(const core::DataSource& from);
 base::Result<MetadataMatch> compile(const envoy::type::matcher::v3::MetadataMatcher& from);
 base::Result<AddressRange> compile(const core::CidrRange& from);
-base::Result<void> compile_match_into(const envoy::config::route::v3::RouteMatch& from, Route& out);  // a route's conditions
+base::Result<void> compile_match_into(const envoy::config::route::v3::RouteMatch& from,
+                                      Route& out);  // a route's conditions
 base::Json json_of(const google::protobuf::Struct& from);
 
 base::Result<HeaderMutation> compile_headers(const google::protobuf::RepeatedPtrField<core::HeaderValueOption>& add);

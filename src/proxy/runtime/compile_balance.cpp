@@ -45,7 +45,8 @@ base::Result<void> ring_hash(const Message& from, Cluster& out) {
   if (from.has_maximum_ring_size()) out.ring_maximum = from.maximum_ring_size().value();
   if (out.ring_maximum > 8'388'608) return wrong("maximum_ring_size must be 8388608 or less");
   if (out.ring_minimum > out.ring_maximum)
-    return wrong("ring hash: minimum_ring_size (" + std::to_string(out.ring_minimum) + ") > maximum_ring_size (" + std::to_string(out.ring_maximum) + ")");
+    return wrong("ring hash: minimum_ring_size (" + std::to_string(out.ring_minimum) + ") > maximum_ring_size (" +
+                 std::to_string(out.ring_maximum) + ")");
   out.murmur = from.hash_function() == Message::MURMUR_HASH_2;
   return {};
 }
@@ -55,7 +56,8 @@ base::Result<void> maglev(const Message& from, Cluster& out) {
   out.balance = Balance::Maglev;
   if (from.has_table_size()) out.maglev_size = from.table_size().value();
   bool prime = out.maglev_size >= 2;
-  for (uint64_t divisor = 2; prime && divisor * divisor <= out.maglev_size; ++divisor) prime = out.maglev_size % divisor != 0;
+  for (uint64_t divisor = 2; prime && divisor * divisor <= out.maglev_size; ++divisor)
+    prime = out.maglev_size % divisor != 0;
   if (!prime) return wrong("The table size of maglev must be prime number");
   if (out.maglev_size > 5'000'011) return wrong("table_size must be 5000011 or less");
   return {};
@@ -78,7 +80,8 @@ base::Result<void> localities(const Message& from, Cluster& out) {
   if (!from.has_zone_aware_lb_config()) return {};
   out.fail_on_panic = from.zone_aware_lb_config().fail_traffic_on_panic();
   if constexpr (requires { from.zone_aware_lb_config().force_locality_direct_routing(); }) {
-    if (from.zone_aware_lb_config().force_locality_direct_routing()) return not_acting("zone_aware_lb_config.force_locality_direct_routing");
+    if (from.zone_aware_lb_config().force_locality_direct_routing())
+      return not_acting("zone_aware_lb_config.force_locality_direct_routing");
     if (from.zone_aware_lb_config().has_force_local_zone()) return not_acting("zone_aware_lb_config.force_local_zone");
   }
   return {};
@@ -131,9 +134,11 @@ base::Result<void> typed_balance(const v3::Cluster& from, Cluster& out) {
   std::string names;
   for (const auto& policy : from.load_balancing_policy().policies()) {
     if (TRY(typed_policy(policy, out))) return {};
-    names += (names.empty() ? "" : ", ") + policy.typed_extension_config().name() + " (" + type_of(policy.typed_extension_config().typed_config()) + ")";
+    names += (names.empty() ? "" : ", ") + policy.typed_extension_config().name() + " (" +
+             type_of(policy.typed_extension_config().typed_config()) + ")";
   }
-  return wrong("load_balancing_policy: none of its policies acts in this proxy: " + (names.empty() ? "none is named" : names));
+  return wrong("load_balancing_policy: none of its policies acts in this proxy: " +
+               (names.empty() ? "none is named" : names));
 }
 
 base::Result<void> named_balance(const v3::Cluster& from, Cluster& out) {
@@ -142,12 +147,23 @@ base::Result<void> named_balance(const v3::Cluster& from, Cluster& out) {
       out.balance = Balance::RoundRobin;
       TRY(slow_start(from.round_robin_lb_config(), out));
       break;
-    case v3::Cluster::LEAST_REQUEST: TRY(least_request(from.least_request_lb_config(), out)); break;
-    case v3::Cluster::RANDOM: out.balance = Balance::Random; break;
-    case v3::Cluster::RING_HASH: TRY(ring_hash(from.ring_hash_lb_config(), out)); break;
-    case v3::Cluster::MAGLEV: TRY(maglev(from.maglev_lb_config(), out)); break;
-    case v3::Cluster::CLUSTER_PROVIDED: out.balance = Balance::Provided; break;
-    default: return wrong("lb_policy LOAD_BALANCING_POLICY_CONFIG needs load_balancing_policy");
+    case v3::Cluster::LEAST_REQUEST:
+      TRY(least_request(from.least_request_lb_config(), out));
+      break;
+    case v3::Cluster::RANDOM:
+      out.balance = Balance::Random;
+      break;
+    case v3::Cluster::RING_HASH:
+      TRY(ring_hash(from.ring_hash_lb_config(), out));
+      break;
+    case v3::Cluster::MAGLEV:
+      TRY(maglev(from.maglev_lb_config(), out));
+      break;
+    case v3::Cluster::CLUSTER_PROVIDED:
+      out.balance = Balance::Provided;
+      break;
+    default:
+      return wrong("lb_policy LOAD_BALANCING_POLICY_CONFIG needs load_balancing_policy");
   }
   TRY(consistent_hashing(from.common_lb_config().consistent_hashing_lb_config(), out));
   return localities(from.common_lb_config(), out);

@@ -21,8 +21,10 @@ base::Result<std::shared_ptr<Filter>> buffer_filter(const Compiler&, const Any& 
 base::Result<std::shared_ptr<const FilterPolicy>> buffer_policy(const Compiler&, const Any& any) {
   auto from = TRY(unpack<v3::BufferPerRoute>(any));
   auto out = std::make_shared<BufferPolicy>();
-  if (from.has_buffer()) out->most = TRY(most_of(from.buffer()));
-  else if (!from.disabled()) return base::fail(base::ErrorKind::Invalid, "BufferPerRoute says neither disabled nor buffer");
+  if (from.has_buffer())
+    out->most = TRY(most_of(from.buffer()));
+  else if (!from.disabled())
+    return base::fail(base::ErrorKind::Invalid, "BufferPerRoute says neither disabled nor buffer");
   return out;
 }
 

@@ -13,14 +13,17 @@ std::unexpected<base::Error> not_acting(const std::string& field) {
 
 namespace {
 
-base::Result<Transport> transport_of(const Compiler& compiler, const core::TransportSocket& socket, const Cluster& cluster) {
+base::Result<Transport> transport_of(const Compiler& compiler, const core::TransportSocket& socket,
+                                     const Cluster& cluster) {
   const std::string type = type_of(socket.typed_config());
   if (type == "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport") {
-    auto message = TRY(unpack<envoy::extensions::transport_sockets::proxy_protocol::v3::ProxyProtocolUpstreamTransport>(socket.typed_config()));
+    auto message = TRY(unpack<envoy::extensions::transport_sockets::proxy_protocol::v3::ProxyProtocolUpstreamTransport>(
+        socket.typed_config()));
     if (message.config().has_pass_through_tlvs()) return not_acting("the PROXY protocol's pass_through_tlvs");
     if (message.config().added_tlvs_size()) return not_acting("the PROXY protocol's added_tlvs");
     Transport inner = TRY(transport_of(compiler, message.transport_socket(), cluster));
-    inner.proxy_protocol = message.config().version() == core::ProxyProtocolConfig::V2 ? ProxyProtocol::V2 : ProxyProtocol::V1;
+    inner.proxy_protocol =
+        message.config().version() == core::ProxyProtocolConfig::V2 ? ProxyProtocol::V2 : ProxyProtocol::V1;
     return inner;
   }
   Transport out = TRY(compiler.upstream_transport(socket, cluster.http));
@@ -34,7 +37,8 @@ base::Result<Transport> transport_of(const Compiler& compiler, const core::Trans
 base::Result<void> compile_transports(const Compiler& compiler, const v3::Cluster& from, Cluster& out) {
   Transport plain;
   for (const auto& match : from.transport_socket_matches())
-    out.transport_choices.push_back({match.name(), labels_of(match.match()), TRY(transport_of(compiler, match.transport_socket(), out))});
+    out.transport_choices.push_back(
+        {match.name(), labels_of(match.match()), TRY(transport_of(compiler, match.transport_socket(), out))});
   out.transport = from.has_transport_socket() ? TRY(transport_of(compiler, from.transport_socket(), out)) : plain;
   return {};
 }
@@ -43,14 +47,16 @@ base::Result<void> compile_hosts(const Compiler& compiler, const v3::Cluster& fr
   switch (from.type()) {
     case v3::Cluster::EDS:
       out.type = Cluster::Type::Eds;
-      out.endpoints_name = from.eds_cluster_config().service_name().empty() ? from.name() : from.eds_cluster_config().service_name();
+      out.endpoints_name =
+          from.eds_cluster_config().service_name().empty() ? from.name() : from.eds_cluster_config().service_name();
       TRY(compiler.slots.set_source(Kind::Endpoints, out.endpoints_name, from.eds_cluster_config().eds_config()));
       return {};
     case v3::Cluster::ORIGINAL_DST:
       out.type = Cluster::Type::OriginalDst;
       if (from.original_dst_lb_config().use_http_header())
-        out.original_host_header = from.original_dst_lb_config().http_header_name().empty() ? "x-envoy-original-dst-host"
-                                                                                           : base::to_lower(from.original_dst_lb_config().http_header_name());
+        out.original_host_header = from.original_dst_lb_config().http_header_name().empty()
+                                       ? "x-envoy-original-dst-host"
+                                       : base::to_lower(from.original_dst_lb_config().http_header_name());
       if (from.original_dst_lb_config().has_metadata_key()) return not_acting("original_dst_lb_config.metadata_key");
       out.original_port = static_cast<uint16_t>(from.original_dst_lb_config().upstream_port_override().value());
       return {};
@@ -68,10 +74,12 @@ base::Result<void> compile_hosts(const Compiler& compiler, const v3::Cluster& fr
 base::Result<void> compile_sockets(const v3::Cluster& from, Cluster& out) {
   const auto& bind = from.upstream_bind_config();
   if (bind.has_source_address() && !bind.source_address().address().empty())
-    out.source = TRY(net::Address::parse(bind.source_address().address(), static_cast<uint16_t>(bind.source_address().port_value())));
+    out.source = TRY(net::Address::parse(bind.source_address().address(),
+                                         static_cast<uint16_t>(bind.source_address().port_value())));
   out.freebind = bind.freebind().value();
   if (bind.socket_options_size()) return not_acting("upstream_bind_config.socket_options");
-  if (bind.extra_source_addresses_size() || bind.additional_source_addresses_size()) return not_acting("upstream_bind_config.extra_source_addresses");
+  if (bind.extra_source_addresses_size() || bind.additional_source_addresses_size())
+    return not_acting("upstream_bind_config.extra_source_addresses");
   if (bind.has_local_address_selector()) return not_acting("upstream_bind_config.local_address_selector");
   const auto& options = from.upstream_connection_options();
   if (options.has_tcp_keepalive()) {
@@ -88,14 +96,15 @@ base::Result<void> compile_sockets(const v3::Cluster& from, Cluster& out) {
 
 base::Result<void> refuse(const v3::Cluster& from) {
   if (from.has_cluster_type()) return not_acting("cluster_type " + from.cluster_type().name());
-  if (from.has_preconnect_policy() &&
-      (from.preconnect_policy().per_upstream_preconnect_ratio().value() > 1 || from.preconnect_policy().predictive_preconnect_ratio().value() > 0))
+  if (from.has_preconnect_policy() && (from.preconnect_policy().per_upstream_preconnect_ratio().value() > 1 ||
+                                       from.preconnect_policy().predictive_preconnect_ratio().value() > 0))
     return not_acting("preconnect_policy");
   if (from.filters_size()) return not_acting("the upstream network filter " + from.filters(0).name());
   if (from.has_upstream_config()) return not_acting("upstream_config " + from.upstream_config().name());
   if (from.has_lrs_server()) return not_acting("lrs_server");
   if (from.connection_pool_per_downstream_connection()) return not_acting("connection_pool_per_downstream_connection");
-  if (from.track_timeout_budgets()) base::log::warn("cluster {}: track_timeout_budgets does not act: there are no such histograms", from.name());
+  if (from.track_timeout_budgets())
+    base::log::warn("cluster {}: track_timeout_budgets does not act: there are no such histograms", from.name());
   return {};
 }
 
@@ -109,7 +118,8 @@ base::Result<std::shared_ptr<const Cluster>> Compiler::cluster(const v3::Cluster
   out->stat_name = from.alt_stat_name().empty() ? from.name() : from.alt_stat_name();
   if (out->stat_name.ends_with(';')) out->stat_name.pop_back();  // Istio's mark of where the name ends
   if (from.has_connect_timeout()) out->connect_timeout = milliseconds_of(from.connect_timeout());
-  if (out->connect_timeout.count() <= 0) return base::fail(base::ErrorKind::Invalid, "connect_timeout must be greater than 0");
+  if (out->connect_timeout.count() <= 0)
+    return base::fail(base::ErrorKind::Invalid, "connect_timeout must be greater than 0");
   TRY(compile_http(from, *out));
   TRY(compile_transports(*this, from, *out));
   TRY(compile_balance(from, *out));

@@ -13,9 +13,11 @@ using HttpProtocolOptions = envoy::extensions::upstreams::http::v3::HttpProtocol
 base::Result<void> common_options(const core::HttpProtocolOptions& from, Cluster& out) {
   if (from.has_idle_timeout()) out.idle_timeout = milliseconds_of(from.idle_timeout());
   if (from.has_max_connection_duration()) out.max_connection_duration = milliseconds_of(from.max_connection_duration());
-  if (from.has_max_requests_per_connection()) out.max_requests_per_connection = from.max_requests_per_connection().value();
+  if (from.has_max_requests_per_connection())
+    out.max_requests_per_connection = from.max_requests_per_connection().value();
   if (from.has_max_headers_count()) out.max_response_headers = from.max_headers_count().value();
-  if (from.has_max_response_headers_kb()) out.max_response_header_bytes = size_t{from.max_response_headers_kb().value()} * 1024;
+  if (from.has_max_response_headers_kb())
+    out.max_response_header_bytes = size_t{from.max_response_headers_kb().value()} * 1024;
   if (from.has_max_stream_duration() && milliseconds_of(from.max_stream_duration()).count())
     return not_acting("common_http_protocol_options.max_stream_duration of a cluster");
   return {};
@@ -23,7 +25,8 @@ base::Result<void> common_options(const core::HttpProtocolOptions& from, Cluster
 
 base::Result<void> http1_options(const core::Http1ProtocolOptions& from, const Cluster& cluster) {
   if (from.has_header_key_format())
-    base::log::warn("cluster {}: http_protocol_options.header_key_format does not act: names go upstream in lower case", cluster.name);
+    base::log::warn("cluster {}: http_protocol_options.header_key_format does not act: names go upstream in lower case",
+                    cluster.name);
   if (from.send_fully_qualified_url()) return not_acting("http_protocol_options.send_fully_qualified_url");
   return {};
 }
@@ -34,7 +37,8 @@ base::Result<void> http2_options(const core::Http2ProtocolOptions& from, Cluster
       return base::fail(base::ErrorKind::Invalid, std::string(name) + " lies within 65535 and 2147483647");
     return value.value();
   };
-  if (from.has_initial_stream_window_size()) out.http2_stream_window = TRY(window(from.initial_stream_window_size(), "initial_stream_window_size"));
+  if (from.has_initial_stream_window_size())
+    out.http2_stream_window = TRY(window(from.initial_stream_window_size(), "initial_stream_window_size"));
   if (from.has_initial_connection_window_size())
     out.http2_connection_window = TRY(window(from.initial_connection_window_size(), "initial_connection_window_size"));
   if (from.has_hpack_table_size()) out.http2_header_table = from.hpack_table_size().value();
@@ -50,7 +54,8 @@ base::Result<void> http2_options(const core::Http2ProtocolOptions& from, Cluster
     out.ping_timeout = milliseconds_of(keepalive.timeout());
     out.ping_idle = milliseconds_of(keepalive.connection_idle_interval());
     if (keepalive.has_interval_jitter()) out.ping_jitter = keepalive.interval_jitter().value() / 100;
-    if (out.ping_timeout.count() <= 0) return base::fail(base::ErrorKind::Invalid, "connection_keepalive.timeout is needed");
+    if (out.ping_timeout.count() <= 0)
+      return base::fail(base::ErrorKind::Invalid, "connection_keepalive.timeout is needed");
   }
   return {};
 }
@@ -58,13 +63,15 @@ base::Result<void> http2_options(const core::Http2ProtocolOptions& from, Cluster
 void names_of(const core::UpstreamHttpProtocolOptions& from, Cluster& out) {
   out.transport.sni_from_host |= from.auto_sni();
   out.transport.check_host |= from.auto_san_validation();
-  if (!from.override_auto_sni_header().empty()) out.transport.sni_header = base::to_lower(from.override_auto_sni_header());
+  if (!from.override_auto_sni_header().empty())
+    out.transport.sni_header = base::to_lower(from.override_auto_sni_header());
 }
 
 base::Result<void> refuse_filters(const HttpProtocolOptions& from) {
   for (const auto& filter : from.http_filters()) {
     const std::string type = type_of(filter.typed_config());
-    if (!type.ends_with("upstream_codec.v3.UpstreamCodec")) return not_acting("the upstream HTTP filter " + filter.name() + " (" + type + ")");
+    if (!type.ends_with("upstream_codec.v3.UpstreamCodec"))
+      return not_acting("the upstream HTTP filter " + filter.name() + " (" + type + ")");
   }
   if (from.has_header_validation_config()) return not_acting("HttpProtocolOptions.header_validation_config");
   if (from.has_outlier_detection()) return not_acting("HttpProtocolOptions.outlier_detection");
@@ -77,7 +84,8 @@ base::Result<void> refuse_filters(const HttpProtocolOptions& from) {
 }  // namespace
 
 base::Result<void> compile_http(const v3::Cluster& from, Cluster& out) {
-  if (from.has_max_requests_per_connection()) out.max_requests_per_connection = from.max_requests_per_connection().value();
+  if (from.has_max_requests_per_connection())
+    out.max_requests_per_connection = from.max_requests_per_connection().value();
   if (from.has_http2_protocol_options()) {
     out.http = Cluster::Http::Http2;
     TRY(http2_options(from.http2_protocol_options(), out));
@@ -96,13 +104,15 @@ base::Result<void> compile_http(const v3::Cluster& from, Cluster& out) {
     return {};
   };
   if (options.has_explicit_http_config()) {
-    out.http = options.explicit_http_config().has_http2_protocol_options() ? Cluster::Http::Http2 : Cluster::Http::Http1;
+    out.http =
+        options.explicit_http_config().has_http2_protocol_options() ? Cluster::Http::Http2 : Cluster::Http::Http1;
     TRY(both(options.explicit_http_config()));
   } else if (options.has_use_downstream_protocol_config()) {
     out.http = Cluster::Http::AsDownstream;
     TRY(both(options.use_downstream_protocol_config()));
   } else if (options.has_auto_config()) {
-    if (options.auto_config().has_alternate_protocols_cache_options()) return not_acting("auto_config.alternate_protocols_cache_options");
+    if (options.auto_config().has_alternate_protocols_cache_options())
+      return not_acting("auto_config.alternate_protocols_cache_options");
     out.http = Cluster::Http::ByAlpn;
     TRY(both(options.auto_config()));
   }

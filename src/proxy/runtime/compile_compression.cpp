@@ -19,9 +19,12 @@ namespace library = envoy::extensions::compression;
 using envoy::config::core::v3::TypedExtensionConfig;
 using google::protobuf::Any;
 
-auto refuse(std::string message) { return std::unexpected(base::Error{.kind = base::ErrorKind::Invalid, .message = std::move(message)}); }
+auto refuse(std::string message) {
+  return std::unexpected(base::Error{.kind = base::ErrorKind::Invalid, .message = std::move(message)});
+}
 
-base::Result<int> within(const google::protobuf::UInt32Value& value, bool there, int usual, int least, int most, std::string_view what) {
+base::Result<int> within(const google::protobuf::UInt32Value& value, bool there, int usual, int least, int most,
+                         std::string_view what) {
   if (!there) return usual;
   if (value.value() < static_cast<uint32_t>(least) || value.value() > static_cast<uint32_t>(most))
     return refuse(std::string(what) + " must be within " + std::to_string(least) + " and " + std::to_string(most));
@@ -45,7 +48,8 @@ base::Result<EncoderSettings> brotli_encoder(const Any& any) {
   EncoderSettings out{.encoding = Encoding::Brotli};
   out.level = TRY(within(from.quality(), from.has_quality(), 3, 0, 11, "brotli quality"));
   out.window_bits = TRY(within(from.window_bits(), from.has_window_bits(), 18, 10, 24, "brotli window_bits"));
-  out.block_bits = TRY(within(from.input_block_bits(), from.has_input_block_bits(), 24, 16, 24, "brotli input_block_bits"));
+  out.block_bits =
+      TRY(within(from.input_block_bits(), from.has_input_block_bits(), 24, 16, 24, "brotli input_block_bits"));
   out.mode = std::max(0, static_cast<int>(from.encoder_mode()) - 1);  // DEFAULT is GENERIC
   out.plain_literals = from.disable_literal_context_modeling();
   return out;
@@ -75,7 +79,8 @@ base::Result<DecoderSettings> decoder_of(const TypedExtensionConfig& from) {
   if (type == "envoy.extensions.compression.gzip.decompressor.v3.Gzip") {
     auto gzip = TRY(unpack<library::gzip::decompressor::v3::Gzip>(from.typed_config()));
     out.window_bits = TRY(within(gzip.window_bits(), gzip.has_window_bits(), 15, 9, 15, "gzip window_bits"));
-    out.most_ratio = static_cast<uint64_t>(TRY(within(gzip.max_inflate_ratio(), gzip.has_max_inflate_ratio(), 100, 1, 1032, "gzip max_inflate_ratio")));
+    out.most_ratio = static_cast<uint64_t>(
+        TRY(within(gzip.max_inflate_ratio(), gzip.has_max_inflate_ratio(), 100, 1, 1032, "gzip max_inflate_ratio")));
   } else if (type == "envoy.extensions.compression.brotli.decompressor.v3.Brotli") {
     out.encoding = Encoding::Brotli;
   } else if (type == "envoy.extensions.compression.zstd.decompressor.v3.Zstd") {
@@ -94,8 +99,14 @@ CompressionRules rules_of(const v3::Compressor::CommonDirectionConfig& from) {
   if (from.has_min_content_length()) out.least = from.min_content_length().value();
   for (const std::string& type : from.content_type()) out.types.push_back(base::to_lower(type));
   if (out.types.empty())
-    out.types = {"application/javascript", "application/json", "application/xhtml+xml", "image/svg+xml",
-                 "text/css",               "text/html",        "text/plain",            "text/xml"};
+    out.types = {"application/javascript",
+                 "application/json",
+                 "application/xhtml+xml",
+                 "image/svg+xml",
+                 "text/css",
+                 "text/html",
+                 "text/plain",
+                 "text/xml"};
   return out;
 }
 
@@ -110,7 +121,8 @@ base::Result<std::shared_ptr<Filter>> compressor_filter(const Compiler&, const A
     out.response = rules_of(response.common_config());
     out.skip_etags = response.disable_on_etag_header();
     out.remove_accept_encoding = response.remove_accept_encoding_header();
-    out.skip_statuses.assign(response.uncompressible_response_codes().begin(), response.uncompressible_response_codes().end());
+    out.skip_statuses.assign(response.uncompressible_response_codes().begin(),
+                             response.uncompressible_response_codes().end());
     if (response.status_header_enabled()) return refuse("status_header_enabled is not known");
   } else {  // the older fields
     v3::Compressor::CommonDirectionConfig common;
@@ -130,8 +142,10 @@ base::Result<std::shared_ptr<const FilterPolicy>> compressor_policy(const Compil
   out->off = from.disabled();
   if (from.has_overrides()) {
     const auto& response = from.overrides().response_direction_config();
-    if (response.has_remove_accept_encoding_header()) out->remove_accept_encoding = response.remove_accept_encoding_header().value();
-    if (from.overrides().has_compressor_library()) out->library = TRY(encoder_of(from.overrides().compressor_library()));
+    if (response.has_remove_accept_encoding_header())
+      out->remove_accept_encoding = response.remove_accept_encoding_header().value();
+    if (from.overrides().has_compressor_library())
+      out->library = TRY(encoder_of(from.overrides().compressor_library()));
   }
   return out;
 }
@@ -148,7 +162,8 @@ base::Result<std::shared_ptr<Filter>> decompressor_filter(const Compiler&, const
   out.responses = enabled(response.common_config());
   out.ignore_no_transform_requests = request.common_config().ignore_no_transform_header();
   out.ignore_no_transform_responses = response.common_config().ignore_no_transform_header();
-  out.advertise = out.responses && (!request.has_advertise_accept_encoding() || request.advertise_accept_encoding().value());
+  out.advertise =
+      out.responses && (!request.has_advertise_accept_encoding() || request.advertise_accept_encoding().value());
   return std::make_shared<DecompressorFilter>(std::move(out));
 }
 
@@ -156,6 +171,7 @@ base::Result<std::shared_ptr<Filter>> decompressor_filter(const Compiler&, const
 
 const FilterKind kCompressorFilter{"envoy.extensions.filters.http.compressor.v3.Compressor", compressor_filter,
                                    "envoy.extensions.filters.http.compressor.v3.CompressorPerRoute", compressor_policy};
-const FilterKind kDecompressorFilter{"envoy.extensions.filters.http.decompressor.v3.Decompressor", decompressor_filter, {}};
+const FilterKind kDecompressorFilter{
+    "envoy.extensions.filters.http.decompressor.v3.Decompressor", decompressor_filter, {}};
 
 }  // namespace proxy

@@ -22,10 +22,14 @@ namespace {
 Health health_of(core::HealthStatus from) {
   switch (from) {
     case core::UNHEALTHY:
-    case core::TIMEOUT: return Health::Unhealthy;
-    case core::DRAINING: return Health::Draining;
-    case core::DEGRADED: return Health::Degraded;
-    default: return Health::Healthy;
+    case core::TIMEOUT:
+      return Health::Unhealthy;
+    case core::DRAINING:
+      return Health::Draining;
+    case core::DEGRADED:
+      return Health::Degraded;
+    default:
+      return Health::Healthy;
   }
 }
 
@@ -54,15 +58,18 @@ base::Result<void> each_endpoint(const ClusterLoadAssignment& from, EndpointSet&
   if (from.policy().drop_overloads_size()) return not_acting("policy.drop_overloads");
   if (from.policy().has_endpoint_stale_after()) return not_acting("policy.endpoint_stale_after");
   if (from.named_endpoints_size()) return not_acting("named_endpoints");
-  if (from.policy().has_overprovisioning_factor()) set.overprovisioning = from.policy().overprovisioning_factor().value();
+  if (from.policy().has_overprovisioning_factor())
+    set.overprovisioning = from.policy().overprovisioning_factor().value();
   set.weighted_priority_health = from.policy().weighted_priority_health();
   for (const auto& group : from.endpoints()) {
     if (group.has_leds_cluster_locality_config()) return not_acting("leds_cluster_locality_config");
     set.localities.push_back({group.locality().region(), group.locality().zone(), group.locality().sub_zone(),
                               group.load_balancing_weight().value(), group.priority()});
-    const auto& endpoints = group.has_load_balancer_endpoints() ? group.load_balancer_endpoints().lb_endpoints() : group.lb_endpoints();
+    const auto& endpoints =
+        group.has_load_balancer_endpoints() ? group.load_balancer_endpoints().lb_endpoints() : group.lb_endpoints();
     for (const auto& endpoint : endpoints) {
-      Endpoint compiled = TRY(endpoint_of(endpoint, static_cast<uint32_t>(set.localities.size() - 1), group.priority()));
+      Endpoint compiled =
+          TRY(endpoint_of(endpoint, static_cast<uint32_t>(set.localities.size() - 1), group.priority()));
       TRY(add(std::move(compiled), endpoint));
     }
   }
@@ -86,8 +93,10 @@ base::Result<std::shared_ptr<const EndpointSet>> Compiler::endpoints(const Clust
   TRY(each_endpoint(from, *out, [&](Endpoint endpoint, const LbEndpoint& message) -> base::Result<void> {
     endpoint.address = TRY(compile(message.endpoint().address()));
     endpoint.text = endpoint.address.text();
-    for (const auto& more : message.endpoint().additional_addresses()) endpoint.additional.push_back(TRY(compile(more.address())));
-    if (const uint32_t port = message.endpoint().health_check_config().port_value(); port && !endpoint.check_address.valid())
+    for (const auto& more : message.endpoint().additional_addresses())
+      endpoint.additional.push_back(TRY(compile(more.address())));
+    if (const uint32_t port = message.endpoint().health_check_config().port_value();
+        port && !endpoint.check_address.valid())
       endpoint.check_address = endpoint.address.with_port(static_cast<uint16_t>(port));
     out->endpoints.push_back(std::move(endpoint));
     return {};
@@ -97,22 +106,34 @@ base::Result<std::shared_ptr<const EndpointSet>> Compiler::endpoints(const Clust
 
 base::Result<void> compile_dns(const v3::Cluster& from, Cluster& out) {
   if (from.has_dns_refresh_rate()) out.dns_refresh = milliseconds_of(from.dns_refresh_rate());
-  if (out.dns_refresh.count() <= 1) return base::fail(base::ErrorKind::Invalid, "dns_refresh_rate must be greater than 1ms");
+  if (out.dns_refresh.count() <= 1)
+    return base::fail(base::ErrorKind::Invalid, "dns_refresh_rate must be greater than 1ms");
   out.dns_jitter = milliseconds_of(from.dns_jitter());
   out.dns_failure_base = out.dns_failure_max = out.dns_refresh;
   if (from.has_dns_failure_refresh_rate()) {
     out.dns_failure_base = milliseconds_of(from.dns_failure_refresh_rate().base_interval());
-    out.dns_failure_max = from.dns_failure_refresh_rate().has_max_interval() ? milliseconds_of(from.dns_failure_refresh_rate().max_interval())
-                                                                             : 10 * out.dns_failure_base;
+    out.dns_failure_max = from.dns_failure_refresh_rate().has_max_interval()
+                              ? milliseconds_of(from.dns_failure_refresh_rate().max_interval())
+                              : 10 * out.dns_failure_base;
   }
   out.dns_ttl = from.respect_dns_ttl();
   out.dns_tcp = from.use_tcp_for_dns_lookups();
   switch (from.dns_lookup_family()) {
-    case v3::Cluster::V4_ONLY: out.dns_family = Cluster::Family::V4; break;
-    case v3::Cluster::V6_ONLY: out.dns_family = Cluster::Family::V6; break;
-    case v3::Cluster::V4_PREFERRED: out.dns_family = Cluster::Family::V4Preferred; break;
-    case v3::Cluster::ALL: out.dns_family = Cluster::Family::All; break;
-    default: out.dns_family = Cluster::Family::Auto; break;
+    case v3::Cluster::V4_ONLY:
+      out.dns_family = Cluster::Family::V4;
+      break;
+    case v3::Cluster::V6_ONLY:
+      out.dns_family = Cluster::Family::V6;
+      break;
+    case v3::Cluster::V4_PREFERRED:
+      out.dns_family = Cluster::Family::V4Preferred;
+      break;
+    case v3::Cluster::ALL:
+      out.dns_family = Cluster::Family::All;
+      break;
+    default:
+      out.dns_family = Cluster::Family::Auto;
+      break;
   }
   out.dns_servers = servers_of(from.dns_resolvers());
   if (from.has_dns_resolution_config()) {
@@ -132,16 +153,20 @@ base::Result<void> compile_dns(const v3::Cluster& from, Cluster& out) {
     }
   }
   auto set = std::make_shared<EndpointSet>();
-  TRY(each_endpoint(from.load_assignment(), *set, [&](Endpoint endpoint, const LbEndpoint& message) -> base::Result<void> {
-    const auto& socket = message.endpoint().address().socket_address();
-    if (socket.address().empty()) return base::fail(base::ErrorKind::Invalid, "an endpoint without a name to resolve");
-    if (endpoint.hostname.empty()) endpoint.hostname = socket.address();
-    if (const uint32_t port = message.endpoint().health_check_config().port_value()) endpoint.check_port = static_cast<uint16_t>(port);
-    out.dns_names.push_back({socket.address(), static_cast<uint16_t>(socket.port_value()), std::move(endpoint)});
-    return {};
-  }));
+  TRY(each_endpoint(
+      from.load_assignment(), *set, [&](Endpoint endpoint, const LbEndpoint& message) -> base::Result<void> {
+        const auto& socket = message.endpoint().address().socket_address();
+        if (socket.address().empty())
+          return base::fail(base::ErrorKind::Invalid, "an endpoint without a name to resolve");
+        if (endpoint.hostname.empty()) endpoint.hostname = socket.address();
+        if (const uint32_t port = message.endpoint().health_check_config().port_value())
+          endpoint.check_port = static_cast<uint16_t>(port);
+        out.dns_names.push_back({socket.address(), static_cast<uint16_t>(socket.port_value()), std::move(endpoint)});
+        return {};
+      }));
   if (from.type() == v3::Cluster::LOGICAL_DNS && out.dns_names.size() != 1)
-    return base::fail(base::ErrorKind::Invalid, "LOGICAL_DNS clusters must have a single locality_lb_endpoint and a single lb_endpoint");
+    return base::fail(base::ErrorKind::Invalid,
+                      "LOGICAL_DNS clusters must have a single locality_lb_endpoint and a single lb_endpoint");
   out.dns_set = std::move(set);
   return {};
 }

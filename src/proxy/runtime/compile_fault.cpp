@@ -33,7 +33,8 @@ base::Result<CorsPolicy> cors_of(const From& from) {
   out.expose = from.expose_headers();
   out.max_age = from.max_age();
   out.credentials = from.allow_credentials().value();
-  if (from.has_forward_not_matching_preflights()) out.forward_unmatched_preflights = from.forward_not_matching_preflights().value();
+  if (from.has_forward_not_matching_preflights())
+    out.forward_unmatched_preflights = from.forward_not_matching_preflights().value();
   if (from.has_filter_enabled()) out.enabled = per_million(from.filter_enabled().default_value()) > 0;
   return out;
 }
@@ -44,9 +45,12 @@ base::Result<std::shared_ptr<Filter>> fault_filter(const Compiler&, const Any& a
 base::Result<std::shared_ptr<const FilterPolicy>> fault_policy(const Compiler&, const Any& any) {
   return std::make_shared<const FaultPolicy>(TRY(fault_of(TRY(unpack<HTTPFault>(any)))));
 }
-base::Result<std::shared_ptr<Filter>> cors_filter(const Compiler&, const Any&) { return std::make_shared<CorsFilter>(); }
+base::Result<std::shared_ptr<Filter>> cors_filter(const Compiler&, const Any&) {
+  return std::make_shared<CorsFilter>();
+}
 base::Result<std::shared_ptr<const FilterPolicy>> cors_policy(const Compiler&, const Any& any) {
-  return std::make_shared<const CorsPolicy>(TRY(cors_of(TRY(unpack<envoy::extensions::filters::http::cors::v3::CorsPolicy>(any)))));
+  return std::make_shared<const CorsPolicy>(
+      TRY(cors_of(TRY(unpack<envoy::extensions::filters::http::cors::v3::CorsPolicy>(any)))));
 }
 
 }  // namespace

@@ -35,16 +35,20 @@ constexpr std::string_view kBuiltIn[] = {
     "istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig",
     "stats.PluginConfig",
 };
-bool is_built_in(std::string_view type) { return std::find(std::begin(kBuiltIn), std::end(kBuiltIn), type) != std::end(kBuiltIn); }
+bool is_built_in(std::string_view type) {
+  return std::find(std::begin(kBuiltIn), std::end(kBuiltIn), type) != std::end(kBuiltIn);
+}
 
 // The policy in one entry of a typed_per_filter_config; nullptr: optional and not known, or for what is built in.
 base::Result<std::shared_ptr<const FilterPolicy>> policy_of(const Compiler& compiler, const std::string& name,
-                                                           const google::protobuf::Any& any, bool optional) {
+                                                            const google::protobuf::Any& any, bool optional) {
   std::string type = type_of(any);
   for (const FilterKind* kind : kKinds)
     if (!kind->policy_type.empty() && kind->policy_type == type) return kind->policy(compiler, any);
   if (is_built_in(type)) return nullptr;
-  if (!optional) return base::fail(base::ErrorKind::Invalid, "per-route configuration " + type + " of filter " + name + " is not known");
+  if (!optional)
+    return base::fail(base::ErrorKind::Invalid,
+                      "per-route configuration " + type + " of filter " + name + " is not known");
   base::log::warn("per-route configuration {} of filter {} is not known; it is optional and left out", type, name);
   return nullptr;
 }

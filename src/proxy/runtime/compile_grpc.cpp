@@ -11,17 +11,19 @@ namespace {
 
 using google::protobuf::Any;
 
-base::Result<std::shared_ptr<Filter>> grpc_web_filter(const Compiler&, const Any&) { return std::make_shared<GrpcWebFilter>(); }
+base::Result<std::shared_ptr<Filter>> grpc_web_filter(const Compiler&, const Any&) {
+  return std::make_shared<GrpcWebFilter>();
+}
 
 // nullptr: it names no methods, and calls by cluster are counted in Istio's metrics anyway.
 base::Result<std::shared_ptr<Filter>> grpc_stats_filter(const Compiler&, const Any& any) {
   auto from = TRY(unpack<envoy::extensions::filters::http::grpc_stats::v3::FilterConfig>(any));
-  GrpcStatsConfig out{.all_methods = from.stats_for_all_methods().value(), .replace_dots = from.replace_dots_in_grpc_service_name()};
+  GrpcStatsConfig out{.all_methods = from.stats_for_all_methods().value(),
+                      .replace_dots = from.replace_dots_in_grpc_service_name()};
   for (const auto& service : from.individual_method_stats_allowlist().services())
     for (const std::string& method : service.method_names()) out.methods.insert(service.name() + "/" + method);
   if (!out.all_methods && out.methods.empty()) return nullptr;
-  if (from.enable_upstream_stats())
-    return base::fail(base::ErrorKind::Invalid, "enable_upstream_stats is not known");
+  if (from.enable_upstream_stats()) return base::fail(base::ErrorKind::Invalid, "enable_upstream_stats is not known");
   return std::make_shared<GrpcStatsFilter>(std::move(out));
 }
 

@@ -36,10 +36,12 @@ base::Result<std::string> bytes_of(const core::HealthCheck::Payload& from) {
   return *bytes;
 }
 
-base::Result<std::vector<std::pair<int, int>>> ranges_of(const google::protobuf::RepeatedPtrField<envoy::type::v3::Int64Range>& from) {
+base::Result<std::vector<std::pair<int, int>>> ranges_of(
+    const google::protobuf::RepeatedPtrField<envoy::type::v3::Int64Range>& from) {
   std::vector<std::pair<int, int>> out;
   for (const auto& range : from) {
-    if (range.start() < 100 || range.end() > 600 || range.start() >= range.end()) return wrong("health check: a range of statuses lies within 100 and 600");
+    if (range.start() < 100 || range.end() > 600 || range.start() >= range.end())
+      return wrong("health check: a range of statuses lies within 100 and 600");
     out.emplace_back(static_cast<int>(range.start()), static_cast<int>(range.end()));
   }
   return out;
@@ -49,7 +51,8 @@ template <typename Headers>
 base::Result<void> add_headers(const Headers& from, HealthCheck& out) {
   for (const auto& option : from) {
     if (option.header().value().find('%') != std::string::npos)
-      return wrong("health check: request headers with substitutions do not act in this proxy: " + option.header().key());
+      return wrong("health check: request headers with substitutions do not act in this proxy: " +
+                   option.header().key());
     out.headers.emplace_back(base::to_lower(option.header().key()), option.header().value());
   }
   return {};
@@ -58,7 +61,8 @@ base::Result<void> add_headers(const Headers& from, HealthCheck& out) {
 base::Result<void> http_check(const core::HealthCheck::HttpHealthCheck& from, HealthCheck& out) {
   out.kind = HealthCheck::Kind::Http;
   if (from.path().empty()) return wrong("http_health_check.path must not be empty");
-  if (from.has_send() || from.receive_size()) return not_acting(from.has_send() ? "http_health_check.send" : "http_health_check.receive");
+  if (from.has_send() || from.receive_size())
+    return not_acting(from.has_send() ? "http_health_check.send" : "http_health_check.receive");
   out.host = from.host();
   out.path = from.path();
   if (from.method() != core::METHOD_UNSPECIFIED) out.method = core::RequestMethod_Name(from.method());
@@ -76,27 +80,36 @@ base::Result<HealthCheck> check_of(const Compiler& compiler, const core::HealthC
   HealthCheck out;
   out.timeout = milliseconds_of(from.timeout());
   out.interval = milliseconds_of(from.interval());
-  if (out.timeout.count() <= 0 || out.interval.count() <= 0) return wrong("health check: timeout and interval must be greater than 0");
-  if (!from.has_unhealthy_threshold() || !from.has_healthy_threshold()) return wrong("health check: both thresholds are needed");
+  if (out.timeout.count() <= 0 || out.interval.count() <= 0)
+    return wrong("health check: timeout and interval must be greater than 0");
+  if (!from.has_unhealthy_threshold() || !from.has_healthy_threshold())
+    return wrong("health check: both thresholds are needed");
   out.unhealthy_threshold = from.unhealthy_threshold().value();
   out.healthy_threshold = from.healthy_threshold().value();
   out.initial_jitter = milliseconds_of(from.initial_jitter());
   out.interval_jitter = milliseconds_of(from.interval_jitter());
   out.jitter_percent = from.interval_jitter_percent();
   if (from.has_no_traffic_interval()) out.no_traffic = milliseconds_of(from.no_traffic_interval());
-  out.no_traffic_healthy = from.has_no_traffic_healthy_interval() ? milliseconds_of(from.no_traffic_healthy_interval()) : out.no_traffic;
+  out.no_traffic_healthy =
+      from.has_no_traffic_healthy_interval() ? milliseconds_of(from.no_traffic_healthy_interval()) : out.no_traffic;
   out.unhealthy = from.has_unhealthy_interval() ? milliseconds_of(from.unhealthy_interval()) : out.interval;
-  out.unhealthy_edge = from.has_unhealthy_edge_interval() ? milliseconds_of(from.unhealthy_edge_interval()) : out.unhealthy;
+  out.unhealthy_edge =
+      from.has_unhealthy_edge_interval() ? milliseconds_of(from.unhealthy_edge_interval()) : out.unhealthy;
   out.healthy_edge = from.has_healthy_edge_interval() ? milliseconds_of(from.healthy_edge_interval()) : out.interval;
   if (from.has_reuse_connection()) out.reuse_connection = from.reuse_connection().value();
   if (from.has_alt_port()) return not_acting("health_checks.alt_port");
-  if (!from.event_log_path().empty() || from.event_logger_size() || from.has_event_service()) return not_acting("health_checks.event_logger");
-  if (from.has_transport_socket_match_criteria()) out.transport_labels = labels_of(from.transport_socket_match_criteria());
+  if (!from.event_log_path().empty() || from.event_logger_size() || from.has_event_service())
+    return not_acting("health_checks.event_logger");
+  if (from.has_transport_socket_match_criteria())
+    out.transport_labels = labels_of(from.transport_socket_match_criteria());
   switch (from.health_checker_case()) {
-    case core::HealthCheck::kHttpHealthCheck: TRY(http_check(from.http_health_check(), out)); break;
+    case core::HealthCheck::kHttpHealthCheck:
+      TRY(http_check(from.http_health_check(), out));
+      break;
     case core::HealthCheck::kTcpHealthCheck:
       out.kind = HealthCheck::Kind::Tcp;
-      if (from.tcp_health_check().has_proxy_protocol_config()) return not_acting("tcp_health_check.proxy_protocol_config");
+      if (from.tcp_health_check().has_proxy_protocol_config())
+        return not_acting("tcp_health_check.proxy_protocol_config");
       if (from.tcp_health_check().has_send()) out.send = TRY(bytes_of(from.tcp_health_check().send()));
       for (const auto& payload : from.tcp_health_check().receive()) out.receive.push_back(TRY(bytes_of(payload)));
       break;
@@ -107,11 +120,14 @@ base::Result<HealthCheck> check_of(const Compiler& compiler, const core::HealthC
       out.host = from.grpc_health_check().authority();
       TRY(add_headers(from.grpc_health_check().initial_metadata(), out));
       break;
-    case core::HealthCheck::kCustomHealthCheck: return not_acting("custom_health_check " + from.custom_health_check().name());
-    default: return wrong("a health check of no kind");
+    case core::HealthCheck::kCustomHealthCheck:
+      return not_acting("custom_health_check " + from.custom_health_check().name());
+    default:
+      return wrong("a health check of no kind");
   }
   // The connection of a check offers what the check speaks.
-  const Transport& transport = out.transport_labels.empty() ? cluster.transport : cluster.transport_for(out.transport_labels);
+  const Transport& transport =
+      out.transport_labels.empty() ? cluster.transport : cluster.transport_for(out.transport_labels);
   if (transport.is_tls() && out.kind != HealthCheck::Kind::Tcp) {
     TlsSpec spec = compiler.slots.tls_specs()[transport.tls];
     spec.alpn.assign(from.tls_options().alpn_protocols().begin(), from.tls_options().alpn_protocols().end());
@@ -138,8 +154,10 @@ base::Result<void> compile_breakers(const v3::Cluster& from, Cluster& out) {
     breaker.track_remaining = thresholds.track_remaining();
     if (thresholds.has_retry_budget()) {
       auto& budget = breaker.retry_budget.emplace();
-      if (thresholds.retry_budget().has_budget_percent()) budget.percent = thresholds.retry_budget().budget_percent().value();
-      take(thresholds.retry_budget().min_retry_concurrency(), thresholds.retry_budget().has_min_retry_concurrency(), budget.minimum);
+      if (thresholds.retry_budget().has_budget_percent())
+        budget.percent = thresholds.retry_budget().budget_percent().value();
+      take(thresholds.retry_budget().min_retry_concurrency(), thresholds.retry_budget().has_min_retry_concurrency(),
+           budget.minimum);
     }
   }
   return {};
@@ -151,25 +169,37 @@ base::Result<void> compile_outlier(const v3::Cluster& from, Cluster& out) {
   if (detection.monitors_size()) return not_acting("outlier_detection.monitors");
   OutlierPolicy policy;
   take(detection.consecutive_5xx(), detection.has_consecutive_5xx(), policy.consecutive_5xx);
-  take(detection.consecutive_gateway_failure(), detection.has_consecutive_gateway_failure(), policy.consecutive_gateway_failure);
-  take(detection.consecutive_local_origin_failure(), detection.has_consecutive_local_origin_failure(), policy.consecutive_local_failure);
+  take(detection.consecutive_gateway_failure(), detection.has_consecutive_gateway_failure(),
+       policy.consecutive_gateway_failure);
+  take(detection.consecutive_local_origin_failure(), detection.has_consecutive_local_origin_failure(),
+       policy.consecutive_local_failure);
   take(detection.enforcing_consecutive_5xx(), detection.has_enforcing_consecutive_5xx(), policy.enforce_5xx);
-  take(detection.enforcing_consecutive_gateway_failure(), detection.has_enforcing_consecutive_gateway_failure(), policy.enforce_gateway_failure);
-  take(detection.enforcing_consecutive_local_origin_failure(), detection.has_enforcing_consecutive_local_origin_failure(), policy.enforce_local_failure);
+  take(detection.enforcing_consecutive_gateway_failure(), detection.has_enforcing_consecutive_gateway_failure(),
+       policy.enforce_gateway_failure);
+  take(detection.enforcing_consecutive_local_origin_failure(),
+       detection.has_enforcing_consecutive_local_origin_failure(), policy.enforce_local_failure);
   take(detection.enforcing_success_rate(), detection.has_enforcing_success_rate(), policy.enforce_success_rate);
-  take(detection.enforcing_local_origin_success_rate(), detection.has_enforcing_local_origin_success_rate(), policy.enforce_local_success_rate);
-  take(detection.enforcing_failure_percentage(), detection.has_enforcing_failure_percentage(), policy.enforce_failure_percentage);
-  take(detection.enforcing_failure_percentage_local_origin(), detection.has_enforcing_failure_percentage_local_origin(), policy.enforce_local_failure_percentage);
+  take(detection.enforcing_local_origin_success_rate(), detection.has_enforcing_local_origin_success_rate(),
+       policy.enforce_local_success_rate);
+  take(detection.enforcing_failure_percentage(), detection.has_enforcing_failure_percentage(),
+       policy.enforce_failure_percentage);
+  take(detection.enforcing_failure_percentage_local_origin(), detection.has_enforcing_failure_percentage_local_origin(),
+       policy.enforce_local_failure_percentage);
   take(detection.success_rate_minimum_hosts(), detection.has_success_rate_minimum_hosts(), policy.success_rate_hosts);
-  take(detection.success_rate_request_volume(), detection.has_success_rate_request_volume(), policy.success_rate_volume);
+  take(detection.success_rate_request_volume(), detection.has_success_rate_request_volume(),
+       policy.success_rate_volume);
   take(detection.success_rate_stdev_factor(), detection.has_success_rate_stdev_factor(), policy.success_rate_stdev);
-  take(detection.failure_percentage_threshold(), detection.has_failure_percentage_threshold(), policy.failure_percentage_threshold);
-  take(detection.failure_percentage_minimum_hosts(), detection.has_failure_percentage_minimum_hosts(), policy.failure_percentage_hosts);
-  take(detection.failure_percentage_request_volume(), detection.has_failure_percentage_request_volume(), policy.failure_percentage_volume);
+  take(detection.failure_percentage_threshold(), detection.has_failure_percentage_threshold(),
+       policy.failure_percentage_threshold);
+  take(detection.failure_percentage_minimum_hosts(), detection.has_failure_percentage_minimum_hosts(),
+       policy.failure_percentage_hosts);
+  take(detection.failure_percentage_request_volume(), detection.has_failure_percentage_request_volume(),
+       policy.failure_percentage_volume);
   take(detection.max_ejection_percent(), detection.has_max_ejection_percent(), policy.max_ejection_percent);
-  for (uint32_t percent : {policy.enforce_5xx, policy.enforce_gateway_failure, policy.enforce_local_failure, policy.enforce_success_rate,
-                           policy.enforce_local_success_rate, policy.enforce_failure_percentage, policy.enforce_local_failure_percentage,
-                           policy.failure_percentage_threshold, policy.max_ejection_percent})
+  for (uint32_t percent :
+       {policy.enforce_5xx, policy.enforce_gateway_failure, policy.enforce_local_failure, policy.enforce_success_rate,
+        policy.enforce_local_success_rate, policy.enforce_failure_percentage, policy.enforce_local_failure_percentage,
+        policy.failure_percentage_threshold, policy.max_ejection_percent})
     if (percent > 100) return wrong("outlier_detection: a percentage is 100 at most");
   policy.split_local = detection.split_external_local_origin_errors();
   policy.always_eject_one = detection.always_eject_one_host().value();
@@ -182,7 +212,8 @@ base::Result<void> compile_outlier(const v3::Cluster& from, Cluster& out) {
   policy.jitter = milliseconds_of(detection.max_ejection_time_jitter());
   if (policy.interval.count() <= 0 || policy.base_ejection.count() <= 0 || policy.max_ejection.count() <= 0)
     return wrong("outlier_detection: times must be greater than 0");
-  if (policy.max_ejection < policy.base_ejection) return wrong("outlier_detection: max_ejection_time cannot be smaller than base_ejection_time");
+  if (policy.max_ejection < policy.base_ejection)
+    return wrong("outlier_detection: max_ejection_time cannot be smaller than base_ejection_time");
   out.outlier = policy;
   return {};
 }

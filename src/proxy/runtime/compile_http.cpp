@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <google/protobuf/util/json_util.h>
 
+#include "base/json.h"
+#include "base/log.h"
 #include "envoy/extensions/access_loggers/file/v3/file.pb.h"
 #include "envoy/extensions/access_loggers/stream/v3/stream.pb.h"
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
-#include "base/json.h"
-#include "base/log.h"
 #include "proxy/runtime/compile.h"
 
 namespace proxy {
@@ -28,10 +28,14 @@ base::Result<telemetry::LineFormat> line_of(const core::SubstitutionFormatString
 
 LogFilter::Compare compare_of(const accesslog::ComparisonFilter& from) {
   switch (from.op()) {
-    case accesslog::ComparisonFilter::GE: return LogFilter::Compare::AtLeast;
-    case accesslog::ComparisonFilter::LE: return LogFilter::Compare::AtMost;
-    case accesslog::ComparisonFilter::NE: return LogFilter::Compare::NotEqual;
-    default: return LogFilter::Compare::Equal;
+    case accesslog::ComparisonFilter::GE:
+      return LogFilter::Compare::AtLeast;
+    case accesslog::ComparisonFilter::LE:
+      return LogFilter::Compare::AtMost;
+    case accesslog::ComparisonFilter::NE:
+      return LogFilter::Compare::NotEqual;
+    default:
+      return LogFilter::Compare::Equal;
   }
 }
 
@@ -65,22 +69,42 @@ base::Result<LogFilter> filter_of(const accesslog::AccessLogFilter& from) {
       out.kind = LogFilter::Kind::Header;
       out.header = TRY(compile(from.header_filter().header()));
       break;
-    case From::kAndFilter: out.kind = LogFilter::Kind::And; TRY(parts(from.and_filter().filters())); break;
-    case From::kOrFilter: out.kind = LogFilter::Kind::Or; TRY(parts(from.or_filter().filters())); break;
-    case From::kNotHealthCheckFilter: out.kind = LogFilter::Kind::NotHealthCheck; break;
-    case From::FILTER_SPECIFIER_NOT_SET: break;
-    default: return base::fail(base::ErrorKind::Invalid, "an access log filter that is not known");
+    case From::kAndFilter:
+      out.kind = LogFilter::Kind::And;
+      TRY(parts(from.and_filter().filters()));
+      break;
+    case From::kOrFilter:
+      out.kind = LogFilter::Kind::Or;
+      TRY(parts(from.or_filter().filters()));
+      break;
+    case From::kNotHealthCheckFilter:
+      out.kind = LogFilter::Kind::NotHealthCheck;
+      break;
+    case From::FILTER_SPECIFIER_NOT_SET:
+      break;
+    default:
+      return base::fail(base::ErrorKind::Invalid, "an access log filter that is not known");
   }
   return out;
 }
 
 void compile_identity(const v3::HttpConnectionManager& from, HttpConfig& out) {
   switch (from.forward_client_cert_details()) {
-    case v3::HttpConnectionManager::FORWARD_ONLY: out.client_cert = HttpConfig::ClientCert::ForwardOnly; break;
-    case v3::HttpConnectionManager::APPEND_FORWARD: out.client_cert = HttpConfig::ClientCert::AppendForward; break;
-    case v3::HttpConnectionManager::SANITIZE_SET: out.client_cert = HttpConfig::ClientCert::SanitizeSet; break;
-    case v3::HttpConnectionManager::ALWAYS_FORWARD_ONLY: out.client_cert = HttpConfig::ClientCert::AlwaysForwardOnly; break;
-    default: out.client_cert = HttpConfig::ClientCert::Sanitize; break;
+    case v3::HttpConnectionManager::FORWARD_ONLY:
+      out.client_cert = HttpConfig::ClientCert::ForwardOnly;
+      break;
+    case v3::HttpConnectionManager::APPEND_FORWARD:
+      out.client_cert = HttpConfig::ClientCert::AppendForward;
+      break;
+    case v3::HttpConnectionManager::SANITIZE_SET:
+      out.client_cert = HttpConfig::ClientCert::SanitizeSet;
+      break;
+    case v3::HttpConnectionManager::ALWAYS_FORWARD_ONLY:
+      out.client_cert = HttpConfig::ClientCert::AlwaysForwardOnly;
+      break;
+    default:
+      out.client_cert = HttpConfig::ClientCert::Sanitize;
+      break;
   }
   const auto& details = from.set_current_client_cert_details();
   out.cert_subject = details.subject().value();
@@ -93,10 +117,17 @@ void compile_paths(const v3::HttpConnectionManager& from, HttpConfig& out) {
   out.normalize_path = from.normalize_path().value();
   out.merge_slashes = from.merge_slashes();
   switch (from.path_with_escaped_slashes_action()) {
-    case v3::HttpConnectionManager::REJECT_REQUEST: out.escaped_slashes = HttpConfig::EscapedSlashes::Reject; break;
-    case v3::HttpConnectionManager::UNESCAPE_AND_REDIRECT: out.escaped_slashes = HttpConfig::EscapedSlashes::Redirect; break;
-    case v3::HttpConnectionManager::UNESCAPE_AND_FORWARD: out.escaped_slashes = HttpConfig::EscapedSlashes::Forward; break;
-    default: break;
+    case v3::HttpConnectionManager::REJECT_REQUEST:
+      out.escaped_slashes = HttpConfig::EscapedSlashes::Reject;
+      break;
+    case v3::HttpConnectionManager::UNESCAPE_AND_REDIRECT:
+      out.escaped_slashes = HttpConfig::EscapedSlashes::Redirect;
+      break;
+    case v3::HttpConnectionManager::UNESCAPE_AND_FORWARD:
+      out.escaped_slashes = HttpConfig::EscapedSlashes::Forward;
+      break;
+    default:
+      break;
   }
   out.strip_matching_port = from.strip_matching_host_port();
   out.strip_any_port = from.strip_any_host_port();
@@ -141,8 +172,10 @@ base::Result<std::vector<std::shared_ptr<const AccessLog>>> Compiler::access_log
     if (type == "envoy.extensions.access_loggers.file.v3.FileAccessLog") {
       auto file = TRY(unpack<envoy::extensions::access_loggers::file::v3::FileAccessLog>(entry.typed_config()));
       log->file = TRY(logs.open(file.path()));
-      if (file.has_format()) log->format = TRY(telemetry::LineFormat::text(file.format()));
-      else log->format = TRY(line_of(file.log_format()));
+      if (file.has_format())
+        log->format = TRY(telemetry::LineFormat::text(file.format()));
+      else
+        log->format = TRY(line_of(file.log_format()));
     } else if (type == "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog") {
       auto stream = TRY(unpack<envoy::extensions::access_loggers::stream::v3::StdoutAccessLog>(entry.typed_config()));
       log->file = TRY(logs.open("/dev/stdout"));
@@ -166,7 +199,8 @@ base::Result<std::shared_ptr<const HttpConfig>> Compiler::http(const v3::HttpCon
   out->stat_prefix = from.stat_prefix();
   if (from.codec_type() == v3::HttpConnectionManager::HTTP1) out->codec = HttpConfig::Codec::Http1;
   if (from.codec_type() == v3::HttpConnectionManager::HTTP2) out->codec = HttpConfig::Codec::Http2;
-  if (from.codec_type() == v3::HttpConnectionManager::HTTP3) return base::fail(base::ErrorKind::Invalid, "HTTP/3 is not known");
+  if (from.codec_type() == v3::HttpConnectionManager::HTTP3)
+    return base::fail(base::ErrorKind::Invalid, "HTTP/3 is not known");
   if (from.has_rds()) {
     TRY(slots.set_source(Kind::RouteTable, from.rds().route_config_name(), from.rds().config_source()));
     out->routes = slots.route_table(from.rds().route_config_name());
@@ -176,8 +210,10 @@ base::Result<std::shared_ptr<const HttpConfig>> Compiler::http(const v3::HttpCon
     return base::fail(base::ErrorKind::Invalid, "an HTTP connection manager without routes");
   }
   if (!from.server_name().empty()) out->server_name = from.server_name();
-  if (from.server_header_transformation() == v3::HttpConnectionManager::APPEND_IF_ABSENT) out->server_header = HttpConfig::ServerHeader::AppendIfAbsent;
-  if (from.server_header_transformation() == v3::HttpConnectionManager::PASS_THROUGH) out->server_header = HttpConfig::ServerHeader::PassThrough;
+  if (from.server_header_transformation() == v3::HttpConnectionManager::APPEND_IF_ABSENT)
+    out->server_header = HttpConfig::ServerHeader::AppendIfAbsent;
+  if (from.server_header_transformation() == v3::HttpConnectionManager::PASS_THROUGH)
+    out->server_header = HttpConfig::ServerHeader::PassThrough;
   out->via = from.via();
   out->use_remote_address = from.use_remote_address().value();
   out->trusted_hops = from.xff_num_trusted_hops();
@@ -206,7 +242,8 @@ base::Result<std::shared_ptr<const HttpConfig>> Compiler::http(const v3::HttpCon
     if (auto compiled = TRY(compiler.filter(filter))) out->filters.push_back(std::move(compiled));
   }
   if (out->filters.size() > kMostFilters)
-    return base::fail(base::ErrorKind::Invalid, "more than " + std::to_string(kMostFilters) + " HTTP filters in one chain");
+    return base::fail(base::ErrorKind::Invalid,
+                      "more than " + std::to_string(kMostFilters) + " HTTP filters in one chain");
   if (!router) return base::fail(base::ErrorKind::Invalid, "the last HTTP filter must be the router");
   out->access_logs = TRY(access_logs(from.access_log()));
   return out;

@@ -13,13 +13,18 @@ base::Result<std::shared_ptr<Filter>> lua_filter(const Compiler& compiler, const
   auto from = TRY(unpack<v3::Lua>(any));
   std::shared_ptr<const LuaScript> usual;
   if (!from.inline_code().empty() && from.has_default_source_code())
-    return base::fail(base::ErrorKind::Invalid, "Error: Only one of `inline_code` or `default_source_code` can be set for the Lua filter.");
-  if (from.has_default_source_code()) usual = TRY(LuaScript::make(TRY(compile(from.default_source_code()))));
-  else if (!from.inline_code().empty()) usual = TRY(LuaScript::make(from.inline_code()));
+    return base::fail(base::ErrorKind::Invalid,
+                      "Error: Only one of `inline_code` or `default_source_code` can be set for the Lua filter.");
+  if (from.has_default_source_code())
+    usual = TRY(LuaScript::make(TRY(compile(from.default_source_code()))));
+  else if (!from.inline_code().empty())
+    usual = TRY(LuaScript::make(from.inline_code()));
   base::StringMap<std::shared_ptr<const LuaScript>> named;
-  for (const auto& [name, source] : from.source_codes()) named.emplace(name, TRY(LuaScript::make(TRY(compile(source)))));
+  for (const auto& [name, source] : from.source_codes())
+    named.emplace(name, TRY(LuaScript::make(TRY(compile(source)))));
   bool clear_routes = !from.has_clear_route_cache() || from.clear_route_cache().value();
-  return std::make_shared<LuaFilter>(std::move(usual), std::move(named), clear_routes, compiler.slots.worker_state("lua"));
+  return std::make_shared<LuaFilter>(std::move(usual), std::move(named), clear_routes,
+                                     compiler.slots.worker_state("lua"));
 }
 
 base::Result<std::shared_ptr<const FilterPolicy>> lua_policy(const Compiler&, const Any& any) {
@@ -34,6 +39,7 @@ base::Result<std::shared_ptr<const FilterPolicy>> lua_policy(const Compiler&, co
 
 }  // namespace
 
-const FilterKind kLuaFilter{"envoy.extensions.filters.http.lua.v3.Lua", lua_filter, "envoy.extensions.filters.http.lua.v3.LuaPerRoute", lua_policy};
+const FilterKind kLuaFilter{"envoy.extensions.filters.http.lua.v3.Lua", lua_filter,
+                            "envoy.extensions.filters.http.lua.v3.LuaPerRoute", lua_policy};
 
 }  // namespace proxy

@@ -12,7 +12,8 @@ base::Result<std::shared_ptr<const re2::RE2>> compile_regex(const std::string& p
   options.set_log_errors(false);
   options.set_max_mem(1 << 20);
   auto regex = std::make_shared<const re2::RE2>(pattern, options);
-  if (!regex->ok()) return base::fail(base::ErrorKind::Invalid, "regular expression \"" + pattern + "\": " + regex->error());
+  if (!regex->ok())
+    return base::fail(base::ErrorKind::Invalid, "regular expression \"" + pattern + "\": " + regex->error());
   return regex;
 }
 
@@ -20,15 +21,28 @@ base::Result<StringMatch> compile(const envoy::type::matcher::v3::StringMatcher&
   using From = envoy::type::matcher::v3::StringMatcher;
   StringMatch out;
   switch (from.match_pattern_case()) {
-    case From::kExact: out.kind = StringMatch::Kind::Exact; out.value = from.exact(); break;
-    case From::kPrefix: out.kind = StringMatch::Kind::Prefix; out.value = from.prefix(); break;
-    case From::kSuffix: out.kind = StringMatch::Kind::Suffix; out.value = from.suffix(); break;
-    case From::kContains: out.kind = StringMatch::Kind::Contains; out.value = from.contains(); break;
+    case From::kExact:
+      out.kind = StringMatch::Kind::Exact;
+      out.value = from.exact();
+      break;
+    case From::kPrefix:
+      out.kind = StringMatch::Kind::Prefix;
+      out.value = from.prefix();
+      break;
+    case From::kSuffix:
+      out.kind = StringMatch::Kind::Suffix;
+      out.value = from.suffix();
+      break;
+    case From::kContains:
+      out.kind = StringMatch::Kind::Contains;
+      out.value = from.contains();
+      break;
     case From::kSafeRegex:
       out.kind = StringMatch::Kind::Regex;
       out.regex = TRY(compile_regex(from.safe_regex().regex()));
       break;
-    default: return base::fail(base::ErrorKind::Invalid, "a string matcher without a pattern");
+    default:
+      return base::fail(base::ErrorKind::Invalid, "a string matcher without a pattern");
   }
   out.ignore_case = from.ignore_case() && out.kind != StringMatch::Kind::Regex;
   if (out.ignore_case) out.value = base::to_lower(out.value);
@@ -48,10 +62,18 @@ base::Result<HeaderMatch> compile(const envoy::config::route::v3::HeaderMatcher&
     out.value.value = value;
   };
   switch (from.header_match_specifier_case()) {
-    case From::kExactMatch: text(StringMatch::Kind::Exact, from.exact_match()); break;
-    case From::kPrefixMatch: text(StringMatch::Kind::Prefix, from.prefix_match()); break;
-    case From::kSuffixMatch: text(StringMatch::Kind::Suffix, from.suffix_match()); break;
-    case From::kContainsMatch: text(StringMatch::Kind::Contains, from.contains_match()); break;
+    case From::kExactMatch:
+      text(StringMatch::Kind::Exact, from.exact_match());
+      break;
+    case From::kPrefixMatch:
+      text(StringMatch::Kind::Prefix, from.prefix_match());
+      break;
+    case From::kSuffixMatch:
+      text(StringMatch::Kind::Suffix, from.suffix_match());
+      break;
+    case From::kContainsMatch:
+      text(StringMatch::Kind::Contains, from.contains_match());
+      break;
     case From::kSafeRegexMatch:
       text(StringMatch::Kind::Regex, {});
       out.value.regex = TRY(compile_regex(from.safe_regex_match().regex()));
@@ -69,7 +91,9 @@ base::Result<HeaderMatch> compile(const envoy::config::route::v3::HeaderMatcher&
       out.kind = HeaderMatch::Kind::Present;
       out.present = from.present_match();
       break;
-    default: out.kind = HeaderMatch::Kind::Present; break;
+    default:
+      out.kind = HeaderMatch::Kind::Present;
+      break;
   }
   return out;
 }
@@ -78,7 +102,9 @@ static base::Result<ValueMatch> value_match_of(const envoy::type::matcher::v3::V
   using From = envoy::type::matcher::v3::ValueMatcher;
   ValueMatch out;
   switch (from.match_pattern_case()) {
-    case From::kNullMatch: out.kind = ValueMatch::Kind::Null; break;
+    case From::kNullMatch:
+      out.kind = ValueMatch::Kind::Null;
+      break;
     case From::kDoubleMatch: {
       out.kind = ValueMatch::Kind::Number;
       const auto& number = from.double_match();
@@ -95,7 +121,9 @@ static base::Result<ValueMatch> value_match_of(const envoy::type::matcher::v3::V
       out.kind = ValueMatch::Kind::Bool;
       out.flag = from.bool_match();
       break;
-    case From::kPresentMatch: out.flag = from.present_match(); break;
+    case From::kPresentMatch:
+      out.flag = from.present_match();
+      break;
     case From::kListMatch:
       out.kind = ValueMatch::Kind::List;
       out.parts.push_back(TRY(value_match_of(from.list_match().one_of())));
@@ -104,7 +132,8 @@ static base::Result<ValueMatch> value_match_of(const envoy::type::matcher::v3::V
       out.kind = ValueMatch::Kind::Any;
       for (const auto& part : from.or_match().value_matchers()) out.parts.push_back(TRY(value_match_of(part)));
       break;
-    default: return base::fail(base::ErrorKind::Invalid, "a value matcher without a pattern that is known");
+    default:
+      return base::fail(base::ErrorKind::Invalid, "a value matcher without a pattern that is known");
   }
   return out;
 }
@@ -112,7 +141,8 @@ static base::Result<ValueMatch> value_match_of(const envoy::type::matcher::v3::V
 base::Result<MetadataMatch> compile(const envoy::type::matcher::v3::MetadataMatcher& from) {
   MetadataMatch out{.space = from.filter(), .invert = from.invert()};
   for (const auto& segment : from.path()) out.path.push_back(segment.key());
-  if (out.space.empty() || out.path.empty()) return base::fail(base::ErrorKind::Invalid, "a metadata matcher without filter or path");
+  if (out.space.empty() || out.path.empty())
+    return base::fail(base::ErrorKind::Invalid, "a metadata matcher without filter or path");
   out.value = TRY(value_match_of(from.value()));
   return out;
 }
@@ -120,16 +150,21 @@ base::Result<MetadataMatch> compile(const envoy::type::matcher::v3::MetadataMatc
 static base::Json json_of_value(const google::protobuf::Value& from) {
   using From = google::protobuf::Value;
   switch (from.kind_case()) {
-    case From::kNumberValue: return from.number_value();
-    case From::kStringValue: return from.string_value();
-    case From::kBoolValue: return from.bool_value();
-    case From::kStructValue: return json_of(from.struct_value());
+    case From::kNumberValue:
+      return from.number_value();
+    case From::kStringValue:
+      return from.string_value();
+    case From::kBoolValue:
+      return from.bool_value();
+    case From::kStructValue:
+      return json_of(from.struct_value());
     case From::kListValue: {
       auto out = base::Json::array();
       for (const auto& element : from.list_value().values()) out.push_back(json_of_value(element));
       return out;
     }
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 

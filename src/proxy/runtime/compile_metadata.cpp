@@ -11,7 +11,9 @@ namespace {
 namespace v3 = envoy::extensions::filters::http::header_to_metadata::v3;
 using google::protobuf::Any;
 
-auto refuse(std::string message) { return std::unexpected(base::Error{.kind = base::ErrorKind::Invalid, .message = std::move(message)}); }
+auto refuse(std::string message) {
+  return std::unexpected(base::Error{.kind = base::ErrorKind::Invalid, .message = std::move(message)});
+}
 
 base::Result<HeaderToMetadata::Write> write_of(const v3::Config::KeyValuePair& from) {
   HeaderToMetadata::Write out{.space = from.metadata_namespace(), .key = from.key(), .value = from.value()};
@@ -29,13 +31,17 @@ base::Result<HeaderToMetadata::Write> write_of(const v3::Config::KeyValuePair& f
   return out;
 }
 
-base::Result<std::vector<HeaderToMetadata::Rule>> rules_of(const google::protobuf::RepeatedPtrField<v3::Config::Rule>& from) {
+base::Result<std::vector<HeaderToMetadata::Rule>> rules_of(
+    const google::protobuf::RepeatedPtrField<v3::Config::Rule>& from) {
   std::vector<HeaderToMetadata::Rule> out;
   for (const auto& rule : from) {
-    HeaderToMetadata::Rule made{.header = base::to_lower(rule.header()), .cookie = rule.cookie(), .remove = rule.remove()};
-    if (made.header.empty() == made.cookie.empty()) return refuse("One of Cookie or Header option needs to be specified");
+    HeaderToMetadata::Rule made{
+        .header = base::to_lower(rule.header()), .cookie = rule.cookie(), .remove = rule.remove()};
+    if (made.header.empty() == made.cookie.empty())
+      return refuse("One of Cookie or Header option needs to be specified");
     if (!rule.has_on_header_present() && !rule.has_on_header_missing())
-      return refuse("header to metadata filter: rule for header '" + rule.header() + "' has neither `on_header_present` nor `on_header_missing` set");
+      return refuse("header to metadata filter: rule for header '" + rule.header() +
+                    "' has neither `on_header_present` nor `on_header_missing` set");
     if (rule.has_on_header_present()) made.present = TRY(write_of(rule.on_header_present()));
     if (rule.has_on_header_missing()) {
       made.missing = TRY(write_of(rule.on_header_missing()));
@@ -52,7 +58,8 @@ base::Result<std::shared_ptr<const HeaderToMetadata>> config_of(const Any& any) 
   auto out = std::make_shared<HeaderToMetadata>();
   out->request = TRY(rules_of(from.request_rules()));
   out->response = TRY(rules_of(from.response_rules()));
-  if (!from.stat_prefix().empty()) base::log::warn("header_to_metadata: stat_prefix changes nothing: the filter counts nothing");
+  if (!from.stat_prefix().empty())
+    base::log::warn("header_to_metadata: stat_prefix changes nothing: the filter counts nothing");
   return out;
 }
 

@@ -18,7 +18,9 @@ using Kind = RateLimitAction::Kind;
 base::Error invalid(std::string message) { return {.kind = base::ErrorKind::Invalid, .message = std::move(message)}; }
 auto refuse(std::string message) { return std::unexpected(invalid(std::move(message))); }
 
-std::string or_else(const std::string& text, std::string_view other) { return text.empty() ? std::string(other) : text; }
+std::string or_else(const std::string& text, std::string_view other) {
+  return text.empty() ? std::string(other) : text;
+}
 
 base::Result<RateLimitAction> metadata_action(const RateLimit::Action::MetaData& from) {
   RateLimitAction out{.kind = Kind::Metadata, .key = from.descriptor_key(), .name = from.metadata_key().key()};
@@ -32,38 +34,52 @@ base::Result<RateLimitAction> metadata_action(const RateLimit::Action::MetaData&
 base::Result<RateLimitAction> action_of(const RateLimit::Action& from) {
   using From = RateLimit::Action;
   switch (from.action_specifier_case()) {
-    case From::kSourceCluster: return RateLimitAction{.kind = Kind::SourceCluster, .key = "source_cluster"};
-    case From::kDestinationCluster: return RateLimitAction{.kind = Kind::DestinationCluster, .key = "destination_cluster"};
+    case From::kSourceCluster:
+      return RateLimitAction{.kind = Kind::SourceCluster, .key = "source_cluster"};
+    case From::kDestinationCluster:
+      return RateLimitAction{.kind = Kind::DestinationCluster, .key = "destination_cluster"};
     case From::kRequestHeaders: {
       const auto& header = from.request_headers();
-      return RateLimitAction{.kind = Kind::Header, .key = header.descriptor_key(), .name = base::to_lower(header.header_name()),
+      return RateLimitAction{.kind = Kind::Header,
+                             .key = header.descriptor_key(),
+                             .name = base::to_lower(header.header_name()),
                              .skip_if_absent = header.skip_if_absent()};
     }
     case From::kQueryParameters: {
       const auto& query = from.query_parameters();
-      return RateLimitAction{.kind = Kind::Query, .key = query.descriptor_key(), .name = query.query_parameter_name(),
+      return RateLimitAction{.kind = Kind::Query,
+                             .key = query.descriptor_key(),
+                             .name = query.query_parameter_name(),
                              .skip_if_absent = query.skip_if_absent()};
     }
-    case From::kRemoteAddress: return RateLimitAction{.kind = Kind::RemoteAddress, .key = "remote_address"};
+    case From::kRemoteAddress:
+      return RateLimitAction{.kind = Kind::RemoteAddress, .key = "remote_address"};
     case From::kMaskedRemoteAddress: {
       RateLimitAction out{.kind = Kind::MaskedRemoteAddress, .key = "masked_remote_address"};
-      if (from.masked_remote_address().has_v4_prefix_mask_len()) out.v4_bits = from.masked_remote_address().v4_prefix_mask_len().value();
-      if (from.masked_remote_address().has_v6_prefix_mask_len()) out.v6_bits = from.masked_remote_address().v6_prefix_mask_len().value();
+      if (from.masked_remote_address().has_v4_prefix_mask_len())
+        out.v4_bits = from.masked_remote_address().v4_prefix_mask_len().value();
+      if (from.masked_remote_address().has_v6_prefix_mask_len())
+        out.v6_bits = from.masked_remote_address().v6_prefix_mask_len().value();
       return out;
     }
     case From::kGenericKey:
-      return RateLimitAction{.kind = Kind::GenericKey, .key = or_else(from.generic_key().descriptor_key(), "generic_key"),
+      return RateLimitAction{.kind = Kind::GenericKey,
+                             .key = or_else(from.generic_key().descriptor_key(), "generic_key"),
                              .value = from.generic_key().descriptor_value()};
     case From::kHeaderValueMatch: {
       const auto& match = from.header_value_match();
-      RateLimitAction out{.kind = Kind::HeaderValueMatch, .key = or_else(match.descriptor_key(), "header_match"), .value = match.descriptor_value()};
+      RateLimitAction out{.kind = Kind::HeaderValueMatch,
+                          .key = or_else(match.descriptor_key(), "header_match"),
+                          .value = match.descriptor_value()};
       if (match.has_expect_match()) out.expect_match = match.expect_match().value();
       for (const auto& header : match.headers()) out.headers.push_back(TRY(compile(header)));
       return out;
     }
     case From::kQueryParameterValueMatch: {
       const auto& match = from.query_parameter_value_match();
-      RateLimitAction out{.kind = Kind::QueryValueMatch, .key = or_else(match.descriptor_key(), "query_match"), .value = match.descriptor_value()};
+      RateLimitAction out{.kind = Kind::QueryValueMatch,
+                          .key = or_else(match.descriptor_key(), "query_match"),
+                          .value = match.descriptor_value()};
       if (match.has_expect_match()) out.expect_match = match.expect_match().value();
       for (const auto& parameter : match.query_parameters()) {
         QueryMatch query{.name = parameter.name()};
@@ -73,10 +89,14 @@ base::Result<RateLimitAction> action_of(const RateLimit::Action& from) {
       }
       return out;
     }
-    case From::kMetadata: return metadata_action(from.metadata());
-    case From::kDynamicMetadata: return refuse("rate limit action dynamic_metadata is deprecated: use metadata");
-    case From::kExtension: return refuse("rate limit action " + from.extension().name() + " is not known");
-    default: return refuse("a rate limit action of no kind that is known");
+    case From::kMetadata:
+      return metadata_action(from.metadata());
+    case From::kDynamicMetadata:
+      return refuse("rate limit action dynamic_metadata is deprecated: use metadata");
+    case From::kExtension:
+      return refuse("rate limit action " + from.extension().name() + " is not known");
+    default:
+      return refuse("a rate limit action of no kind that is known");
   }
 }
 
@@ -93,7 +113,8 @@ base::Result<void> add_limits(const local::LocalRateLimit& from, LocalRateLimit&
     LocalRateLimit::Limit limit{.rate = TRY(rate_of(descriptor.token_bucket()))};
     for (const auto& entry : descriptor.entries()) {
       if (entry.value().empty())
-        return refuse("descriptor entry \"" + entry.key() + "\" has no value: descriptors that any value matches are not known");
+        return refuse("descriptor entry \"" + entry.key() +
+                      "\" has no value: descriptors that any value matches are not known");
       limit.entries.emplace_back(entry.key(), entry.value());
     }
     for (const auto& other : out.limits)
@@ -107,7 +128,8 @@ base::Result<std::shared_ptr<const LocalRateLimit>> limit_of(const Compiler& com
   auto from = TRY(unpack<local::LocalRateLimit>(any));
   auto out = std::make_shared<LocalRateLimit>();
   if (from.has_local_cluster_rate_limit()) return refuse("local_cluster_rate_limit is not known");
-  if (from.has_max_dynamic_descriptors() && from.max_dynamic_descriptors().value()) return refuse("max_dynamic_descriptors is not known");
+  if (from.has_max_dynamic_descriptors() && from.max_dynamic_descriptors().value())
+    return refuse("max_dynamic_descriptors is not known");
   if (from.stat_prefix().empty()) return refuse("stat_prefix must not be empty");
   out->status = from.status().code() >= 400 ? from.status().code() : 429;
   if (from.has_token_bucket()) out->rate = TRY(rate_of(from.token_bucket()));
@@ -119,7 +141,8 @@ base::Result<std::shared_ptr<const LocalRateLimit>> limit_of(const Compiler& com
   out->stage = from.stage();
   out->per_connection = from.local_rate_limit_per_downstream_connection();
   out->tell = from.enable_x_ratelimit_headers() == envoy::extensions::common::ratelimit::v3::DRAFT_VERSION_03;
-  if (from.has_always_consume_default_token_bucket()) out->always_take_fallback = from.always_consume_default_token_bucket().value();
+  if (from.has_always_consume_default_token_bucket())
+    out->always_take_fallback = from.always_consume_default_token_bucket().value();
   out->resource_exhausted = from.rate_limited_as_resource_exhausted();
   if (from.vh_rate_limits() == envoy::extensions::common::ratelimit::v3::INCLUDE) out->hosts = HostRateLimits::Too;
   if (from.vh_rate_limits() == envoy::extensions::common::ratelimit::v3::IGNORE) out->hosts = HostRateLimits::Never;
@@ -144,7 +167,8 @@ base::Result<std::shared_ptr<const FilterPolicy>> local_policy(const Compiler& c
 
 }  // namespace
 
-base::Result<std::vector<RateLimitRule>> compile_rate_limits(const google::protobuf::RepeatedPtrField<RateLimit>& from) {
+base::Result<std::vector<RateLimitRule>> compile_rate_limits(
+    const google::protobuf::RepeatedPtrField<RateLimit>& from) {
   std::vector<RateLimitRule> out;
   for (const auto& rule : from) {
     RateLimitRule made{.stage = rule.stage().value()};
@@ -164,16 +188,22 @@ base::Result<std::shared_ptr<const NetworkFilter>> local_rate_network_filter(con
   if (!from.share_key().empty()) return refuse("network local_ratelimit: share_key is not known");
   auto rate = TRY(rate_of(from.token_bucket()));
   if (from.runtime_enabled().has_default_value() && !from.runtime_enabled().default_value().value()) return nullptr;
-  Slot limited = compiler.slots.counter("envoy_local_rate_limit_rate_limited", {{"envoy_local_ratelimit_prefix", from.stat_prefix()}});
+  Slot limited = compiler.slots.counter("envoy_local_rate_limit_rate_limited",
+                                        {{"envoy_local_ratelimit_prefix", from.stat_prefix()}});
   return std::make_shared<const LocalConnectionRate>(std::make_shared<TokenBucket>(rate), limited);
 }
 
-base::Result<std::shared_ptr<const NetworkFilter>> connection_limit_network_filter(const Compiler& compiler, const Any& any) {
+base::Result<std::shared_ptr<const NetworkFilter>> connection_limit_network_filter(const Compiler& compiler,
+                                                                                   const Any& any) {
   auto from = TRY(unpack<envoy::extensions::filters::network::connection_limit::v3::ConnectionLimit>(any));
   if (!from.max_connections().value()) return refuse("connection_limit: max_connections must be greater than 0");
-  if (milliseconds_of(from.delay()).count() > 0) return refuse("connection_limit: delay is not known: connections over the limit are closed at once");
-  if (from.has_runtime_enabled() && from.runtime_enabled().has_default_value() && !from.runtime_enabled().default_value().value()) return nullptr;
-  Slot limited = compiler.slots.counter("envoy_connection_limit_limited_connections", {{"envoy_connection_limit_prefix", from.stat_prefix()}});
+  if (milliseconds_of(from.delay()).count() > 0)
+    return refuse("connection_limit: delay is not known: connections over the limit are closed at once");
+  if (from.has_runtime_enabled() && from.runtime_enabled().has_default_value() &&
+      !from.runtime_enabled().default_value().value())
+    return nullptr;
+  Slot limited = compiler.slots.counter("envoy_connection_limit_limited_connections",
+                                        {{"envoy_connection_limit_prefix", from.stat_prefix()}});
   return std::make_shared<const ConnectionLimitFilter>(from.max_connections().value(), limited);
 }
 

@@ -9,7 +9,9 @@ namespace {
 namespace v3 = envoy::extensions::filters::http::ratelimit::v3;
 using google::protobuf::Any;
 
-auto refuse(std::string message) { return std::unexpected(base::Error{.kind = base::ErrorKind::Invalid, .message = std::move(message)}); }
+auto refuse(std::string message) {
+  return std::unexpected(base::Error{.kind = base::ErrorKind::Invalid, .message = std::move(message)});
+}
 
 base::Result<std::shared_ptr<Filter>> limit_filter(const Compiler& compiler, const Any& any) {
   auto from = TRY(unpack_strictly<v3::RateLimit>(any));
@@ -21,9 +23,12 @@ base::Result<std::shared_ptr<Filter>> limit_filter(const Compiler& compiler, con
   out.service = std::move(target.target);
   out.authority = std::move(target.authority);
   out.metadata = std::move(target.metadata);
-  if (from.request_type() == "internal") out.whom = RateLimitFilter::Whom::Internal;
-  else if (from.request_type() == "external") out.whom = RateLimitFilter::Whom::External;
-  else if (!from.request_type().empty() && from.request_type() != "both") return refuse("request_type \"" + from.request_type() + "\" is not known");
+  if (from.request_type() == "internal")
+    out.whom = RateLimitFilter::Whom::Internal;
+  else if (from.request_type() == "external")
+    out.whom = RateLimitFilter::Whom::External;
+  else if (!from.request_type().empty() && from.request_type() != "both")
+    return refuse("request_type \"" + from.request_type() + "\" is not known");
   out.deny_on_error = from.failure_mode_deny();
   out.resource_exhausted = from.rate_limited_as_resource_exhausted();
   out.tell = from.enable_x_ratelimit_headers() == v3::RateLimit::DRAFT_VERSION_03;

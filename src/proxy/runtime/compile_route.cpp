@@ -18,10 +18,17 @@ base::Result<HeaderMutation> mutation_of(const RepeatedPtrField<core::HeaderValu
     if (write.name.empty()) return base::fail(base::ErrorKind::Invalid, "a header to add has no name");
     write.keep_empty = entry.keep_empty_value();
     switch (entry.append_action()) {
-      case core::HeaderValueOption::ADD_IF_ABSENT: write.how = HeaderMutation::How::AddIfAbsent; break;
-      case core::HeaderValueOption::OVERWRITE_IF_EXISTS_OR_ADD: write.how = HeaderMutation::How::Overwrite; break;
-      case core::HeaderValueOption::OVERWRITE_IF_EXISTS: write.how = HeaderMutation::How::OverwriteIfPresent; break;
-      default: break;
+      case core::HeaderValueOption::ADD_IF_ABSENT:
+        write.how = HeaderMutation::How::AddIfAbsent;
+        break;
+      case core::HeaderValueOption::OVERWRITE_IF_EXISTS_OR_ADD:
+        write.how = HeaderMutation::How::Overwrite;
+        break;
+      case core::HeaderValueOption::OVERWRITE_IF_EXISTS:
+        write.how = HeaderMutation::How::OverwriteIfPresent;
+        break;
+      default:
+        break;
     }
     if (entry.has_append() && !entry.append().value()) write.how = HeaderMutation::How::Overwrite;
     const std::string& text = entry.header().raw_value().empty() ? entry.header().value() : entry.header().raw_value();
@@ -62,7 +69,8 @@ base::Result<RetryPolicy> retry_of(const v3::RetryPolicy& from) {
   return out;
 }
 
-base::Result<std::vector<Mirror>> mirrors_of(const RepeatedPtrField<v3::RouteAction::RequestMirrorPolicy>& from, Slots& slots) {
+base::Result<std::vector<Mirror>> mirrors_of(const RepeatedPtrField<v3::RouteAction::RequestMirrorPolicy>& from,
+                                             Slots& slots) {
   std::vector<Mirror> out;
   for (const auto& policy : from) {
     Mirror mirror{.cluster = slots.cluster(policy.cluster())};
@@ -102,7 +110,8 @@ base::Result<void> add_targets(const v3::RouteAction& from, Slots& slots, Forwar
     uint64_t total = 0;
     for (const auto& entry : from.weighted_clusters().clusters()) {
       if (!entry.typed_per_filter_config().empty())
-        return base::fail(base::ErrorKind::Invalid, "weighted cluster " + entry.name() + ": typed_per_filter_config is not known there");
+        return base::fail(base::ErrorKind::Invalid,
+                          "weighted cluster " + entry.name() + ": typed_per_filter_config is not known there");
       WeightedTarget target{.cluster = slots.cluster(entry.name()), .weight = entry.weight().value()};
       target.host_rewrite = entry.host_rewrite_literal();
       target.request = TRY(mutation_of(entry.request_headers_to_add(), entry.request_headers_to_remove()));
@@ -125,7 +134,8 @@ base::Result<Forward> forward_of(const v3::RouteAction& from, Slots& slots) {
   Forward out;
   TRY(add_targets(from, slots, out));
   if (from.cluster_not_found_response_code() == v3::RouteAction::NOT_FOUND) out.cluster_not_found_status = 404;
-  if (from.cluster_not_found_response_code() == v3::RouteAction::INTERNAL_SERVER_ERROR) out.cluster_not_found_status = 500;
+  if (from.cluster_not_found_response_code() == v3::RouteAction::INTERNAL_SERVER_ERROR)
+    out.cluster_not_found_status = 500;
   if (!from.prefix_rewrite().empty()) out.prefix_rewrite = from.prefix_rewrite();
   if (from.has_regex_rewrite()) out.regex_rewrite = TRY(rewrite_of(from.regex_rewrite()));
   out.host_rewrite = from.host_rewrite_literal();
@@ -168,8 +178,14 @@ base::Result<void> compile_match_into(const v3::RouteMatch& from, Route& out) {
   PathMatch& path = out.path;
   path.ignore_case = from.has_case_sensitive() && !from.case_sensitive().value();
   switch (from.path_specifier_case()) {
-    case v3::RouteMatch::kPrefix: path.kind = PathMatch::Kind::Prefix; path.value = from.prefix(); break;
-    case v3::RouteMatch::kPath: path.kind = PathMatch::Kind::Exact; path.value = from.path(); break;
+    case v3::RouteMatch::kPrefix:
+      path.kind = PathMatch::Kind::Prefix;
+      path.value = from.prefix();
+      break;
+    case v3::RouteMatch::kPath:
+      path.kind = PathMatch::Kind::Exact;
+      path.value = from.path();
+      break;
     case v3::RouteMatch::kPathSeparatedPrefix:
       path.kind = PathMatch::Kind::SeparatedPrefix;
       path.value = from.path_separated_prefix();
@@ -179,8 +195,11 @@ base::Result<void> compile_match_into(const v3::RouteMatch& from, Route& out) {
       path.regex = TRY(compile_regex(from.safe_regex().regex()));
       path.ignore_case = false;
       break;
-    case v3::RouteMatch::kConnectMatcher: path.kind = PathMatch::Kind::Connect; break;
-    default: return base::fail(base::ErrorKind::Invalid, "a route match without a path specifier that is known");
+    case v3::RouteMatch::kConnectMatcher:
+      path.kind = PathMatch::Kind::Connect;
+      break;
+    default:
+      return base::fail(base::ErrorKind::Invalid, "a route match without a path specifier that is known");
   }
   if (path.ignore_case) path.value = base::to_lower(path.value);
   for (const auto& header : from.headers()) out.headers.push_back(TRY(compile(header)));
@@ -206,8 +225,12 @@ base::Result<Route> route_of(const v3::Route& from, const Compiler& compiler) {
   out.name = from.name();
   TRY(compile_match_into(from.match(), out));
   switch (from.action_case()) {
-    case v3::Route::kRoute: out.action = TRY(forward_of(from.route(), compiler.slots)); break;
-    case v3::Route::kRedirect: out.action = TRY(redirect_of(from.redirect())); break;
+    case v3::Route::kRoute:
+      out.action = TRY(forward_of(from.route(), compiler.slots));
+      break;
+    case v3::Route::kRedirect:
+      out.action = TRY(redirect_of(from.redirect()));
+      break;
     case v3::Route::kDirectResponse: {
       DirectResponse direct{.status = static_cast<int>(from.direct_response().status())};
       if (direct.status < 200 || direct.status > 599)
@@ -216,8 +239,11 @@ base::Result<Route> route_of(const v3::Route& from, const Compiler& compiler) {
       out.action = std::move(direct);
       break;
     }
-    case v3::Route::kNonForwardingAction: out.action = NoForward{}; break;
-    default: return base::fail(base::ErrorKind::Invalid, "route \"" + out.name + "\" has no action");
+    case v3::Route::kNonForwardingAction:
+      out.action = NoForward{};
+      break;
+    default:
+      return base::fail(base::ErrorKind::Invalid, "route \"" + out.name + "\" has no action");
   }
   out.request = TRY(mutation_of(from.request_headers_to_add(), from.request_headers_to_remove()));
   out.response = TRY(mutation_of(from.response_headers_to_add(), from.response_headers_to_remove()));
@@ -238,13 +264,16 @@ base::Result<Route> route_of(const v3::Route& from, const Compiler& compiler) {
 
 }  // namespace
 
-base::Result<HeaderMutation> compile_headers(const RepeatedPtrField<core::HeaderValueOption>& add) { return mutation_of(add, {}); }
+base::Result<HeaderMutation> compile_headers(const RepeatedPtrField<core::HeaderValueOption>& add) {
+  return mutation_of(add, {});
+}
 
 base::Result<std::shared_ptr<const VirtualHost>> Compiler::virtual_host(const v3::VirtualHost& from) const {
   auto out = std::make_shared<VirtualHost>();
   out->name = from.name();
   if (from.name().empty()) return base::fail(base::ErrorKind::Invalid, "a virtual host without a name");
-  if (from.domains().empty()) return base::fail(base::ErrorKind::Invalid, "virtual host " + from.name() + " has no domains");
+  if (from.domains().empty())
+    return base::fail(base::ErrorKind::Invalid, "virtual host " + from.name() + " has no domains");
   out->domains.assign(from.domains().begin(), from.domains().end());
   for (const auto& route : from.routes()) {
     auto compiled = route_of(route, *this);

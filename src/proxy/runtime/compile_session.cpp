@@ -13,7 +13,9 @@ namespace {
 namespace v3 = envoy::extensions::filters::http::stateful_session::v3;
 using google::protobuf::Any;
 
-auto refuse(std::string message) { return std::unexpected(base::Error{.kind = base::ErrorKind::Invalid, .message = std::move(message)}); }
+auto refuse(std::string message) {
+  return std::unexpected(base::Error{.kind = base::ErrorKind::Invalid, .message = std::move(message)});
+}
 
 // nullptr: no session_state, so only routes turn it on.
 base::Result<std::shared_ptr<const SessionKeeping>> keeping_of(const v3::StatefulSession& from) {
@@ -23,10 +25,12 @@ base::Result<std::shared_ptr<const SessionKeeping>> keeping_of(const v3::Statefu
   const Any& state = from.session_state().typed_config();
   std::string type = type_of(state);
   if (type == "envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState") {
-    out->header = base::to_lower(TRY(unpack<envoy::extensions::http::stateful_session::header::v3::HeaderBasedSessionState>(state)).name());
+    out->header = base::to_lower(
+        TRY(unpack<envoy::extensions::http::stateful_session::header::v3::HeaderBasedSessionState>(state)).name());
     if (out->header.empty()) return refuse("a header based session without a header's name");
   } else if (type == "envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState") {
-    auto cookie = TRY(unpack<envoy::extensions::http::stateful_session::cookie::v3::CookieBasedSessionState>(state)).cookie();
+    auto cookie =
+        TRY(unpack<envoy::extensions::http::stateful_session::cookie::v3::CookieBasedSessionState>(state)).cookie();
     if (cookie.name().empty()) return refuse("Cookie key cannot be empty for cookie based stateful sessions");
     out->cookie = cookie.name();
     out->path = cookie.path();
@@ -43,7 +47,8 @@ base::Result<std::shared_ptr<Filter>> session_filter(const Compiler&, const Any&
 base::Result<std::shared_ptr<const FilterPolicy>> session_policy(const Compiler&, const Any& any) {
   auto from = TRY(unpack<v3::StatefulSessionPerRoute>(any));
   if (from.has_stateful_session())
-    if (auto keeping = TRY(keeping_of(from.stateful_session()))) return std::shared_ptr<const FilterPolicy>(std::move(keeping));
+    if (auto keeping = TRY(keeping_of(from.stateful_session())))
+      return std::shared_ptr<const FilterPolicy>(std::move(keeping));
   auto off = std::make_shared<SessionKeeping>();
   off->off = true;
   return std::shared_ptr<const FilterPolicy>(std::move(off));
@@ -51,7 +56,8 @@ base::Result<std::shared_ptr<const FilterPolicy>> session_policy(const Compiler&
 
 base::Result<std::shared_ptr<Filter>> health_filter(const Compiler& compiler, const Any& any) {
   auto from = TRY(unpack<envoy::extensions::filters::http::health_check::v3::HealthCheck>(any));
-  HealthCheckFilter::Config out{.pass_through = from.pass_through_mode().value(), .cache_time = milliseconds_of(from.cache_time())};
+  HealthCheckFilter::Config out{.pass_through = from.pass_through_mode().value(),
+                                .cache_time = milliseconds_of(from.cache_time())};
   if (!out.pass_through && out.cache_time.count() > 0)
     return refuse("cache_time_ms must not be set when path_through_mode is disabled");
   if (out.pass_through && !from.cluster_min_healthy_percentages().empty())
@@ -64,8 +70,9 @@ base::Result<std::shared_ptr<Filter>> health_filter(const Compiler& compiler, co
 
 }  // namespace
 
-const FilterKind kStatefulSessionFilter{"envoy.extensions.filters.http.stateful_session.v3.StatefulSession", session_filter,
-                                        "envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute", session_policy};
+const FilterKind kStatefulSessionFilter{
+    "envoy.extensions.filters.http.stateful_session.v3.StatefulSession", session_filter,
+    "envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute", session_policy};
 const FilterKind kHealthCheckFilter{"envoy.extensions.filters.http.health_check.v3.HealthCheck", health_filter, {}};
 
 }  // namespace proxy

@@ -16,10 +16,15 @@ base::Result<void> add_names(const tls::CertificateValidationContext& from, Tran
   for (const auto& matcher : from.match_subject_alt_names()) out.sans.push_back({.match = TRY(compile(matcher))});
   for (const auto& typed : from.match_typed_subject_alt_names()) {
     SanMatch san{.match = TRY(compile(typed.matcher()))};
-    if (typed.san_type() == tls::SubjectAltNameMatcher::URI) san.type = SanMatch::Type::Uri;
-    else if (typed.san_type() == tls::SubjectAltNameMatcher::DNS) san.type = SanMatch::Type::Dns;
-    else if (typed.san_type() == tls::SubjectAltNameMatcher::IP_ADDRESS) san.type = SanMatch::Type::Ip;
-    else return base::fail(base::ErrorKind::Invalid, "only URI, DNS and IP_ADDRESS subject alternative names can be matched");
+    if (typed.san_type() == tls::SubjectAltNameMatcher::URI)
+      san.type = SanMatch::Type::Uri;
+    else if (typed.san_type() == tls::SubjectAltNameMatcher::DNS)
+      san.type = SanMatch::Type::Dns;
+    else if (typed.san_type() == tls::SubjectAltNameMatcher::IP_ADDRESS)
+      san.type = SanMatch::Type::Ip;
+    else
+      return base::fail(base::ErrorKind::Invalid,
+                        "only URI, DNS and IP_ADDRESS subject alternative names can be matched");
     out.sans.push_back(std::move(san));
   }
   if (from.verify_certificate_spki_size() || from.verify_certificate_hash_size() || from.has_crl())
@@ -42,20 +47,25 @@ base::Result<TlsSpec> common_spec(const tls::CommonTlsContext& from, Slots& slot
   }
   const tls::CertificateValidationContext* validation = nullptr;
   switch (from.validation_context_type_case()) {
-    case tls::CommonTlsContext::kValidationContext: validation = &from.validation_context(); break;
+    case tls::CommonTlsContext::kValidationContext:
+      validation = &from.validation_context();
+      break;
     case tls::CommonTlsContext::kValidationContextSdsSecretConfig:
       spec.roots_secret = TRY(secret_of(from.validation_context_sds_secret_config(), slots));
       break;
     case tls::CommonTlsContext::kCombinedValidationContext:
       validation = &from.combined_validation_context().default_validation_context();
-      spec.roots_secret = TRY(secret_of(from.combined_validation_context().validation_context_sds_secret_config(), slots));
+      spec.roots_secret =
+          TRY(secret_of(from.combined_validation_context().validation_context_sds_secret_config(), slots));
       break;
-    default: break;
+    default:
+      break;
   }
   if (validation) {
     TRY(add_names(*validation, out));
     if (validation->has_trusted_ca()) spec.roots = TRY(compile(validation->trusted_ca()));
-    if (validation->trust_chain_verification() == tls::CertificateValidationContext::ACCEPT_UNTRUSTED) spec.verify_peer = false;
+    if (validation->trust_chain_verification() == tls::CertificateValidationContext::ACCEPT_UNTRUSTED)
+      spec.verify_peer = false;
   }
   spec.tls13_only = from.tls_params().tls_minimum_protocol_version() == tls::TlsParameters::TLSv1_3;
   spec.alpn.assign(from.alpn_protocols().begin(), from.alpn_protocols().end());
@@ -73,7 +83,8 @@ base::Result<Transport> Compiler::upstream_transport(const core::TransportSocket
   std::string type = type_of(from.typed_config());
   if (type == "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer" || type.empty()) return out;
   if (type != "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext")
-    return base::fail(base::ErrorKind::Invalid, "upstream transport socket " + from.name() + " (" + type + ") is not known");
+    return base::fail(base::ErrorKind::Invalid,
+                      "upstream transport socket " + from.name() + " (" + type + ") is not known");
   auto context = TRY(unpack<tls::UpstreamTlsContext>(from.typed_config()));
   TlsSpec spec = TRY(common_spec(context.common_tls_context(), slots, out));
   // No roots: nothing to verify against, as in Envoy.
@@ -83,12 +94,13 @@ base::Result<Transport> Compiler::upstream_transport(const core::TransportSocket
   out.check_host = context.auto_sni_san_validation();
   out.istio_alpn = lists(spec.alpn, "istio");
   spec.check_server_name = false;  // names are looked at once the handshake is done, see carries_host
-  if (context.allow_renegotiation()) return base::fail(base::ErrorKind::Invalid, "allow_renegotiation does not act in this proxy");
+  if (context.allow_renegotiation())
+    return base::fail(base::ErrorKind::Invalid, "allow_renegotiation does not act in this proxy");
   if (out.istio_alpn) {
     out.tls_tcp = slots.tls(spec);  // as written: "istio-peer-exchange", "istio"
     // What Istio's istio.alpn filter puts in place of the cluster's list, request by request.
     spec.alpn = http == Cluster::Http::Http2 ? std::vector<std::string>{"istio-h2", "istio", "h2"}
-                      : std::vector<std::string>{"istio-http/1.1", "istio", "http/1.1"};
+                                             : std::vector<std::string>{"istio-http/1.1", "istio", "http/1.1"};
     out.tls_exclusive = slots.tls(spec);
     spec.alpn.insert(spec.alpn.begin(), std::string(kSeineProtocol));
   } else if (spec.alpn.empty() || http == Cluster::Http::ByAlpn) {
@@ -104,12 +116,14 @@ base::Result<Transport> Compiler::upstream_transport(const core::TransportSocket
   return out;
 }
 
-base::Result<Transport> Compiler::downstream_transport(const core::TransportSocket& from, bool http, bool* require_client) const {
+base::Result<Transport> Compiler::downstream_transport(const core::TransportSocket& from, bool http,
+                                                       bool* require_client) const {
   Transport out;
   std::string type = type_of(from.typed_config());
   if (type == "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer" || type.empty()) return out;
   if (type != "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext")
-    return base::fail(base::ErrorKind::Invalid, "downstream transport socket " + from.name() + " (" + type + ") is not known");
+    return base::fail(base::ErrorKind::Invalid,
+                      "downstream transport socket " + from.name() + " (" + type + ") is not known");
   auto context = TRY(unpack<tls::DownstreamTlsContext>(from.typed_config()));
   TlsSpec spec = TRY(common_spec(context.common_tls_context(), slots, out));
   spec.server = true;
@@ -118,7 +132,8 @@ base::Result<Transport> Compiler::downstream_transport(const core::TransportSock
   if (spec.certificate_secret.empty() && spec.certificate_chain.empty())
     return base::fail(base::ErrorKind::Invalid, "No TLS certificates found for server context");
   if (spec.require_client_certificate && spec.roots.empty() && spec.roots_secret.empty())
-    return base::fail(base::ErrorKind::Invalid, "client certificates are required and nothing is there to verify them against");
+    return base::fail(base::ErrorKind::Invalid,
+                      "client certificates are required and nothing is there to verify them against");
   if (http && spec.require_client_certificate) spec.alpn.insert(spec.alpn.begin(), std::string(kSeineProtocol));
   out.tls = slots.tls(std::move(spec));
   return out;

@@ -15,7 +15,8 @@ std::vector<std::pair<std::string, std::string>> labels_of(const google::protobu
 base::Result<void> compile_balance(const envoy::config::cluster::v3::Cluster& from, Cluster& out);
 base::Result<void> compile_breakers(const envoy::config::cluster::v3::Cluster& from, Cluster& out);
 base::Result<void> compile_outlier(const envoy::config::cluster::v3::Cluster& from, Cluster& out);
-base::Result<void> compile_checks(const Compiler& compiler, const envoy::config::cluster::v3::Cluster& from, Cluster& out);
+base::Result<void> compile_checks(const Compiler& compiler, const envoy::config::cluster::v3::Cluster& from,
+                                  Cluster& out);
 base::Result<void> compile_http(const envoy::config::cluster::v3::Cluster& from, Cluster& out);
 // dns_names and what they are resolved with.
 base::Result<void> compile_dns(const envoy::config::cluster::v3::Cluster& from, Cluster& out);

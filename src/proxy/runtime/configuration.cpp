@@ -22,7 +22,8 @@ const Configuration::Entry* Configuration::find(Kind kind, std::string_view name
   return it == all.end() ? nullptr : &it->second;
 }
 
-std::vector<Rejection> Configuration::update(Kind kind, std::span<const Resource> changed, std::span<const std::string> removed, From from) {
+std::vector<Rejection> Configuration::update(Kind kind, std::span<const Resource> changed,
+                                             std::span<const std::string> removed, From from) {
   std::vector<Rejection> rejections;
   Entries& all = mutable_entries(kind);
   for (const Resource& resource : changed) {
@@ -95,7 +96,8 @@ base::Result<void> Configuration::take(Kind kind, const Resource& resource, Entr
     return base::fail(base::ErrorKind::Invalid, "the resource " + resource.name + " holds one that is named " + inner);
   };
   switch (kind) {
-    case Kind::Listener: return take_listener(resource, entry);
+    case Kind::Listener:
+      return take_listener(resource, entry);
     case Kind::Cluster: {
       auto message = TRY(unpack<envoy::config::cluster::v3::Cluster>(resource.body));
       TRY(named(message.name()));
@@ -117,10 +119,12 @@ base::Result<void> Configuration::take(Kind kind, const Resource& resource, Entr
       entry.endpoints = TRY(compiler.endpoints(message));
       return {};
     }
-    case Kind::Secret: return take_secret(resource, entry);
+    case Kind::Secret:
+      return take_secret(resource, entry);
     case Kind::VirtualHost: {
       if (resource.name.find('/') == std::string::npos)
-        return base::fail(base::ErrorKind::Invalid, "a virtual host's resource is named ROUTE/HOST, not \"" + resource.name + "\"");
+        return base::fail(base::ErrorKind::Invalid,
+                          "a virtual host's resource is named ROUTE/HOST, not \"" + resource.name + "\"");
       auto message = TRY(unpack<envoy::config::route::v3::VirtualHost>(resource.body));
       entry.host = TRY(compiler.virtual_host(message));
       tables_changed_ = true;
@@ -134,13 +138,15 @@ base::Result<void> Configuration::take(Kind kind, const Resource& resource, Entr
 base::Result<void> Configuration::take_secret(const Resource& resource, Entry& entry) {
   auto message = TRY(unpack<envoy::extensions::transport_sockets::tls::v3::Secret>(resource.body));
   if (!message.name().empty() && message.name() != resource.name)
-    return base::fail(base::ErrorKind::Invalid, "the resource " + resource.name + " holds one that is named " + message.name());
+    return base::fail(base::ErrorKind::Invalid,
+                      "the resource " + resource.name + " holds one that is named " + message.name());
   net::TlsSettings settings{.verify_peer = false};
   if (message.has_tls_certificate()) {
     settings.certificate_chain = TRY(compile(message.tls_certificate().certificate_chain()));
     settings.private_key = TRY(compile(message.tls_certificate().private_key()));
   }
-  if (message.has_validation_context()) settings.trusted_roots = TRY(compile(message.validation_context().trusted_ca()));
+  if (message.has_validation_context())
+    settings.trusted_roots = TRY(compile(message.validation_context().trusted_ca()));
   TRY(net::TlsContext::client(settings));
   entry.secret = std::move(message);
   secrets_changed_ = true;
@@ -163,7 +169,8 @@ base::Result<void> Configuration::take_listener(const Resource& resource, Entry&
         return base::fail(base::ErrorKind::Conflict, "error adding listener: '" + listener->name +
                                                          "' has duplicate address '" + key + "' as existing listener");
       }
-      auto fds = TRY(open_listening(spec, static_cast<unsigned>(workers_.size()), inherit ? inherit(address) : std::vector<int>()));
+      auto fds = TRY(open_listening(spec, static_cast<unsigned>(workers_.size()),
+                                    inherit ? inherit(address) : std::vector<int>()));
       sockaddr_storage name{};
       socklen_t size = sizeof name;
       getsockname(fds[0], reinterpret_cast<sockaddr*>(&name), &size);
@@ -178,7 +185,8 @@ base::Result<void> Configuration::take_listener(const Resource& resource, Entry&
 void Configuration::remove(Kind kind, const std::string& name) {
   Entries& all = mutable_entries(kind);
   auto it = all.find(name);
-  if (kind == Kind::Cluster && it->second.cluster && !it->second.cluster->dns_names.empty() && on_dns_cluster) on_dns_cluster(name, nullptr);
+  if (kind == Kind::Cluster && it->second.cluster && !it->second.cluster->dns_names.empty() && on_dns_cluster)
+    on_dns_cluster(name, nullptr);
   if (kind == Kind::Cluster && it->second.cluster && on_cluster) on_cluster(name, nullptr);
   all.erase(it);
   if (kind == Kind::Secret) secrets_changed_ = true;
@@ -196,7 +204,8 @@ void Configuration::give_up(Kind kind, const std::string& name) {
 // By whatever name its resource came.
 bool Configuration::has_host(const std::string& key) const {
   const size_t slash = key.rfind('/');
-  const Entry* table = slash == std::string::npos ? nullptr : find(Kind::RouteTable, std::string_view(key).substr(0, slash));
+  const Entry* table =
+      slash == std::string::npos ? nullptr : find(Kind::RouteTable, std::string_view(key).substr(0, slash));
   return table && table->complete && table->complete->host_for(std::string_view(key).substr(slash + 1));
 }
 
@@ -204,7 +213,8 @@ bool Configuration::demand(const std::string& key) {
   // Hosts are for peers to make up: what was never answered must not grow without end.
   constexpr size_t kMostDemanded = 1000;
   if (demanded_.contains(key)) return true;
-  const auto unanswered = static_cast<size_t>(std::count_if(demanded_.begin(), demanded_.end(), [&](const std::string& one) { return !has_host(one); }));
+  const auto unanswered = static_cast<size_t>(
+      std::count_if(demanded_.begin(), demanded_.end(), [&](const std::string& one) { return !has_host(one); }));
   if (unanswered >= kMostDemanded) return false;
   demanded_.insert(key);
   tell_wanted();
@@ -225,8 +235,10 @@ std::set<std::string> Configuration::secret_directories() const {
   auto add = [&](const core::DataSource& from, const core::WatchedDirectory& watched) {
     if (!from.has_filename()) return;
     const size_t slash = from.filename().rfind('/');
-    if (!watched.path().empty()) out.insert(watched.path());
-    else out.insert(slash == std::string::npos ? "." : slash == 0 ? "/" : from.filename().substr(0, slash));
+    if (!watched.path().empty())
+      out.insert(watched.path());
+    else
+      out.insert(slash == std::string::npos ? "." : slash == 0 ? "/" : from.filename().substr(0, slash));
   };
   for (const auto& [name, entry] : entries(Kind::Secret)) {
     const auto& own = entry.secret.tls_certificate();
@@ -250,9 +262,11 @@ void Configuration::complete_tables() {
     if (!entry.routes || !entry.routes->on_demand) continue;
     auto table = std::make_shared<RouteTable>(*entry.routes);
     const std::string prefix = name + "/";
-    for (auto it = entries(Kind::VirtualHost).lower_bound(prefix); it != entries(Kind::VirtualHost).end() && it->first.starts_with(prefix); ++it) {
+    for (auto it = entries(Kind::VirtualHost).lower_bound(prefix);
+         it != entries(Kind::VirtualHost).end() && it->first.starts_with(prefix); ++it) {
       if (!it->second.host) continue;
-      if (auto added = table->add(it->second.host); !added) base::log::warn("virtual host {} is left out: {}", it->first, added.error().message);
+      if (auto added = table->add(it->second.host); !added)
+        base::log::warn("virtual host {} is left out: {}", it->first, added.error().message);
     }
     entry.complete = std::move(table);
   }
@@ -260,7 +274,8 @@ void Configuration::complete_tables() {
 
 bool Configuration::ready(const Listener& listener) const {
   for (const auto& [name, slot] : slots_.route_table_names()) {
-    if (std::find(listener.route_tables.begin(), listener.route_tables.end(), slot) == listener.route_tables.end()) continue;
+    if (std::find(listener.route_tables.begin(), listener.route_tables.end(), slot) == listener.route_tables.end())
+      continue;
     const Entry* entry = find(Kind::RouteTable, name);
     if ((!entry || !entry->routes) && !given_up(Kind::RouteTable, name)) return false;
   }
@@ -277,7 +292,8 @@ void Configuration::settle() {
   for (auto& [name, entry] : mutable_entries(Kind::Cluster)) {
     if (!entry.next_cluster) continue;
     const Cluster& next = *entry.next_cluster;
-    const Entry* endpoints_entry = next.type == Cluster::Type::Eds ? find(Kind::Endpoints, next.endpoints_name) : nullptr;
+    const Entry* endpoints_entry =
+        next.type == Cluster::Type::Eds ? find(Kind::Endpoints, next.endpoints_name) : nullptr;
     const bool endpoints_known = endpoints_entry && endpoints_entry->endpoints;
     if (next.type == Cluster::Type::Eds && !endpoints_known && !given_up(Kind::Endpoints, next.endpoints_name)) {
       entry.warming = true;
@@ -304,7 +320,8 @@ void Configuration::settle() {
   for (auto it = bound_.begin(); it != bound_.end();) {
     const Entry* entry = find(Kind::Listener, it->second.listener);
     auto uses = [&](const std::shared_ptr<const Listener>& listener) {
-      return listener && listener->bind && std::any_of(listener->addresses.begin(), listener->addresses.end(), [&](const net::Address& a) {
+      return listener && listener->bind &&
+             std::any_of(listener->addresses.begin(), listener->addresses.end(), [&](const net::Address& a) {
                return a.text() == it->first || listener->name + " " + a.text() == it->first;
              });
     };
@@ -384,7 +401,8 @@ void Configuration::publish() {
   if (const Entry* own = find(Kind::Secret, "default"); own && own->secret.has_tls_certificate()) {
     auto chain = compile(own->secret.tls_certificate().certificate_chain());
     if (chain)
-      if (auto leaf = identity::Certificate::from_pem(*chain); leaf && !leaf->uri_names.empty()) config->identity = leaf->uri_names[0];
+      if (auto leaf = identity::Certificate::from_pem(*chain); leaf && !leaf->uri_names.empty())
+        config->identity = leaf->uri_names[0];
   }
   published_ = config;
   // While a listener warms, whoever connects to it waits in the kernel.
@@ -402,7 +420,8 @@ void Configuration::publish() {
       for (size_t at = i; at < bound.fds.size(); at += workers_.size()) fds.push_back(bound.fds[at]);
       change.opened.push_back({key, std::move(fds), bound.listener});
     }
-    workers_[i]->post([worker = workers_[i], change = std::move(change)]() mutable { worker->apply(std::move(change)); });
+    workers_[i]->post(
+        [worker = workers_[i], change = std::move(change)]() mutable { worker->apply(std::move(change)); });
   }
   for (const std::string& key : opened) bound_[key].fds.clear();
   closed_.clear();
@@ -425,7 +444,8 @@ void Configuration::resolved(const std::string& name, std::shared_ptr<const Endp
 
 void Configuration::tell_workers(const Cluster& cluster, const std::shared_ptr<const EndpointSet>& told) {
   auto endpoints = on_endpoints ? on_endpoints(cluster, told) : told;
-  for (Worker* worker : workers_) worker->post([worker, slot = cluster.slot, endpoints] { worker->set_endpoints(slot, endpoints); });
+  for (Worker* worker : workers_)
+    worker->post([worker, slot = cluster.slot, endpoints] { worker->set_endpoints(slot, endpoints); });
 }
 
 void Configuration::replace_endpoints(const std::string& name, const std::shared_ptr<const EndpointSet>& endpoints) {
@@ -440,7 +460,8 @@ void Configuration::tell_wanted() {
   std::set<std::string> wanted[kResourceKinds];
   for (const auto& [name, entry] : entries(Kind::Cluster))
     for (const auto& cluster : {entry.cluster, entry.next_cluster})
-      if (cluster && cluster->type == Cluster::Type::Eds) wanted[static_cast<size_t>(Kind::Endpoints)].insert(cluster->endpoints_name);
+      if (cluster && cluster->type == Cluster::Type::Eds)
+        wanted[static_cast<size_t>(Kind::Endpoints)].insert(cluster->endpoints_name);
   for (const auto& [name, entry] : entries(Kind::Listener))
     for (const auto& listener : {entry.listener, entry.next_listener})
       for (Slot slot : listener ? listener->route_tables : std::vector<Slot>{})
@@ -451,7 +472,8 @@ void Configuration::tell_wanted() {
     auto& hosts = wanted[static_cast<size_t>(Kind::VirtualHost)];
     hosts.insert(name);  // whatever its server volunteers
     const std::string prefix = name + "/";
-    for (auto it = demanded_.lower_bound(prefix); it != demanded_.end() && it->starts_with(prefix); ++it) hosts.insert(*it);
+    for (auto it = demanded_.lower_bound(prefix); it != demanded_.end() && it->starts_with(prefix); ++it)
+      hosts.insert(*it);
   }
   for (const TlsSpec& spec : slots_.tls_specs())
     for (const std::string* secret : {&spec.certificate_secret, &spec.roots_secret})
@@ -473,7 +495,8 @@ std::vector<std::pair<std::string, net::Address>> Configuration::bound_addresses
 
 bool Configuration::listeners_ready() const {
   const Entries& all = entries(Kind::Listener);
-  return std::all_of(all.begin(), all.end(), [](const auto& entry) { return entry.second.listener || !entry.second.error.empty(); });
+  return std::all_of(all.begin(), all.end(),
+                     [](const auto& entry) { return entry.second.listener || !entry.second.error.empty(); });
 }
 
 }  // namespace proxy

@@ -35,7 +35,8 @@ struct Rejection {
 // until then what was there before serves.
 class Configuration {
  public:
-  explicit Configuration(std::vector<Worker*> workers) : workers_(std::move(workers)), slots_(static_cast<unsigned>(workers_.size())) {}
+  explicit Configuration(std::vector<Worker*> workers)
+      : workers_(std::move(workers)), slots_(static_cast<unsigned>(workers_.size())) {}
   ~Configuration();
   Configuration(const Configuration&) = delete;
 
@@ -69,7 +70,8 @@ class Configuration {
   // Called with every cluster that came or changed, and with nullptr for those that are gone.
   std::function<void(const std::string& name, std::shared_ptr<const Cluster> cluster)> on_cluster;
   // Called with what a cluster's endpoints are said to be, before workers are told; returns what they are.
-  std::function<std::shared_ptr<const EndpointSet>(const Cluster& cluster, std::shared_ptr<const EndpointSet> told)> on_endpoints;
+  std::function<std::shared_ptr<const EndpointSet>(const Cluster& cluster, std::shared_ptr<const EndpointSet> told)>
+      on_endpoints;
   // Other endpoints for a cluster whose told ones did not change.
   void replace_endpoints(const std::string& cluster, const std::shared_ptr<const EndpointSet>& endpoints);
   // Calls it for everything that is wanted now and was not told.
@@ -85,12 +87,12 @@ class Configuration {
 
   struct Entry {
     From from = From::ControlPlane;
-    std::string version;                // of `body`
+    std::string version;  // of `body`
     std::string type_url;
-    std::string body;                   // the resource in force or, before the first, warming
+    std::string body;  // the resource in force or, before the first, warming
     bool warming = false;
     std::chrono::system_clock::time_point updated{};
-    std::string error, error_version;   // of the last rejection; empty: none
+    std::string error, error_version;  // of the last rejection; empty: none
     std::string rejected_body;
     std::chrono::system_clock::time_point rejected_at{};
 
@@ -126,7 +128,7 @@ class Configuration {
   base::Result<void> take_secret(const Resource& resource, Entry& entry);
   void build_tls();
   void complete_tables();
-  void settle();    // moves what is ready from warming to in force
+  void settle();  // moves what is ready from warming to in force
   void publish();
   void tell_workers(const Cluster& cluster, const std::shared_ptr<const EndpointSet>& told);
   void send_endpoints(const std::string& name, const std::shared_ptr<const EndpointSet>& endpoints);

@@ -49,8 +49,10 @@ std::string bootstrap_of(const std::string& routes, const std::string& clusters,
 std::string cluster_of(const std::string& name, const std::string& port, const std::string& more = "");
 
 // One exchange from a fresh client.
-http::Response fetch(net::Loop& loop, uint16_t port, http::Request request, http::Version version = http::Version::Http1);
-http::Response get(net::Loop& loop, uint16_t port, const std::string& path, http::Version version = http::Version::Http1);
+http::Response fetch(net::Loop& loop, uint16_t port, http::Request request,
+                     http::Version version = http::Version::Http1);
+http::Response get(net::Loop& loop, uint16_t port, const std::string& path,
+                   http::Version version = http::Version::Http1);
 std::string bytes(size_t size);
 // Bytes there, and all that comes back until the peer closes.
 std::string raw(net::Loop& loop, uint16_t port, std::string bytes);

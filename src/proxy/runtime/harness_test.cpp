@@ -7,7 +7,8 @@
 namespace proxy::testing {
 
 Backend::Backend(net::Loop& loop)
-    : loop_(loop), server_(loop, [this](std::shared_ptr<http::Exchange> exchange) { return serve(*this, std::move(exchange)); }) {
+    : loop_(loop),
+      server_(loop, [this](std::shared_ptr<http::Exchange> exchange) { return serve(*this, std::move(exchange)); }) {
   auto bound = server_.listen(*net::Address::parse("127.0.0.1", 0));
   EXPECT_TRUE(bound);
   address_ = *bound;
@@ -20,7 +21,8 @@ net::Task<void> Backend::serve(Backend& self, std::shared_ptr<http::Exchange> ex
   const http::RequestHead& request = exchange->request();
   std::string path(request.path_only());
   http::Response response;
-  if (path.starts_with("/status/")) response.status = base::parse_number<int>(std::string_view(path).substr(8)).value_or(500);
+  if (path.starts_with("/status/"))
+    response.status = base::parse_number<int>(std::string_view(path).substr(8)).value_or(500);
   if (path.starts_with("/fail-first/") && self.seen_[path]++ == 0) response.status = 503;
   if (path == "/close") {
     exchange->abort();
@@ -30,7 +32,8 @@ net::Task<void> Backend::serve(Backend& self, std::shared_ptr<http::Exchange> ex
   if (path == "/big") {
     response.body.assign(5'000'000, 'x');
   } else {
-    response.body = request.method + " " + request.path + " host=" + request.authority + " body=" + std::to_string(body->size());
+    response.body =
+        request.method + " " + request.path + " host=" + request.authority + " body=" + std::to_string(body->size());
     if (exchange->is_http2()) response.body += " h2";
   }
   for (auto field : request.headers) response.headers.add("echo-" + std::string(field.name), field.value);
@@ -38,7 +41,8 @@ net::Task<void> Backend::serve(Backend& self, std::shared_ptr<http::Exchange> ex
 }
 
 static void replace_all(std::string& text, std::string_view from, const std::string& to) {
-  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) text.replace(at, from.size(), to);
+  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
 }
 
 Proxy::Proxy(net::Loop& loop, std::string text, uint16_t backend) {
@@ -60,7 +64,8 @@ uint16_t Proxy::port(const std::string& listener) const {
 
 std::string cluster_of(const std::string& name, const std::string& port, const std::string& more) {
   return "  - name: " + name + "\n    type: STATIC\n    connect_timeout: 2s\n" + more +
-         "    load_assignment: {cluster_name: " + name + ", endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: " +
+         "    load_assignment: {cluster_name: " + name +
+         ", endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: " +
          port + "}}}}]}]}\n";
 }
 
@@ -68,7 +73,8 @@ std::string bootstrap_of(const std::string& routes, const std::string& clusters,
                          const std::string& filters) {
   std::string chain = filters;
   if (chain.empty())
-    chain = R"({name: envoy.filters.http.fault, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault}}
+    chain =
+        R"({name: envoy.filters.http.fault, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault}}
 {name: envoy.filters.http.cors, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors}}
 )";
   std::string items;
@@ -85,9 +91,11 @@ static_resources:
         typed_config:
           "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: main
-)" + http_options + R"(
+)" + http_options +
+         R"(
           http_filters:
-)" + items + R"(          - name: envoy.filters.http.router
+)" + items +
+         R"(          - name: envoy.filters.http.router
             typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
           route_config:
             name: local
@@ -96,10 +104,12 @@ static_resources:
               domains: ["*"]
               include_request_attempt_count: true
               routes:
-)" + routes + "\n  clusters:\n" + clusters;
+)" + routes +
+         "\n  clusters:\n" + clusters;
 }
 
-static net::Task<base::Result<http::Response>> fetch_once(net::Loop& loop, uint16_t port, http::Request request, http::Version version) {
+static net::Task<base::Result<http::Response>> fetch_once(net::Loop& loop, uint16_t port, http::Request request,
+                                                          http::Version version) {
   http::ClientOptions options{.host = "127.0.0.1", .port = port, .version = version};
   http::Client client(loop, std::move(options));
   auto response = co_await client.fetch(std::move(request));

@@ -9,7 +9,8 @@ namespace {
 using namespace proxy::testing;
 
 struct Identities {
-  identity::Authority authority = *identity::Authority::self_signed("cluster.local", identity::KeyType::EcP256, identity::WallClock::now());
+  identity::Authority authority =
+      *identity::Authority::self_signed("cluster.local", identity::KeyType::EcP256, identity::WallClock::now());
 
   // static_resources.secrets of a workload.
   std::string secrets(const std::string& uri) const {
@@ -18,14 +19,16 @@ struct Identities {
     EXPECT_TRUE(leaf);
     auto quoted = [](const std::string& pem) { return base::Json(pem).dump(); };
     return "  secrets:\n  - {name: default, tls_certificate: {certificate_chain: {inline_string: " + quoted(*leaf) +
-           "}, private_key: {inline_string: " + quoted(key.pem()) + "}}}\n  - {name: ROOTCA, validation_context: {trusted_ca: {inline_string: " +
-           quoted(authority.root_pem()) + "}}}\n";
+           "}, private_key: {inline_string: " + quoted(key.pem()) +
+           "}}}\n  - {name: ROOTCA, validation_context: {trusted_ca: {inline_string: " + quoted(authority.root_pem()) +
+           "}}}\n";
   }
 };
 
 std::string tls_of(const std::string& sans, const std::string& alpn) {
   return "common_tls_context: {tls_certificate_sds_secret_configs: [{name: default}], combined_validation_context: "
-         "{default_validation_context: {match_subject_alt_names: [" + sans + "]}, validation_context_sds_secret_config: {name: ROOTCA}}, alpn_protocols: [" + alpn + "]}";
+         "{default_validation_context: {match_subject_alt_names: [" +
+         sans + "]}, validation_context_sds_secret_config: {name: ROOTCA}}, alpn_protocols: [" + alpn + "]}";
 }
 
 std::string chain_of(const std::string& match, bool tls, const std::string& cluster) {
@@ -39,17 +42,23 @@ std::string chain_of(const std::string& match, bool tls, const std::string& clus
           upgrade_configs: [{upgrade_type: websocket}]
           forward_client_cert_details: APPEND_FORWARD
           set_current_client_cert_details: {subject: true, dns: true, uri: true}
-          route_config: {name: in, virtual_hosts: [{name: in, domains: ["*"], routes: [{name: default, match: {prefix: /}, route: {cluster: )" + cluster + R"(, timeout: 0s}}]}]}
+          route_config: {name: in, virtual_hosts: [{name: in, domains: ["*"], routes: [{name: default, match: {prefix: /}, route: {cluster: )" +
+                    cluster + R"(, timeout: 0s}}]}]}
           http_filters: [{name: router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}]
 )";
   if (tls)
-    out += "      transport_socket: {name: tls, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext, "
-           "require_client_certificate: true, " + tls_of("{prefix: 'spiffe://cluster.local/'}", "h2, http/1.1") + "}}\n";
+    out +=
+        "      transport_socket: {name: tls, typed_config: {\"@type\": "
+        "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext, "
+        "require_client_certificate: true, " +
+        tls_of("{prefix: 'spiffe://cluster.local/'}", "h2, http/1.1") + "}}\n";
   return out;
 }
 
 std::string server_side(const std::string& secrets) {
-  std::string http = "\"@type\": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, use_downstream_protocol_config: {http2_protocol_options: {}}";
+  std::string http =
+      "\"@type\": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, "
+      "use_downstream_protocol_config: {http2_protocol_options: {}}";
   return "static_resources:\n" + secrets + R"(
   listeners:
   - name: main
@@ -59,15 +68,23 @@ std::string server_side(const std::string& secrets) {
     - {name: tls, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector}}
     - {name: http, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.listener.http_inspector.v3.HttpInspector}}
     filter_chains:
-)" + chain_of("transport_protocol: tls, application_protocols: [istio-http/1.1, istio-h2]", true, "app") + "  clusters:\n" +
-         cluster_of("app", "@backend", "    typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {" + http + "}}\n");
+)" + chain_of("transport_protocol: tls, application_protocols: [istio-http/1.1, istio-h2]", true, "app") +
+         "  clusters:\n" +
+         cluster_of("app", "@backend",
+                    "    typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {" +
+                        http + "}}\n");
 }
 
-std::string client_side(const std::string& secrets, uint16_t server, const std::string& san, const std::string& more = "") {
-  std::string tls = "    transport_socket: {name: tls, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext, "
-                    "sni: outbound_.80_._.app, " + tls_of("{exact: '" + san + "'}", "istio-peer-exchange, istio") + "}}\n";
+std::string client_side(const std::string& secrets, uint16_t server, const std::string& san,
+                        const std::string& more = "") {
+  std::string tls =
+      "    transport_socket: {name: tls, typed_config: {\"@type\": "
+      "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext, "
+      "sni: outbound_.80_._.app, " +
+      tls_of("{exact: '" + san + "'}", "istio-peer-exchange, istio") + "}}\n";
   std::string http = "          upgrade_configs: [{upgrade_type: websocket}]\n";
-  std::string out = bootstrap_of("              - {match: {prefix: /}, route: {cluster: peer}}\n", cluster_of("peer", std::to_string(server), tls + more), http);
+  std::string out = bootstrap_of("              - {match: {prefix: /}, route: {cluster: peer}}\n",
+                                 cluster_of("peer", std::to_string(server), tls + more), http);
   return out.insert(out.find("  listeners:"), secrets);
 }
 
@@ -102,15 +119,18 @@ TEST_F(Mesh, RequestsTravelMultiplexedAndComeOutInTheApplicationsProtocol) {
 
 TEST_F(Mesh, Http2OfAClientReachesAnApplicationThatMaySpeakIt) {
   Proxy server(loop_, server_side(identities_.secrets(app_)), backend_.port());
-  std::string http = "    typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {\"@type\": "
-                     "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, use_downstream_protocol_config: {http2_protocol_options: {}}}}\n";
+  std::string http =
+      "    typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {\"@type\": "
+      "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, use_downstream_protocol_config: "
+      "{http2_protocol_options: {}}}}\n";
   Proxy client(loop_, client_side(identities_.secrets(caller_), server.port(), app_, http));
   EXPECT_TRUE(get(loop_, client.port(), "/x", http::Version::Http2).body.ends_with(" h2"));
   EXPECT_TRUE(get(loop_, client.port(), "/x").body.ends_with("body=0")) << "HTTP/1.1 stays HTTP/1.1 beside it";
 }
 
 TEST_F(Mesh, APeerWithAnotherNameIsRefused) {
-  Proxy server(loop_, server_side(identities_.secrets("spiffe://cluster.local/ns/default/sa/impostor")), backend_.port());
+  Proxy server(loop_, server_side(identities_.secrets("spiffe://cluster.local/ns/default/sa/impostor")),
+               backend_.port());
   Proxy client(loop_, client_side(identities_.secrets(caller_), server.port(), app_));
   auto response = get(loop_, client.port(), "/");
   EXPECT_EQ(response.status, 503);
@@ -120,7 +140,8 @@ TEST_F(Mesh, APeerWithAnotherNameIsRefused) {
 
 TEST_F(Mesh, ACallerOfAnotherTrustDomainIsRefused) {
   Proxy server(loop_, server_side(identities_.secrets(app_)), backend_.port());
-  Proxy stranger(loop_, client_side(identities_.secrets("spiffe://evil.org/ns/default/sa/caller"), server.port(), app_));
+  Proxy stranger(loop_,
+                 client_side(identities_.secrets("spiffe://evil.org/ns/default/sa/caller"), server.port(), app_));
   EXPECT_EQ(get(loop_, stranger.port(), "/").status, 503);
   Identities others;
   Proxy unknown(loop_, client_side(others.secrets(caller_), server.port(), app_));
@@ -138,8 +159,9 @@ TEST_F(Mesh, AnUpgradeGetsAConnectionOfItsOwn) {
   Proxy server(loop_, server_side(identities_.secrets(app_)), backend_.port());
   Proxy client(loop_, client_side(identities_.secrets(caller_), server.port(), app_));
   get(loop_, client.port(), "/first");  // there is a multiplexed connection now
-  std::string answer = raw(loop_, client.port(), "GET /ws HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n"
-                                                 "GET /after HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+  std::string answer = raw(loop_, client.port(),
+                           "GET /ws HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n"
+                           "GET /after HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
   EXPECT_NE(answer.find("GET /ws host=a"), std::string::npos) << answer;
 }
 

@@ -67,7 +67,8 @@ base::Result<Options> Options::parse(const std::vector<std::string>& arguments) 
       out.process.log_level = TRY(take());
     } else if (name == "--mode") {
       std::string mode = TRY(take());
-      if (mode != "serve" && mode != "validate") return base::fail(base::ErrorKind::Invalid, "--mode is serve or validate, not \"" + mode + "\"");
+      if (mode != "serve" && mode != "validate")
+        return base::fail(base::ErrorKind::Invalid, "--mode is serve or validate, not \"" + mode + "\"");
       out.mode = mode == "validate" ? Mode::Validate : Mode::Serve;
     } else if (name == "--drain-time-s") {
       out.process.drain_time = std::chrono::seconds(TRY(number()));
@@ -88,17 +89,20 @@ base::Result<Options> Options::parse(const std::vector<std::string>& arguments) 
     } else if (name == "--drain-strategy") {
       std::string strategy = TRY(take());
       if (strategy != "gradual" && strategy != "immediate")
-        return base::fail(base::ErrorKind::Invalid, "--drain-strategy is gradual or immediate, not \"" + strategy + "\"");
+        return base::fail(base::ErrorKind::Invalid,
+                          "--drain-strategy is gradual or immediate, not \"" + strategy + "\"");
       out.process.drain_gradually = strategy == "gradual";
-    } else if (name == "--file-flush-interval-msec" || name == "--component-log-level" || name == "--local-address-ip-version" ||
-               name == "--log-format" || name == "--service-cluster" || name == "--service-node") {
+    } else if (name == "--file-flush-interval-msec" || name == "--component-log-level" ||
+               name == "--local-address-ip-version" || name == "--log-format" || name == "--service-cluster" ||
+               name == "--service-node") {
       TRY(take());  // Envoy's, without a meaning here
     } else {
       return base::fail(base::ErrorKind::Invalid, "unknown option " + name + "; see --help");
     }
   }
   out.handover = disable_handover ? std::nullopt : std::optional(handover);
-  if (disable_handover && handover.epoch) return base::fail(base::ErrorKind::Invalid, "--restart-epoch with --disable-hot-restart");
+  if (disable_handover && handover.epoch)
+    return base::fail(base::ErrorKind::Invalid, "--restart-epoch with --disable-hot-restart");
   if (!out.help && !out.version && out.process.config_path.empty() && out.config_yaml.empty())
     return base::fail(base::ErrorKind::Invalid, "a bootstrap is needed: -c FILE; see --help");
   return out;

@@ -23,21 +23,27 @@ static std::vector<Worker*> pointers(const std::vector<std::unique_ptr<Worker>>&
 static std::vector<std::unique_ptr<Worker>> make_workers(const ProcessOptions& options, const Bootstrap& bootstrap) {
   std::vector<std::unique_ptr<Worker>> out;
   for (unsigned i = 0; i < std::max(1u, options.concurrency); ++i)
-    out.push_back(std::make_unique<Worker>(
-        WorkerOptions{.index = i,
-                      .istio_metrics = options.istio_metrics,
-                      .self = options.self,
-                      .node_id = options.node_id,
-                      .service_cluster = bootstrap.node().cluster(),
-                      .peer_metadata = options.istio_metrics ? encode_peer(options.self) : "",
-                      .drain_time = options.drain_time,
-                      .drain_gradually = options.drain_gradually}));
+    out.push_back(
+        std::make_unique<Worker>(WorkerOptions{.index = i,
+                                               .istio_metrics = options.istio_metrics,
+                                               .self = options.self,
+                                               .node_id = options.node_id,
+                                               .service_cluster = bootstrap.node().cluster(),
+                                               .peer_metadata = options.istio_metrics ? encode_peer(options.self) : "",
+                                               .drain_time = options.drain_time,
+                                               .drain_gradually = options.drain_gradually}));
   return out;
 }
 
 Process::Process(net::Loop& loop, ProcessOptions options, Bootstrap bootstrap)
-    : loop_(loop), options_(std::move(options)), bootstrap_(std::move(bootstrap)), tidy_(loop, [] { base::give_back_memory(); }), workers_(make_workers(options_, bootstrap_)),
-      configuration_(pointers(workers_)), dns_(loop, configuration_), health_(loop, configuration_) {
+    : loop_(loop),
+      options_(std::move(options)),
+      bootstrap_(std::move(bootstrap)),
+      tidy_(loop, [] { base::give_back_memory(); }),
+      workers_(make_workers(options_, bootstrap_)),
+      configuration_(pointers(workers_)),
+      dns_(loop, configuration_),
+      health_(loop, configuration_) {
   configuration_.on_cluster = [this](const std::string& name, std::shared_ptr<const Cluster> cluster) {
     health_.set(name, std::move(cluster));
   };
@@ -59,11 +65,12 @@ Process::~Process() {
 
 base::Result<void> Process::start_overload() {
   connections_ = std::make_shared<ConnectionLimit>();
-  Overload::Hands hands{
-      .stop_accepting = [this](bool stopped) {
-        for (auto& worker : workers_) worker->post([&worker = *worker, stopped] { worker.pause_accepting(stopped); });
-      },
-      .shrink_heap = [] { malloc_trim(0); }};
+  Overload::Hands hands{.stop_accepting =
+                            [this](bool stopped) {
+                              for (auto& worker : workers_)
+                                worker->post([&worker = *worker, stopped] { worker.pause_accepting(stopped); });
+                            },
+                        .shrink_heap = [] { malloc_trim(0); }};
   overload_ = TRY(Overload::make(loop_, bootstrap_.overload_manager(), connections_, std::move(hands)));
   for (auto& worker : workers_) {
     if (connections_->limit != UINT64_MAX) worker->options.connection_limit = connections_;
@@ -132,7 +139,8 @@ std::vector<Value> Process::ask_workers(Ask ask) const {
   for (const auto& worker : workers_) {
     std::promise<Value> answer;
     auto part = answer.get_future();
-    worker->post([worker = worker.get(), &ask, answer = std::move(answer)]() mutable { answer.set_value(ask(*worker)); });
+    worker->post(
+        [worker = worker.get(), &ask, answer = std::move(answer)]() mutable { answer.set_value(ask(*worker)); });
     out.push_back(part.get());
   }
   return out;
@@ -140,7 +148,8 @@ std::vector<Value> Process::ask_workers(Ask ask) const {
 
 size_t Process::busy() const {
   size_t sum = 0;
-  for (size_t part : ask_workers<size_t>([](Worker& worker) { return worker.active_streams + worker.relays; })) sum += part;
+  for (size_t part : ask_workers<size_t>([](Worker& worker) { return worker.active_streams + worker.relays; }))
+    sum += part;
   return sum;
 }
 
@@ -186,16 +195,21 @@ telemetry::Scrape Process::scrape() const {
   }
   for (const auto& [name, entry] : configuration_.entries(Kind::Cluster))
     if (entry.cluster) collect_shared(*entry.cluster, sum);
-  sum.gauge("envoy_server_uptime", {}, std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_).count());
+  sum.gauge("envoy_server_uptime", {},
+            std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_).count());
   sum.gauge("envoy_server_concurrency", {}, static_cast<double>(workers_.size()));
   sum.gauge("envoy_server_live", {}, draining_ ? 0 : 1);
   if (overload_) {
-    for (const auto& level : overload_->pressures()) sum.gauge("envoy_overload_pressure", {{"envoy_resource_monitor", level.name}}, level.value * 100);
-    for (const auto& level : overload_->actions()) sum.gauge("envoy_overload_active", {{"envoy_overload_action", level.name}}, level.value >= 1);
+    for (const auto& level : overload_->pressures())
+      sum.gauge("envoy_overload_pressure", {{"envoy_resource_monitor", level.name}}, level.value * 100);
+    for (const auto& level : overload_->actions())
+      sum.gauge("envoy_overload_active", {{"envoy_overload_action", level.name}}, level.value >= 1);
     sum.counter("envoy_listener_downstream_global_cx_overflow", {}, connections_->refused);
   }
-  sum.gauge("envoy_cluster_manager_active_clusters", {}, static_cast<double>(configuration_.entries(Kind::Cluster).size()));
-  sum.gauge("envoy_listener_manager_total_listeners_active", {}, static_cast<double>(configuration_.entries(Kind::Listener).size()));
+  sum.gauge("envoy_cluster_manager_active_clusters", {},
+            static_cast<double>(configuration_.entries(Kind::Cluster).size()));
+  sum.gauge("envoy_listener_manager_total_listeners_active", {},
+            static_cast<double>(configuration_.entries(Kind::Listener).size()));
   sum.counter("envoy_cluster_manager_cds_update_success", {}, configuration_.updated(Kind::Cluster));
   sum.counter("envoy_cluster_manager_cds_update_rejected", {}, configuration_.rejected(Kind::Cluster));
   sum.counter("envoy_listener_manager_lds_update_success", {}, configuration_.updated(Kind::Listener));
@@ -237,7 +251,8 @@ net::Task<std::map<std::string, std::vector<Process::HostFacts>>> Process::hosts
     for (auto& [name, list] : part) {
       auto& all = sum[name];
       for (HostFacts& facts : list) {
-        auto same = std::find_if(all.begin(), all.end(), [&](const HostFacts& other) { return other.address == facts.address; });
+        auto same = std::find_if(all.begin(), all.end(),
+                                 [&](const HostFacts& other) { return other.address == facts.address; });
         if (same == all.end()) {
           all.push_back(std::move(facts));
           continue;
@@ -252,7 +267,8 @@ net::Task<std::map<std::string, std::vector<Process::HostFacts>>> Process::hosts
       }
     }
   }
-  for (auto& [name, list] : sum) std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.address < b.address; });
+  for (auto& [name, list] : sum)
+    std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.address < b.address; });
   co_return sum;
 }
 

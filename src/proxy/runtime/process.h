@@ -18,9 +18,9 @@ struct ProcessOptions {
   unsigned concurrency = 1;
   std::string log_level = "info";
   std::string config_path;
-  std::chrono::milliseconds drain_time{45'000};   // for connections under a listener that changed
-  std::chrono::milliseconds exit_drain{5'000};    // at most so long from SIGTERM to the end
-  bool drain_gradually = false;                   // --drain-strategy gradual
+  std::chrono::milliseconds drain_time{45'000};  // for connections under a listener that changed
+  std::chrono::milliseconds exit_drain{5'000};   // at most so long from SIGTERM to the end
+  bool drain_gradually = false;                  // --drain-strategy gradual
   bool istio_metrics = false;
   Workload self;
   std::string node_id;

@@ -13,7 +13,9 @@ class ProxyOnSockets : public ::testing::Test {
  protected:
   // Nobody listens on the port that `dead` names.
   std::string usual(const std::string& routes, const std::string& options = "") {
-    return bootstrap_of(routes, cluster_of("backend", "@backend") + cluster_of("dead", "1") + "  - {name: empty, type: STATIC}\n", options);
+    return bootstrap_of(
+        routes, cluster_of("backend", "@backend") + cluster_of("dead", "1") + "  - {name: empty, type: STATIC}\n",
+        options);
   }
   net::Loop loop_;
   Backend backend_{loop_};
@@ -42,7 +44,9 @@ TEST_F(ProxyOnSockets, ForwardsARequestAndSaysSoInTheHeaders) {
 
 TEST_F(ProxyOnSockets, HeadersThatConnectionNamesAreForOneHop) {
   Proxy proxy(loop_, usual(kAll), backend_.port());
-  std::string answer = raw(loop_, proxy.port(), "GET / HTTP/1.1\r\nhost: a\r\nconnection: close, x-secret\r\nx-secret: 1\r\nx-open: 1\r\n\r\n");
+  std::string answer =
+      raw(loop_, proxy.port(),
+          "GET / HTTP/1.1\r\nhost: a\r\nconnection: close, x-secret\r\nx-secret: 1\r\nx-open: 1\r\n\r\n");
   EXPECT_NE(answer.find("echo-x-open"), std::string::npos) << answer;
   EXPECT_EQ(answer.find("echo-x-secret"), std::string::npos) << answer;
 }
@@ -91,9 +95,10 @@ TEST_F(ProxyOnSockets, BodiesPassInBothDirectionsWhateverTheirSize) {
 
 TEST_F(ProxyOnSockets, PipelinedRequestsAreAnsweredInOrder) {
   Proxy proxy(loop_, usual(kAll), backend_.port());
-  std::string answer = raw(loop_, proxy.port(),
-                           "GET /one HTTP/1.1\r\nhost: a\r\n\r\nPOST /two HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
-                           "3\r\nabc\r\n0\r\n\r\nGET /three HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+  std::string answer =
+      raw(loop_, proxy.port(),
+          "GET /one HTTP/1.1\r\nhost: a\r\n\r\nPOST /two HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
+          "3\r\nabc\r\n0\r\n\r\nGET /three HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
   size_t one = answer.find("GET /one"), two = answer.find("POST /two host=a body=3"), three = answer.find("GET /three");
   EXPECT_LT(one, two) << answer;
   EXPECT_LT(two, three) << answer;
@@ -102,23 +107,26 @@ TEST_F(ProxyOnSockets, PipelinedRequestsAreAnsweredInOrder) {
 
 TEST_F(ProxyOnSockets, WhatIsNoHttpIsRefusedAndTheConnectionClosed) {
   Proxy proxy(loop_, usual(kAll), backend_.port());
-  std::string answer = raw(loop_, proxy.port(), "GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n");
+  std::string answer =
+      raw(loop_, proxy.port(), "GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n");
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 400 Bad Request\r\n")) << answer;
   EXPECT_NE(answer.find("connection: close"), std::string::npos);
   EXPECT_EQ(backend_.requests, 0);
 }
 
 TEST_F(ProxyOnSockets, AnswersInEnvoysWordsWhereItCannotForward) {
-  Proxy proxy(loop_, usual("              - {match: {prefix: /dead}, route: {cluster: dead}}\n"
-                           "              - {match: {prefix: /none}, route: {cluster: none}}\n"
-                           "              - {match: {prefix: /empty}, route: {cluster: empty}}\n"
-                           "              - {match: {prefix: /close}, route: {cluster: backend}}\n"
-                           "              - {match: {prefix: /slow}, route: {cluster: backend, timeout: 0.05s}}\n"),
+  Proxy proxy(loop_,
+              usual("              - {match: {prefix: /dead}, route: {cluster: dead}}\n"
+                    "              - {match: {prefix: /none}, route: {cluster: none}}\n"
+                    "              - {match: {prefix: /empty}, route: {cluster: empty}}\n"
+                    "              - {match: {prefix: /close}, route: {cluster: backend}}\n"
+                    "              - {match: {prefix: /slow}, route: {cluster: backend, timeout: 0.05s}}\n"),
               backend_.port());
   auto dead = get(loop_, proxy.port(), "/dead");
   EXPECT_EQ(dead.status, 503);
-  EXPECT_EQ(dead.body, "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure, "
-                       "transport failure reason: delayed connect error: Connection refused");
+  EXPECT_EQ(dead.body,
+            "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure, "
+            "transport failure reason: delayed connect error: Connection refused");
   auto none = get(loop_, proxy.port(), "/none");
   EXPECT_EQ(none.status, 503);
   EXPECT_EQ(none.body, "");
@@ -127,7 +135,8 @@ TEST_F(ProxyOnSockets, AnswersInEnvoysWordsWhereItCannotForward) {
   EXPECT_EQ(empty.body, "no healthy upstream");
   auto close = get(loop_, proxy.port(), "/close");
   EXPECT_EQ(close.status, 503);
-  EXPECT_EQ(close.body, "upstream connect error or disconnect/reset before headers. reset reason: connection termination");
+  EXPECT_EQ(close.body,
+            "upstream connect error or disconnect/reset before headers. reset reason: connection termination");
   auto slow = get(loop_, proxy.port(), "/slow");
   EXPECT_EQ(slow.status, 504);
   EXPECT_EQ(slow.body, "upstream request timeout");
@@ -135,9 +144,13 @@ TEST_F(ProxyOnSockets, AnswersInEnvoysWordsWhereItCannotForward) {
 }
 
 TEST_F(ProxyOnSockets, RetriesAsTheRouteSays) {
-  Proxy proxy(loop_, usual("              - {match: {prefix: /fail-first/}, route: {cluster: backend, retry_policy: {retry_on: 5xx, num_retries: 2}}}\n"
-                           "              - {match: {prefix: /status/}, route: {cluster: backend, retry_policy: {retry_on: 5xx, num_retries: 2}}}\n"
-                           "              - {match: {prefix: /}, route: {cluster: backend, retry_policy: {retry_on: connect-failure}}}\n"),
+  Proxy proxy(loop_,
+              usual("              - {match: {prefix: /fail-first/}, route: {cluster: backend, retry_policy: "
+                    "{retry_on: 5xx, num_retries: 2}}}\n"
+                    "              - {match: {prefix: /status/}, route: {cluster: backend, retry_policy: {retry_on: "
+                    "5xx, num_retries: 2}}}\n"
+                    "              - {match: {prefix: /}, route: {cluster: backend, retry_policy: {retry_on: "
+                    "connect-failure}}}\n"),
               backend_.port());
   http::Request request;
   request.method = "POST";
@@ -156,8 +169,11 @@ TEST_F(ProxyOnSockets, RetriesAsTheRouteSays) {
 }
 
 TEST_F(ProxyOnSockets, RedirectsAndAnswersDirectly) {
-  Proxy proxy(loop_, usual("              - {match: {prefix: /old}, redirect: {path_redirect: /new, response_code: TEMPORARY_REDIRECT}}\n"
-                           "              - {match: {path: /here}, direct_response: {status: 418, body: {inline_string: teapot}}}\n"));
+  Proxy proxy(
+      loop_,
+      usual("              - {match: {prefix: /old}, redirect: {path_redirect: /new, response_code: "
+            "TEMPORARY_REDIRECT}}\n"
+            "              - {match: {path: /here}, direct_response: {status: 418, body: {inline_string: teapot}}}\n"));
   auto moved = get(loop_, proxy.port(), "/old");
   EXPECT_EQ(moved.status, 307);
   EXPECT_EQ(moved.headers.get("location"), "http://127.0.0.1:" + std::to_string(proxy.port()) + "/new");
@@ -207,11 +223,13 @@ TEST_F(ProxyOnSockets, AFaultIsInjectedByTheRoutesPolicy) {
 TEST_F(ProxyOnSockets, AnUpgradedConnectionCarriesWhateverItsEndsSay) {
   Proxy proxy(loop_, usual(kAll, "          upgrade_configs: [{upgrade_type: websocket}]\n"), backend_.port());
   // The backend does not upgrade; it answers as to any request, and that passes too.
-  std::string answer = raw(loop_, proxy.port(), "GET /ws HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n"
-                                                "GET /after HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+  std::string answer = raw(loop_, proxy.port(),
+                           "GET /ws HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n"
+                           "GET /after HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
   EXPECT_NE(answer.find("GET /ws"), std::string::npos) << answer;
   Proxy plain(loop_, usual(kAll), backend_.port());
-  answer = raw(loop_, plain.port(), "GET /ws HTTP/1.1\r\nhost: a\r\nconnection: Upgrade, close\r\nupgrade: websocket\r\n\r\n");
+  answer = raw(loop_, plain.port(),
+               "GET /ws HTTP/1.1\r\nhost: a\r\nconnection: Upgrade, close\r\nupgrade: websocket\r\n\r\n");
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 403")) << answer;
 }
 
@@ -227,12 +245,14 @@ static_resources:
   clusters:
 )" + cluster_of("backend", "@backend");
   Proxy proxy(loop_, text, backend_.port());
-  EXPECT_TRUE(get(loop_, proxy.port(), "/big").body == get(loop_, backend_.port(), "/big").body) << "spliced, to the byte";
+  EXPECT_TRUE(get(loop_, proxy.port(), "/big").body == get(loop_, backend_.port(), "/big").body)
+      << "spliced, to the byte";
   http::Request upload;
   upload.method = "POST";
   upload.body = bytes(3'000'000);
   EXPECT_TRUE(fetch(loop_, proxy.port(), std::move(upload)).body.ends_with("body=3000000"));
-  EXPECT_EQ(get(loop_, proxy.port(), "/x", http::Version::Http2).body, "GET /x host=127.0.0.1:" + std::to_string(proxy.port()) + " body=0 h2");
+  EXPECT_EQ(get(loop_, proxy.port(), "/x", http::Version::Http2).body,
+            "GET /x host=127.0.0.1:" + std::to_string(proxy.port()) + " body=0 h2");
 }
 
 TEST_F(ProxyOnSockets, ABadBootstrapIsRefusedWithTheReason) {
@@ -257,7 +277,10 @@ TEST_F(ProxyOnSockets, CountsWhatItDidAndShowsItsConfiguration) {
   auto scrape = proxy.process().scrape();
   std::string text = scrape.prometheus();
   EXPECT_NE(text.find("envoy_http_downstream_rq_total 4\n"), std::string::npos) << text;
-  EXPECT_NE(text.find("envoy_cluster_upstream_rq_xx{envoy_cluster_name=\"backend\",envoy_response_code_class=\"2\"} 3\n"), std::string::npos) << text;
+  EXPECT_NE(
+      text.find("envoy_cluster_upstream_rq_xx{envoy_cluster_name=\"backend\",envoy_response_code_class=\"2\"} 3\n"),
+      std::string::npos)
+      << text;
   auto dump = config_dump(proxy.process(), true, {});
   EXPECT_EQ(dump["configs"][1]["static_clusters"][0]["cluster"]["name"], "backend");
   EXPECT_EQ(dump["configs"][3]["static_listeners"][0]["listener"]["name"], "main");

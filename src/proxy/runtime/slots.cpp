@@ -15,8 +15,9 @@ std::string TlsSpec::key() const {
   out += verify_peer ? 'v' : '-';
   out += tls13_only ? '3' : '-';
   out += check_server_name ? 'n' : '-';
-  for (std::string_view part : {std::string_view(certificate_secret), std::string_view(roots_secret),
-                                std::string_view(certificate_chain), std::string_view(private_key), std::string_view(roots)})
+  for (std::string_view part :
+       {std::string_view(certificate_secret), std::string_view(roots_secret), std::string_view(certificate_chain),
+        std::string_view(private_key), std::string_view(roots)})
     add(part);
   for (const std::string& protocol : alpn) add(protocol);
   return out;
@@ -70,7 +71,8 @@ std::shared_ptr<ClusterShared> Slots::shared(Slot cluster) {
   return out;
 }
 
-base::Result<void> Slots::set_source(Kind kind, std::string_view name, const envoy::config::core::v3::ConfigSource& from) {
+base::Result<void> Slots::set_source(Kind kind, std::string_view name,
+                                     const envoy::config::core::v3::ConfigSource& from) {
   sources_[static_cast<size_t>(kind)][std::string(name)] = TRY(Source::parse(from));
   return {};
 }

@@ -7,16 +7,16 @@
 
 #include "base/strings.h"
 #include "proxy/route/route.h"
+#include "proxy/runtime/source.h"
 #include "proxy/upstream/shared.h"
 #include "telemetry/metrics.h"
-#include "proxy/runtime/source.h"
 
 namespace proxy {
 
 // What a TLS context is made of, with secrets by name or in line.
 struct TlsSpec {
   bool server = false;
-  std::string certificate_secret, roots_secret;  // SDS
+  std::string certificate_secret, roots_secret;       // SDS
   std::string certificate_chain, private_key, roots;  // PEM, in line
   bool require_client_certificate = false;
   bool verify_peer = true;
@@ -50,7 +50,7 @@ class Slots {
   // Where what is named is to be had; the last word counts.
   base::Result<void> set_source(Kind kind, std::string_view name, const envoy::config::core::v3::ConfigSource& from);
   const Source& source(Kind kind, std::string_view name) const;  // ADS where nothing was said
-  Slot filter(std::string_view name);  // of HTTP filters, as listeners and routes name them
+  Slot filter(std::string_view name);                            // of HTTP filters, as listeners and routes name them
 
   std::shared_ptr<const base::StringMap<Slot>> cluster_names();  // a copy that threads may share
   size_t clusters() const { return clusters_.size(); }

@@ -34,7 +34,8 @@ std::string type_of(const google::protobuf::Any& from) {
   return std::string(name_in(from.type_url()));
 }
 
-static base::Result<void> unpack_with(const google::protobuf::Any& from, google::protobuf::Message& to, bool ignore_unknown) {
+static base::Result<void> unpack_with(const google::protobuf::Any& from, google::protobuf::Message& to,
+                                      bool ignore_unknown) {
   std::string type = type_of(from);
   if (type != to.GetTypeName())
     return base::fail(base::ErrorKind::Invalid, "unexpected type " + type + " where " + to.GetTypeName() + " belongs");
@@ -51,12 +52,15 @@ static base::Result<void> unpack_with(const google::protobuf::Any& from, google:
   return {};
 }
 
-base::Result<void> unpack_into(const google::protobuf::Any& from, google::protobuf::Message& to) { return unpack_with(from, to, true); }
+base::Result<void> unpack_into(const google::protobuf::Any& from, google::protobuf::Message& to) {
+  return unpack_with(from, to, true);
+}
 
 static base::Result<void> refuse_unknown(const google::protobuf::Message& message) {
   const auto* reflection = message.GetReflection();
   if (const auto& unknown = reflection->GetUnknownFields(message); !unknown.empty())
-    return base::fail(base::ErrorKind::Invalid, "field number " + std::to_string(unknown.field(0).number()) + " of " + message.GetTypeName() + " is not known");
+    return base::fail(base::ErrorKind::Invalid, "field number " + std::to_string(unknown.field(0).number()) + " of " +
+                                                    message.GetTypeName() + " is not known");
   std::vector<const google::protobuf::FieldDescriptor*> fields;
   reflection->ListFields(message, &fields);
   for (const auto* field : fields) {
@@ -65,7 +69,8 @@ static base::Result<void> refuse_unknown(const google::protobuf::Message& messag
       TRY(refuse_unknown(reflection->GetMessage(message, field)));
       continue;
     }
-    for (int i = 0; i < reflection->FieldSize(message, field); ++i) TRY(refuse_unknown(reflection->GetRepeatedMessage(message, field, i)));
+    for (int i = 0; i < reflection->FieldSize(message, field); ++i)
+      TRY(refuse_unknown(reflection->GetRepeatedMessage(message, field, i)));
   }
   return {};
 }
@@ -101,7 +106,8 @@ base::Result<net::Address> compile(const core::Address& from) {
     if (from.pipe().path().empty()) return base::fail(base::ErrorKind::Invalid, "a pipe address without a path");
     return net::Address::unix_path(from.pipe().path());
   }
-  if (!from.has_socket_address()) return base::fail(base::ErrorKind::Invalid, "an address that is neither a socket's nor a pipe's");
+  if (!from.has_socket_address())
+    return base::fail(base::ErrorKind::Invalid, "an address that is neither a socket's nor a pipe's");
   const auto& socket = from.socket_address();
   if (socket.port_value() > 65535)
     return base::fail(base::ErrorKind::Invalid, "port " + std::to_string(socket.port_value()) + " is above 65535");
@@ -113,7 +119,9 @@ base::Result<std::string> compile(const core::DataSource& from) {
   if (from.has_inline_bytes()) return from.inline_bytes();
   if (from.has_environment_variable()) {
     const char* value = getenv(from.environment_variable().c_str());
-    if (!value) return base::fail(base::ErrorKind::NotFound, "environment variable " + from.environment_variable() + " is not set");
+    if (!value)
+      return base::fail(base::ErrorKind::NotFound,
+                        "environment variable " + from.environment_variable() + " is not set");
     return std::string(value);
   }
   if (from.has_filename()) {

@@ -10,21 +10,26 @@ using namespace proxy::testing;
 std::string listener_of(const std::string& address, const std::string& routes, const std::string& server = "one") {
   return R"(
 name: dynamic
-address: {socket_address: {)" + address + R"(}}
+address: {socket_address: {)" +
+         address + R"(}}
 filter_chains:
 - filters:
   - name: http
     typed_config:
       "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
       stat_prefix: d
-      server_name: )" + server + R"(
-      rds: {route_config_name: )" + routes + R"(, config_source: {ads: {}}}
+      server_name: )" +
+         server + R"(
+      rds: {route_config_name: )" +
+         routes + R"(, config_source: {ads: {}}}
       http_filters: [{name: router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}]
 )";
 }
 
 std::string routes_of(const std::string& name, const std::string& cluster) {
-  return "{name: " + name + ", virtual_hosts: [{name: all, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: " + cluster + "}}]}]}";
+  return "{name: " + name +
+         ", virtual_hosts: [{name: all, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: " + cluster +
+         "}}]}]}";
 }
 
 class Updates : public ::testing::Test {
@@ -37,20 +42,32 @@ class Updates : public ::testing::Test {
       any.PackFrom(message);
     };
     switch (kind) {
-      case Kind::Listener: fill(envoy::config::listener::v3::Listener()); break;
-      case Kind::Cluster: fill(envoy::config::cluster::v3::Cluster()); break;
-      case Kind::RouteTable: fill(envoy::config::route::v3::RouteConfiguration()); break;
-      case Kind::Endpoints: fill(envoy::config::endpoint::v3::ClusterLoadAssignment()); break;
-      default: break;
+      case Kind::Listener:
+        fill(envoy::config::listener::v3::Listener());
+        break;
+      case Kind::Cluster:
+        fill(envoy::config::cluster::v3::Cluster());
+        break;
+      case Kind::RouteTable:
+        fill(envoy::config::route::v3::RouteConfiguration());
+        break;
+      case Kind::Endpoints:
+        fill(envoy::config::endpoint::v3::ClusterLoadAssignment());
+        break;
+      default:
+        break;
     }
     Resource resource{.name = name, .version = "1", .body = any};
     return proxy.process().configuration().update(kind, std::span(&resource, 1), {});
   }
   std::string endpoints(const std::string& cluster, uint16_t port) {
-    return "{cluster_name: " + cluster + ", endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: " +
+    return "{cluster_name: " + cluster +
+           ", endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: " +
            std::to_string(port) + "}}}}]}]}";
   }
-  std::string eds(const std::string& name) { return "{name: " + name + ", type: EDS, eds_cluster_config: {eds_config: {ads: {}}}}"; }
+  std::string eds(const std::string& name) {
+    return "{name: " + name + ", type: EDS, eds_cluster_config: {eds_config: {ads: {}}}}";
+  }
 
   net::Loop loop_;
   Backend backend_{loop_};
@@ -60,7 +77,9 @@ TEST_F(Updates, AListenerServesOnceItsRoutesAndClustersAreThere) {
   Proxy proxy(loop_, "{}", 0);
   Configuration& configuration = proxy.process().configuration();
   std::set<std::string> wanted[kResourceKinds];
-  configuration.on_wanted = [&](Kind kind, const std::set<std::string>& names) { wanted[static_cast<size_t>(kind)] = names; };
+  configuration.on_wanted = [&](Kind kind, const std::set<std::string>& names) {
+    wanted[static_cast<size_t>(kind)] = names;
+  };
   EXPECT_TRUE(send(proxy, Kind::Cluster, "c", eds("c")).empty());
   EXPECT_EQ(wanted[static_cast<size_t>(Kind::Endpoints)], std::set<std::string>{"c"});
   EXPECT_TRUE(send(proxy, Kind::Listener, "dynamic", listener_of("address: 127.0.0.1, port_value: 0", "r")).empty());
@@ -82,7 +101,9 @@ TEST_F(Updates, ARejectedResourceLeavesTheLastGoodOneInForce) {
   Proxy proxy(loop_, "{static_resources: {clusters: [{name: c, type: STATIC}]}}");
   send(proxy, Kind::RouteTable, "r", routes_of("r", "c"));
   send(proxy, Kind::Listener, "dynamic", listener_of("address: 127.0.0.1, port_value: 0", "r"));
-  auto rejected = send(proxy, Kind::RouteTable, "r", "{name: r, virtual_hosts: [{name: x, domains: [a.b], routes: [{match: {safe_regex: {regex: '('}}, route: {cluster: c}}]}]}");
+  auto rejected = send(proxy, Kind::RouteTable, "r",
+                       "{name: r, virtual_hosts: [{name: x, domains: [a.b], routes: [{match: {safe_regex: {regex: "
+                       "'('}}, route: {cluster: c}}]}]}");
   ASSERT_EQ(rejected.size(), 1u);
   EXPECT_EQ(rejected[0].name, "r");
   EXPECT_NE(rejected[0].reason.find("virtual host x"), std::string::npos) << rejected[0].reason;
@@ -99,7 +120,8 @@ TEST_F(Updates, ATakenAddressIsAReasonToRejectAListener) {
   EXPECT_NE(rejected[0].reason.find("Address already in use"), std::string::npos) << rejected[0].reason;
 }
 
-net::Task<int> keep_asking(net::Loop& loop, uint16_t port, int times, int& ok, std::string& server, std::function<void(int)> between) {
+net::Task<int> keep_asking(net::Loop& loop, uint16_t port, int times, int& ok, std::string& server,
+                           std::function<void(int)> between) {
   http::ClientOptions options{.host = "127.0.0.1", .port = port};
   http::Client client(loop, std::move(options));
   for (int i = 0; i < times; ++i) {
@@ -123,7 +145,8 @@ TEST_F(Updates, AChangedListenerCostsNoRequest) {
   std::string server;
   auto between = [&](int i) {
     if (i % 10 == 5) {
-      auto rejected = send(proxy, Kind::Listener, "dynamic", listener_of("address: 127.0.0.1, port_value: 0", "r", "s" + std::to_string(i)));
+      auto rejected = send(proxy, Kind::Listener, "dynamic",
+                           listener_of("address: 127.0.0.1, port_value: 0", "r", "s" + std::to_string(i)));
       EXPECT_TRUE(rejected.empty());
     }
   };

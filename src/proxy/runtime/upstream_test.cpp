@@ -20,9 +20,10 @@ std::string cluster(const std::vector<std::string>& ports, const std::string& mo
                     const std::string& host = "127.0.0.1") {
   std::string endpoints;
   for (const std::string& port : ports)
-    endpoints += (endpoints.empty() ? "" : ", ") + ("{endpoint: {address: {socket_address: {address: " + host + ", port_value: ") + port + "}}}}";
-  return "  - name: c\n    type: " + type + "\n    connect_timeout: 2s\n" + more + "    load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [" +
-         endpoints + "]}]}\n";
+    endpoints += (endpoints.empty() ? "" : ", ") +
+                 ("{endpoint: {address: {socket_address: {address: " + host + ", port_value: ") + port + "}}}}";
+  return "  - name: c\n    type: " + type + "\n    connect_timeout: 2s\n" + more +
+         "    load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [" + endpoints + "]}]}\n";
 }
 
 // A server that takes one connection, sends these bytes, and remembers what it got until the peer went.
@@ -83,39 +84,63 @@ class Upstreams : public ::testing::Test {
 };
 
 TEST_F(Upstreams, OneRequestTooManyIsToldOfTheOverload) {
-  Proxy proxy(loop_, bootstrap_of(kAll, cluster({backend()}, "    circuit_breakers: {thresholds: [{max_pending_requests: 0, track_remaining: true}]}\n")));
+  Proxy proxy(
+      loop_,
+      bootstrap_of(
+          kAll, cluster({backend()},
+                        "    circuit_breakers: {thresholds: [{max_pending_requests: 0, track_remaining: true}]}\n")));
   auto response = get(loop_, proxy.port(), "/");
   EXPECT_EQ(response.status, 503);
   EXPECT_EQ(response.headers.get("x-envoy-overloaded"), "true");
   EXPECT_EQ(response.body, "upstream connect error or disconnect/reset before headers. reset reason: overflow");
   const std::string seen = metrics(proxy);
   EXPECT_NE(seen.find("envoy_cluster_upstream_rq_pending_overflow{envoy_cluster_name=\"c\"} 1"), std::string::npos);
-  EXPECT_NE(seen.find("envoy_cluster_circuit_breakers_default_remaining_pending{envoy_cluster_name=\"c\"} 0"), std::string::npos);
-  EXPECT_NE(seen.find("envoy_cluster_circuit_breakers_default_rq_pending_open{envoy_cluster_name=\"c\"} 1"), std::string::npos);
+  EXPECT_NE(seen.find("envoy_cluster_circuit_breakers_default_remaining_pending{envoy_cluster_name=\"c\"} 0"),
+            std::string::npos);
+  EXPECT_NE(seen.find("envoy_cluster_circuit_breakers_default_rq_pending_open{envoy_cluster_name=\"c\"} 1"),
+            std::string::npos);
 }
 
 TEST_F(Upstreams, NoRetryBeyondWhatTheClusterMayHave) {
-  const std::string routes = "              - {match: {prefix: /}, route: {cluster: c, retry_policy: {retry_on: 5xx, num_retries: 3}}}\n";
-  Proxy none(loop_, bootstrap_of(routes, cluster({backend()}, "    circuit_breakers: {thresholds: [{max_retries: 0}]}\n")));
+  const std::string routes =
+      "              - {match: {prefix: /}, route: {cluster: c, retry_policy: {retry_on: 5xx, num_retries: 3}}}\n";
+  Proxy none(loop_,
+             bootstrap_of(routes, cluster({backend()}, "    circuit_breakers: {thresholds: [{max_retries: 0}]}\n")));
   EXPECT_EQ(get(loop_, none.port(), "/fail-first/none").status, 503);
-  EXPECT_NE(metrics(none).find("envoy_cluster_upstream_rq_retry_overflow{envoy_cluster_name=\"c\"} 1"), std::string::npos);
-  Proxy budget(loop_, bootstrap_of(routes, cluster({backend()}, "    circuit_breakers: {thresholds: [{max_retries: 0, retry_budget: {}}]}\n")));
+  EXPECT_NE(metrics(none).find("envoy_cluster_upstream_rq_retry_overflow{envoy_cluster_name=\"c\"} 1"),
+            std::string::npos);
+  Proxy budget(
+      loop_,
+      bootstrap_of(routes,
+                   cluster({backend()}, "    circuit_breakers: {thresholds: [{max_retries: 0, retry_budget: {}}]}\n")));
   EXPECT_EQ(get(loop_, budget.port(), "/fail-first/budget").status, 200);
 }
 
 TEST_F(Upstreams, AnEndpointThatCannotBeReachedIsEjectedForAllWorkers) {
-  Proxy proxy(loop_, bootstrap_of(kAll, cluster({backend(), "1"}, "    outlier_detection: {consecutive_5xx: 1, max_ejection_percent: 50, base_ejection_time: 3600s}\n")));
+  Proxy proxy(
+      loop_,
+      bootstrap_of(
+          kAll,
+          cluster(
+              {backend(), "1"},
+              "    outlier_detection: {consecutive_5xx: 1, max_ejection_percent: 50, base_ejection_time: 3600s}\n")));
   ASSERT_TRUE(becomes(proxy, 503)) << "nobody listens on port 1";
   for (int i = 0; i < 30; ++i) EXPECT_EQ(get(loop_, proxy.port(), "/").status, 200);
   const std::string seen = metrics(proxy);
-  EXPECT_NE(seen.find("envoy_cluster_outlier_detection_ejections_active{envoy_cluster_name=\"c\"} 1"), std::string::npos);
-  EXPECT_NE(seen.find("envoy_cluster_outlier_detection_ejections_enforced_consecutive_5xx{envoy_cluster_name=\"c\"} 1"), std::string::npos);
+  EXPECT_NE(seen.find("envoy_cluster_outlier_detection_ejections_active{envoy_cluster_name=\"c\"} 1"),
+            std::string::npos);
+  EXPECT_NE(seen.find("envoy_cluster_outlier_detection_ejections_enforced_consecutive_5xx{envoy_cluster_name=\"c\"} 1"),
+            std::string::npos);
 }
 
 TEST_F(Upstreams, ActiveChecksFindWhoIsWell) {
-  for (const char* check : {"http_health_check: {path: /status/204, expected_statuses: [{start: 204, end: 205}]}", "tcp_health_check: {}"}) {
-    const std::string more = "    common_lb_config: {healthy_panic_threshold: {value: 0}}\n    health_checks:\n    - {timeout: 5s, interval: 0.05s, "
-                             "no_traffic_interval: 0.05s, unhealthy_threshold: 2, healthy_threshold: 2, " + std::string(check) + "}\n";
+  for (const char* check : {"http_health_check: {path: /status/204, expected_statuses: [{start: 204, end: 205}]}",
+                            "tcp_health_check: {}"}) {
+    const std::string more =
+        "    common_lb_config: {healthy_panic_threshold: {value: 0}}\n    health_checks:\n    - {timeout: 5s, "
+        "interval: 0.05s, "
+        "no_traffic_interval: 0.05s, unhealthy_threshold: 2, healthy_threshold: 2, " +
+        std::string(check) + "}\n";
     Proxy proxy(loop_, bootstrap_of(kAll, cluster({backend(), "1"}, more)));
     ASSERT_TRUE(becomes(proxy, 200)) << check;
     for (int i = 0; i < 20; ++i) EXPECT_EQ(get(loop_, proxy.port(), "/").status, 200) << check;
@@ -124,15 +149,20 @@ TEST_F(Upstreams, ActiveChecksFindWhoIsWell) {
 }
 
 TEST_F(Upstreams, AFailedCheckTakesTheEndpointOut) {
-  const std::string more = "    common_lb_config: {healthy_panic_threshold: {value: 0}}\n    health_checks:\n    - {timeout: 5s, interval: 0.02s, "
-                           "no_traffic_interval: 0.02s, unhealthy_threshold: 1, healthy_threshold: 1, http_health_check: {path: /status/500}}\n";
+  const std::string more =
+      "    common_lb_config: {healthy_panic_threshold: {value: 0}}\n    health_checks:\n    - {timeout: 5s, interval: "
+      "0.02s, "
+      "no_traffic_interval: 0.02s, unhealthy_threshold: 1, healthy_threshold: 1, http_health_check: {path: "
+      "/status/500}}\n";
   Proxy proxy(loop_, bootstrap_of(kAll, cluster({backend()}, more)));
   for (int i = 0; i < 50; ++i) EXPECT_EQ(get(loop_, proxy.port(), "/").status, 503);
 }
 
 TEST_F(Upstreams, NamesAreResolvedInTheWantedFamily) {
   for (const char* type : {"STRICT_DNS", "LOGICAL_DNS"}) {
-    Proxy proxy(loop_, bootstrap_of(kAll, cluster({backend()}, "    dns_lookup_family: V4_ONLY\n    respect_dns_ttl: true\n", type, "localhost")));
+    Proxy proxy(loop_,
+                bootstrap_of(kAll, cluster({backend()}, "    dns_lookup_family: V4_ONLY\n    respect_dns_ttl: true\n",
+                                           type, "localhost")));
     EXPECT_TRUE(becomes(proxy, 200)) << type;
   }
 }
@@ -141,16 +171,23 @@ TEST_F(Upstreams, ThePeersNameIsTheOneAskedFor) {
   net::TestAuthority authority;
   const auto leaf = authority.leaf("server", "DNS:good.example,DNS:*.wild.example,IP:127.0.0.1");
   auto quoted = [](const std::string& pem) { return base::Json(pem).dump(); };
-  const std::string certificate = "{certificate_chain: {inline_string: " + quoted(leaf.certificate) + "}, private_key: {inline_string: " + quoted(leaf.key) + "}}";
+  const std::string certificate = "{certificate_chain: {inline_string: " + quoted(leaf.certificate) +
+                                  "}, private_key: {inline_string: " + quoted(leaf.key) + "}}";
   std::string text = bootstrap_of("              - {match: {prefix: /}, direct_response: {status: 200}}\n", "  []\n");
-  const std::string tls = "    - transport_socket: {name: tls, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext, "
-                          "common_tls_context: {tls_certificates: [" + certificate + "]}}}\n      filters:\n";
+  const std::string tls =
+      "    - transport_socket: {name: tls, typed_config: {\"@type\": "
+      "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext, "
+      "common_tls_context: {tls_certificates: [" +
+      certificate + "]}}}\n      filters:\n";
   text.replace(text.find("    - filters:\n"), 15, tls);
   Proxy server(loop_, text);
   auto client = [&](const std::string& validation, const std::string& options) {
-    return bootstrap_of(kAll, cluster({std::to_string(server.port())},
-                                      "    transport_socket: {name: tls, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext, "
-                                      "common_tls_context: {validation_context: {trusted_ca: {inline_string: " + quoted(authority.pem()) + "}" + validation + "}}}}\n" + options));
+    return bootstrap_of(kAll,
+                        cluster({std::to_string(server.port())},
+                                "    transport_socket: {name: tls, typed_config: {\"@type\": "
+                                "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext, "
+                                "common_tls_context: {validation_context: {trusted_ca: {inline_string: " +
+                                    quoted(authority.pem()) + "}" + validation + "}}}}\n" + options));
   };
   auto ask = [&](Proxy& proxy, const std::string& host) {
     http::Request request;
@@ -158,9 +195,10 @@ TEST_F(Upstreams, ThePeersNameIsTheOneAskedFor) {
     request.path = "/";
     return fetch(loop_, proxy.port(), std::move(request)).status;
   };
-  const std::string automatic = "    typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {\"@type\": "
-                                "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, auto_config: {}, "
-                                "upstream_http_protocol_options: {auto_sni: true, auto_san_validation: true}}}\n";
+  const std::string automatic =
+      "    typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {\"@type\": "
+      "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, auto_config: {}, "
+      "upstream_http_protocol_options: {auto_sni: true, auto_san_validation: true}}}\n";
   Proxy by_host(loop_, client("", automatic));
   EXPECT_EQ(ask(by_host, "good.example"), 200);
   EXPECT_EQ(ask(by_host, "a.wild.example:8443"), 200);
@@ -180,9 +218,15 @@ TEST_F(Upstreams, ThePeersNameIsTheOneAskedFor) {
 
 TEST_F(Upstreams, TheProxyProtocolNamesTheDownstream) {
   RawServer server("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
-  Proxy proxy(loop_, bootstrap_of(kAll, cluster({server.port()},
-                                                "    transport_socket: {name: p, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport, "
-                                                "transport_socket: {name: raw, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer}}}}\n")));
+  Proxy proxy(
+      loop_,
+      bootstrap_of(kAll,
+                   cluster({server.port()},
+                           "    transport_socket: {name: p, typed_config: {\"@type\": "
+                           "type.googleapis.com/"
+                           "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport, "
+                           "transport_socket: {name: raw, typed_config: {\"@type\": "
+                           "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer}}}}\n")));
   EXPECT_EQ(get(loop_, proxy.port(), "/x").body, "ok");
   const std::string& got = server.got();
   EXPECT_TRUE(got.starts_with("PROXY TCP4 127.0.0.1 127.0.0.1 ")) << got;

@@ -18,8 +18,11 @@ static constexpr auto kLogsWithin = std::chrono::milliseconds(200);
 static constexpr size_t kLogBlock = 32 * 1024;
 
 Worker::Worker(WorkerOptions worker_options)
-    : options(std::move(worker_options)), after_turn_(loop_, [](void* self) { static_cast<Worker*>(self)->end_of_turn(); }, this),
-      sweep_timer_(loop_, [this] { sweep(); }), log_timer_(loop_, [this] { flush_logs(); }),
+    : options(std::move(worker_options)),
+      after_turn_(
+          loop_, [](void* self) { static_cast<Worker*>(self)->end_of_turn(); }, this),
+      sweep_timer_(loop_, [this] { sweep(); }),
+      log_timer_(loop_, [this] { flush_logs(); }),
       dice_(std::random_device{}() | uint64_t{std::random_device{}()} << 32),
       pin_(new ConfigPin{.config = std::make_shared<const RuntimeConfig>(), .users = 1}) {}
 
@@ -63,15 +66,19 @@ void Worker::apply(Change change) {
     Socket& socket = it->second;
     socket.listener_name = opened.listener;
     for (int listening_fd : opened.fds) {
-      auto listening = net::Listener::adopt(loop_, listening_fd, [this, &socket](int fd, const net::Address& peer) { accepted(socket, fd, peer); });
-      if (listening) socket.listeners.push_back(std::move(*listening));
-      else base::log::error("listen on {}: {}", opened.address, listening.error().message);
+      auto listening = net::Listener::adopt(
+          loop_, listening_fd, [this, &socket](int fd, const net::Address& peer) { accepted(socket, fd, peer); });
+      if (listening)
+        socket.listeners.push_back(std::move(*listening));
+      else
+        base::log::error("listen on {}: {}", opened.address, listening.error().message);
     }
   }
   for (auto& [address, socket] : sockets_) {
     socket.config = find_listener(socket.listener_name);
     if (socket.config && socket.config->accepts_at_once)
-      for (auto& listener : socket.listeners) listener->set_accepts_at_once(static_cast<int>(std::min(socket.config->accepts_at_once, 1'000'000u)));
+      for (auto& listener : socket.listeners)
+        listener->set_accepts_at_once(static_cast<int>(std::min(socket.config->accepts_at_once, 1'000'000u)));
   }
   if (accepting_paused_) pause_accepting(true);
 
@@ -154,12 +161,15 @@ void Worker::pause_accepting(bool paused) {
 
 bool Worker::time_to_close(net::Clock::time_point since) {
   if (!options.drain_gradually || draining || options.drain_time.count() == 0) return true;
-  const double passed = std::chrono::duration<double>(loop_.now() - since) / std::chrono::duration<double>(options.drain_time);
+  const double passed =
+      std::chrono::duration<double>(loop_.now() - since) / std::chrono::duration<double>(options.drain_time);
   return dice_.roll() / 4294967296.0 < passed;
 }
 
 void Worker::stop_listening(bool only_inbound) {
-  std::erase_if(sockets_, [&](const auto& entry) { return !only_inbound || (entry.second.config && entry.second.config->inbound); });
+  std::erase_if(sockets_, [&](const auto& entry) {
+    return !only_inbound || (entry.second.config && entry.second.config->inbound);
+  });
 }
 
 std::vector<std::pair<std::string, int>> Worker::listening() const {

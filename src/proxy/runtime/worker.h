@@ -73,11 +73,12 @@ struct WorkerOptions {
   Workload self;
   std::string node_id;
   std::string service_cluster;  // the node's cluster
-  std::string peer_metadata;  // of this proxy, for its peers; empty: none is sent
+  std::string peer_metadata;    // of this proxy, for its peers; empty: none is sent
   std::chrono::milliseconds drain_time{45'000};
   std::shared_ptr<ConnectionLimit> connection_limit;  // of the process; nullptr: none
   std::shared_ptr<const OverloadState> overload;      // nullptr: nobody looks
-  std::function<void(const std::string& key)> demand_host;  // asks for a virtual host, "<route table>/<host>"; any thread
+  std::function<void(const std::string& key)>
+      demand_host;               // asks for a virtual host, "<route table>/<host>"; any thread
   bool drain_gradually = false;  // connections of a changed listener: more and more of them as drain_time passes
 };
 
@@ -98,11 +99,11 @@ class Worker {
   void set_endpoints(Slot cluster, std::shared_ptr<const EndpointSet> endpoints);
   void stop_listening(bool only_inbound);
   std::vector<std::pair<std::string, int>> listening() const;  // address as bound, socket
-  void drain_connections();  // asks peers to go as their requests end
+  void drain_connections();                                    // asks peers to go as their requests end
   void pause_accepting(bool paused);  // peers wait in the kernel's queue; not where a listener ignores overload
 
   // Whether overload takes this case of an action.
-  bool overloaded(std::atomic<uint32_t> OverloadState::*action) {
+  bool overloaded(std::atomic<uint32_t> OverloadState::* action) {
     return options.overload && OverloadState::takes(*options.overload.*action, dice_.roll());
   }
   // Whether a connection that has been draining since then should close at the end of this request.
@@ -148,7 +149,7 @@ class Worker {
   size_t session_count = 0;
   size_t active_streams = 0;
   bool draining = false;
-  bool retired = false;     // another process accepts
+  bool retired = false;  // another process accepts
   bool leaving() const { return draining || retired; }
   size_t relays = 0;  // TCP connections that are copied
   WorkerCounts counts;
@@ -176,7 +177,7 @@ class Worker {
   void flush_logs();
   std::shared_ptr<const Listener> find_listener(std::string_view name) const;
 
-  std::vector<uint64_t> counters_;  // by slot
+  std::vector<uint64_t> counters_;               // by slot
   std::vector<std::unique_ptr<Mortal>> states_;  // by slot
   net::Loop loop_;
   std::thread thread_;
@@ -185,7 +186,7 @@ class Worker {
   net::Timer log_timer_;
   Dice dice_;
   ConfigPin* pin_;
-  List<Stream, AwaitingHost> held_;  // for a virtual host to come
+  List<Stream, AwaitingHost> held_;                      // for a virtual host to come
   std::vector<std::unique_ptr<ClusterState>> clusters_;  // by slot
   std::unordered_map<Slot, std::shared_ptr<const EndpointSet>> early_endpoints_;
   std::unordered_map<std::string, Socket> sockets_;

@@ -139,7 +139,8 @@ void Stream::resume_request() {
   const Filter* filter = filter_at_ ? origin_->http->filters[filter_at_ - 1].get() : nullptr;
   for (size_t i = 0; i < request_path_.stages.size(); ++i) {
     auto& stage = request_path_.stages[i];
-    if (stage.filter == filter && (!stage.bytes.empty() || request_path_.end_at == i)) stage.fresh = stage.resumed = true;
+    if (stage.filter == filter && (!stage.bytes.empty() || request_path_.end_at == i))
+      stage.fresh = stage.resumed = true;
   }
   run_filters();
   if (phase_ != Phase::Done && !replied_) move_request_body();
@@ -258,7 +259,8 @@ void Stream::resume_response() {
   const Filter* filter = origin_->http->filters[response_filter_at_].get();
   for (size_t i = 0; i < response_path_.stages.size(); ++i) {
     auto& stage = response_path_.stages[i];
-    if (stage.filter == filter && (!stage.bytes.empty() || response_path_.end_at == i)) stage.fresh = stage.resumed = true;
+    if (stage.filter == filter && (!stage.bytes.empty() || response_path_.end_at == i))
+      stage.fresh = stage.resumed = true;
   }
   run_response_filters();
   if (phase_ != Phase::Done) move_response_body();

@@ -17,10 +17,10 @@ struct BodyPath {
 
   struct Stage {
     const Filter* filter = nullptr;
-    net::Buffer bytes;      // in front of the filter
-    bool fresh = false;     // something came since it was last asked
+    net::Buffer bytes;   // in front of the filter
+    bool fresh = false;  // something came since it was last asked
     bool gathering = false;
-    bool resumed = false;   // what is there goes on unasked
+    bool resumed = false;  // what is there goes on unasked
   };
 
   bool empty() const { return stages.empty(); }

@@ -28,7 +28,8 @@ void GrpcMetrics::collect(telemetry::Scrape& scrape) const {
     scrape.counter("envoy_cluster_grpc_request_message_count", series.labels, series.requests);
     scrape.counter("envoy_cluster_grpc_response_message_count", series.labels, series.responses);
     for (size_t code = 0; code < series.by_code.size(); ++code)
-      if (series.by_code[code]) scrape.counter("envoy_cluster_grpc_" + std::to_string(code), series.labels, series.by_code[code]);
+      if (series.by_code[code])
+        scrape.counter("envoy_cluster_grpc_" + std::to_string(code), series.labels, series.by_code[code]);
   }
 }
 

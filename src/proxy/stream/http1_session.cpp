@@ -13,7 +13,9 @@ namespace h1 = http::h1;
 class Http1Session final : public Session, public Downstream, private net::Connection::Handler {
  public:
   Http1Session(Worker& worker, std::unique_ptr<net::Connection> connection, std::unique_ptr<Origin> origin)
-      : Session(worker), connection_(std::move(connection)), origin_(std::move(origin)),
+      : Session(worker),
+        connection_(std::move(connection)),
+        origin_(std::move(origin)),
         parser_({.head = origin_->http->max_header_bytes, .fields = origin_->http->max_headers}),
         last_active_(worker.loop().now()) {
     connection_->set_handler(*this);
@@ -72,8 +74,13 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     h1::Event event = parser_.parse(left);
     auto consume = [&] { connection_->input().consume(all.size() - left.size()); };
     switch (event) {
-      case h1::Event::NeedMore: consume(); return false;
-      case h1::Event::Error: consume(); refuse(); return false;
+      case h1::Event::NeedMore:
+        consume();
+        return false;
+      case h1::Event::Error:
+        consume();
+        refuse();
+        return false;
       case h1::Event::Head: {
         h1::Body body = parser_.body();
         bool end = body.empty();
@@ -94,10 +101,13 @@ class Http1Session final : public Session, public Downstream, private net::Conne
         consume();
         request_done_ = true;
         if (!stream_) return true;
-        if (parser_.trailers().empty()) stream_->on_request_data({}, true);
-        else stream_->on_request_trailers(parser_.trailers());
+        if (parser_.trailers().empty())
+          stream_->on_request_data({}, true);
+        else
+          stream_->on_request_trailers(parser_.trailers());
         return true;
-      case h1::Event::Interim: return false;
+      case h1::Event::Interim:
+        return false;
     }
     return false;
   }
@@ -229,8 +239,11 @@ class Http1Session final : public Session, public Downstream, private net::Conne
         chunked_ = true;
       }
     }
-    if (!request_done_ || (draining_ && worker().time_to_close(drain_began_)) || worker().overloaded(&OverloadState::close_connections)) keep_alive_ = false;
-    h1::write_response(connection_->output(), head, body, keep_alive_ ? h1::Connection::KeepAlive : h1::Connection::Close);
+    if (!request_done_ || (draining_ && worker().time_to_close(drain_began_)) ||
+        worker().overloaded(&OverloadState::close_connections))
+      keep_alive_ = false;
+    h1::write_response(connection_->output(), head, body,
+                       keep_alive_ ? h1::Connection::KeepAlive : h1::Connection::Close);
   }
   void send_interim(Stream&, const http::ResponseHead& head) override {
     h1::write_interim(connection_->output(), head.status);

@@ -12,7 +12,9 @@ namespace h2 = http::h2;
 class Http2Session final : public Session, public Downstream, private net::Connection::Handler, private h2::Sink {
  public:
   Http2Session(Worker& worker, std::unique_ptr<net::Connection> connection, std::unique_ptr<Origin> origin)
-      : Session(worker), connection_(std::move(connection)), origin_(std::move(origin)),
+      : Session(worker),
+        connection_(std::move(connection)),
+        origin_(std::move(origin)),
         session_(h2::Role::Server, options_of(*origin_), *this, connection_->output()),
         last_active_(worker.loop().now()) {
     connection_->set_handler(*this);
@@ -38,7 +40,9 @@ class Http2Session final : public Session, public Downstream, private net::Conne
  private:
   static h2::Options options_of(const Origin& origin) {
     const HttpConfig& http = *origin.http;
-    return {.max_streams = http.http2_streams, .max_header_bytes = http.max_header_bytes, .max_header_fields = http.max_headers,
+    return {.max_streams = http.http2_streams,
+            .max_header_bytes = http.max_header_bytes,
+            .max_header_fields = http.max_headers,
             .plain_strings = origin.from_seine};
   }
 
@@ -93,8 +97,10 @@ class Http2Session final : public Session, public Downstream, private net::Conne
   }
   void on_response(h2::Stream&, http::ResponseHead&, bool) override {}
   void on_data(h2::Stream& at, std::string_view bytes, bool end) override {
-    if (Stream* stream = stream_of(at)) stream->on_request_data(bytes, end);
-    else session_.consumed(at.id, bytes.size());
+    if (Stream* stream = stream_of(at))
+      stream->on_request_data(bytes, end);
+    else
+      session_.consumed(at.id, bytes.size());
   }
   void on_trailers(h2::Stream& at, http::Headers& trailers) override {
     if (Stream* stream = stream_of(at)) stream->on_request_trailers(trailers);
@@ -143,7 +149,8 @@ class Http2Session final : public Session, public Downstream, private net::Conne
     if (!session_.open(id)) return;
     session_.set_user(id, nullptr);
     // The response is complete and the peer still sends: it need not (RFC 9113, 8.1).
-    session_.reset(id, stream.record.has(telemetry::Flag::DownstreamTermination) ? h2::ErrorCode::Cancel : h2::ErrorCode::NoError);
+    session_.reset(
+        id, stream.record.has(telemetry::Flag::DownstreamTermination) ? h2::ErrorCode::Cancel : h2::ErrorCode::NoError);
     wake();
   }
   std::unique_ptr<net::Connection> take_connection(Stream&) override { return nullptr; }

@@ -17,8 +17,9 @@ Workload Workload::parse(std::string_view metadata) {
 
 uint32_t RequestMetrics::number_of(const Workload& workload) {
   std::string key;
-  for (const std::string* part : {&workload.name, &workload.ns, &workload.app, &workload.version, &workload.canonical_service,
-                                  &workload.canonical_revision, &workload.cluster, &workload.principal})
+  for (const std::string* part :
+       {&workload.name, &workload.ns, &workload.app, &workload.version, &workload.canonical_service,
+        &workload.canonical_revision, &workload.cluster, &workload.principal})
     key += *part + ";";
   if (key == ";;;;;;;;") return 0;
   if (auto it = numbers_.find(key); it != numbers_.end()) return it->second;
@@ -58,7 +59,8 @@ telemetry::Labels RequestMetrics::labels_of(const Key& key, const RuntimeConfig&
   auto add = [&](const std::string& side, const Workload& who) {
     out.emplace_back(side + "_workload", known(who.name));
     out.emplace_back(side + "_canonical_service", known(who.canonical_service));
-    out.emplace_back(side + "_canonical_revision", known(who.canonical_revision.empty() && !who.name.empty() ? "latest" : who.canonical_revision));
+    out.emplace_back(side + "_canonical_revision",
+                     known(who.canonical_revision.empty() && !who.name.empty() ? "latest" : who.canonical_revision));
     out.emplace_back(side + "_workload_namespace", known(who.ns));
     out.emplace_back(side + "_principal", known(who.principal));
     out.emplace_back(side + "_app", known(who.app));
@@ -68,7 +70,8 @@ telemetry::Labels RequestMetrics::labels_of(const Key& key, const RuntimeConfig&
   add("source", source);
   add("destination", destination);
   out.emplace_back("destination_service", known(cluster ? cluster->service_host : ""));
-  out.emplace_back("destination_service_name", known(cluster ? (cluster->service_name.empty() ? cluster->name : cluster->service_name) : ""));
+  out.emplace_back("destination_service_name",
+                   known(cluster ? (cluster->service_name.empty() ? cluster->name : cluster->service_name) : ""));
   out.emplace_back("destination_service_namespace", known(cluster ? cluster->service_namespace : ""));
   out.emplace_back("request_protocol", key.grpc ? "grpc" : "http");
   out.emplace_back("response_code", std::to_string(key.status));

@@ -45,7 +45,8 @@ class RequestMetrics {
     size_t operator()(const Key& key) const {
       uint64_t a = uint64_t{key.peer} << 32 | key.cluster;
       uint64_t b = uint64_t{key.flags} << 32 | uint64_t{static_cast<uint16_t>(key.status)} << 16 |
-                   uint64_t{static_cast<uint8_t>(key.grpc_status)} << 8 | key.inbound << 2 | key.grpc << 1 | int{key.mutual_tls};
+                   uint64_t{static_cast<uint8_t>(key.grpc_status)} << 8 | key.inbound << 2 | key.grpc << 1 |
+                   int{key.mutual_tls};
       return (a ^ b * 0x9e3779b97f4a7c15ULL) * 0xbf58476d1ce4e5b9ULL >> 7;
     }
   };

@@ -12,7 +12,7 @@ namespace proxy {
 // is none: "%" without two digits, "%00", or not beginning with a slash.
 bool normalize_path(std::string& path, bool normalize, bool merge_slashes);
 
-bool has_escaped_slash(std::string_view path);      // %2F or %5C before the query
+bool has_escaped_slash(std::string_view path);  // %2F or %5C before the query
 std::string unescape_slashes(std::string_view path);
 
 }  // namespace proxy

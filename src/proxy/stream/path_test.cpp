@@ -6,7 +6,9 @@
 namespace proxy {
 namespace {
 
-std::string normal(std::string path, bool merge = false) { return normalize_path(path, true, merge) ? path : "refused"; }
+std::string normal(std::string path, bool merge = false) {
+  return normalize_path(path, true, merge) ? path : "refused";
+}
 
 TEST(Paths, DotSegmentsAndBackslashesAreResolved) {
   EXPECT_EQ(normal("/a/b/../c"), "/a/c");

@@ -11,7 +11,7 @@ namespace proxy {
 
 // How proxies of a mesh tell each other who they are, beside their
 // certificates: Istio's headers. HPACK makes them two bytes after the first request.
-inline constexpr std::string_view kPeerMetadata = "x-envoy-peer-metadata";        // base64 of a serialized Struct
+inline constexpr std::string_view kPeerMetadata = "x-envoy-peer-metadata";       // base64 of a serialized Struct
 inline constexpr std::string_view kPeerMetadataId = "x-envoy-peer-metadata-id";  // the node's id
 
 // Between two Seine proxies, where all is multiplexed: the application's own protocol, "2"; HTTP/1.1 where absent.

@@ -27,12 +27,21 @@ std::string_view date_of(std::chrono::system_clock::time_point wall) {
 // What gRPC says for an HTTP status of the proxy's own.
 std::string_view grpc_status_of(int status) {
   switch (status) {
-    case 400: return "13";
-    case 401: return "16";
-    case 403: return "7";
-    case 404: return "12";
-    case 429: case 502: case 503: case 504: return "14";
-    default: return "2";
+    case 400:
+      return "13";
+    case 401:
+      return "16";
+    case 403:
+      return "7";
+    case 404:
+      return "12";
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return "14";
+    default:
+      return "2";
   }
 }
 
@@ -64,7 +73,8 @@ void Stream::prepare_response_head(bool from_upstream) {
     headers.set("x-envoy-upstream-service-time", {text, static_cast<size_t>(end - text)});
   }
   if (routed_) {  // as Envoy: what a filter answers carries nothing of the route's
-    if (chosen_.host->attempt_count_in_response && attempts_) headers.set("x-envoy-attempt-count", std::to_string(attempts_));
+    if (chosen_.host->attempt_count_in_response && attempts_)
+      headers.set("x-envoy-attempt-count", std::to_string(attempts_));
     const Route* route = chosen_.route;
     if (table_->most_specific_wins) {
       table_->response.apply(headers, record);
@@ -87,11 +97,14 @@ void Stream::finish_response_head() {
   http::Headers& headers = response.headers;
   if (!headers.contains("date")) headers.add("date", date_of(worker_.wall_clock()));
   switch (http.server_header) {
-    case HttpConfig::ServerHeader::Overwrite: headers.set("server", http.server_name); break;
+    case HttpConfig::ServerHeader::Overwrite:
+      headers.set("server", http.server_name);
+      break;
     case HttpConfig::ServerHeader::AppendIfAbsent:
       if (!headers.contains("server")) headers.add("server", http.server_name);
       break;
-    case HttpConfig::ServerHeader::PassThrough: break;
+    case HttpConfig::ServerHeader::PassThrough:
+      break;
   }
   if (!http.via.empty()) headers.add("via", http.via);
   if (http.request_id_in_response)
@@ -129,14 +142,16 @@ void Stream::reply(Reply answer) {
   if (grpc_ && answer.status != 200) {
     response.status = 200;
     response.headers.add("content-type", "application/grpc");
-    response.headers.add("grpc-status", answer.grpc_status ? std::to_string(*answer.grpc_status) : grpc_status_of(answer.status));
+    response.headers.add("grpc-status",
+                         answer.grpc_status ? std::to_string(*answer.grpc_status) : grpc_status_of(answer.status));
     if (!answer.body.empty()) response.headers.add("grpc-message", percent_encoded(answer.body));
     response_body_ = http::h1::Body::length(0);
     response_bodyless_ = true;
     prepare_response_head(false);
     return run_response_filters();
   }
-  if (!answer.body.empty() && !response.headers.contains("content-type")) response.headers.add("content-type", "text/plain");
+  if (!answer.body.empty() && !response.headers.contains("content-type"))
+    response.headers.add("content-type", "text/plain");
   bool bodyless = head_request_ || answer.body.empty() || answer.status == 204 || answer.status == 304;
   response.headers.set("content-length", std::to_string(answer.body.size()));
   response_body_ = http::h1::Body::length(answer.body.size());

@@ -11,11 +11,23 @@ namespace {
 
 // What only the mesh itself may say; taken off requests from outside (Envoy's edge requests).
 constexpr std::string_view kInternalHeaders[] = {
-    "x-envoy-retriable-status-codes", "x-envoy-retriable-header-names", "x-envoy-retry-on", "x-envoy-retry-grpc-on",
-    "x-envoy-max-retries", "x-envoy-upstream-alt-stat-name", "x-envoy-upstream-rq-timeout-ms",
-    "x-envoy-upstream-rq-per-try-timeout-ms", "x-envoy-upstream-rq-timeout-alt-response", "x-envoy-expected-rq-timeout-ms",
-    "x-envoy-force-trace", "x-envoy-ip-tags", "x-envoy-original-url", "x-envoy-hedge-on-per-try-timeout",
-    "x-envoy-decorator-operation", "x-envoy-downstream-service-cluster", "x-envoy-downstream-service-node",
+    "x-envoy-retriable-status-codes",
+    "x-envoy-retriable-header-names",
+    "x-envoy-retry-on",
+    "x-envoy-retry-grpc-on",
+    "x-envoy-max-retries",
+    "x-envoy-upstream-alt-stat-name",
+    "x-envoy-upstream-rq-timeout-ms",
+    "x-envoy-upstream-rq-per-try-timeout-ms",
+    "x-envoy-upstream-rq-timeout-alt-response",
+    "x-envoy-expected-rq-timeout-ms",
+    "x-envoy-force-trace",
+    "x-envoy-ip-tags",
+    "x-envoy-original-url",
+    "x-envoy-hedge-on-per-try-timeout",
+    "x-envoy-decorator-operation",
+    "x-envoy-downstream-service-cluster",
+    "x-envoy-downstream-service-node",
 };
 
 bool is_private(std::string_view ip) {
@@ -23,11 +35,17 @@ bool is_private(std::string_view ip) {
   if (!address) return false;
   static const auto kRanges = [] {
     std::vector<AddressRange> out;
-    for (auto [prefix, bits] : {std::pair{"10.0.0.0", 8}, {"172.16.0.0", 12}, {"192.168.0.0", 16}, {"127.0.0.0", 8}, {"fc00::", 7}, {"::1", 128}})
+    for (auto [prefix, bits] : {std::pair{"10.0.0.0", 8},
+                                {"172.16.0.0", 12},
+                                {"192.168.0.0", 16},
+                                {"127.0.0.0", 8},
+                                {"fc00::", 7},
+                                {"::1", 128}})
       out.push_back(*AddressRange::parse(prefix, static_cast<uint32_t>(bits)));
     return out;
   }();
-  return std::any_of(kRanges.begin(), kRanges.end(), [&](const AddressRange& range) { return range.contains(*address); });
+  return std::any_of(kRanges.begin(), kRanges.end(),
+                     [&](const AddressRange& range) { return range.contains(*address); });
 }
 
 char* put_hex(char* at, uint64_t value, int digits) {
@@ -110,7 +128,8 @@ bool Stream::normalize_target() {
   const HttpConfig& http = *origin_->http;
   std::string& authority = request.authority;
   if (http.strip_any_port || http.strip_matching_port) {
-    if (size_t colon = authority.rfind(':'); colon != std::string::npos && authority.find(']', colon) == std::string::npos) {
+    if (size_t colon = authority.rfind(':');
+        colon != std::string::npos && authority.find(']', colon) == std::string::npos) {
       auto port = base::parse_number<uint16_t>(std::string_view(authority).substr(colon + 1));
       if (port && (http.strip_any_port || *port == origin_->local.port())) authority.resize(colon);
     }
@@ -166,7 +185,8 @@ void Stream::prepare_forwarded_headers() {
         headers.add("x-forwarded-for", origin_->remote_ip);
       }
     }
-    if (http.trusted_hops == 0 || !headers.contains("x-forwarded-proto")) headers.set("x-forwarded-proto", record.tls ? "https" : "http");
+    if (http.trusted_hops == 0 || !headers.contains("x-forwarded-proto"))
+      headers.set("x-forwarded-proto", record.tls ? "https" : "http");
     if (!inside && !http.keep_external_request_id) headers.remove("x-request-id");
   } else if (!headers.contains("x-forwarded-proto")) {
     headers.add("x-forwarded-proto", record.tls ? "https" : "http");
@@ -191,10 +211,11 @@ net::Address Stream::client_address() const {
 void Stream::prepare_request_id() {
   if (!origin_->http->request_ids || request.headers.contains("x-request-id")) return;
   Dice& dice = worker_.dice();
-  uint64_t high = (dice.next() & ~0xf000ull) | 0x4000;                          // version 4
+  uint64_t high = (dice.next() & ~0xf000ull) | 0x4000;                           // version 4
   uint64_t low = (dice.next() & 0x3fffffffffffffffull) | 0x8000000000000000ull;  // its variant
   char text[36], *at = put_hex(text, high >> 32, 8);
-  for (auto [part, digits] : {std::pair{high >> 16 & 0xffff, 4}, {high & 0xffff, 4}, {low >> 48, 4}, {low & 0xffffffffffffull, 12}}) {
+  for (auto [part, digits] :
+       {std::pair{high >> 16 & 0xffff, 4}, {high & 0xffff, 4}, {low >> 48, 4}, {low & 0xffffffffffffull, 12}}) {
     *at++ = '-';
     at = put_hex(at, part, digits);
   }
@@ -221,8 +242,10 @@ void Stream::prepare_client_certificate() {
     separator = ";";
     scratch_ += key;
     scratch_ += '=';
-    if (quoted) append_quoted(scratch_, value);
-    else scratch_ += value;
+    if (quoted)
+      append_quoted(scratch_, value);
+    else
+      scratch_ += value;
   };
   add("By", pin_->config->identity, false);
   add("Hash", origin_->certificate_hash, false);

@@ -35,7 +35,8 @@ void Stream::schedule_retry() {
   host_ = nullptr;
   try_deadline_ = {};
   uint64_t steps = (1ull << std::min(attempts_, 20u)) - 1;
-  uint64_t most = std::min<uint64_t>(forward_->retry->back_off_base.count() * steps, forward_->retry->back_off_max.count());
+  uint64_t most =
+      std::min<uint64_t>(forward_->retry->back_off_base.count() * steps, forward_->retry->back_off_max.count());
   resume_at_ = worker_.loop().now() + Milliseconds(most ? worker_.dice().roll() % most : 0);
   arm_timers();
 }
@@ -63,14 +64,15 @@ bool Stream::retry_after_failure(const Failure& failure) {
   switch (failure.kind) {
     case Failure::Kind::Connect:
     case Failure::Kind::ConnectTimeout:
-      wanted = on & (RetryPolicy::kConnectFailure | RetryPolicy::k5xx | RetryPolicy::kGatewayError | RetryPolicy::kReset |
-                     RetryPolicy::kResetBeforeRequest);
+      wanted = on & (RetryPolicy::kConnectFailure | RetryPolicy::k5xx | RetryPolicy::kGatewayError |
+                     RetryPolicy::kReset | RetryPolicy::kResetBeforeRequest);
       break;
     case Failure::Kind::RefusedStream:
-      wanted = on & (RetryPolicy::kRefusedStream | RetryPolicy::k5xx | RetryPolicy::kGatewayError | RetryPolicy::kReset |
-                     RetryPolicy::kResetBeforeRequest);
+      wanted = on & (RetryPolicy::kRefusedStream | RetryPolicy::k5xx | RetryPolicy::kGatewayError |
+                     RetryPolicy::kReset | RetryPolicy::kResetBeforeRequest);
       break;
-    case Failure::Kind::Overflow: break;
+    case Failure::Kind::Overflow:
+      break;
     default:
       wanted = on & (RetryPolicy::kReset | RetryPolicy::k5xx | RetryPolicy::kGatewayError);
       if (!request_head_sent_) wanted |= (on & RetryPolicy::kResetBeforeRequest) != 0;
@@ -83,12 +85,18 @@ bool Stream::retry_after_failure(const Failure& failure) {
 
 static uint32_t grpc_bit(std::string_view status) {
   switch (base::parse_number<int>(status).value_or(-1)) {
-    case 1: return RetryPolicy::kGrpcCancelled;
-    case 4: return RetryPolicy::kGrpcDeadlineExceeded;
-    case 8: return RetryPolicy::kGrpcResourceExhausted;
-    case 13: return RetryPolicy::kGrpcInternal;
-    case 14: return RetryPolicy::kGrpcUnavailable;
-    default: return 0;
+    case 1:
+      return RetryPolicy::kGrpcCancelled;
+    case 4:
+      return RetryPolicy::kGrpcDeadlineExceeded;
+    case 8:
+      return RetryPolicy::kGrpcResourceExhausted;
+    case 13:
+      return RetryPolicy::kGrpcInternal;
+    case 14:
+      return RetryPolicy::kGrpcUnavailable;
+    default:
+      return 0;
   }
 }
 
@@ -99,7 +107,8 @@ bool Stream::retry_after_response() {
   bool limited = response.headers.contains("x-envoy-ratelimited");
   bool wanted = false;
   if (status >= 500 && !limited) wanted |= (policy.on & RetryPolicy::k5xx) != 0;
-  if ((status == 502 || status == 503 || status == 504) && !limited) wanted |= (policy.on & RetryPolicy::kGatewayError) != 0;
+  if ((status == 502 || status == 503 || status == 504) && !limited)
+    wanted |= (policy.on & RetryPolicy::kGatewayError) != 0;
   if (status == 409) wanted |= (policy.on & RetryPolicy::kRetriable4xx) != 0;
   if (policy.on & RetryPolicy::kRetriableStatusCodes)
     wanted |= std::find(policy.status_codes.begin(), policy.status_codes.end(), status) != policy.status_codes.end();

@@ -40,7 +40,8 @@ bool Stream::await_host() {
   std::string_view host = request.authority;
   if (table_->ignore_port) {
     const size_t colon = host.rfind(':');
-    if (colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos) host = host.substr(0, colon);
+    if (colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos)
+      host = host.substr(0, colon);
   }
   awaited_host_ = table_->name + "/" + base::to_lower(host);
   resume_at_ = worker_.loop().now() + table_->demand_timeout;
@@ -79,7 +80,8 @@ void Stream::route_request() {
   const auto& action = chosen_.route->action;
   if (auto* to = std::get_if<Forward>(&action)) return forward(*to);
   if (auto* to = std::get_if<Redirect>(&action)) return redirect(*to);
-  if (auto* direct = std::get_if<DirectResponse>(&action)) return send_reply(direct->status, direct->body, "direct_response");
+  if (auto* direct = std::get_if<DirectResponse>(&action))
+    return send_reply(direct->status, direct->body, "direct_response");
   send_reply(500, {}, "non_forwarding_action");
 }
 
@@ -110,7 +112,8 @@ void Stream::forward(const Forward& forward) {
   retries_left_ = forward.retry && !upgrade_ ? forward.retry->retries : 0;
   prepare_upstream_head(forward);
   auto timeout = forward.timeout;
-  if (auto expected = request.headers.get("x-envoy-upstream-rq-timeout-ms"); expected && !origin_->http->use_remote_address)
+  if (auto expected = request.headers.get("x-envoy-upstream-rq-timeout-ms");
+      expected && !origin_->http->use_remote_address)
     if (auto ms = base::parse_number<uint32_t>(*expected)) timeout = Milliseconds(*ms);
   if (timeout.count() > 0 && !upgrade_) {
     route_deadline_ = started_ + timeout;
@@ -126,17 +129,20 @@ void Stream::forward(const Forward& forward) {
 // What the route says about the request that goes upstream.
 void Stream::prepare_upstream_head(const Forward& forward) {
   const Route& route = *chosen_.route;
-  std::string_view host_rewrite = target_ && !target_->host_rewrite.empty() ? target_->host_rewrite : forward.host_rewrite;
+  std::string_view host_rewrite =
+      target_ && !target_->host_rewrite.empty() ? target_->host_rewrite : forward.host_rewrite;
   if (forward.prefix_rewrite || forward.regex_rewrite) {
     original_path = request.path;
     request.headers.set("x-envoy-original-path", original_path);
     request.path = rewritten_path(route, forward, original_path);
   }
-  if (forward.append_forwarded_host && !host_rewrite.empty()) request.headers.add("x-forwarded-host", request.authority);
+  if (forward.append_forwarded_host && !host_rewrite.empty())
+    request.headers.add("x-forwarded-host", request.authority);
   if (!host_rewrite.empty()) {
     request.authority = host_rewrite;
   } else if (!forward.host_rewrite_header.empty()) {
-    if (auto value = request.headers.get(forward.host_rewrite_header); value && !value->empty()) request.authority = std::string(*value);
+    if (auto value = request.headers.get(forward.host_rewrite_header); value && !value->empty())
+      request.authority = std::string(*value);
   }
   if (table_->most_specific_wins) {
     table_->request.apply(request.headers, record);
@@ -172,7 +178,9 @@ std::optional<uint64_t> Stream::hash_of(const Forward& forward) const {
         }
         break;
       }
-      case HashPolicy::Kind::SourceIp: mix(origin_->remote_ip); break;
+      case HashPolicy::Kind::SourceIp:
+        mix(origin_->remote_ip);
+        break;
       case HashPolicy::Kind::Query:
         if (auto value = http::query_parameter(request.query(), policy.name)) mix(*value);
         break;
@@ -218,11 +226,14 @@ void Stream::start_attempt() {
   record.upstream_host = upstream_host_;
   bool http2 = false;
   switch (config.http) {
-    case Cluster::Http::Http2: http2 = true; break;
+    case Cluster::Http::Http2:
+      http2 = true;
+      break;
     case Cluster::Http::AsDownstream:
       http2 = record.protocol == telemetry::Protocol::Http2 && (!origin_->from_seine || http2_to_application_);
       break;
-    default: break;
+    default:
+      break;
   }
   if (upgrade_) http2 = false;
   http2_wanted_ = http2;
@@ -238,13 +249,18 @@ void Stream::start_attempt() {
 void Stream::arm_timers() {
   net::Clock::time_point next{};
   if (forward_->retry && forward_->retry->per_try_timeout.count() > 0 && !response_started_) {
-    if (try_deadline_ == net::Clock::time_point{}) try_deadline_ = worker_.loop().now() + forward_->retry->per_try_timeout;
+    if (try_deadline_ == net::Clock::time_point{})
+      try_deadline_ = worker_.loop().now() + forward_->retry->per_try_timeout;
     next = try_deadline_;
   }
-  if (route_deadline_ != net::Clock::time_point{} && (next == net::Clock::time_point{} || route_deadline_ < next)) next = route_deadline_;
-  if (phase_ == Phase::Backoff && resume_at_ != net::Clock::time_point{} && (next == net::Clock::time_point{} || resume_at_ < next))
+  if (route_deadline_ != net::Clock::time_point{} && (next == net::Clock::time_point{} || route_deadline_ < next))
+    next = route_deadline_;
+  if (phase_ == Phase::Backoff && resume_at_ != net::Clock::time_point{} &&
+      (next == net::Clock::time_point{} || resume_at_ < next))
     next = resume_at_;
-  if (request_deadline_ != net::Clock::time_point{} && !request_ended_ && (next == net::Clock::time_point{} || request_deadline_ < next)) next = request_deadline_;
+  if (request_deadline_ != net::Clock::time_point{} && !request_ended_ &&
+      (next == net::Clock::time_point{} || request_deadline_ < next))
+    next = request_deadline_;
   if (next == net::Clock::time_point{}) return;
   auto now = worker_.loop().now();
   timer_.arm(next > now ? next - now : net::Clock::duration{});

@@ -54,9 +54,7 @@ struct SideAnswer {
 class SideCall final : private Downstream {
  public:
   explicit SideCall(Worker& worker)
-      : worker_(worker),
-        deliver_(
-            worker.loop(), [](void* self) { static_cast<SideCall*>(self)->deliver(); }, this) {}
+      : worker_(worker), deliver_(worker.loop(), [](void* self) { static_cast<SideCall*>(self)->deliver(); }, this) {}
   ~SideCall() { cancel(); }
   SideCall(const SideCall&) = delete;
 

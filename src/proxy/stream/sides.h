@@ -46,7 +46,13 @@ class Downstream {
 // What ended a try upstream before its response was complete.
 struct Failure {
   enum class Kind : uint8_t {
-    Connect, ConnectTimeout, Terminated, RemoteReset, RefusedStream, Protocol, Overflow,
+    Connect,
+    ConnectTimeout,
+    Terminated,
+    RemoteReset,
+    RefusedStream,
+    Protocol,
+    Overflow,
   };
   Kind kind = Kind::Connect;
   std::string_view transport;  // of the connection, e.g. "delayed connect error: Connection refused"; for the call only

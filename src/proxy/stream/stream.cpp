@@ -10,7 +10,8 @@ namespace proxy {
 // As much of a request's body is kept for a retry, or waits for an upstream.
 static constexpr size_t kKept = 64 * 1024;
 
-static std::optional<std::string_view> find_header(const void* source, telemetry::Message message, std::string_view name) {
+static std::optional<std::string_view> find_header(const void* source, telemetry::Message message,
+                                                   std::string_view name) {
   const auto& stream = *static_cast<const Stream*>(source);
   if (message == telemetry::Message::Response) {
     if (!stream.response_started()) return std::nullopt;
@@ -100,7 +101,8 @@ void Stream::on_request(http::h1::Body body, bool end, bool wants_upgrade) {
 
 // Answers a request that overload takes: cheaply, before anything is done for it.
 bool Stream::shed() {
-  if (!origin_->listener || origin_->listener->ignore_overload || !worker_.overloaded(&OverloadState::stop_requests)) return false;
+  if (!origin_->listener || origin_->listener->ignore_overload || !worker_.overloaded(&OverloadState::stop_requests))
+    return false;
   ++worker_.counts.overloaded;
   record.set(telemetry::Flag::OverloadManager);
   Reply answer{.status = 503, .body = "envoy overloaded", .details = "overload"};
@@ -336,8 +338,10 @@ void Stream::on_upstream_failed(const Failure& failure) {
   record.transport_failure = transport_failure_;
   if (cluster_ && host_) {
     ++host_->requests_failed;
-    if (failure.kind == Failure::Kind::Connect || failure.kind == Failure::Kind::ConnectTimeout) ++cluster_->counts.connect_failures;
-    else ++cluster_->counts.resets;
+    if (failure.kind == Failure::Kind::Connect || failure.kind == Failure::Kind::ConnectTimeout)
+      ++cluster_->counts.connect_failures;
+    else
+      ++cluster_->counts.resets;
     const bool connect = failure.kind == Failure::Kind::Connect || failure.kind == Failure::Kind::ConnectTimeout;
     if (failure.kind == Failure::Kind::ConnectTimeout) ++cluster_->counts.connect_timeouts;
     if (!failure.unprocessed) cluster_->report(*host_, connect ? Outcome::ConnectFailed : Outcome::Reset);
@@ -373,14 +377,16 @@ void Stream::on_slow_request() {
 void Stream::on_timer() {
   if (phase_ == Phase::Done) return;
   auto now = worker_.loop().now();
-  if (!request_ended_ && request_deadline_ != net::Clock::time_point{} && now >= request_deadline_) return on_slow_request();
+  if (!request_ended_ && request_deadline_ != net::Clock::time_point{} && now >= request_deadline_)
+    return on_slow_request();
   if (phase_ == Phase::Filters && resume_at_ != net::Clock::time_point{}) {
     if (now < resume_at_) return timer_.arm(resume_at_ - now);
     if (Link<AwaitingHost>::linked()) return give_up_host();
     resume_at_ = {};
     return resume_request();
   }
-  if (phase_ == Phase::Backoff && now >= resume_at_ && (route_deadline_ == net::Clock::time_point{} || now < route_deadline_)) {
+  if (phase_ == Phase::Backoff && now >= resume_at_ &&
+      (route_deadline_ == net::Clock::time_point{} || now < route_deadline_)) {
     resume_at_ = {};
     return start_attempt();
   }
@@ -396,7 +402,8 @@ void Stream::on_timer() {
     downstream_->abort(*this);
     return finish();
   }
-  if (one && !response_held_ && may_retry() && (forward_->retry->on & (RetryPolicy::k5xx | RetryPolicy::kGatewayError)) && begin_retry())
+  if (one && !response_held_ && may_retry() &&
+      (forward_->retry->on & (RetryPolicy::k5xx | RetryPolicy::kGatewayError)) && begin_retry())
     return schedule_retry();
   send_reply(504, "upstream request timeout", one ? "upstream_per_try_timeout" : "response_timeout");
 }
@@ -456,7 +463,8 @@ void Stream::write_record() {
   if (worker_.options.istio_metrics) worker_.metrics.count(*this);
   const auto& logs = origin_->http->access_logs;
   if (logs.empty()) return;
-  record.start = worker_.wall_clock() - std::chrono::duration_cast<std::chrono::system_clock::duration>(record.duration);
+  record.start =
+      worker_.wall_clock() - std::chrono::duration_cast<std::chrono::system_clock::duration>(record.duration);
   record.method = request.method;
   record.path = request.path;
   record.authority = request.authority;

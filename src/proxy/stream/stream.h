@@ -39,7 +39,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   void on_downstream_writable();
   void on_downstream_reset();  // the peer has gone, or gave this stream up
 
-  void abandon_filters();      // the worker ends: what filters remember goes while all streams are there
+  void abandon_filters();  // the worker ends: what filters remember goes while all streams are there
 
   // --- from the upstream side ---
   void on_upstream(Upstream& upstream);  // waited for
@@ -94,8 +94,8 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   net::Address client_address() const;
   // Chooses the route again, after a filter changed what routes look at.
   void clear_route_cache();
-  void resume_request();       // after Pause
-  void reply(Reply reply);     // instead of going on
+  void resume_request();    // after Pause
+  void reply(Reply reply);  // instead of going on
   // For a filter that returns Pause: it is asked again then.
   void wait_and_repeat(std::chrono::milliseconds delay);
   std::string& cors_origin() { return cors_origin_; }
@@ -138,10 +138,10 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   http::RequestHead request;
   http::ResponseHead response;
   telemetry::Record record;
-  uint64_t id = 0;              // its downstream connection's
-  uint64_t upstream_id = 0;     // its upstream connection's
-  std::string original_path;    // before a rewrite
-  Metadata metadata;            // dynamic: what filters found out
+  uint64_t id = 0;            // its downstream connection's
+  uint64_t upstream_id = 0;   // its upstream connection's
+  std::string original_path;  // before a rewrite
+  Metadata metadata;          // dynamic: what filters found out
 
   bool done() const { return phase_ == Phase::Done; }
   bool response_started() const { return response_started_; }
@@ -159,7 +159,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   enum class Phase : uint8_t { Idle, Filters, Connecting, Streaming, Backoff, Done };
 
   // request_head.cpp
-  bool prepare_request();         // false: it was answered
+  bool prepare_request();  // false: it was answered
   void prepare_forwarded_headers();
   void prepare_client_certificate();
   void prepare_request_id();
@@ -233,29 +233,29 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   Phase phase_ = Phase::Idle;
   http::h1::Body request_body_;
   bool upgrade_ = false;
-  bool routed_ = false;               // the filters let it pass, and there was a route
+  bool routed_ = false;  // the filters let it pass, and there was a route
   bool grpc_ = false;
-  bool http2_wanted_ = false;         // of the upstream, in this attempt
+  bool http2_wanted_ = false;          // of the upstream, in this attempt
   bool http2_to_application_ = false;  // said by the Seine proxy before this one
   bool head_request_ = false;
-  bool request_ended_ = false;       // the peer sent all of it
-  bool request_sent_ = false;        // and it all went upstream
-  bool response_started_ = false;    // a final head went downstream
-  bool response_ended_ = false;      // upstream sent all of it
-  bool response_sent_ = false;       // and it all went downstream
+  bool request_ended_ = false;     // the peer sent all of it
+  bool request_sent_ = false;      // and it all went upstream
+  bool response_started_ = false;  // a final head went downstream
+  bool response_ended_ = false;    // upstream sent all of it
+  bool response_sent_ = false;     // and it all went downstream
   bool has_request_trailers_ = false, has_response_trailers_ = false;
-  bool body_kept_ = true;            // kept_ holds the whole body so far: a retry is possible
-  bool waiting_ = false;             // in a host's queue
-  bool request_head_sent_ = false;   // in this attempt
+  bool body_kept_ = true;           // kept_ holds the whole body so far: a retry is possible
+  bool waiting_ = false;            // in a host's queue
+  bool request_head_sent_ = false;  // in this attempt
   bool timer_is_route_ = false;
-  bool retry_counted_ = false;       // among the cluster's retries
+  bool retry_counted_ = false;  // among the cluster's retries
   uint32_t attempts_ = 0;
   uint32_t retries_left_ = 0;
   uint32_t destination_number_ = 0;  // in the worker's metrics
   size_t filter_at_ = 0;
-  uint64_t filters_off_ = 0;         // bit by place in the chain: those that this stream passes by
+  uint64_t filters_off_ = 0;  // bit by place in the chain: those that this stream passes by
   std::vector<std::pair<const Filter*, std::unique_ptr<FilterState>>> states_;
-  size_t response_filter_at_ = 0;    // filters from here on have seen the response's head
+  size_t response_filter_at_ = 0;  // filters from here on have seen the response's head
   BodyPath request_path_, response_path_;
   http::h1::Body response_body_;
   bool request_bodyless_ = false, response_bodyless_ = false;
@@ -264,11 +264,11 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   size_t hold_limit_ = 0;
   net::Address preferred_;
   bool only_preferred_ = false;
-  net::Buffer kept_;                 // the request's body as far as it came; for retries and while there is no upstream
-  size_t kept_sent_ = 0;             // of kept_, in this attempt
-  size_t request_unreported_ = 0;    // bytes to report to the downstream as consumed
-  net::Buffer response_left_;        // what the downstream could not take yet
-  size_t response_owed_ = 0;         // bytes to report to the upstream as consumed
+  net::Buffer kept_;               // the request's body as far as it came; for retries and while there is no upstream
+  size_t kept_sent_ = 0;           // of kept_, in this attempt
+  size_t request_unreported_ = 0;  // bytes to report to the downstream as consumed
+  net::Buffer response_left_;      // what the downstream could not take yet
+  size_t response_owed_ = 0;       // bytes to report to the upstream as consumed
   http::Headers request_trailers_, response_trailers_;
   std::vector<const Host*> tried_;
   net::Clock::time_point started_{}, request_deadline_{}, route_deadline_{}, try_deadline_{}, resume_at_{};

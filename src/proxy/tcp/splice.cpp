@@ -14,9 +14,9 @@ namespace proxy {
 namespace {
 
 constexpr int kPipe = 1024 * 1024;
-constexpr size_t kPiece = 16 * 1024;       // of what is copied
+constexpr size_t kPiece = 16 * 1024;  // of what is copied
 constexpr uint64_t kWorthAPipe = 128 * 1024;
-constexpr int kRoundsATurn = 8;            // then the other connections get their turn
+constexpr int kRoundsATurn = 8;  // then the other connections get their turn
 constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 bool would_wait(ssize_t result) { return result < 0 && (errno == EAGAIN || errno == EINTR); }
@@ -25,8 +25,12 @@ class Splice final : public Relayed {
  public:
   Splice(Worker& worker, std::unique_ptr<net::Connection> downstream, std::unique_ptr<net::Connection> upstream,
          RelayEnd so_far, RelayOptions options)
-      : Relayed(worker, std::move(options)), downstream_(*this, *downstream), upstream_(*this, *upstream), up_{downstream_, upstream_, so_far.received},
-        down_{upstream_, downstream_, so_far.sent}, again_(worker.loop(), &run_again, this) {
+      : Relayed(worker, std::move(options)),
+        downstream_(*this, *downstream),
+        upstream_(*this, *upstream),
+        up_{downstream_, upstream_, so_far.received},
+        down_{upstream_, downstream_, so_far.sent},
+        again_(worker.loop(), &run_again, this) {
     up_.take(upstream->output(), downstream->input());
     down_.take(downstream->output(), upstream->input());
     for (auto [side, connection] : {std::pair{&downstream_, downstream.get()}, {&upstream_, upstream.get()}}) {
@@ -77,9 +81,9 @@ class Splice final : public Relayed {
     net::Buffer left{};  // goes before what is in the pipe
     int pipe[2] = {-1, -1};
     size_t in_pipe = 0;
-    bool ended = false;     // the sender's end was read
-    bool shut = false;      // and passed on
-    bool no_pipe = false;   // there are no descriptors left for one
+    bool ended = false;    // the sender's end was read
+    bool shut = false;     // and passed on
+    bool no_pipe = false;  // there are no descriptors left for one
 
     void take(net::Buffer& unsent, net::Buffer& unrelayed) {
       moved += unrelayed.size();
@@ -135,7 +139,8 @@ class Splice final : public Relayed {
       if (!flow.to.writable) return false;
       bool copied = !flow.left.empty();
       ssize_t count = copied ? ::send(flow.to.fd, flow.left.data(), flow.left.size(), MSG_NOSIGNAL)
-                             : ::splice(flow.pipe[0], nullptr, flow.to.fd, nullptr, flow.in_pipe, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+                             : ::splice(flow.pipe[0], nullptr, flow.to.fd, nullptr, flow.in_pipe,
+                                        SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
       if (would_wait(count)) {
         flow.to.writable = errno == EINTR;
         continue;
@@ -144,8 +149,10 @@ class Splice final : public Relayed {
         failed_ = true;
         return false;
       }
-      if (copied) flow.left.consume(static_cast<size_t>(count));
-      else flow.in_pipe -= static_cast<size_t>(count);
+      if (copied)
+        flow.left.consume(static_cast<size_t>(count));
+      else
+        flow.in_pipe -= static_cast<size_t>(count);
     }
     flow.left.recycle();
     return true;
@@ -174,8 +181,10 @@ class Splice final : public Relayed {
       return true;
     }
     flow.moved += static_cast<uint64_t>(count);
-    if (spliced) flow.in_pipe = static_cast<size_t>(count);
-    else flow.left.commit(static_cast<size_t>(count));
+    if (spliced)
+      flow.in_pipe = static_cast<size_t>(count);
+    else
+      flow.left.commit(static_cast<size_t>(count));
     return true;
   }
 
@@ -207,9 +216,10 @@ bool can_splice(const net::Connection& downstream, const net::Connection& upstre
   return true;
 }
 
-void start_splice(Worker& worker, std::unique_ptr<net::Connection> downstream, std::unique_ptr<net::Connection> upstream,
-                  RelayEnd so_far, RelayOptions options) {
-  new Splice(worker, std::move(downstream), std::move(upstream), so_far, std::move(options));  // in the worker's list of sessions
+void start_splice(Worker& worker, std::unique_ptr<net::Connection> downstream,
+                  std::unique_ptr<net::Connection> upstream, RelayEnd so_far, RelayOptions options) {
+  new Splice(worker, std::move(downstream), std::move(upstream), so_far,
+             std::move(options));  // in the worker's list of sessions
 }
 
 }  // namespace proxy

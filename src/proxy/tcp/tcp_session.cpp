@@ -33,7 +33,11 @@ class HostUse {
 class TcpSession final : public Session {
  public:
   TcpSession(Worker& worker, std::unique_ptr<net::Connection> connection, std::unique_ptr<Origin> origin)
-      : Session(worker), downstream_(std::move(connection)), origin_(std::move(origin)), down_(*this), up_(*this),
+      : Session(worker),
+        downstream_(std::move(connection)),
+        origin_(std::move(origin)),
+        down_(*this),
+        up_(*this),
         began_(worker.loop().now()) {
     downstream_->set_handler(down_);
     downstream_->pause_reading();
@@ -102,7 +106,8 @@ class TcpSession final : public Session {
     upstream_ = std::make_unique<net::Connection>(worker().loop(), up_);
     const Transport& transport = *host_->transport;
     std::shared_ptr<const net::TlsContext> context;
-    if (transport.is_tls() && !(context = worker().config().tls_context(transport.tls_tcp != kNone ? transport.tls_tcp : transport.tls)))
+    if (transport.is_tls() &&
+        !(context = worker().config().tls_context(transport.tls_tcp != kNone ? transport.tls_tcp : transport.tls)))
       return fail(Flag::UpstreamConnectionFailure, "TLS certificates are not ready");
     auto begun = upstream_->connect(target_of(config, host_->address));
     if (!begun) return connect_failed(begun.error().message);
@@ -118,10 +123,12 @@ class TcpSession final : public Session {
   void ready() {
     const Transport& transport = *host_->transport;
     if (const net::TlsPeer* peer = upstream_->tls()) {
-      const bool named = transport.check_host && !server_name_.empty() ? carries_host(server_name_, *peer) : carries_name(transport.sans, *peer);
+      const bool named = transport.check_host && !server_name_.empty() ? carries_host(server_name_, *peer)
+                                                                       : carries_name(transport.sans, *peer);
       if (!named) {
         ++cluster_->counts.san_failures;
-        return connect_failed("TLS_error: CERTIFICATE_VERIFY_FAILED: the peer's certificate carries none of the expected names");
+        return connect_failed(
+            "TLS_error: CERTIFICATE_VERIFY_FAILED: the peer's certificate carries none of the expected names");
       }
     }
     cluster_->report(*host_, Outcome::TcpConnected);
@@ -132,9 +139,13 @@ class TcpSession final : public Session {
     auto origin = std::shared_ptr<Origin>(std::move(origin_));
     const TcpConfig& config = *origin->chain->tcp;
     ++cluster_->counts.active_connections;
-    RelayOptions options{.idle = config.idle_timeout, .deadline = deadline_, .report_every = config.log_interval, .chain = origin->chain};
-    options.report = [&worker = worker(), cluster = cluster_, host = host_->text, upstream_local = upstream_->local().text(), origin,
-                      began = began_, permit = std::move(permit_), use = std::move(use_)](const RelayEnd& end) {
+    RelayOptions options{.idle = config.idle_timeout,
+                         .deadline = deadline_,
+                         .report_every = config.log_interval,
+                         .chain = origin->chain};
+    options.report = [&worker = worker(), cluster = cluster_, host = host_->text,
+                      upstream_local = upstream_->local().text(), origin, began = began_, permit = std::move(permit_),
+                      use = std::move(use_)](const RelayEnd& end) {
       if (end.final) --cluster->counts.active_connections;
       telemetry::Record record;
       record.bytes_received = end.received;
@@ -180,7 +191,8 @@ class TcpSession final : public Session {
     const auto& logs = origin.chain->tcp->access_logs;
     if (logs.empty()) return;
     record.duration = worker.loop().now() - began;
-    record.start = worker.wall_clock() - std::chrono::duration_cast<std::chrono::system_clock::duration>(record.duration);
+    record.start =
+        worker.wall_clock() - std::chrono::duration_cast<std::chrono::system_clock::duration>(record.duration);
     record.downstream_local = origin.local_text;
     record.downstream_remote = origin.remote_text;
     record.peer_uri_san = origin.peer_uri;

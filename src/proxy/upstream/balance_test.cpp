@@ -22,7 +22,10 @@ class Balance : public testing::Test {
   ClusterState& state(Cluster::Balance balance, std::vector<Spec> specs, double panic = 0) {
     auto set = std::make_shared<EndpointSet>();
     for (const Spec& spec : specs) {
-      Endpoint endpoint{.address = *net::Address::parse("10.0.0.1", spec.port), .weight = spec.weight, .priority = spec.priority, .health = spec.health};
+      Endpoint endpoint{.address = *net::Address::parse("10.0.0.1", spec.port),
+                        .weight = spec.weight,
+                        .priority = spec.priority,
+                        .health = spec.health};
       endpoint.text = endpoint.address.text();
       set->endpoints.push_back(std::move(endpoint));
     }
@@ -64,12 +67,14 @@ TEST_F(Balance, LeastRequestPrefersTheIdle) {
 TEST_F(Balance, UnhealthyEndpointsAreLeftOutAndNoneMeansNone) {
   EXPECT_EQ(picks(state(Cluster::Balance::RoundRobin, {{1, 1, 0, Health::Unhealthy}, {2}}), 4), (Counts{{2, 4}}));
   EXPECT_EQ(state(Cluster::Balance::RoundRobin, {{1, 1, 0, Health::Unhealthy}}).pick({}), nullptr);
-  EXPECT_NE(state(Cluster::Balance::RoundRobin, {{1, 1, 0, Health::Unhealthy}}, 50).pick({}), nullptr) << "panic takes anyone";
+  EXPECT_NE(state(Cluster::Balance::RoundRobin, {{1, 1, 0, Health::Unhealthy}}, 50).pick({}), nullptr)
+      << "panic takes anyone";
 }
 
 TEST_F(Balance, TheNextPriorityTakesWhatTheFirstCannotCarry) {
   EXPECT_EQ(picks(state(Cluster::Balance::RoundRobin, {{1}, {2, 1, 1}}), 50), (Counts{{1, 50}}));
-  EXPECT_EQ(picks(state(Cluster::Balance::RoundRobin, {{1, 1, 0, Health::Unhealthy}, {2, 1, 1}}), 50), (Counts{{2, 50}}));
+  EXPECT_EQ(picks(state(Cluster::Balance::RoundRobin, {{1, 1, 0, Health::Unhealthy}, {2, 1, 1}}), 50),
+            (Counts{{2, 50}}));
   // Half of the first is well: it carries 50 * 1.4 = 70 of 100.
   auto seen = picks(state(Cluster::Balance::RoundRobin, {{1}, {2, 1, 0, Health::Unhealthy}, {3, 1, 1}}), 4000);
   EXPECT_NEAR(seen[1], 2800, 200);
@@ -77,7 +82,9 @@ TEST_F(Balance, TheNextPriorityTakesWhatTheFirstCannotCarry) {
 }
 
 TEST_F(Balance, AHashStaysWithItsEndpointWhenOthersCome) {
-  auto port_of = [](ClusterState& s, uint64_t hash) { return s.pick({.hash = base::xx_hash(std::to_string(hash))})->address.port(); };
+  auto port_of = [](ClusterState& s, uint64_t hash) {
+    return s.pick({.hash = base::xx_hash(std::to_string(hash))})->address.port();
+  };
   ClusterState& s = state(Cluster::Balance::RingHash, {{1}, {2}, {3}});
   std::map<uint64_t, uint16_t> before;
   for (uint64_t hash = 0; hash < 300; ++hash) before[hash] = port_of(s, hash);

@@ -9,7 +9,8 @@ namespace proxy {
 namespace {
 
 bool within(int status, const std::vector<std::pair<int, int>>& ranges) {
-  return std::any_of(ranges.begin(), ranges.end(), [&](const auto& range) { return status >= range.first && status < range.second; });
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [&](const auto& range) { return status >= range.first && status < range.second; });
 }
 
 // grpc.health.v1.HealthCheckRequest in its frame: field 1 is the service's name.
@@ -60,8 +61,10 @@ http::Request Checker::request_of(const CheckTarget& target) const {
   }
   out.headers.set("user-agent", "Envoy/HC");
   for (const auto& [name, value] : check_.headers) {
-    if (name == "host" || name == ":authority") out.authority = value;
-    else out.headers.add(name, value);
+    if (name == "host" || name == ":authority")
+      out.authority = value;
+    else
+      out.headers.add(name, value);
   }
   for (const std::string& name : check_.removed_headers) out.headers.remove(name);
   return out;

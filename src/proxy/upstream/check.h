@@ -18,10 +18,10 @@ enum class CheckResult : uint8_t { Passed, Degraded, Failed, NetworkFailed };
 // Whom to check, and over what.
 struct CheckTarget {
   net::Address address;
-  std::string authority;    // of HTTP and gRPC
-  std::string server_name;  // SNI
+  std::string authority;                       // of HTTP and gRPC
+  std::string server_name;                     // SNI
   std::shared_ptr<const net::TlsContext> tls;  // none: clear text
-  bool unready = false;     // TLS, and its certificates are not there yet
+  bool unready = false;                        // TLS, and its certificates are not there yet
 };
 
 // Checks one host, again and again; keeps its HTTP connection where the check says so. One check at a time.

@@ -15,9 +15,12 @@ bool carries_name(const std::vector<SanMatch>& sans, const net::TlsPeer& peer) {
       return (san.type == Type::Any || san.type == type) &&
              std::any_of(names.begin(), names.end(), [&](const std::string& name) { return san.match.matches(name); });
     };
-    if (fits(Type::Uri, peer.uri_names) || fits(Type::Dns, peer.dns_names) || fits(Type::Ip, peer.ip_names)) return true;
+    if (fits(Type::Uri, peer.uri_names) || fits(Type::Dns, peer.dns_names) || fits(Type::Ip, peer.ip_names))
+      return true;
     // An exact name fits a certificate's wildcard, as in Envoy.
-    if (san.type == Type::Dns && san.match.kind == StringMatch::Kind::Exact && carries_host(san.match.value, {.dns_names = peer.dns_names})) return true;
+    if (san.type == Type::Dns && san.match.kind == StringMatch::Kind::Exact &&
+        carries_host(san.match.value, {.dns_names = peer.dns_names}))
+      return true;
   }
   return false;
 }
@@ -32,27 +35,29 @@ bool carries_host(std::string_view host, const net::TlsPeer& peer) {
     const std::string name = base::to_lower(written);
     if (name == wanted) return true;
     const size_t dot = wanted.find('.');
-    return name.starts_with("*.") && dot != std::string::npos && dot > 0 && std::string_view(name).substr(1) == std::string_view(wanted).substr(dot);
+    return name.starts_with("*.") && dot != std::string::npos && dot > 0 &&
+           std::string_view(name).substr(1) == std::string_view(wanted).substr(dot);
   });
 }
 
 static bool same(const SanMatch& a, const SanMatch& b) {
-  return a.type == b.type && a.match.kind == b.match.kind && a.match.value == b.match.value && a.match.ignore_case == b.match.ignore_case &&
-         a.match.regex == b.match.regex;
+  return a.type == b.type && a.match.kind == b.match.kind && a.match.value == b.match.value &&
+         a.match.ignore_case == b.match.ignore_case && a.match.regex == b.match.regex;
 }
 
 bool Transport::operator==(const Transport& other) const {
-  return tls == other.tls && tls_exclusive == other.tls_exclusive && tls_http1 == other.tls_http1 && tls_tcp == other.tls_tcp &&
-         sni == other.sni && sni_from_host == other.sni_from_host && sni_header == other.sni_header &&
-         sni_from_endpoint == other.sni_from_endpoint && check_host == other.check_host && istio_alpn == other.istio_alpn &&
-         proxy_protocol == other.proxy_protocol && sans.size() == other.sans.size() &&
-         std::equal(sans.begin(), sans.end(), other.sans.begin(), same);
+  return tls == other.tls && tls_exclusive == other.tls_exclusive && tls_http1 == other.tls_http1 &&
+         tls_tcp == other.tls_tcp && sni == other.sni && sni_from_host == other.sni_from_host &&
+         sni_header == other.sni_header && sni_from_endpoint == other.sni_from_endpoint &&
+         check_host == other.check_host && istio_alpn == other.istio_alpn && proxy_protocol == other.proxy_protocol &&
+         sans.size() == other.sans.size() && std::equal(sans.begin(), sans.end(), other.sans.begin(), same);
 }
 
 const Transport& Cluster::transport_for(const std::vector<std::pair<std::string, std::string>>& labels) const {
   for (const TransportChoice& choice : transport_choices) {
-    bool fits = std::all_of(choice.labels.begin(), choice.labels.end(),
-                            [&](const auto& label) { return std::find(labels.begin(), labels.end(), label) != labels.end(); });
+    bool fits = std::all_of(choice.labels.begin(), choice.labels.end(), [&](const auto& label) {
+      return std::find(labels.begin(), labels.end(), label) != labels.end();
+    });
     if (fits) return choice.transport;
   }
   return transport;

@@ -62,19 +62,19 @@ enum class Health : uint8_t { Healthy, Degraded, Unhealthy, Draining };
 struct Endpoint {
   net::Address address;
   std::vector<net::Address> additional;  // to be tried where that one cannot be reached
-  std::string text;      // of the address
-  std::string hostname;  // as configured; empty: none
+  std::string text;                      // of the address
+  std::string hostname;                  // as configured; empty: none
   uint32_t weight = 1;
   uint8_t priority = 0;
   Health health = Health::Healthy;
-  uint32_t locality = 0;  // index into EndpointSet::localities
+  uint32_t locality = 0;                                    // index into EndpointSet::localities
   std::vector<std::pair<std::string, std::string>> labels;  // envoy.transport_socket_match
   std::string hash_key;                                     // envoy.lb hash_key, before the name
   std::string workload;                                     // "name;namespace;canonical;revision;cluster"
   net::Address check_address;                               // where active checks go; invalid: `address`
   uint16_t check_port = 0;                                  // of DNS endpoints, the same
   std::string check_hostname;
-  bool unchecked = false;                                   // no active checks for this one
+  bool unchecked = false;  // no active checks for this one
 };
 
 // The endpoints of one cluster; swaps on its own, whatever else changes.
@@ -133,12 +133,13 @@ struct HealthCheck {
   std::vector<std::pair<std::string, std::string>> headers;
   std::vector<std::string> removed_headers;
   std::vector<std::pair<int, int>> expected{{200, 201}}, retriable;  // from, up to but not including
-  std::string service;                     // of gRPC; of HTTP see service_name
-  std::optional<StringMatch> service_name;  // x-envoy-upstream-healthchecked-cluster
-  std::string send;                        // of TCP
-  std::vector<std::string> receive;        // these, in this order, somewhere in the answer
-  Slot tls = kNone;                        // in place of the transport's, where other protocols are offered
-  std::vector<std::pair<std::string, std::string>> transport_labels;  // choose the transport, in place of the endpoint's
+  std::string service;                                               // of gRPC; of HTTP see service_name
+  std::optional<StringMatch> service_name;                           // x-envoy-upstream-healthchecked-cluster
+  std::string send;                                                  // of TCP
+  std::vector<std::string> receive;                                  // these, in this order, somewhere in the answer
+  Slot tls = kNone;  // in place of the transport's, where other protocols are offered
+  std::vector<std::pair<std::string, std::string>>
+      transport_labels;  // choose the transport, in place of the endpoint's
 };
 
 struct SlowStart {
@@ -173,34 +174,34 @@ struct Cluster {
   double request_bias = 1;  // least request with weights: how much requests under way count
   SlowStart slow_start;
   uint64_t ring_minimum = 1024, ring_maximum = 8'388'608, maglev_size = 65'537;
-  bool murmur = false;                // the ring's points, in place of xxHash
-  bool hash_hostname = false;         // endpoints are hashed by their host name, not their address
-  uint32_t hash_balance_factor = 0;   // percent of the fair share that one endpoint may have; 0: any
+  bool murmur = false;               // the ring's points, in place of xxHash
+  bool hash_hostname = false;        // endpoints are hashed by their host name, not their address
+  uint32_t hash_balance_factor = 0;  // percent of the fair share that one endpoint may have; 0: any
   bool locality_weighted = false;
-  bool ignore_unchecked = false;      // endpoints do not count until their first active check
-  bool fail_on_panic = false;         // no traffic at all in place of traffic to everybody
+  bool ignore_unchecked = false;  // endpoints do not count until their first active check
+  bool fail_on_panic = false;     // no traffic at all in place of traffic to everybody
   bool override_unhealthy = false, override_draining = false, override_degraded = true;  // whom an override may name
   Http http = Http::Http1;
   std::chrono::milliseconds connect_timeout{5'000};
-  std::chrono::milliseconds idle_timeout{3'600'000};  // of connections; 0: none
-  uint32_t max_requests_per_connection = 0;           // 0: any number
+  std::chrono::milliseconds idle_timeout{3'600'000};     // of connections; 0: none
+  uint32_t max_requests_per_connection = 0;              // 0: any number
   std::chrono::milliseconds max_connection_duration{0};  // 0: any
-  uint32_t http2_streams = 1024;                      // at a time on one connection, where the peer allows them
+  uint32_t http2_streams = 1024;                         // at a time on one connection, where the peer allows them
   uint32_t http2_stream_window = 0, http2_connection_window = 0, http2_header_table = 4096;  // 0: as usual here
-  std::chrono::milliseconds ping_interval{0}, ping_timeout{0}, ping_idle{0};  // of HTTP/2; 0: none
+  std::chrono::milliseconds ping_interval{0}, ping_timeout{0}, ping_idle{0};                 // of HTTP/2; 0: none
   double ping_jitter = 0.15;
-  uint32_t max_response_headers = 100;                // fields
+  uint32_t max_response_headers = 100;  // fields
   size_t max_response_header_bytes = 60 * 1024;
   double panic_percent = 50;
   CircuitBreaker breaker[2];  // default, high priority
   std::optional<OutlierPolicy> outlier;
   std::vector<HealthCheck> checks;
-  bool keep_until_check_fails = true;   // an endpoint that is gone and still passes its checks stays
+  bool keep_until_check_fails = true;  // an endpoint that is gone and still passes its checks stays
   bool close_on_health_failure = false, close_on_host_change = false;
   net::Address source;
   bool freebind = false;
-  uint32_t buffer_limit = 0;            // bytes that a connection holds before its other side pauses; 0: as usual here
-  bool keepalive = false;               // TCP's; 0: the system's numbers
+  uint32_t buffer_limit = 0;  // bytes that a connection holds before its other side pauses; 0: as usual here
+  bool keepalive = false;     // TCP's; 0: the system's numbers
   uint32_t keepalive_probes = 0, keepalive_time = 0, keepalive_interval = 0;  // seconds
   Transport transport;
   std::vector<TransportChoice> transport_choices;  // the first that fits an endpoint, before `transport`
@@ -209,7 +210,7 @@ struct Cluster {
   std::string endpoints_name;                      // EDS
   std::shared_ptr<const EndpointSet> endpoints;    // Static
   std::vector<DnsName> dns_names;
-  std::shared_ptr<const EndpointSet> dns_set;              // their localities and policy, no endpoints
+  std::shared_ptr<const EndpointSet> dns_set;  // their localities and policy, no endpoints
   std::chrono::milliseconds dns_refresh{5'000}, dns_jitter{0};
   std::chrono::milliseconds dns_failure_base{0}, dns_failure_max{0};  // 0: as dns_refresh
   bool dns_ttl = false;  // an answer's time to live, in place of dns_refresh
@@ -221,7 +222,7 @@ struct Cluster {
   std::string service_host, service_name, service_namespace;  // whom it stands for, in metrics
   std::string origin;                                         // the DestinationRule
 
-  std::shared_ptr<ClusterShared> shared;                      // with other workers; none: this worker is alone
+  std::shared_ptr<ClusterShared> shared;  // with other workers; none: this worker is alone
 
   const Transport& transport_for(const Endpoint& endpoint) const;
   const Transport& transport_for(const std::vector<std::pair<std::string, std::string>>& labels) const;

@@ -8,7 +8,10 @@
 namespace proxy {
 
 ClusterState::ClusterState(Worker& worker, Slot slot)
-    : worker_(worker), worker_index_(worker.options.index), slot_(slot), shared_(std::make_shared<ClusterShared>(worker.options.index + 1)) {}
+    : worker_(worker),
+      worker_index_(worker.options.index),
+      slot_(slot),
+      shared_(std::make_shared<ClusterShared>(worker.options.index + 1)) {}
 ClusterState::~ClusterState() = default;
 
 void ClusterState::configure(std::shared_ptr<const Cluster> config) {
@@ -49,7 +52,8 @@ void ClusterState::leave(std::unique_ptr<Host> host) {
 void ClusterState::update(Host& host, const Endpoint& endpoint) {
   const auto before = std::exchange(host.config, config_);
   const Transport& transport = config_->transport_for(endpoint);
-  const bool changed = before && (!(*host.transport == transport) || !(before->source == config_->source) || before->http != config_->http);
+  const bool changed = before && (!(*host.transport == transport) || !(before->source == config_->source) ||
+                                  before->http != config_->http);
   host.transport = &transport;
   if (changed) host.retire_connections();
   host.current = true;
@@ -65,8 +69,10 @@ void ClusterState::update(Host& host, const Endpoint& endpoint) {
   host.health = endpoint.health;
   host.unchecked = endpoint.unchecked;
   host.locality = endpoint.locality;
-  if (!config_->ejects_or_checks()) host.shared.reset();
-  else if (!host.shared) host.shared = shared_->host(host.address, host.since);
+  if (!config_->ejects_or_checks())
+    host.shared.reset();
+  else if (!host.shared)
+    host.shared = shared_->host(host.address, host.since);
 }
 
 // Makes hosts_ what the endpoints say. Done when somebody asks for a host, so
@@ -125,7 +131,8 @@ Health ClusterState::health_of(const Host& host) const {
 
 // As Envoy: a locality's weight counts in full as long as its healthy part times the overprovisioning factor
 // carries its traffic, and in proportion from there on.
-std::vector<HostSet::Locality> ClusterState::localities_of(const std::vector<Host*>& eligible, const std::vector<Host*>& all) const {
+std::vector<HostSet::Locality> ClusterState::localities_of(const std::vector<Host*>& eligible,
+                                                           const std::vector<Host*>& all) const {
   std::vector<HostSet::Locality> out;
   if (!config_->locality_weighted || !endpoints_) return out;
   std::vector<size_t> totals(endpoints_->localities.size());
@@ -135,7 +142,8 @@ std::vector<HostSet::Locality> ClusterState::localities_of(const std::vector<Hos
   double sum = 0;
   for (size_t i = 0; i < out.size(); ++i) {
     if (!totals[i]) continue;
-    const double able = endpoints_->overprovisioning / 100.0 * static_cast<double>(out[i].hosts.size()) / static_cast<double>(totals[i]);
+    const double able = endpoints_->overprovisioning / 100.0 * static_cast<double>(out[i].hosts.size()) /
+                        static_cast<double>(totals[i]);
     out[i].weight = endpoints_->localities[i].weight * std::min(1.0, able);
     sum += out[i].weight;
   }
@@ -210,10 +218,17 @@ Host* ClusterState::pick_preferred(const Wish& wish) {
   if (it == hosts_.end()) return nullptr;
   bool fit = true;
   switch (health_of(*it->second)) {
-    case Health::Healthy: break;
-    case Health::Degraded: fit = config_->override_degraded; break;
-    case Health::Unhealthy: fit = config_->override_unhealthy; break;
-    case Health::Draining: fit = config_->override_draining; break;
+    case Health::Healthy:
+      break;
+    case Health::Degraded:
+      fit = config_->override_degraded;
+      break;
+    case Health::Unhealthy:
+      fit = config_->override_unhealthy;
+      break;
+    case Health::Draining:
+      fit = config_->override_draining;
+      break;
   }
   return fit ? it->second.get() : nullptr;
 }

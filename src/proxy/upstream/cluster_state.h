@@ -32,11 +32,11 @@ class ClusterState {
 
   struct Wish {
     std::optional<uint64_t> hash;
-    net::Address original;                     // for ORIGINAL_DST
+    net::Address original;                            // for ORIGINAL_DST
     const std::vector<const Host*>* tried = nullptr;  // to be avoided, where others are there
     uint32_t tries = 1;
-    net::Address preferred;                    // this host, as long as it is fit (override_host_status)
-    bool only_preferred = false;               // and no other
+    net::Address preferred;       // this host, as long as it is fit (override_host_status)
+    bool only_preferred = false;  // and no other
   };
   // Whose turn it is, or nullptr: no healthy upstream.
   Host* pick(const Wish& wish);
@@ -47,7 +47,9 @@ class ClusterState {
 
   // What the process may have at a time, by the circuit breakers. take(): one more, or false.
   bool take(Limited what, bool high) { return shared_->limits.take(worker_index_, what, high, limit(what, high)); }
-  bool room(Limited what, bool high) const { return shared_->limits.room(worker_index_, what, high, limit(what, high)); }
+  bool room(Limited what, bool high) const {
+    return shared_->limits.room(worker_index_, what, high, limit(what, high));
+  }
   void give_back(Limited what, bool high) { shared_->limits.give_back(worker_index_, what, high, limit(what, high)); }
   // Empty: there are as many connections as there may be. `first`: without this one the host has none, so it may.
   ConnectionPermit connection_permit(bool high, bool first);
@@ -87,10 +89,14 @@ class ClusterState {
   uint32_t limit(Limited what, bool high) const {
     const CircuitBreaker& breaker = limits_[high];
     switch (what) {
-      case Limited::Connections: return breaker.connections;
-      case Limited::Pending: return breaker.pending;
-      case Limited::Requests: return breaker.requests;
-      case Limited::Retries: return breaker.retries;
+      case Limited::Connections:
+        return breaker.connections;
+      case Limited::Pending:
+        return breaker.pending;
+      case Limited::Requests:
+        return breaker.requests;
+      case Limited::Retries:
+        return breaker.retries;
     }
     return kUnlimited;
   }
@@ -110,10 +116,10 @@ class ClusterState {
   std::shared_ptr<ClusterShared> shared_;
   CircuitBreaker limits_[2];  // the configuration's
   std::shared_ptr<const EndpointSet> endpoints_;
-  bool stale_ = true;  // hosts_ do not reflect the above yet
+  bool stale_ = true;          // hosts_ do not reflect the above yet
   uint32_t seen_version_ = 0;  // of shared_
   std::unordered_map<net::Address, std::unique_ptr<Host>, AddressHash> hosts_;
-  std::vector<Host*> order_;                    // hosts_ in the endpoints' order, so that choices are fair and repeatable
+  std::vector<Host*> order_;  // hosts_ in the endpoints' order, so that choices are fair and repeatable
   std::vector<std::unique_ptr<Host>> leaving_;  // not current any more, still busy
   std::vector<Priority> priorities_;
   std::vector<PriorityLoad> loads_;

@@ -17,7 +17,8 @@ class ConnectionPermit {
  public:
   ConnectionPermit() = default;
   ConnectionPermit(ClusterState& cluster, bool high) : cluster_(&cluster), high_(high) {}
-  ConnectionPermit(ConnectionPermit&& other) noexcept : cluster_(std::exchange(other.cluster_, nullptr)), high_(other.high_) {}
+  ConnectionPermit(ConnectionPermit&& other) noexcept
+      : cluster_(std::exchange(other.cluster_, nullptr)), high_(other.high_) {}
   ConnectionPermit& operator=(ConnectionPermit&& other) noexcept {
     std::swap(cluster_, other.cluster_);
     std::swap(high_, other.high_);
@@ -125,7 +126,10 @@ class H1Upstream final : public Upstream, public Link<InHost>, private net::Conn
 };
 
 // One HTTP/2 connection upstream; carries many.
-class H2Upstream final : public Upstream, public Link<InHost>, private net::Connection::Handler, private http::h2::Sink {
+class H2Upstream final : public Upstream,
+                         public Link<InHost>,
+                         private net::Connection::Handler,
+                         private http::h2::Sink {
  public:
   H2Upstream(Host& host, std::unique_ptr<net::Connection> connection, bool seine, ConnectionPermit permit);
   ~H2Upstream() override;
@@ -186,7 +190,7 @@ class H2Upstream final : public Upstream, public Link<InHost>, private net::Conn
   const net::Clock::time_point began_;
   std::unique_ptr<net::Timer> ping_timer_;  // where pings are wanted
   uint64_t pings_ = 0;
-  bool ping_out_ = false;  // not answered yet
+  bool ping_out_ = false;   // not answered yet
   bool went_away_ = false;  // it said GOAWAY
   bool broken_ = false;     // it broke the protocol
   bool retiring_ = false;

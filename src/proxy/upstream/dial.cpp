@@ -17,13 +17,22 @@ net::Connection::Target target_of(const Cluster& config, const net::Address& add
   net::Connection::Target out{.address = address, .timeout = config.connect_timeout};
   if (config.source.valid() && config.source.family() == address.family()) out.source = config.source;
   out.freebind = config.freebind;
-  out.keepalive = {.on = config.keepalive, .probes = config.keepalive_probes, .time = config.keepalive_time, .interval = config.keepalive_interval};
+  out.keepalive = {.on = config.keepalive,
+                   .probes = config.keepalive_probes,
+                   .time = config.keepalive_time,
+                   .interval = config.keepalive_interval};
   return out;
 }
 
 Dial::Dial(Host& host, bool http2, bool exclusive, ConnectionPermit its_permit)
-    : permit(std::move(its_permit)), host_(host), config_(host.config), transport_(*host.transport), wanted_http2_(http2),
-      exclusive_(exclusive), addresses_{host.address}, timer_(host.worker.loop(), [this] {
+    : permit(std::move(its_permit)),
+      host_(host),
+      config_(host.config),
+      transport_(*host.transport),
+      wanted_http2_(http2),
+      exclusive_(exclusive),
+      addresses_{host.address},
+      timer_(host.worker.loop(), [this] {
         if (failed_) return fail({.kind = Failure::Kind::Connect, .transport = reason_});
         begin_next();
       }) {
@@ -31,9 +40,9 @@ Dial::Dial(Host& host, bool http2, bool exclusive, ConnectionPermit its_permit)
 }
 
 void Dial::start() {
-  server_name_ = transport_.sni_from_host ? key.server_name
+  server_name_ = transport_.sni_from_host                                  ? key.server_name
                  : transport_.sni_from_endpoint && !host_.hostname.empty() ? host_.hostname
-                                                                            : transport_.sni;
+                                                                           : transport_.sni;
   begin_next();
 }
 
@@ -59,8 +68,10 @@ base::Result<void> Dial::begin(const net::Address& address) {
   net::Connection& connection = *attempts_.back();
   std::shared_ptr<const net::TlsContext> context;
   Slot tls = transport_.tls;
-  if (exclusive_ && transport_.tls_exclusive != kNone) tls = transport_.tls_exclusive;
-  else if (!wanted_http2_ && transport_.tls_http1 != kNone) tls = transport_.tls_http1;
+  if (exclusive_ && transport_.tls_exclusive != kNone)
+    tls = transport_.tls_exclusive;
+  else if (!wanted_http2_ && transport_.tls_http1 != kNone)
+    tls = transport_.tls_http1;
   if (transport_.is_tls() && !(context = worker.config().tls_context(tls)))
     return base::fail(base::ErrorKind::Unavailable, "TLS certificates are not ready");
   TRY(connection.connect(target_of(*config_, address)));
@@ -77,17 +88,24 @@ base::Result<void> Dial::begin(const net::Address& address) {
 void Dial::on_ready(net::Connection& connection) {
   bool http2 = wanted_http2_;
   if (const net::TlsPeer* peer = connection.tls()) {
-    const bool named = transport_.check_host && !server_name_.empty() ? carries_host(server_name_, *peer) : carries_name(transport_.sans, *peer);
+    const bool named = transport_.check_host && !server_name_.empty() ? carries_host(server_name_, *peer)
+                                                                      : carries_name(transport_.sans, *peer);
     if (!named) {
       ++host_.cluster.counts.san_failures;
       connection.close();
-      return lost(connection, {.kind = Failure::Kind::Connect,
-                               .transport = "TLS_error: CERTIFICATE_VERIFY_FAILED: the peer's certificate carries none of the expected names"});
+      return lost(
+          connection,
+          {.kind = Failure::Kind::Connect,
+           .transport =
+               "TLS_error: CERTIFICATE_VERIFY_FAILED: the peer's certificate carries none of the expected names"});
     }
-    if (peer->alpn == "seine/1" || peer->alpn == "h2" || peer->alpn == "istio-h2") http2 = true;
-    else if (!peer->alpn.empty()) http2 = false;
+    if (peer->alpn == "seine/1" || peer->alpn == "h2" || peer->alpn == "istio-h2")
+      http2 = true;
+    else if (!peer->alpn.empty())
+      http2 = false;
   }
-  auto mine = std::find_if(attempts_.begin(), attempts_.end(), [&](const auto& attempt) { return attempt.get() == &connection; });
+  auto mine = std::find_if(attempts_.begin(), attempts_.end(),
+                           [&](const auto& attempt) { return attempt.get() == &connection; });
   auto won = std::move(*mine);
   attempts_.erase(mine);
   for (auto& other : attempts_) other->close();
@@ -107,13 +125,15 @@ void Dial::on_end(net::Connection& connection) {
 void Dial::on_closed(net::Connection& connection, const base::Error& error) {
   if (error.kind == base::ErrorKind::Timeout) return lost(connection, {.kind = Failure::Kind::ConnectTimeout});
   reason_ = error.message;
-  if (reason_.starts_with("connect to ")) reason_ = "delayed connect error: " + reason_.substr(reason_.rfind(": ") + 2);  // Envoy's words
+  if (reason_.starts_with("connect to "))
+    reason_ = "delayed connect error: " + reason_.substr(reason_.rfind(": ") + 2);  // Envoy's words
   lost(connection, {.kind = Failure::Kind::Connect, .transport = reason_});
 }
 
 // One attempt is over; the others go on, or the next begins.
 void Dial::lost(net::Connection& connection, const Failure& failure) {
-  auto mine = std::find_if(attempts_.begin(), attempts_.end(), [&](const auto& attempt) { return attempt.get() == &connection; });
+  auto mine = std::find_if(attempts_.begin(), attempts_.end(),
+                           [&](const auto& attempt) { return attempt.get() == &connection; });
   lost_.push_back(std::move(*mine));  // its own code may be on the stack
   attempts_.erase(mine);
   if (next_ < addresses_.size()) return begin_next();

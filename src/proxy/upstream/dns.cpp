@@ -21,7 +21,9 @@ void DnsClusters::set(const std::string& name, std::shared_ptr<const Cluster> cl
   std::vector<std::vector<net::Address>> known;
   if (watch) {
     watch->gone = true;
-    auto same = [](const Cluster::DnsName& a, const Cluster::DnsName& b) { return a.host == b.host && a.port == b.port; };
+    auto same = [](const Cluster::DnsName& a, const Cluster::DnsName& b) {
+      return a.host == b.host && a.port == b.port;
+    };
     const auto& before = watch->cluster->dns_names;
     if (cluster && std::equal(before.begin(), before.end(), cluster->dns_names.begin(), cluster->dns_names.end(), same))
       known = watch->addresses;
@@ -37,17 +39,23 @@ void DnsClusters::set(const std::string& name, std::shared_ptr<const Cluster> cl
   for (size_t i = 0; i < watch->cluster->dns_names.size(); ++i) net::spawn(keep(*this, watch, i));
 }
 
-std::vector<net::Address> wanted_addresses(const Cluster& cluster, std::vector<net::Address> answer, const std::vector<net::Address>& known) {
+std::vector<net::Address> wanted_addresses(const Cluster& cluster, std::vector<net::Address> answer,
+                                           const std::vector<net::Address>& known) {
   const bool any_v4 = std::any_of(answer.begin(), answer.end(), [](const auto& a) { return a.family() == AF_INET; });
   const bool any_v6 = std::any_of(answer.begin(), answer.end(), [](const auto& a) { return a.family() == AF_INET6; });
   std::erase_if(answer, [&](const net::Address& address) {
     const bool v6 = address.family() == AF_INET6;
     switch (cluster.dns_family) {
-      case Family::V4: return v6;
-      case Family::V6: return !v6;
-      case Family::Auto: return any_v6 && !v6;
-      case Family::V4Preferred: return any_v4 && v6;
-      case Family::All: return false;
+      case Family::V4:
+        return v6;
+      case Family::V6:
+        return !v6;
+      case Family::Auto:
+        return any_v6 && !v6;
+      case Family::V4Preferred:
+        return any_v4 && v6;
+      case Family::All:
+        return false;
     }
     return false;
   });
@@ -63,7 +71,8 @@ std::vector<net::Address> wanted_addresses(const Cluster& cluster, std::vector<n
 
 static Milliseconds failure_pause(const Cluster& cluster, uint32_t failures) {
   const uint64_t most = static_cast<uint64_t>(std::max(cluster.dns_failure_max, cluster.dns_failure_base).count());
-  return Milliseconds(std::min<uint64_t>(static_cast<uint64_t>(cluster.dns_failure_base.count()) << std::min(failures - 1, 20u), most));
+  return Milliseconds(
+      std::min<uint64_t>(static_cast<uint64_t>(cluster.dns_failure_base.count()) << std::min(failures - 1, 20u), most));
 }
 
 net::Task<void> DnsClusters::keep(DnsClusters& self, std::shared_ptr<Watch> watch, size_t at) {
@@ -92,7 +101,8 @@ net::Task<void> DnsClusters::keep(DnsClusters& self, std::shared_ptr<Watch> watc
       base::log::debug("cluster {}: {}", cluster.name, found.error().message);
       pause = failure_pause(cluster, ++failures);
     }
-    if (cluster.dns_jitter.count() > 0) pause += Milliseconds(dice() % static_cast<uint64_t>(cluster.dns_jitter.count()));
+    if (cluster.dns_jitter.count() > 0)
+      pause += Milliseconds(dice() % static_cast<uint64_t>(cluster.dns_jitter.count()));
     co_await net::sleep(self.loop_, pause);
   }
 }
@@ -106,8 +116,10 @@ void DnsClusters::publish(const Watch& watch) {
       Endpoint endpoint = cluster.dns_names[i].endpoint;
       endpoint.address = address;
       endpoint.text = address.text();
-      if (endpoint.check_port && !endpoint.check_address.valid()) endpoint.check_address = address.with_port(endpoint.check_port);
-      if (logical && cluster.dns_family == Family::All) endpoint.additional.assign(watch.addresses[i].begin() + 1, watch.addresses[i].end());
+      if (endpoint.check_port && !endpoint.check_address.valid())
+        endpoint.check_address = address.with_port(endpoint.check_port);
+      if (logical && cluster.dns_family == Family::All)
+        endpoint.additional.assign(watch.addresses[i].begin() + 1, watch.addresses[i].end());
       set->endpoints.push_back(std::move(endpoint));
       if (logical) break;  // one endpoint, wherever it is
     }

@@ -41,6 +41,7 @@ class DnsClusters {
 
 // Of an answer the addresses that the cluster wants, in a stable order. LOGICAL_DNS: the one in use comes first as
 // long as it is in the answer.
-std::vector<net::Address> wanted_addresses(const Cluster& cluster, std::vector<net::Address> answer, const std::vector<net::Address>& known);
+std::vector<net::Address> wanted_addresses(const Cluster& cluster, std::vector<net::Address> answer,
+                                           const std::vector<net::Address>& known);
 
 }  // namespace proxy

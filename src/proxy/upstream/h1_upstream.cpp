@@ -32,8 +32,11 @@ void H1Upstream::send_head(Stream& stream, const http::RequestHead& head, h1::Bo
   parser_.next(answers);
   // A request without a body says so only where its method would suggest one.
   bool bare = end && (body.kind == h1::Body::Kind::None || body.size == 0);
-  if (bare) body = head.method == "POST" || head.method == "PUT" || head.method == "PATCH" ? h1::Body::length(0) : h1::Body::none();
-  else if (body.kind != h1::Body::Kind::Length) body = h1::Body::chunked();
+  if (bare)
+    body = head.method == "POST" || head.method == "PUT" || head.method == "PATCH" ? h1::Body::length(0)
+                                                                                   : h1::Body::none();
+  else if (body.kind != h1::Body::Kind::Length)
+    body = h1::Body::chunked();
   chunked_ = body.kind == h1::Body::Kind::Chunked;
   h1::write_request(connection_->output(), head, body,
                     stream.upgrading() ? h1::Connection::Upgrade : h1::Connection::KeepAlive);
@@ -88,7 +91,9 @@ bool H1Upstream::step() {
     if (!parser_.keep_alive() || !left.empty()) reusable_ = false;
   };
   switch (event) {
-    case h1::Event::NeedMore: consume(); return false;
+    case h1::Event::NeedMore:
+      consume();
+      return false;
     case h1::Event::Interim:
       consume();
       std::swap(stream_->response, parser_.head());
@@ -110,7 +115,8 @@ bool H1Upstream::step() {
     case h1::Event::Data: {
       std::string_view data = parser_.data();
       body_left_ -= std::min<uint64_t>(body_left_, data.size());
-      bool end = parser_.body().kind == h1::Body::Kind::Length && body_left_ == 0 && parser_.parse(left) == h1::Event::Complete;
+      bool end = parser_.body().kind == h1::Body::Kind::Length && body_left_ == 0 &&
+                 parser_.parse(left) == h1::Event::Complete;
       consume();
       unconsumed_ += data.size();
       if (end) ended();
@@ -120,8 +126,10 @@ bool H1Upstream::step() {
     case h1::Event::Complete:
       consume();
       ended();
-      if (parser_.trailers().empty()) stream_->on_response_data({}, true);
-      else stream_->on_response_trailers(parser_.trailers());
+      if (parser_.trailers().empty())
+        stream_->on_response_data({}, true);
+      else
+        stream_->on_response_trailers(parser_.trailers());
       return true;
     case h1::Event::Error:
       ++host_.cluster.counts.protocol_errors;

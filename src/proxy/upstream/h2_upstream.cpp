@@ -22,9 +22,15 @@ static h2::Options options_of(const Cluster& config, bool seine) {
 }
 
 H2Upstream::H2Upstream(Host& host, std::unique_ptr<net::Connection> connection, bool seine, ConnectionPermit its_permit)
-    : permit(std::move(its_permit)), host_(host), config_(host.config), connection_(std::move(connection)),
-      session_(h2::Role::Client, options_of(*config_, seine), *this, connection_->output()), seine_(seine),
-      limit_(config_->http2_streams), idle_since_(host.worker.loop().now()), began_(host.worker.loop().now()) {
+    : permit(std::move(its_permit)),
+      host_(host),
+      config_(host.config),
+      connection_(std::move(connection)),
+      session_(h2::Role::Client, options_of(*config_, seine), *this, connection_->output()),
+      seine_(seine),
+      limit_(config_->http2_streams),
+      idle_since_(host.worker.loop().now()),
+      began_(host.worker.loop().now()) {
   connection_->set_handler(*this);
   ++host_.connections;
   ++host_.cluster.counts.active_connections;
@@ -82,7 +88,9 @@ void H2Upstream::detach(Stream& stream) {
 
 void H2Upstream::send_head(Stream& stream, const http::RequestHead& head, http::h1::Body, bool end) {
   stream.upstream_id = session_.send_request(head, end, &stream);
-  if (ping_timer_ && streams_ == 1 && config_->ping_idle.count() && host_.worker.loop().now() - idle_since_ >= config_->ping_idle) ping();
+  if (ping_timer_ && streams_ == 1 && config_->ping_idle.count() &&
+      host_.worker.loop().now() - idle_since_ >= config_->ping_idle)
+    ping();
   flush();
 }
 
@@ -165,7 +173,10 @@ void H2Upstream::on_response(h2::Stream& at, http::ResponseHead& head, bool end)
   if (stream->response.status < 200) return stream->on_interim();
   auto length = stream->response.headers.get("content-length");
   auto size = length ? base::parse_number<uint64_t>(*length) : std::nullopt;
-  stream->on_response(end ? http::h1::Body::none() : size ? http::h1::Body::length(*size) : http::h1::Body::chunked(), end);
+  stream->on_response(end    ? http::h1::Body::none()
+                      : size ? http::h1::Body::length(*size)
+                             : http::h1::Body::chunked(),
+                      end);
 }
 
 void H2Upstream::on_data(h2::Stream& at, std::string_view bytes, bool end) {
@@ -187,8 +198,10 @@ void H2Upstream::on_reset(h2::Stream& at, h2::ErrorCode code) {
     failure.unprocessed = went_away_;
   }
   const bool broken = broken_ || (!lost_ && (code == h2::ErrorCode::ProtocolError || !session_.error().empty()));
-  if (broken) failure.kind = Failure::Kind::Protocol;
-  else if (lost_) failure.kind = Failure::Kind::Terminated;
+  if (broken)
+    failure.kind = Failure::Kind::Protocol;
+  else if (lost_)
+    failure.kind = Failure::Kind::Terminated;
   stream->on_upstream_failed(failure);
 }
 

@@ -17,7 +17,8 @@ HashTable HashTable::ring(std::span<const WeightedName> names, RingSize size, Fu
   if (names.empty()) return out;
   double least = 1;
   for (const WeightedName& name : names) least = std::min(least, name.weight);
-  const double scale = std::min(std::ceil(least * static_cast<double>(size.minimum)) / least, static_cast<double>(size.maximum));
+  const double scale =
+      std::min(std::ceil(least * static_cast<double>(size.minimum)) / least, static_cast<double>(size.maximum));
   out.ring_.reserve(static_cast<size_t>(std::ceil(scale)));
   double points = 0, wanted = 0;
   std::string key;
@@ -48,7 +49,9 @@ HashTable HashTable::maglev(std::span<const WeightedName> names, uint64_t size) 
   std::vector<Entry> entries;
   double most = 0;
   for (const WeightedName& name : names) {
-    entries.push_back({.offset = base::xx_hash(name.name) % size, .skip = base::xx_hash(name.name, 1) % (size - 1) + 1, .weight = name.weight});
+    entries.push_back({.offset = base::xx_hash(name.name) % size,
+                       .skip = base::xx_hash(name.name, 1) % (size - 1) + 1,
+                       .weight = name.weight});
     most = std::max(most, name.weight);
   }
   constexpr uint32_t kFree = UINT32_MAX;
@@ -57,7 +60,8 @@ HashTable HashTable::maglev(std::span<const WeightedName> names, uint64_t size) 
   for (double iteration = 1; filled < size; ++iteration) {
     for (uint32_t index = 0; index < entries.size() && filled < size; ++index) {
       Entry& entry = entries[index];
-      if (iteration * entry.weight < entry.target) continue;  // the heaviest fills a place every time, others less often
+      if (iteration * entry.weight < entry.target)
+        continue;  // the heaviest fills a place every time, others less often
       entry.target += most;
       uint64_t place;
       do place = (entry.offset + entry.skip * entry.next++) % size;
@@ -74,12 +78,14 @@ uint32_t HashTable::find(uint64_t hash, uint32_t attempt) const {
     if (attempt) hash ^= ~uint64_t{0} - attempt + 1;
     return table_[hash % table_.size()];
   }
-  auto at = std::lower_bound(ring_.begin(), ring_.end(), hash, [](const Point& point, uint64_t h) { return point.hash < h; });
+  auto at =
+      std::lower_bound(ring_.begin(), ring_.end(), hash, [](const Point& point, uint64_t h) { return point.hash < h; });
   const auto index = at == ring_.end() ? 0 : static_cast<size_t>(at - ring_.begin());
   return ring_[(index + attempt) % ring_.size()].index;
 }
 
-uint32_t find_with_room(uint64_t hash, uint32_t chosen, uint32_t count, const std::function<double(uint32_t)>& overload) {
+uint32_t find_with_room(uint64_t hash, uint32_t chosen, uint32_t count,
+                        const std::function<double(uint32_t)>& overload) {
   double least = overload(chosen);
   if (least <= 1) return chosen;
   std::vector<uint32_t> order(count);

@@ -45,6 +45,7 @@ class HashTable {
 
 // Bounded load (arXiv:1608.01350): `overload(index)` is above 1 for those that have their fair share times the
 // factor already; then the others are tried in an order that the hash gives. As Envoy's hash_balance_factor.
-uint32_t find_with_room(uint64_t hash, uint32_t chosen, uint32_t count, const std::function<double(uint32_t)>& overload);
+uint32_t find_with_room(uint64_t hash, uint32_t chosen, uint32_t count,
+                        const std::function<double(uint32_t)>& overload);
 
 }  // namespace proxy

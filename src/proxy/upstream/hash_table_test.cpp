@@ -28,7 +28,8 @@ std::string choices(const HashTable& table) {
 
 // The expected texts are what Envoy 1.40 chose for these endpoints and header values.
 TEST(HashTable, RingsChooseAsEnvoyDoes) {
-  EXPECT_EQ(choices(HashTable::ring(names({1 / 3.0, 1 / 3.0, 1 / 3.0}), {}, HashTable::Function::XxHash)), "322232111321313312233223");
+  EXPECT_EQ(choices(HashTable::ring(names({1 / 3.0, 1 / 3.0, 1 / 3.0}), {}, HashTable::Function::XxHash)),
+            "322232111321313312233223");
   EXPECT_EQ(choices(HashTable::ring(names({1 / 6.0, 2 / 6.0, 3 / 6.0}), {.minimum = 64}, HashTable::Function::Murmur)),
             "233333131133333113313333");
 }

@@ -37,11 +37,14 @@ void HealthChecks::set(const std::string& name, std::shared_ptr<const Cluster> c
     });
     watch->outliers->arm(watch->cluster->outlier->interval);
   }
-  if (watch->cluster->endpoints) endpoints(*watch->cluster, watch->cluster->endpoints);
-  else if (before && before->told) endpoints(*watch->cluster, before->told);
+  if (watch->cluster->endpoints)
+    endpoints(*watch->cluster, watch->cluster->endpoints);
+  else if (before && before->told)
+    endpoints(*watch->cluster, before->told);
 }
 
-std::shared_ptr<const EndpointSet> HealthChecks::endpoints(const Cluster& cluster, std::shared_ptr<const EndpointSet> told) {
+std::shared_ptr<const EndpointSet> HealthChecks::endpoints(const Cluster& cluster,
+                                                           std::shared_ptr<const EndpointSet> told) {
   auto it = watches_.find(cluster.name);
   if (it == watches_.end() || it->second->cluster->checks.empty()) return told;
   auto watch = it->second;
@@ -64,7 +67,8 @@ std::shared_ptr<const EndpointSet> HealthChecks::endpoints(const Cluster& cluste
   for (auto at = watch->targets.begin(); at != watch->targets.end();) {
     Target& target = *at->second;
     const Checked checked = target.host->checked.load();
-    const bool stays = !target.removed || (cluster.keep_until_check_fails && (checked == Checked::Passes || checked == Checked::Degraded));
+    const bool stays = !target.removed ||
+                       (cluster.keep_until_check_fails && (checked == Checked::Passes || checked == Checked::Degraded));
     if (stays) {
       ++at;
       continue;
@@ -84,7 +88,8 @@ std::shared_ptr<const EndpointSet> HealthChecks::counting(const Watch& watch) co
     if (!more) more = std::make_shared<EndpointSet>(*watch.told);
     more->endpoints.push_back(target->endpoint);
     auto& locality = more->endpoints.back().locality;
-    locality = std::min<uint32_t>(locality, more->localities.empty() ? 0 : static_cast<uint32_t>(more->localities.size() - 1));
+    locality =
+        std::min<uint32_t>(locality, more->localities.empty() ? 0 : static_cast<uint32_t>(more->localities.size() - 1));
   }
   return more ? more : watch.told;
 }
@@ -92,14 +97,19 @@ std::shared_ptr<const EndpointSet> HealthChecks::counting(const Watch& watch) co
 CheckTarget HealthChecks::target_of(const Watch& watch, const Target& target) const {
   const HealthCheck& check = watch.cluster->checks.front();
   const Endpoint& endpoint = target.endpoint;
-  const Transport& transport = check.transport_labels.empty() ? watch.cluster->transport_for(endpoint) : watch.cluster->transport_for(check.transport_labels);
+  const Transport& transport = check.transport_labels.empty() ? watch.cluster->transport_for(endpoint)
+                                                              : watch.cluster->transport_for(check.transport_labels);
   CheckTarget out;
   out.address = endpoint.check_address.valid() ? endpoint.check_address : endpoint.address;
-  out.authority = !endpoint.check_hostname.empty() ? endpoint.check_hostname : !check.host.empty() ? check.host : watch.cluster->name;
+  out.authority = !endpoint.check_hostname.empty() ? endpoint.check_hostname
+                  : !check.host.empty()            ? check.host
+                                                   : watch.cluster->name;
   if (!transport.is_tls()) return out;
   out.server_name = transport.sni_from_endpoint && !endpoint.hostname.empty() ? endpoint.hostname : transport.sni;
   const bool usual = &transport == &watch.cluster->transport || !check.transport_labels.empty();
-  out.tls = configuration_.published().tls_context(usual && check.tls != kNone ? check.tls : transport.tls_tcp != kNone ? transport.tls_tcp : transport.tls);
+  out.tls = configuration_.published().tls_context(usual && check.tls != kNone  ? check.tls
+                                                   : transport.tls_tcp != kNone ? transport.tls_tcp
+                                                                                : transport.tls);
   out.unready = !out.tls;
   return out;
 }

@@ -24,8 +24,10 @@ ConnectionKey Host::key_of(const Stream& stream) const {
     std::string_view name = stream.request.authority;
     if (!transport->sni_header.empty()) name = stream.request.headers.get(transport->sni_header).value_or(name);
     key.server_name = std::string(name);
-    if (size_t colon = name.rfind(':'); colon != name.npos && name.find(']', colon) == name.npos) key.server_name.resize(colon);
-    if (key.server_name.starts_with('[') && key.server_name.ends_with(']')) key.server_name = key.server_name.substr(1, key.server_name.size() - 2);
+    if (size_t colon = name.rfind(':'); colon != name.npos && name.find(']', colon) == name.npos)
+      key.server_name.resize(colon);
+    if (key.server_name.starts_with('[') && key.server_name.ends_with(']'))
+      key.server_name = key.server_name.substr(1, key.server_name.size() - 2);
   }
   if (transport->proxy_protocol != ProxyProtocol::None)
     key.preamble = proxy_header(transport->proxy_protocol, stream.origin().remote, stream.origin().local);
@@ -67,8 +69,10 @@ Host::Taken Host::take(Stream& stream, bool http2) {
   ++cluster.counts.pending_total;
   // One HTTP/2 connection serves them all; HTTP/1.1 needs one each.
   bool enough;
-  if (transport->keyed()) enough = dialing_for(as_http2, key_of(stream), 1) && as_http2;
-  else enough = as_http2 ? dials_for_[1] > 0 : dials_for_[0] >= waiting_count_[0];
+  if (transport->keyed())
+    enough = dialing_for(as_http2, key_of(stream), 1) && as_http2;
+  else
+    enough = as_http2 ? dials_for_[1] > 0 : dials_for_[0] >= waiting_count_[0];
   if (!enough) dial(as_http2, stream);
   return {};
 }
@@ -97,7 +101,7 @@ void Host::stop_waiting(Stream& stream) {
 
 void Host::dial(bool http2, const Stream& stream) {
   auto permit = cluster.connection_permit(stream.high_priority(), connections == 0 && dials_ == 0);
-  if (!permit) return;  // one of those that are there must do
+  if (!permit) return;                                                         // one of those that are there must do
   auto* dial = new Dial(*this, http2, stream.upgrading(), std::move(permit));  // stands in dialing_ until it is buried
   if (transport->keyed()) dial->key = key_of(stream);
   dialing_.push_back(*dial);

@@ -55,9 +55,9 @@ class Host {
   // From its connections:
   void connected(Dial& dial, std::unique_ptr<net::Connection> connection, bool http2);
   void connect_failed(Dial& dial, const Failure& failure);
-  void idle(H1Upstream& upstream);      // done with its stream, can take another
-  void roomy(H2Upstream& upstream);     // can take more streams
-  void gone(H1Upstream& upstream);      // is no longer usable; buries it
+  void idle(H1Upstream& upstream);   // done with its stream, can take another
+  void roomy(H2Upstream& upstream);  // can take more streams
+  void gone(H1Upstream& upstream);   // is no longer usable; buries it
   void gone(H2Upstream& upstream);
 
   ClusterState& cluster;
@@ -66,23 +66,23 @@ class Host {
   std::shared_ptr<HostShared> shared;     // where outlier detection or active checks are on
   net::Address address;
   std::vector<net::Address> additional;  // other ways to the same endpoint
-  std::string text;      // of the address
+  std::string text;                      // of the address
   std::string hostname;
   std::string hash_key;
   std::string workload;
-  uint32_t workload_number = 0;  // in the worker's metrics
-  const Transport* transport = nullptr;  // in `config`
+  uint32_t workload_number = 0;                // in the worker's metrics
+  const Transport* transport = nullptr;        // in `config`
   std::shared_ptr<net::TlsMemory> tls_memory;  // nullptr: clear text
   uint32_t weight = 1;
   uint8_t priority = 0;
   Health health = Health::Healthy;  // as the endpoints say
   bool unchecked = false;
-  bool well = true;                 // all things considered, when that was looked at last
+  bool well = true;  // all things considered, when that was looked at last
   uint32_t locality = 0;
-  uint32_t active = 0;              // requests
-  net::Clock::time_point since{};   // in service, for slow start
-  bool current = true;        // part of the endpoints
-  bool multiplexes = false;   // a peer that turned an HTTP/1.1 wish into a multiplexed connection
+  uint32_t active = 0;             // requests
+  net::Clock::time_point since{};  // in service, for slow start
+  bool current = true;             // part of the endpoints
+  bool multiplexes = false;        // a peer that turned an HTTP/1.1 wish into a multiplexed connection
 
   uint64_t requests_total = 0, requests_failed = 0, connections_total = 0, connect_failures = 0;
   uint32_t connections = 0;
@@ -101,7 +101,7 @@ class Host {
   void no_longer_waits(Stream& stream, bool http2);
   ConnectionKey key_of(const Stream& stream) const;
 
-  List<H1Upstream, InHost> idle_;   // the most recently used at the back
+  List<H1Upstream, InHost> idle_;  // the most recently used at the back
   List<H1Upstream, InHost> busy_;
   List<H2Upstream, InHost> h2_;
   List<Dial, InHost> dialing_;

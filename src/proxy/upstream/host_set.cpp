@@ -45,7 +45,8 @@ void HostSet::assign(const Cluster& config, std::vector<Host*> hosts, std::vecto
   // Begin somewhere, not always with the heaviest.
   for (uint32_t i = 0; i < parts_.size(); ++i) part_turns_.add(i, part_weights_[i]);
   if (!parts_.empty())
-    for (uint32_t i = dice.roll() % 16; i > 0; --i) part_turns_.pick([&](uint32_t part) { return part_weights_[part]; });
+    for (uint32_t i = dice.roll() % 16; i > 0; --i)
+      part_turns_.pick([&](uint32_t part) { return part_weights_[part]; });
 }
 
 Host* HostSet::pick(const Situation& situation) {
@@ -63,7 +64,8 @@ Host* HostSet::pick_plain(const Situation& situation) {
   const Cluster& config = situation.config;
   const bool scheduled = !equal_weights_ || slow_until_ > situation.now;
   switch (config.balance) {
-    case Cluster::Balance::Random: return any();
+    case Cluster::Balance::Random:
+      return any();
     case Cluster::Balance::LeastRequest: {
       if (scheduled) return pick_scheduled(situation);
       Host* best = any();
@@ -71,7 +73,8 @@ Host* HostSet::pick_plain(const Situation& situation) {
         if (Host* other = any(); other->active < best->active) best = other;
       return best;
     }
-    default: return scheduled ? pick_scheduled(situation) : hosts_[next_++ % hosts_.size()];
+    default:
+      return scheduled ? pick_scheduled(situation) : hosts_[next_++ % hosts_.size()];
   }
 }
 
@@ -107,7 +110,10 @@ void HostSet::build_table(const Cluster& config) {
   std::vector<WeightedName> names;
   for (size_t i = 0; i < hosts_.size(); ++i) {
     const Host& host = *hosts_[i];
-    names.push_back({!host.hash_key.empty() ? host.hash_key : config.hash_hostname ? host.hostname : host.text, shares_[i]});
+    names.push_back({!host.hash_key.empty() ? host.hash_key
+                     : config.hash_hostname ? host.hostname
+                                            : host.text,
+                     shares_[i]});
   }
   table_ = config.balance == Cluster::Balance::Maglev
                ? HashTable::maglev(names, config.maglev_size)

@@ -28,8 +28,8 @@ class HostSet {
     Dice& dice;
     net::Clock::time_point now;
     std::optional<uint64_t> hash;
-    uint32_t attempt = 0;        // for hashes: 0 is the first choice, later ones are others
-    uint32_t active = 0;         // requests under way on the cluster
+    uint32_t attempt = 0;  // for hashes: 0 is the first choice, later ones are others
+    uint32_t active = 0;   // requests under way on the cluster
   };
 
   // Forgets whose turn it was, all but round robin's place. `localities` is empty where they do not count.
@@ -46,14 +46,14 @@ class HostSet {
 
   std::vector<Host*> hosts_;
   bool equal_weights_ = true;
-  net::Clock::time_point slow_until_{};  // some of them are in slow start until then
-  uint64_t next_ = 0;                    // round robin
-  Scheduler turns_;                      // where weights differ; filled when first asked
+  net::Clock::time_point slow_until_{};          // some of them are in slow start until then
+  uint64_t next_ = 0;                            // round robin
+  Scheduler turns_;                              // where weights differ; filled when first asked
   std::vector<std::unique_ptr<HostSet>> parts_;  // by locality
   std::vector<double> part_weights_;
   Scheduler part_turns_;
-  HashTable table_;                      // built when first asked
-  std::vector<double> shares_;           // of each host, 1 in sum; with the table
+  HashTable table_;             // built when first asked
+  std::vector<double> shares_;  // of each host, 1 in sum; with the table
 };
 
 // What a host's turn in the schedule weighs now: its weight, less for requests under way (least request), less

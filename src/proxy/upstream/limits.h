@@ -42,7 +42,8 @@ class Limits {
   }
   uint32_t total(Limited what, bool high) const {
     uint32_t sum = 0;
-    for (unsigned i = 0; i < workers_; ++i) sum += parts_[i].counts[high][static_cast<size_t>(what)].load(std::memory_order_relaxed);
+    for (unsigned i = 0; i < workers_; ++i)
+      sum += parts_[i].counts[high][static_cast<size_t>(what)].load(std::memory_order_relaxed);
     return sum;
   }
 

@@ -21,7 +21,8 @@ static void spread_in_total_panic(std::span<const PriorityHealth> priorities, st
   first->healthy += left;
 }
 
-std::vector<PriorityLoad> loads_of(std::span<const PriorityHealth> priorities, uint32_t overprovisioning, double panic_percent) {
+std::vector<PriorityLoad> loads_of(std::span<const PriorityHealth> priorities, uint32_t overprovisioning,
+                                   double panic_percent) {
   std::vector<PriorityLoad> out(priorities.size());
   auto availability = [&](uint64_t some, uint64_t total) {
     return total ? static_cast<uint32_t>(std::min<uint64_t>(100, overprovisioning * some / total)) : 0u;
@@ -37,7 +38,7 @@ std::vector<PriorityLoad> loads_of(std::span<const PriorityHealth> priorities, u
   uint32_t left = 100;
   PriorityLoad* first = nullptr;
   bool first_healthy = false;
-  auto give = [&](uint32_t PriorityLoad::*load, uint64_t PriorityHealth::*hosts) {
+  auto give = [&](uint32_t PriorityLoad::* load, uint64_t PriorityHealth::* hosts) {
     for (size_t i = 0; i < priorities.size(); ++i) {
       const uint32_t able = availability(priorities[i].*hosts, priorities[i].total);
       if (able && !first) {
@@ -54,7 +55,9 @@ std::vector<PriorityLoad> loads_of(std::span<const PriorityHealth> priorities, u
   if (whole == 100) return out;
   for (size_t i = 0; i < priorities.size(); ++i) {
     const PriorityHealth& priority = priorities[i];
-    const double well = priority.total ? 100.0 * static_cast<double>(priority.healthy + priority.degraded) / static_cast<double>(priority.total) : 0;
+    const double well = priority.total ? 100.0 * static_cast<double>(priority.healthy + priority.degraded) /
+                                             static_cast<double>(priority.total)
+                                       : 0;
     out[i].panic = well < panic_percent;
   }
   return out;

@@ -21,7 +21,8 @@ struct PriorityLoad {
 // As Envoy: a priority carries its healthy share times the overprovisioning factor (140: 1.4), the rest spills to
 // the next; then degraded hosts; where all together carry less than 100, everybody carries proportionally more.
 // `panic_percent` 0: no panic.
-std::vector<PriorityLoad> loads_of(std::span<const PriorityHealth> priorities, uint32_t overprovisioning, double panic_percent);
+std::vector<PriorityLoad> loads_of(std::span<const PriorityHealth> priorities, uint32_t overprovisioning,
+                                   double panic_percent);
 
 struct PriorityChoice {
   size_t priority = 0;

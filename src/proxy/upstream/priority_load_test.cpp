@@ -45,7 +45,8 @@ TEST(PriorityLoad, PanicOnlyWhereAllTogetherCannotCarryTheTraffic) {
   EXPECT_TRUE(total[0].panic && total[1].panic);
   EXPECT_EQ(total[0].healthy, 25u);
   EXPECT_EQ(total[1].healthy, 75u);
-  EXPECT_FALSE(choose_priority(loads_of(std::vector<PriorityHealth>{{1, 0, 0}}, 140, 0), 3).found) << "no panic, no traffic";
+  EXPECT_FALSE(choose_priority(loads_of(std::vector<PriorityHealth>{{1, 0, 0}}, 140, 0), 3).found)
+      << "no panic, no traffic";
 }
 
 TEST(Scheduler, PicksInProportionAlsoWhereWeightsChange) {

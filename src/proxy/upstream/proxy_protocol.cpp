@@ -20,7 +20,8 @@ static void add_port(std::string& out, uint16_t port) {
 }
 
 std::string proxy_header(ProxyProtocol version, const net::Address& source, const net::Address& destination) {
-  const int family = source.valid() && destination.valid() && source.family() == destination.family() ? source.family() : AF_UNSPEC;
+  const int family =
+      source.valid() && destination.valid() && source.family() == destination.family() ? source.family() : AF_UNSPEC;
   const bool known = family == AF_INET || family == AF_INET6;
   if (version == ProxyProtocol::V1) {
     if (!known) return "PROXY UNKNOWN\r\n";
@@ -30,8 +31,8 @@ std::string proxy_header(ProxyProtocol version, const net::Address& source, cons
   std::string out("\r\n\r\n\0\r\nQUIT\n", 12);
   if (!known) return out.append("\x20\0\0\0", 4);  // version 2, LOCAL, unspecified, nothing follows
   const std::string body = address_bytes(source) + address_bytes(destination);
-  out += '\x21';                                // version 2, PROXY
-  out += family == AF_INET ? '\x11' : '\x21';   // over TCP
+  out += '\x21';                               // version 2, PROXY
+  out += family == AF_INET ? '\x11' : '\x21';  // over TCP
   add_port(out, static_cast<uint16_t>(body.size() + 4));
   out += body;
   add_port(out, source.port());

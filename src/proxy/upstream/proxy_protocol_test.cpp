@@ -17,7 +17,8 @@ TEST(ProxyProtocol, SaysWhoConnectedInBothVersions) {
   EXPECT_EQ(proxy_header(ProxyProtocol::V1, six, six), "PROXY TCP6 2001:db8::1 2001:db8::1 80 80\r\n");
   EXPECT_EQ(proxy_header(ProxyProtocol::V2, six, six).size(), 52u);
   EXPECT_EQ(proxy_header(ProxyProtocol::V1, source, six), "PROXY UNKNOWN\r\n");
-  EXPECT_EQ(proxy_header(ProxyProtocol::V2, net::Address::unix_path("@x"), six), std::string("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16));
+  EXPECT_EQ(proxy_header(ProxyProtocol::V2, net::Address::unix_path("@x"), six),
+            std::string("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16));
 }
 
 TEST(Checks, PayloadsStandInTheAnswerInOrder) {

@@ -11,8 +11,8 @@ static constexpr auto kRelaxed = std::memory_order_relaxed;
 
 std::string_view ClusterShared::name(Cause cause) {
   static constexpr std::string_view kNames[] = {
-      "consecutive_5xx", "consecutive_gateway_failure", "consecutive_local_origin_failure", "success_rate",
-      "local_origin_success_rate", "failure_percentage", "local_origin_failure_percentage"};
+      "consecutive_5xx",           "consecutive_gateway_failure", "consecutive_local_origin_failure", "success_rate",
+      "local_origin_success_rate", "failure_percentage",          "local_origin_failure_percentage"};
   return kNames[static_cast<size_t>(cause)];
 }
 
@@ -41,13 +41,20 @@ uint32_t ClusterShared::roll(uint32_t below) {
 
 static uint32_t enforcing(const OutlierPolicy& policy, Cause cause) {
   switch (cause) {
-    case Cause::Consecutive5xx: return policy.enforce_5xx;
-    case Cause::GatewayFailure: return policy.enforce_gateway_failure;
-    case Cause::LocalFailure: return policy.enforce_local_failure;
-    case Cause::SuccessRate: return policy.enforce_success_rate;
-    case Cause::LocalSuccessRate: return policy.enforce_local_success_rate;
-    case Cause::FailurePercentage: return policy.enforce_failure_percentage;
-    case Cause::LocalFailurePercentage: return policy.enforce_local_failure_percentage;
+    case Cause::Consecutive5xx:
+      return policy.enforce_5xx;
+    case Cause::GatewayFailure:
+      return policy.enforce_gateway_failure;
+    case Cause::LocalFailure:
+      return policy.enforce_local_failure;
+    case Cause::SuccessRate:
+      return policy.enforce_success_rate;
+    case Cause::LocalSuccessRate:
+      return policy.enforce_local_success_rate;
+    case Cause::FailurePercentage:
+      return policy.enforce_failure_percentage;
+    case Cause::LocalFailurePercentage:
+      return policy.enforce_local_failure_percentage;
   }
   return 0;
 }
@@ -70,7 +77,8 @@ void ClusterShared::eject(HostShared& host, const OutlierPolicy& policy, Cause c
   counts.enforced.fetch_add(1, kRelaxed);
   counts.active.fetch_add(1, kRelaxed);
   host.ejected_at = now;
-  host.jitter = std::chrono::milliseconds(policy.jitter.count() ? roll(static_cast<uint32_t>(policy.jitter.count()) + 1) : 0);
+  host.jitter =
+      std::chrono::milliseconds(policy.jitter.count() ? roll(static_cast<uint32_t>(policy.jitter.count()) + 1) : 0);
   if (policy.base_ejection * host.backoff < policy.max_ejection + policy.base_ejection) ++host.backoff;
   host.ejected.store(true, kRelaxed);
   version_.fetch_add(1, std::memory_order_release);
@@ -85,8 +93,8 @@ void ClusterShared::restore(HostShared& host) {
   version_.fetch_add(1, std::memory_order_release);
 }
 
-void ClusterShared::count_failure(std::atomic<uint32_t>& in_row, uint32_t limit, HostShared& host, const OutlierPolicy& policy,
-                                  Cause cause, net::Clock::time_point now) {
+void ClusterShared::count_failure(std::atomic<uint32_t>& in_row, uint32_t limit, HostShared& host,
+                                  const OutlierPolicy& policy, Cause cause, net::Clock::time_point now) {
   if (in_row.fetch_add(1, kRelaxed) + 1 != limit) return;
   std::lock_guard lock(mutex_);
   if (host.ejected.load(kRelaxed)) return;
@@ -99,7 +107,8 @@ void ClusterShared::local_failure(HostShared& host, const OutlierPolicy& policy,
   count_failure(host.local.failures, policy.consecutive_local_failure, host, policy, Cause::LocalFailure, now);
 }
 
-void ClusterShared::report(HostShared& host, const OutlierPolicy& policy, Outcome outcome, int status, net::Clock::time_point now) {
+void ClusterShared::report(HostShared& host, const OutlierPolicy& policy, Outcome outcome, int status,
+                           net::Clock::time_point now) {
   switch (outcome) {
     case Outcome::ConnectFailed:
       if (policy.split_local) return local_failure(host, policy, now);
@@ -124,7 +133,8 @@ void ClusterShared::report(HostShared& host, const OutlierPolicy& policy, Outcom
       host.local.good.fetch_add(1, kRelaxed);
       host.local.failures.store(0, kRelaxed);
       return;
-    case Outcome::Response: break;
+    case Outcome::Response:
+      break;
   }
   host.external.total.fetch_add(1, kRelaxed);
   if (status < 500) {
@@ -140,7 +150,8 @@ void ClusterShared::report(HostShared& host, const OutlierPolicy& policy, Outcom
   count_failure(host.failures_5xx, policy.consecutive_5xx, host, policy, Cause::Consecutive5xx, now);
 }
 
-void ClusterShared::judge_rates(const OutlierPolicy& policy, HostShared::Monitor HostShared::*monitor, net::Clock::time_point now) {
+void ClusterShared::judge_rates(const OutlierPolicy& policy, HostShared::Monitor HostShared::* monitor,
+                                net::Clock::time_point now) {
   const bool local = monitor == &HostShared::local;
   std::vector<std::pair<HostShared*, double>> for_rate, for_percentage;
   double sum = 0;
@@ -182,7 +193,8 @@ void ClusterShared::tick(const OutlierPolicy& policy, net::Clock::time_point now
     }
     if (!host.ejected.load(kRelaxed)) {
       if (host.backoff) --host.backoff;
-    } else if (host.ejected_at + std::min(policy.base_ejection * host.backoff, policy.max_ejection) + host.jitter <= now) {
+    } else if (host.ejected_at + std::min(policy.base_ejection * host.backoff, policy.max_ejection) + host.jitter <=
+               now) {
       restore(host);
     }
     ++it;

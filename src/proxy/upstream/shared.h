@@ -82,16 +82,24 @@ class ClusterShared {
     std::atomic<uint64_t> attempts{0}, successes{0}, failures{0}, network_failures{0}, healthy{0};
   } checks;
   std::atomic<bool> used{false};  // somebody connected to one of its hosts
-  enum class Cause : uint8_t { Consecutive5xx, GatewayFailure, LocalFailure, SuccessRate, LocalSuccessRate, FailurePercentage, LocalFailurePercentage };
+  enum class Cause : uint8_t {
+    Consecutive5xx,
+    GatewayFailure,
+    LocalFailure,
+    SuccessRate,
+    LocalSuccessRate,
+    FailurePercentage,
+    LocalFailurePercentage
+  };
   static std::string_view name(Cause cause);  // as in Envoy's counters: "consecutive_5xx"
 
  private:
   using Hosts = std::unordered_map<net::Address, std::shared_ptr<HostShared>, AddressHash>;
   void eject(HostShared& host, const OutlierPolicy& policy, Cause cause, net::Clock::time_point now);
-  void count_failure(std::atomic<uint32_t>& in_row, uint32_t limit, HostShared& host, const OutlierPolicy& policy, Cause cause,
-                     net::Clock::time_point now);
+  void count_failure(std::atomic<uint32_t>& in_row, uint32_t limit, HostShared& host, const OutlierPolicy& policy,
+                     Cause cause, net::Clock::time_point now);
   void local_failure(HostShared& host, const OutlierPolicy& policy, net::Clock::time_point now);
-  void judge_rates(const OutlierPolicy& policy, HostShared::Monitor HostShared::*monitor, net::Clock::time_point now);
+  void judge_rates(const OutlierPolicy& policy, HostShared::Monitor HostShared::* monitor, net::Clock::time_point now);
   void restore(HostShared& host);
   uint32_t roll(uint32_t below);
 

@@ -10,8 +10,9 @@ namespace localkube {
 namespace {
 
 constexpr std::string_view kGroup = "rbac.authorization.k8s.io";
-constexpr std::string_view kDiscovery[] = {"/api", "/apis", "/openapi", "/version", "/healthz", "/livez", "/readyz",
-                                           "/.well-known/openid-configuration", "/openid/v1/jwks"};
+constexpr std::string_view kDiscovery[] = {"/api",           "/apis",  "/openapi", "/version",
+                                           "/healthz",       "/livez", "/readyz",  "/.well-known/openid-configuration",
+                                           "/openid/v1/jwks"};
 
 bool has(const Json& rule, const char* list, std::string_view value) {
   const Json& entries = items(rule, list);
@@ -20,7 +21,8 @@ bool has(const Json& rule, const char* list, std::string_view value) {
 
 bool covers_path(const Json& rule, std::string_view path) {
   for (const Json& entry : items(rule, "nonResourceURLs")) {
-    std::string_view pattern = entry.is_string() ? std::string_view(entry.get_ref<const std::string&>()) : std::string_view();
+    std::string_view pattern =
+        entry.is_string() ? std::string_view(entry.get_ref<const std::string&>()) : std::string_view();
     bool prefix = pattern.ends_with('*');
     if (prefix ? path.starts_with(pattern.substr(0, pattern.size() - 1)) : pattern == path) return true;
   }
@@ -42,20 +44,20 @@ bool covers(const Json& rule, const Attributes& wish) {
   return names.empty() || (!wish.name.empty() && std::find(names.begin(), names.end(), Json(wish.name)) != names.end());
 }
 
-bool covers_everything(const Json& rule) {
-  return covers(rule, {.verb = "*", .group = "*", .resource = "*"});
-}
+bool covers_everything(const Json& rule) { return covers(rule, {.verb = "*", .group = "*", .resource = "*"}); }
 
 bool names_user(const Json& subject, const User& user, const std::string& ns) {
   std::string kind = string_at(subject, "kind"), name = string_at(subject, "name");
   if (kind == "User") return name == user.name;
   if (kind == "Group") return user.in_group(name);
   std::string account_ns = string_at(subject, "namespace");
-  return kind == "ServiceAccount" && user.name == "system:serviceaccount:" + (account_ns.empty() ? ns : account_ns) + ":" + name;
+  return kind == "ServiceAccount" &&
+         user.name == "system:serviceaccount:" + (account_ns.empty() ? ns : account_ns) + ":" + name;
 }
 
 const Json& all_rules() {
-  static const Json kRules = Json::parse(R"([{"verbs":["*"],"apiGroups":["*"],"resources":["*"]},{"verbs":["*"],"nonResourceURLs":["*"]}])");
+  static const Json kRules =
+      Json::parse(R"([{"verbs":["*"],"apiGroups":["*"],"resources":["*"]},{"verbs":["*"],"nonResourceURLs":["*"]}])");
   return kRules;
 }
 
@@ -64,12 +66,24 @@ Json namespace_rules(std::string_view role) {
   Json read = {"get", "list", "watch"};
   Json write = {"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"};
   Json groups = {"apps", "batch", "autoscaling", "policy", "networking.k8s.io", "discovery.k8s.io"};
-  Json core = {"pods", "pods/log", "pods/status", "services", "endpoints", "configmaps", "events", "persistentvolumeclaims",
-               "serviceaccounts", "replicationcontrollers", "namespaces"};
-  Json rules = Json::array({{{"verbs", read}, {"apiGroups", {""}}, {"resources", core}}, {{"verbs", read}, {"apiGroups", groups}, {"resources", {"*"}}}});
+  Json core = {"pods",
+               "pods/log",
+               "pods/status",
+               "services",
+               "endpoints",
+               "configmaps",
+               "events",
+               "persistentvolumeclaims",
+               "serviceaccounts",
+               "replicationcontrollers",
+               "namespaces"};
+  Json rules = Json::array({{{"verbs", read}, {"apiGroups", {""}}, {"resources", core}},
+                            {{"verbs", read}, {"apiGroups", groups}, {"resources", {"*"}}}});
   if (role == "view") return rules;
-  Json more = {"pods", "pods/exec", "pods/attach", "pods/portforward", "pods/proxy", "pods/eviction", "services", "services/proxy",
-               "configmaps", "secrets", "serviceaccounts", "persistentvolumeclaims", "events"};
+  Json more = {"pods",       "pods/exec",     "pods/attach",     "pods/portforward",
+               "pods/proxy", "pods/eviction", "services",        "services/proxy",
+               "configmaps", "secrets",       "serviceaccounts", "persistentvolumeclaims",
+               "events"};
   rules.push_back({{"verbs", write}, {"apiGroups", {""}}, {"resources", std::move(more)}});
   rules.push_back({{"verbs", write}, {"apiGroups", groups}, {"resources", {"*"}}});
   return rules;
@@ -99,10 +113,12 @@ bool is_discovery(const Attributes& wish) {
 bool Rbac::visit_role(const Json& binding, const std::string& ns, std::string_view kind, const Visit& call) const {
   std::string role = string_at(binding, "roleRef", "name");
   bool namespaced = string_at(binding, "roleRef", "kind") == "Role";
-  const Record* stored = store_.find(std::string(kGroup) + (namespaced ? "/roles" : "/clusterroles"), namespaced ? ns : "", role);
+  const Record* stored =
+      store_.find(std::string(kGroup) + (namespaced ? "/roles" : "/clusterroles"), namespaced ? ns : "", role);
   Json builtin = stored || namespaced ? Json() : builtin_rules(role);
   std::string reason = "RBAC: allowed by " + std::string(kind) + " \"" + string_at(binding, "metadata", "name") +
-                       (ns.empty() ? "" : "/" + ns) + "\" of " + (namespaced ? "Role" : "ClusterRole") + " \"" + role + "\"";
+                       (ns.empty() ? "" : "/" + ns) + "\" of " + (namespaced ? "Role" : "ClusterRole") + " \"" + role +
+                       "\"";
   const Json& rules = stored ? items(*stored->object, "rules") : builtin;
   return std::any_of(rules.begin(), rules.end(), [&](const Json& rule) { return call(rule, reason); });
 }
@@ -111,12 +127,14 @@ void Rbac::visit(const User& user, const std::string& ns, const Visit& call) con
   bool done = false;
   auto look = [&](const char* table, const std::string& where, const char* kind) {
     if (done) return;
-    store_.each(std::string(kGroup) + table, where, [&](const std::string& binding_ns, const std::string&, const Record& record) {
-      const Json& subjects = items(*record.object, "subjects");
-      bool meant = std::any_of(subjects.begin(), subjects.end(), [&](const Json& subject) { return names_user(subject, user, binding_ns); });
-      done = meant && visit_role(*record.object, where, kind, call);
-      return !done;
-    });
+    store_.each(std::string(kGroup) + table, where,
+                [&](const std::string& binding_ns, const std::string&, const Record& record) {
+                  const Json& subjects = items(*record.object, "subjects");
+                  bool meant = std::any_of(subjects.begin(), subjects.end(),
+                                           [&](const Json& subject) { return names_user(subject, user, binding_ns); });
+                  done = meant && visit_role(*record.object, where, kind, call);
+                  return !done;
+                });
   };
   look("/clusterrolebindings", "", "ClusterRoleBinding");
   if (!ns.empty()) look("/rolebindings", ns, "RoleBinding");
@@ -149,8 +167,11 @@ std::vector<Json> Rbac::rules_of(const User& user, const std::string& ns) const 
   Json paths = Json::array();
   for (std::string_view path : kDiscovery) paths.push_back(path), paths.push_back(std::string(path) + "/*");
   out.push_back({{"verbs", {"get"}}, {"nonResourceURLs", std::move(paths)}});
-  out.push_back({{"verbs", {"create"}}, {"apiGroups", {"authorization.k8s.io"}}, {"resources", {"selfsubjectaccessreviews", "selfsubjectrulesreviews"}}});
-  out.push_back({{"verbs", {"create"}}, {"apiGroups", {"authentication.k8s.io"}}, {"resources", {"selfsubjectreviews"}}});
+  out.push_back({{"verbs", {"create"}},
+                 {"apiGroups", {"authorization.k8s.io"}},
+                 {"resources", {"selfsubjectaccessreviews", "selfsubjectrulesreviews"}}});
+  out.push_back(
+      {{"verbs", {"create"}}, {"apiGroups", {"authentication.k8s.io"}}, {"resources", {"selfsubjectreviews"}}});
   return out;
 }
 

@@ -29,7 +29,8 @@ class RbacTest : public testing::Test {
     rest["metadata"] = {{"name", name}, {"namespace", ns}};
     net::run_to_end(loop_, store_->put({"rbac.authorization.k8s.io/" + kind, ns, name}, 0, std::move(rest)));
   }
-  void bind(const std::string& kind, const std::string& ns, const std::string& role_kind, const std::string& role, Json subject) {
+  void bind(const std::string& kind, const std::string& ns, const std::string& role_kind, const std::string& role,
+            Json subject) {
     put(kind, ns, "binding-of-" + role,
         {{"roleRef", {{"kind", role_kind}, {"name", role}}}, {"subjects", Json::array({std::move(subject)})}});
   }
@@ -44,18 +45,21 @@ class RbacTest : public testing::Test {
 
 TEST_F(RbacTest, WhatNoRuleAllowsIsForbidden) {
   EXPECT_FALSE(may(app_, {.verb = "get", .resource = "secrets", .ns = "istio-system", .name = "istio-ca-secret"}));
-  EXPECT_FALSE(may(app_, {.verb = "create", .resource = "serviceaccounts", .subresource = "token", .ns = "shop", .name = "other"}));
+  EXPECT_FALSE(may(
+      app_, {.verb = "create", .resource = "serviceaccounts", .subresource = "token", .ns = "shop", .name = "other"}));
   EXPECT_TRUE(may(app_, {.verb = "get", .path = "/apis/apps/v1"}));
   EXPECT_TRUE(may(app_, {.verb = "create", .group = "authorization.k8s.io", .resource = "selfsubjectaccessreviews"}));
   EXPECT_FALSE(may(app_, {.verb = "get", .path = "/apisx"}));
 }
 
 TEST_F(RbacTest, AdministratorsMayDoEverything) {
-  EXPECT_TRUE(may({.name = "kubernetes-admin", .groups = {"system:masters"}}, {.verb = "delete", .resource = "nodes", .name = "seine"}));
+  EXPECT_TRUE(may({.name = "kubernetes-admin", .groups = {"system:masters"}},
+                  {.verb = "delete", .resource = "nodes", .name = "seine"}));
 }
 
 TEST_F(RbacTest, ARoleBindingReachesItsNamespaceOnly) {
-  put("roles", "shop", "reader", {{"rules", Json::array({{{"apiGroups", {""}}, {"resources", {"pods"}}, {"verbs", {"get"}}}})}});
+  put("roles", "shop", "reader",
+      {{"rules", Json::array({{{"apiGroups", {""}}, {"resources", {"pods"}}, {"verbs", {"get"}}}})}});
   bind("rolebindings", "shop", "Role", "reader", app_subject_);
   EXPECT_TRUE(may(app_, {.verb = "get", .resource = "pods", .ns = "shop", .name = "a"}));
   EXPECT_FALSE(may(app_, {.verb = "get", .resource = "pods", .subresource = "exec", .ns = "shop", .name = "a"}));
@@ -65,7 +69,10 @@ TEST_F(RbacTest, ARoleBindingReachesItsNamespaceOnly) {
 }
 
 TEST_F(RbacTest, ResourceNamesNarrowARule) {
-  put("clusterroles", "", "one", {{"rules", Json::array({{{"apiGroups", {""}}, {"resources", {"secrets"}}, {"verbs", {"*"}}, {"resourceNames", {"mine"}}}})}});
+  put("clusterroles", "", "one",
+      {{"rules",
+        Json::array(
+            {{{"apiGroups", {""}}, {"resources", {"secrets"}}, {"verbs", {"*"}}, {"resourceNames", {"mine"}}}})}});
   bind("clusterrolebindings", "", "ClusterRole", "one", {{"kind", "Group"}, {"name", "system:serviceaccounts"}});
   EXPECT_TRUE(may(app_, {.verb = "get", .resource = "secrets", .ns = "any", .name = "mine"}));
   EXPECT_FALSE(may(app_, {.verb = "get", .resource = "secrets", .ns = "any", .name = "yours"}));
@@ -73,7 +80,9 @@ TEST_F(RbacTest, ResourceNamesNarrowARule) {
 }
 
 TEST_F(RbacTest, OnlyWhoMayDoEverythingGrants) {
-  put("clusterroles", "", "binder", {{"rules", Json::array({{{"apiGroups", {"rbac.authorization.k8s.io"}}, {"resources", {"*"}}, {"verbs", {"*"}}}})}});
+  put("clusterroles", "", "binder",
+      {{"rules",
+        Json::array({{{"apiGroups", {"rbac.authorization.k8s.io"}}, {"resources", {"*"}}, {"verbs", {"*"}}}})}});
   bind("clusterrolebindings", "", "ClusterRole", "binder", app_subject_);
   Attributes wish{.verb = "create", .group = "rbac.authorization.k8s.io", .resource = "clusterrolebindings"};
   EXPECT_FALSE(may(app_, wish));

@@ -62,7 +62,6 @@ TEST(Duration, HasTwoUnitsAtMost) {
   EXPECT_EQ(duration_text(3 * 86400 + 3600), "3d1h");
 }
 
-
 std::string faults(const std::string& spec) {
   Problems problems;
   validate_pod_spec(*base::parse_json(spec), "spec", problems);
@@ -74,30 +73,39 @@ std::string faults(const std::string& spec) {
 TEST(PodSpec, NamesThatBecomePathsAreLabels) {
   EXPECT_EQ(faults(R"({"containers":[{"name":"a","image":"i"}],"volumes":[{"name":"v","emptyDir":{}}]})"), "");
   EXPECT_EQ(faults(R"({"containers":[{"name":"../a","image":"i"}]})"), "spec.containers[0].name;");
-  EXPECT_EQ(faults(R"({"containers":[{"name":"a","image":"i"}],"initContainers":[{"name":"a/b","image":"i"}]})"), "spec.initContainers[0].name;");
-  EXPECT_EQ(faults(R"({"containers":[{"name":"a","image":"i"}],"volumes":[{"name":"../../pki","emptyDir":{}}]})"), "spec.volumes[0].name;");
+  EXPECT_EQ(faults(R"({"containers":[{"name":"a","image":"i"}],"initContainers":[{"name":"a/b","image":"i"}]})"),
+            "spec.initContainers[0].name;");
+  EXPECT_EQ(faults(R"({"containers":[{"name":"a","image":"i"}],"volumes":[{"name":"../../pki","emptyDir":{}}]})"),
+            "spec.volumes[0].name;");
 }
 
 TEST(PodSpec, UsersThatWouldWrapToRootAreRefused) {
   EXPECT_EQ(faults(R"({"containers":[{"name":"a","image":"i","securityContext":{"runAsUser":4294967296}}]})"),
             "spec.containers[0].securityContext.runAsUser;");
-  EXPECT_EQ(faults(R"({"securityContext":{"runAsGroup":-5},"containers":[{"name":"a","image":"i"}]})"), "spec.securityContext.runAsGroup;");
+  EXPECT_EQ(faults(R"({"securityContext":{"runAsGroup":-5},"containers":[{"name":"a","image":"i"}]})"),
+            "spec.securityContext.runAsGroup;");
 }
 
 TEST(PodSpec, WhatIsNotGivenIsRefusedByName) {
-  EXPECT_EQ(faults(R"({"hostNetwork":true,"containers":[{"name":"a","image":"i","securityContext":{"privileged":true}}]})"),
-            "spec.containers[0].securityContext.privileged;spec.hostNetwork;");
+  EXPECT_EQ(
+      faults(R"({"hostNetwork":true,"containers":[{"name":"a","image":"i","securityContext":{"privileged":true}}]})"),
+      "spec.containers[0].securityContext.privileged;spec.hostNetwork;");
 }
 
 TEST(PodSpec, ProbesHaveOneHandlerAndSaneNumbers) {
-  EXPECT_EQ(faults(R"({"containers":[{"name":"a","image":"i","livenessProbe":{"tcpSocket":{"port":99999},"periodSeconds":-1}}]})"),
-            "spec.containers[0].livenessProbe.tcpSocket.port;spec.containers[0].livenessProbe.periodSeconds;");
-  EXPECT_EQ(faults(R"({"containers":[{"name":"a","image":"i","readinessProbe":{}}]})"), "spec.containers[0].readinessProbe;");
+  EXPECT_EQ(
+      faults(
+          R"({"containers":[{"name":"a","image":"i","livenessProbe":{"tcpSocket":{"port":99999},"periodSeconds":-1}}]})"),
+      "spec.containers[0].livenessProbe.tcpSocket.port;spec.containers[0].livenessProbe.periodSeconds;");
+  EXPECT_EQ(faults(R"({"containers":[{"name":"a","image":"i","readinessProbe":{}}]})"),
+            "spec.containers[0].readinessProbe;");
 }
 
 TEST(PodSpec, NothingCanBeWrittenIntoHostsOrResolvConf) {
-  EXPECT_EQ(faults(R"({"hostAliases":[{"ip":"1.2.3.4\nx","hostnames":["a b"]}],"dnsConfig":{"searches":["a\nb"]},"containers":[{"name":"a","image":"i"}]})"),
-            "spec.hostAliases.ip;spec.hostAliases.hostnames;spec.dnsConfig.searches;");
+  EXPECT_EQ(
+      faults(
+          R"({"hostAliases":[{"ip":"1.2.3.4\nx","hostnames":["a b"]}],"dnsConfig":{"searches":["a\nb"]},"containers":[{"name":"a","image":"i"}]})"),
+      "spec.hostAliases.ip;spec.hostAliases.hostnames;spec.dnsConfig.searches;");
 }
 
 }  // namespace

@@ -17,10 +17,12 @@ constexpr int64_t kHighestId = 2147483647;
 // A name that becomes part of paths, so nothing but a DNS label will do.
 void check_label(const std::string& name, const std::string& at, Problems& problems) {
   if (name.empty()) return problems.required(at);
-  if (std::string fault = name_fault(NameRule::Label, name); !fault.empty()) problems.invalid(at, in_quotes(name), fault);
+  if (std::string fault = name_fault(NameRule::Label, name); !fault.empty())
+    problems.invalid(at, in_quotes(name), fault);
 }
 
-void check_range(const Json& object, const char* key, int64_t low, int64_t high, const std::string& path, Problems& problems) {
+void check_range(const Json& object, const char* key, int64_t low, int64_t high, const std::string& path,
+                 Problems& problems) {
   const Json* value = base::find(object, key);
   if (!value || value->is_null()) return;
   int64_t is = number(object, key);
@@ -37,12 +39,16 @@ void check_security_context(const Json& owner, const std::string& path, Problems
   const Json* context = base::find(owner, "securityContext");
   if (!context || !context->is_object()) return;
   std::string at = path + ".securityContext";
-  for (const char* key : {"runAsUser", "runAsGroup", "fsGroup"}) check_range(*context, key, 0, kHighestId, at, problems);
+  for (const char* key : {"runAsUser", "runAsGroup", "fsGroup"})
+    check_range(*context, key, 0, kHighestId, at, problems);
   for (const Json& group : items(*context, "supplementalGroups"))
     if (!group.is_number_integer() || group.get<int64_t>() < 0 || group.get<int64_t>() > kHighestId)
-      problems.invalid(at + ".supplementalGroups", Problems::text(group), "must be between 0 and 2147483647, inclusive");
-  if (truth(*context, "privileged")) problems.forbidden(at + ".privileged", "this machine runs no privileged containers");
-  if (!items(*context, "sysctls").empty()) problems.forbidden(at + ".sysctls", "this machine sets no sysctls for a pod");
+      problems.invalid(at + ".supplementalGroups", Problems::text(group),
+                       "must be between 0 and 2147483647, inclusive");
+  if (truth(*context, "privileged"))
+    problems.forbidden(at + ".privileged", "this machine runs no privileged containers");
+  if (!items(*context, "sysctls").empty())
+    problems.forbidden(at + ".sysctls", "this machine sets no sysctls for a pod");
 }
 
 void check_port(const Json& action, const std::string& at, Problems& problems) {
@@ -61,7 +67,8 @@ void check_probe(const Json& container, const char* name, const std::string& pat
       ++handlers;
       check_port(*action, at + "." + handler, problems);
       if (!printable(base::text(*action, "path")))
-        problems.invalid(at + "." + handler + ".path", Problems::text((*action)["path"]), "must not have control characters");
+        problems.invalid(at + "." + handler + ".path", Problems::text((*action)["path"]),
+                         "must not have control characters");
     }
   if (handlers == 0) problems.required(at, "must specify a handler type");
   if (handlers > 1) problems.forbidden(at, "may not specify more than 1 handler type");
@@ -72,12 +79,14 @@ void check_probe(const Json& container, const char* name, const std::string& pat
     problems.invalid(at + ".successThreshold", std::to_string(number(*probe, "successThreshold")), "must be 1");
 }
 
-void check_mounts(const Json& container, const std::set<std::string>& volumes, const std::string& path, Problems& problems) {
+void check_mounts(const Json& container, const std::set<std::string>& volumes, const std::string& path,
+                  Problems& problems) {
   size_t m = 0;
   std::set<std::string> paths;
   for (const Json& mount : items(container, "volumeMounts")) {
     std::string at = path + ".volumeMounts[" + std::to_string(m++) + "]";
-    std::string volume = string_at(mount, "name"), target = string_at(mount, "mountPath"), sub = string_at(mount, "subPath");
+    std::string volume = string_at(mount, "name"), target = string_at(mount, "mountPath"),
+                sub = string_at(mount, "subPath");
     if (volume.empty())
       problems.required(at + ".name");
     else if (!volumes.contains(volume))
@@ -95,23 +104,31 @@ void check_mounts(const Json& container, const std::set<std::string>& volumes, c
 }
 
 void check_container(const Json& container, const std::string& path, Problems& problems) {
-  if (base::text(container, "image").empty()) problems.required(path + ".image");
-  else if (!printable(base::text(container, "image"))) problems.invalid(path + ".image", Problems::text(container["image"]), "must not have control characters");
+  if (base::text(container, "image").empty())
+    problems.required(path + ".image");
+  else if (!printable(base::text(container, "image")))
+    problems.invalid(path + ".image", Problems::text(container["image"]), "must not have control characters");
   size_t p = 0;
   for (const Json& port : items(container, "ports")) {
     std::string at = path + ".ports[" + std::to_string(p++) + "]";
-    if (number(port, "containerPort") == 0) problems.required(at + ".containerPort");
-    else check_range(port, "containerPort", 1, 65535, at, problems);
+    if (number(port, "containerPort") == 0)
+      problems.required(at + ".containerPort");
+    else
+      check_range(port, "containerPort", 1, 65535, at, problems);
     check_range(port, "hostPort", 0, 65535, at, problems);
   }
   size_t e = 0;
   for (const Json& variable : items(container, "env")) {
     std::string at = path + ".env[" + std::to_string(e++) + "].name", name = string_at(variable, "name");
-    if (name.empty()) problems.required(at);
+    if (name.empty())
+      problems.required(at);
     else if (name.find('=') != name.npos || !printable(name))
-      problems.invalid(at, Problems::text(variable["name"]), "a valid environment variable name must consist only of printable ASCII characters other than '='");
+      problems.invalid(
+          at, Problems::text(variable["name"]),
+          "a valid environment variable name must consist only of printable ASCII characters other than '='");
   }
-  for (const char* probe : {"livenessProbe", "readinessProbe", "startupProbe"}) check_probe(container, probe, path, problems);
+  for (const char* probe : {"livenessProbe", "readinessProbe", "startupProbe"})
+    check_probe(container, probe, path, problems);
   check_security_context(container, path, problems);
   std::string policy = string_at(container, "imagePullPolicy");
   if (!policy.empty() && policy != "Always" && policy != "IfNotPresent" && policy != "Never")
@@ -156,7 +173,8 @@ void check_names_and_dns(const Json& spec, const std::string& path, Problems& pr
   auto check_domain = [&](const Json& name, const std::string& at) {
     std::string text = name.is_string() ? name.get<std::string>() : "";
     if (text.ends_with('.')) text.pop_back();
-    if (std::string fault = name_fault(NameRule::Subdomain, text); !fault.empty()) problems.invalid(at, Problems::text(name), fault);
+    if (std::string fault = name_fault(NameRule::Subdomain, text); !fault.empty())
+      problems.invalid(at, Problems::text(name), fault);
   };
   auto check_address = [&](const std::string& text, const std::string& at) {
     if (!net::Address::parse(text, 0)) problems.invalid(at, in_quotes(text), "must be a valid IP address");

@@ -29,8 +29,12 @@ Attributes wish_of(const http::RequestHead& head, const std::optional<ApiPath>& 
   if (request) {
     const Target& target = request->target;
     bool of_itself = target.row->plural == "namespaces" && target.row->group.empty();
-    return {.verb = request->verb(), .group = target.row->group, .resource = target.row->plural,
-            .subresource = target.subresource, .ns = of_itself ? target.name : target.ns, .name = target.name};
+    return {.verb = request->verb(),
+            .group = target.row->group,
+            .resource = target.row->plural,
+            .subresource = target.subresource,
+            .ns = of_itself ? target.name : target.ns,
+            .name = target.name};
   }
   std::string verb = head.method == "POST" ? "create" : head.method == "PUT" ? "update" : base::to_lower(head.method);
   if (path && is_review(*path)) {
@@ -39,14 +43,19 @@ Attributes wish_of(const http::RequestHead& head, const std::optional<ApiPath>& 
   }
   if (path && is_pod_proxy(*path)) {
     std::string_view pod = path->rest[3];
-    return {.verb = verb, .resource = "pods", .subresource = "proxy", .ns = path->rest[1], .name = std::string(pod.substr(0, pod.find(':')))};
+    return {.verb = verb,
+            .resource = "pods",
+            .subresource = "proxy",
+            .ns = path->rest[1],
+            .name = std::string(pod.substr(0, pod.find(':')))};
   }
   return {.verb = verb, .path = std::string(head.path_only())};
 }
 
 Refusal not_allowed(const User& user, const Attributes& wish) {
   std::string who = "User " + in_quotes(user.name) + " cannot " + wish.verb;
-  if (!wish.path.empty()) return {403, "Forbidden", "forbidden: " + who + " path " + in_quotes(wish.path), Json::object()};
+  if (!wish.path.empty())
+    return {403, "Forbidden", "forbidden: " + who + " path " + in_quotes(wish.path), Json::object()};
   std::string what = wish.subresource.empty() ? wish.resource : wish.resource + "/" + wish.subresource;
   std::string where = wish.ns.empty() ? " at the cluster scope" : " in the namespace " + in_quotes(wish.ns);
   return forbidden({wish.group, "v1", wish.resource}, wish.name,
@@ -94,20 +103,31 @@ Answer<User> Front::impersonated(const http::RequestHead& head, User user) const
     std::string header = base::to_lower(name);
     if (!header.starts_with("impersonate-")) continue;
     asked = true;
-    if (header == "impersonate-user") other.name = value;
-    else if (header == "impersonate-group") other.groups.emplace_back(value);
-    else if (header == "impersonate-uid") other.uid = value;
+    if (header == "impersonate-user")
+      other.name = value;
+    else if (header == "impersonate-group")
+      other.groups.emplace_back(value);
+    else if (header == "impersonate-uid")
+      other.uid = value;
     else if (!header.starts_with("impersonate-extra-"))
       return std::unexpected(bad_request("header " + in_quotes(header) + " is not known"));
   }
   if (!asked) return user;
-  if (other.name.empty()) return std::unexpected(bad_request("Impersonate-User is required with other Impersonate- headers"));
+  if (other.name.empty())
+    return std::unexpected(bad_request("Impersonate-User is required with other Impersonate- headers"));
   constexpr std::string_view kAccount = "system:serviceaccount:";
-  auto account = other.name.starts_with(kAccount) ? base::cut(std::string_view(other.name).substr(kAccount.size()), ':') : std::nullopt;
+  auto account = other.name.starts_with(kAccount) ? base::cut(std::string_view(other.name).substr(kAccount.size()), ':')
+                                                  : std::nullopt;
   std::vector<Attributes> wishes;
-  if (account) wishes.push_back({.verb = "impersonate", .resource = "serviceaccounts", .ns = std::string(account->first), .name = std::string(account->second)});
-  else wishes.push_back({.verb = "impersonate", .resource = "users", .name = other.name});
-  for (const std::string& group : other.groups) wishes.push_back({.verb = "impersonate", .resource = "groups", .name = group});
+  if (account)
+    wishes.push_back({.verb = "impersonate",
+                      .resource = "serviceaccounts",
+                      .ns = std::string(account->first),
+                      .name = std::string(account->second)});
+  else
+    wishes.push_back({.verb = "impersonate", .resource = "users", .name = other.name});
+  for (const std::string& group : other.groups)
+    wishes.push_back({.verb = "impersonate", .resource = "groups", .name = group});
   for (const Attributes& wish : wishes)
     if (!services_.rbac.decide(user, wish).allowed) return std::unexpected(not_allowed(user, wish));
   if (account && other.groups.empty())
@@ -136,7 +156,8 @@ net::Task<void> Front::handle(std::shared_ptr<http::Exchange> exchange) {
   auto api_path = parse_api_path(path);
   RestRequest request{exchange, std::move(*user), {}, false, std::string(exchange->request().query()), Shape::Object};
   bool special = api_path && (is_review(*api_path) || is_pod_proxy(*api_path));
-  Answer<void> resolved = api_path && !special ? resolve(services_.registry.catalog(), *api_path, request) : Answer<void>{};
+  Answer<void> resolved =
+      api_path && !special ? resolve(services_.registry.catalog(), *api_path, request) : Answer<void>{};
   Attributes wish = wish_of(exchange->request(), api_path, resolved && request.target.row ? &request : nullptr);
   if (!services_.rbac.decide(request.user, wish).allowed) {
     respond_refusal(*exchange, not_allowed(request.user, wish));

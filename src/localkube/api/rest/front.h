@@ -28,7 +28,8 @@ struct Services {
 // Everybody sees /version and the health paths; for the rest, Rbac decides.
 class Front {
  public:
-  Front(net::Loop& loop, Registry& registry, Tokens& tokens, Rbac& rbac) : services_{loop, registry, tokens, rbac, nullptr} {}
+  Front(net::Loop& loop, Registry& registry, Tokens& tokens, Rbac& rbac)
+      : services_{loop, registry, tokens, rbac, nullptr} {}
 
   void set_pod_streams(PodStreams& streams) { services_.streams = &streams; }
   net::Task<void> handle(std::shared_ptr<http::Exchange> exchange);

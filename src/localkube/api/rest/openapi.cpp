@@ -73,7 +73,10 @@ bool serve_openapi(const Catalog& catalog, http::Exchange& exchange) {
   }
   // kubectl falls back to this document for kinds it does not find; a minimal one lets it say so itself.
   if (path == "/openapi/v2") {
-    exchange.respond(200, std::string("\x0a\x03" "2.0"), "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
+    exchange.respond(200,
+                     std::string("\x0a\x03"
+                                 "2.0"),
+                     "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
     return true;
   }
   constexpr std::string_view prefix = "/openapi/v3/";

@@ -17,7 +17,9 @@ net::Task<void> serve_pod_proxy(Services& services, std::shared_ptr<http::Exchan
   std::string name(named ? named->first : path.rest[3]);
   auto port = base::parse_number<uint16_t>(named ? named->second : "80");
   if (!port || !services.streams) {
-    respond_refusal(*exchange, Refusal{.code = 400, .reason = "BadRequest", .message = "write the pod as NAME:PORT, not " + base::to_lower(path.rest[3])});
+    respond_refusal(*exchange, Refusal{.code = 400,
+                                       .reason = "BadRequest",
+                                       .message = "write the pod as NAME:PORT, not " + base::to_lower(path.rest[3])});
     co_return;
   }
   auto address = services.streams->dial_address(path.rest[1], name, *port);
@@ -50,8 +52,10 @@ net::Task<void> serve_pod_proxy(Services& services, std::shared_ptr<http::Exchan
   request.body = std::move(body);
   auto response = co_await client.fetch(std::move(request));
   if (!response) {
-    respond_refusal(*exchange, Refusal{.code = 503, .reason = "ServiceUnavailable",
-                                       .message = "error trying to reach pod " + name + ": " + response.error().message});
+    respond_refusal(*exchange,
+                    Refusal{.code = 503,
+                            .reason = "ServiceUnavailable",
+                            .message = "error trying to reach pod " + name + ": " + response.error().message});
     co_return;
   }
   http::Response answer;

@@ -31,9 +31,11 @@ void respond_json(http::Exchange& exchange, int status, const Json& document, co
   response.status = status;
   response.headers.set("content-type", content_type);
   response.headers.set("cache-control", "no-cache, private");
-  for (size_t i = 0; i < warnings.size() && i < kMostWarnings; ++i) response.headers.add("warning", warning_value(warnings[i]));
+  for (size_t i = 0; i < warnings.size() && i < kMostWarnings; ++i)
+    response.headers.add("warning", warning_value(warnings[i]));
   if (warnings.size() > kMostWarnings)
-    response.headers.add("warning", warning_value("and " + std::to_string(warnings.size() - kMostWarnings) + " more warnings"));
+    response.headers.add("warning",
+                         warning_value("and " + std::to_string(warnings.size() - kMostWarnings) + " more warnings"));
   response.body = dump(document);
   exchange.respond(std::move(response));
 }

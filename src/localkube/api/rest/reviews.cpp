@@ -30,8 +30,12 @@ Json token_status(const Tokens& tokens, const Json& review) {
 Json access_status(const Rbac& rbac, const User& user, const Json& review) {
   Attributes wish;
   if (const Json* resource = base::find(review, "spec", "resourceAttributes"))
-    wish = {.verb = string_at(*resource, "verb"), .group = string_at(*resource, "group"), .resource = string_at(*resource, "resource"),
-            .subresource = string_at(*resource, "subresource"), .ns = string_at(*resource, "namespace"), .name = string_at(*resource, "name")};
+    wish = {.verb = string_at(*resource, "verb"),
+            .group = string_at(*resource, "group"),
+            .resource = string_at(*resource, "resource"),
+            .subresource = string_at(*resource, "subresource"),
+            .ns = string_at(*resource, "namespace"),
+            .name = string_at(*resource, "name")};
   else if (const Json* path = base::find(review, "spec", "nonResourceAttributes"))
     wish = {.verb = string_at(*path, "verb"), .path = string_at(*path, "path")};
   Rbac::Verdict verdict = rbac.decide(user, wish);
@@ -42,7 +46,8 @@ Json access_status(const Rbac& rbac, const User& user, const Json& review) {
 
 Json rules_status(const Rbac& rbac, const User& user, const std::string& ns) {
   Json resources = Json::array(), paths = Json::array();
-  for (Json& rule : rbac.rules_of(user, ns)) (rule.contains("nonResourceURLs") ? paths : resources).push_back(std::move(rule));
+  for (Json& rule : rbac.rules_of(user, ns))
+    (rule.contains("nonResourceURLs") ? paths : resources).push_back(std::move(rule));
   return {{"resourceRules", std::move(resources)}, {"nonResourceRules", std::move(paths)}, {"incomplete", false}};
 }
 

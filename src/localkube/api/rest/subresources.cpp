@@ -150,7 +150,8 @@ net::Task<void> serve_token(Services& services, RestRequest request) {
   const Json* bound = base::find(*document, "spec", "boundObjectRef");
   if (bound && !bound->is_null()) {
     if (string_at(*bound, "kind") != "Pod" || string_at(*bound, "name").empty()) {
-      respond_refusal(*request.exchange, bad_request("spec.boundObjectRef: tokens can be bound to a Pod, by name, only"));
+      respond_refusal(*request.exchange,
+                      bad_request("spec.boundObjectRef: tokens can be bound to a Pod, by name, only"));
       co_return;
     }
     order.pod_name = string_at(*document, "spec", "boundObjectRef", "name");
