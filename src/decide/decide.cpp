@@ -25,7 +25,7 @@ namespace route_v3 = envoy::config::route::v3;
 // The proxy's side of the story: its resources, compiled as they are needed.
 struct Trial {
   const mesh::View& view;
-  proxy::Slots slots = {};
+  proxy::Slots slots{};
   proxy::LogFiles logs = {};
   std::map<std::string, std::shared_ptr<const proxy::Listener>> listeners = {};
   std::map<std::string, cluster_v3::Cluster> clusters = {};

@@ -67,7 +67,7 @@ struct ApiServer::Parts {
         registry(loop, *store, catalog, allocator, admission),
         tokens(*store, pki.account_key),
         rbac(*store),
-        front(loop, registry, tokens, rbac),
+        front(loop, registry, tokens, rbac, options.watch_bytes),
         event_expiry(loop, *store) {}
 };
 

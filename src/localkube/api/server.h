@@ -21,6 +21,7 @@ struct ApiServerOptions {
   uint16_t node_port_last = 32767;
   std::vector<std::string> more_names;  // further DNS names or addresses for the serving certificate
   size_t watch_history = 10'000;        // changes kept for watches that resume
+  size_t watch_bytes = 4u << 20;        // that may wait for one watch whose client does not read
 };
 
 // A service account's token, as TokenRequest and projected volumes want it.

@@ -10,6 +10,7 @@
 #include "localkube/process/children.h"
 #include "localkube/process/files.h"
 #include "localkube/process/host_ports.h"
+#include "localkube/process/restart_delay.h"
 #include "localkube/process/spawn.h"
 
 namespace localkube {
@@ -64,11 +65,8 @@ class Hold {
     keeper_ = 0;
     channel_.reset();
     if (stopping_) return loop_.stop();
-    // Fast again after a long life, slower and slower for one that cannot start.
-    if (loop_.now() - started_ > std::chrono::seconds(30)) delay_ = std::chrono::milliseconds(100);
     base::log::error("the keeper ended with code {}, starting it again", code);
-    again_.arm(delay_);
-    delay_ = std::min(delay_ * 2, std::chrono::milliseconds(10'000));
+    again_.arm(delay_.after(loop_.now() - started_));
   }
 
   void give_up(const base::Error& error) {
@@ -87,7 +85,7 @@ class Hold {
   std::unique_ptr<PacketChannel> channel_;
   pid_t keeper_ = 0;
   net::Clock::time_point started_{};
-  std::chrono::milliseconds delay_{100};
+  RestartDelay delay_{std::chrono::milliseconds(5'000)};
   bool stopping_ = false;
   int code_ = 0;
 };

@@ -7,11 +7,12 @@
 #include "localkube/process/children.h"
 #include "localkube/process/files.h"
 #include "localkube/process/hold.h"
+#include "localkube/process/restart_delay.h"
 #include "localkube/process/spawn.h"
 
 namespace localkube {
 
-using Seconds = std::chrono::duration<double>;
+constexpr std::chrono::milliseconds kLongestRest{1'000};  // nobody is answered meanwhile
 
 static base::Result<pid_t> start_serve(const HoldOptions& options, const std::string& epoch) {
   return spawn_self(
@@ -28,7 +29,7 @@ int keep(const HoldOptions& options) {
   }
   // Names this life of the pid namespace: pids noted under another are void.
   std::string epoch = std::to_string(std::chrono::system_clock::now().time_since_epoch().count());
-  double delay = 0.05;
+  RestartDelay delay(kLongestRest);
   bool stopping = false;
   while (!stopping) {
     auto began = std::chrono::steady_clock::now();
@@ -52,15 +53,13 @@ int keep(const HoldOptions& options) {
         if (pid == *serve) code = exit_code_of(status);
     }
     if (stopping) break;
-    if (Seconds(std::chrono::steady_clock::now() - began).count() > 30) delay = 0.05;
     base::log::error("serve ended with code {}, starting it again", code);
     sigset_t stop;
     sigemptyset(&stop);
     sigaddset(&stop, SIGTERM);
-    timespec wait{static_cast<time_t>(delay),
-                  static_cast<long>((delay - static_cast<double>(static_cast<time_t>(delay))) * 1e9)};
+    auto rest = delay.after(std::chrono::steady_clock::now() - began);
+    timespec wait{rest / std::chrono::seconds(1), (rest % std::chrono::seconds(1)) / std::chrono::nanoseconds(1)};
     if (sigtimedwait(&stop, nullptr, &wait) == SIGTERM) break;
-    delay = std::min(delay * 2, 10.0);
   }
   return 0;  // and the kernel ends what is left in this pid namespace
 }

@@ -240,13 +240,15 @@ void Store::publish(const Change& change) {
   std::erase_if(subscribers_, [](const auto& weak) { return weak.expired(); });
 }
 
-std::optional<std::vector<Event>> Store::changes(std::string_view table, int64_t after) const {
+std::optional<std::vector<Event>> Store::changes(std::string_view table, int64_t after, size_t most) const {
   if (after < floor_) return std::nullopt;
   auto at =
       std::partition_point(history_.begin(), history_.end(), [&](const Past& past) { return past.revision <= after; });
   std::vector<Event> events;
-  for (; at != history_.end(); ++at) {
+  size_t bytes = 0;
+  for (; at != history_.end() && bytes < most; ++at) {
     if (at->key.table != table) continue;
+    bytes += (at->before ? at->before->size() : 0) + (at->after ? at->after->size() : 0);
     bool gone = at->type == Event::Type::Deleted;
     events.push_back(
         {at->type, at->revision, gone ? parsed(at->before, at->revision) : parsed(at->after), parsed(at->before)});

@@ -45,6 +45,9 @@ struct Event {
   int64_t revision = 0;
   std::shared_ptr<const Json> object;
   std::shared_ptr<const Json> before;
+  // What watches made of it, by kind of encoding: all of one kind share one text.
+  using Encodings = std::map<std::string, std::shared_ptr<const std::string>, std::less<>>;
+  std::shared_ptr<Encodings> encodings = std::make_shared<Encodings>();
 };
 
 // All objects of the cluster: an index in memory over a SQLite file that has
@@ -84,8 +87,9 @@ class Store {
   void flush();  // commits what waits now, without waiting for the end of the turn
 
   // Changes of a table after `after`, oldest first; nullopt when that is no
-  // longer known (410 Gone).
-  std::optional<std::vector<Event>> changes(std::string_view table, int64_t after) const;
+  // longer known (410 Gone). About `most` bytes of documents, but one change at
+  // least where there is any: the last one's revision is where to go on.
+  std::optional<std::vector<Event>> changes(std::string_view table, int64_t after, size_t most = SIZE_MAX) const;
   int64_t oldest() const { return floor_; }  // the revision from which changes() can start
 
   // Called at each commit with the table's changes, in order, until the handle

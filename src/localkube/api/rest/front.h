@@ -19,6 +19,7 @@ struct Services {
   Registry& registry;
   Tokens& tokens;
   Rbac& rbac;
+  size_t watch_bytes;  // that may wait for the client of one watch
   PodStreams* streams = nullptr;
 };
 
@@ -28,8 +29,8 @@ struct Services {
 // Everybody sees /version and the health paths; for the rest, Rbac decides.
 class Front {
  public:
-  Front(net::Loop& loop, Registry& registry, Tokens& tokens, Rbac& rbac)
-      : services_{loop, registry, tokens, rbac, nullptr} {}
+  Front(net::Loop& loop, Registry& registry, Tokens& tokens, Rbac& rbac, size_t watch_bytes)
+      : services_{loop, registry, tokens, rbac, watch_bytes, nullptr} {}
 
   void set_pod_streams(PodStreams& streams) { services_.streams = &streams; }
   net::Task<void> handle(std::shared_ptr<http::Exchange> exchange);

@@ -2,6 +2,7 @@
 #include "localkube/api/rest/front.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <filesystem>
 #include <fstream>
@@ -39,7 +40,8 @@ class FrontTest : public testing::Test {
     server_.reset();
     ApiServerOptions options;
     options.state_dir = folder_;
-    options.watch_history = 20;
+    options.watch_history = watch_history_;
+    options.watch_bytes = watch_bytes_;
     auto opened = ApiServer::open(loop_, options);
     ASSERT_TRUE(opened) << opened.error().message;
     server_ = std::move(*opened);
@@ -94,6 +96,8 @@ class FrontTest : public testing::Test {
   net::Loop loop_;
   std::string folder_;
   uint16_t port_ = 0;
+  size_t watch_history_ = 20;
+  size_t watch_bytes_ = 4u << 20;
   std::unique_ptr<ApiServer> server_;
 };
 
@@ -220,6 +224,82 @@ TEST_F(FrontTest, AWatchFromAVersionThatIsForgottenIsToldSo) {
   EXPECT_EQ(events[0]["type"], "ERROR");
   EXPECT_EQ(events[0]["object"]["code"], 410);
   EXPECT_EQ(events[0]["object"]["reason"], "Expired");
+}
+
+net::Task<std::unique_ptr<http::ClientStream>> open_watch(http::Client& client, std::string path) {
+  http::RequestHead head;
+  head.path = path;
+  auto stream = co_await client.open(std::move(head));
+  if (!stream) co_return nullptr;
+  (*stream)->finish();
+  auto response = co_await (*stream)->response();
+  if (!response || response->status != 200) co_return nullptr;
+  co_return std::move(*stream);
+}
+
+net::Task<std::string> read_to_end(http::ClientStream& stream) {
+  std::string all;
+  for (;;) {
+    auto piece = co_await stream.read();
+    if (!piece || !*piece) co_return all;
+    all += **piece;
+  }
+}
+
+std::vector<Json> events_in(const std::string& text) {
+  std::vector<Json> events;
+  for (std::string_view line : base::split(text, '\n'))
+    if (auto event = base::parse_json(line)) events.push_back(std::move(*event));
+  return events;
+}
+
+TEST_F(FrontTest, AWatchThatIsTooFarBehindEndsAndGoesOnFromItsLastVersion) {
+  watch_history_ = 1000;
+  watch_bytes_ = 256u << 10;
+  start();
+  Reply made = post(kMaps, R"({"metadata":{"name":"a"}})");
+  auto from = client();
+  std::string path = kMaps + "?watch=true&resourceVersion=";
+  auto stream =
+      net::run_to_end(loop_, open_watch(*from, path + made.body["metadata"]["resourceVersion"].get<std::string>()));
+  ASSERT_NE(stream, nullptr);
+  const int writes = 45;
+  for (int i = 1; i <= writes; ++i)
+    ASSERT_EQ(send("PATCH", kMapA, Json{{"data", {{"n", std::to_string(i)}, {"x", std::string(400'000, 'x')}}}}.dump(),
+                   "application/merge-patch+json")
+                  .status,
+              200);
+  auto events = events_in(net::run_to_end(loop_, read_to_end(*stream)));
+  ASSERT_FALSE(events.empty());
+  ASSERT_LT(events.size(), static_cast<size_t>(writes)) << "18 MB cannot have waited";
+  EXPECT_EQ(events.back()["object"]["data"]["n"], std::to_string(events.size())) << "none is left out in between";
+  std::string last = events.back()["object"]["metadata"]["resourceVersion"];
+  auto again = client();
+  auto rest = net::run_to_end(loop_, watch(*again, path + last, writes - events.size()));
+  ASSERT_EQ(events.size() + rest.size(), static_cast<size_t>(writes));
+  EXPECT_EQ(rest.back()["object"]["data"]["n"], std::to_string(writes));
+}
+
+TEST_F(FrontTest, WatchesOfOneKindShareTheTextOfAnEvent) {
+  ASSERT_EQ(post(kMaps, R"({"metadata":{"name":"a"}})").status, 201);
+  std::vector<std::unique_ptr<http::Client>> clients;
+  std::vector<std::unique_ptr<http::ClientStream>> streams;
+  for (int i = 0; i < 40; ++i) {
+    clients.push_back(client());
+    streams.push_back(net::run_to_end(loop_, open_watch(*clients.back(), kMaps + "?watch=true")));
+    ASSERT_NE(streams.back(), nullptr);
+  }
+  auto allocated = [] {
+    struct mallinfo2 now = mallinfo2();
+    return now.uordblks + now.hblkhd;
+  };
+  const size_t before = allocated();
+  for (int i = 0; i < 6; ++i)
+    ASSERT_EQ(send("PATCH", kMapA, Json{{"data", {{"x", std::string(900'000, static_cast<char>('a' + i))}}}}.dump(),
+                   "application/merge-patch+json")
+                  .status,
+              200);
+  EXPECT_LT(allocated() - before, 80u << 20) << "a copy for each watch would be 216 MB";
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <chrono>
+#include <deque>
 
 #include "base/strings.h"
 #include "localkube/api/kinds/document.h"
@@ -12,12 +13,65 @@ namespace localkube {
 
 namespace {
 
-constexpr size_t kMostWaiting = 20'000;  // lines for a client that does not read; then the watch ends
+constexpr size_t kPiece = 32u << 10;   // written at a time, so that a connection holds little of its own
+constexpr size_t kPortion = 1u << 20;  // of the changes since a version, read at a time
+constexpr size_t kLineCost = 64;       // what a waiting line takes beside its text
 constexpr std::chrono::seconds kBookmarkPause{60};
 constexpr std::chrono::seconds kLongest{3600};
 
+using Line = std::shared_ptr<const std::string>;
+
+// What waits for a client: texts that it shares with other watches, `most`
+// bytes of them. A client that is further behind has its watch ended, and goes
+// on from the last version it got, as with any API server.
+class Waiting {
+ public:
+  explicit Waiting(size_t most) : most_(most) {}
+
+  bool empty() const { return lines_.empty(); }
+  bool closed() const { return closed_; }
+  const Line& front() const { return lines_.front(); }
+
+  void push(Line line) {
+    if (closed_) return;
+    size_t cost = line->size() + kLineCost;
+    if (!lines_.empty() && bytes_ + cost > most_) {
+      lines_.clear();
+      return close();
+    }
+    bytes_ += cost;
+    lines_.push_back(std::move(line));
+    more.notify();
+  }
+  Line take() {
+    Line line = std::move(lines_.front());
+    lines_.pop_front();
+    bytes_ -= line->size() + kLineCost;
+    return line;
+  }
+  void close() {
+    closed_ = true;
+    more.notify();
+  }
+
+  net::Signal more;
+
+ private:
+  const size_t most_;
+  size_t bytes_ = 0;
+  bool closed_ = false;
+  std::deque<Line> lines_;
+};
+
+Line line_of(std::string_view type, const Json& object) {
+  std::string text = "{\"type\":\"";
+  text += type;
+  text += "\",\"object\":" + dump(object) + "}\n";
+  return std::make_shared<const std::string>(std::move(text));
+}
+
 // One watch on its way to a client. Lines are made when changes come, and
-// written by the request's coroutine.
+// written by the request's coroutine, which owns this.
 struct Watching {
   Target target;
   Shape shape;
@@ -25,41 +79,52 @@ struct Watching {
   LabelSelector labels;
   FieldSelector fields;
   bool defined = false;  // the column definitions were sent
-  net::Queue<std::string> lines;
+  Waiting waiting;
   Store::Handle subscription;
+
+  explicit Watching(size_t most) : waiting(most) {}
 
   bool selects(const Json* object) const {
     return object && (target.ns.empty() || base::text(*object, "metadata", "namespace") == target.ns) &&
            labels.matches(*object) && fields.matches(*object);
   }
 
-  void send(const char* type, const Json& stored) {
-    if (lines.closed()) return;
-    if (lines.size() > kMostWaiting) return lines.close();
+  Line encoded(std::string_view type, const Json& stored) const {
     Json object = Registry::shown(*target.row, target.version, stored);
     if (shape == Shape::Table) {
       Json metadata = {{"resourceVersion", string_at(object, "metadata", "resourceVersion")}};
       object = table_of(*target.row, target.version, {object}, std::move(metadata), carried);
       if (defined) object["columnDefinitions"] = nullptr;
-      defined = true;
     } else if (shape == Shape::Metadata) {
       object = metadata_only(object);
     }
-    lines.push("{\"type\":\"" + std::string(type) + "\",\"object\":" + dump(object) + "}\n");
+    return line_of(type, object);
   }
 
-  // A change as this selection sees it: what leaves it is deleted for it.
-  void on(const Event& event) {
+  // The event's text in this watch's encoding, made by the first that asks.
+  Line shared(const Event& event, std::string_view type) {
+    std::string encoding = target.version + "/" + std::string(type) + "/" + std::to_string(static_cast<int>(shape)) +
+                           std::to_string(static_cast<int>(carried)) + (defined ? "+" : "-");
+    Line& line = (*event.encodings)[encoding];
+    if (!line && type != "DELETED") {
+      line = encoded(type, *event.object);
+    } else if (!line) {
+      Json last = *event.before;
+      last["metadata"]["resourceVersion"] = std::to_string(event.revision);
+      line = encoded(type, last);
+    }
+    defined = true;
+    return line;
+  }
+
+  // A change as this selection sees it: what leaves it is deleted for it, and
+  // what it never held is null.
+  Line seen(const Event& event) {
     bool gone = event.type == Event::Type::Deleted;
     bool before = selects(event.before.get());
     bool now = !gone && selects(event.object.get());
-    if (now) {
-      send(before ? "MODIFIED" : "ADDED", *event.object);
-    } else if (before) {
-      Json last = *event.before;
-      last["metadata"]["resourceVersion"] = std::to_string(event.revision);
-      send("DELETED", last);
-    }
+    if (now) return shared(event, before ? "MODIFIED" : "ADDED");
+    return before ? shared(event, "DELETED") : nullptr;
   }
 
   void bookmark(int64_t revision) {
@@ -73,33 +138,9 @@ struct Watching {
                 {"columnDefinitions", nullptr},
                 {"rows", Json::array()}};
     if (shape == Shape::Metadata) object = metadata_only(object);
-    lines.push("{\"type\":\"BOOKMARK\",\"object\":" + dump(object) + "}\n");
+    waiting.push(line_of("BOOKMARK", object));
   }
 };
-
-std::string error_line(const Refusal& refusal) {
-  return "{\"type\":\"ERROR\",\"object\":" + dump(status_of(refusal)) + "}\n";
-}
-
-// What there is to send first: all objects, or the changes since a version.
-void begin(Store& store, Watching& watching, std::optional<int64_t> since) {
-  const std::string table = watching.target.row->stored_in();
-  if (!since || *since == 0) {
-    store.each(table, watching.target.ns, [&](const std::string&, const std::string&, const Record& record) {
-      if (watching.selects(record.object.get())) watching.send("ADDED", *record.object);
-      return true;
-    });
-    return;
-  }
-  auto changes = store.changes(table, *since);
-  if (!changes) {
-    watching.lines.push(error_line(
-        gone("too old resource version: " + std::to_string(*since) + " (" + std::to_string(store.oldest()) + ")")));
-    watching.lines.close();
-    return;
-  }
-  for (const Event& event : *changes) watching.on(event);
-}
 
 Refusal no_initial_events() {
   Problems problems;
@@ -108,9 +149,9 @@ Refusal no_initial_events() {
   return invalid({"meta.k8s.io", "v1", "ListOptions"}, "", problems);
 }
 
-Answer<std::shared_ptr<Watching>> prepare(const RestRequest& request) {
+Answer<std::shared_ptr<Watching>> prepare(const RestRequest& request, size_t most) {
   if (http::query_parameter(request.query, "sendInitialEvents")) return std::unexpected(no_initial_events());
-  auto watching = std::make_shared<Watching>();
+  auto watching = std::make_shared<Watching>(most);
   watching->target = request.target;
   watching->shape = request.shape;
   std::string told = request.text("includeObject");
@@ -120,11 +161,91 @@ Answer<std::shared_ptr<Watching>> prepare(const RestRequest& request) {
   return watching;
 }
 
+Line too_old(const Store& store, int64_t since) {
+  return line_of("ERROR", status_of(gone("too old resource version: " + std::to_string(since) + " (" +
+                                         std::to_string(store.oldest()) + ")")));
+}
+
+void subscribe(Store& store, const std::shared_ptr<Watching>& watching) {
+  std::weak_ptr<Watching> weak = watching;
+  watching->subscription = store.subscribe(watching->target.row->stored_in(), [weak](const Event& event) {
+    auto held = weak.lock();
+    if (!held || held->waiting.closed()) return;
+    if (Line line = held->seen(event)) held->waiting.push(std::move(line));
+  });
+}
+
+net::Task<bool> write_line(std::shared_ptr<http::Exchange> exchange, Line line) {
+  for (size_t at = 0; at < line->size(); at += kPiece) {
+    auto written = co_await exchange->write(line->substr(at, kPiece));
+    if (!written) co_return false;
+  }
+  co_return true;
+}
+
+// The objects there are, each made into a line when its turn comes. Changes
+// from here on wait behind them.
+net::Task<bool> write_all(Store& store, std::shared_ptr<http::Exchange> exchange, std::shared_ptr<Watching> watching) {
+  std::deque<std::shared_ptr<const Json>> objects;
+  store.each(watching->target.row->stored_in(), watching->target.ns,
+             [&](const std::string&, const std::string&, const Record& record) {
+               if (watching->selects(record.object.get())) objects.push_back(record.object);
+               return true;
+             });
+  subscribe(store, watching);
+  while (!objects.empty() && !watching->waiting.closed()) {
+    Line line = watching->encoded("ADDED", *objects.front());
+    watching->defined = true;
+    objects.pop_front();
+    bool written = co_await write_line(exchange, std::move(line));
+    if (!written) co_return false;
+  }
+  co_return objects.empty();
+}
+
+// The changes since a version, a portion at a time from the store's history.
+net::Task<bool> write_changes(Store& store, int64_t since, std::shared_ptr<http::Exchange> exchange,
+                              std::shared_ptr<Watching> watching) {
+  for (;;) {
+    auto changes = store.changes(watching->target.row->stored_in(), since, kPortion);
+    if (!changes) {
+      bool told = co_await write_line(exchange, too_old(store, since));
+      watching->waiting.close();
+      co_return told;
+    }
+    if (changes->empty()) break;
+    since = changes->back().revision;
+    for (const Event& event : *changes) {
+      if (watching->waiting.closed()) co_return false;
+      Line line = watching->seen(event);
+      if (!line) continue;
+      bool written = co_await write_line(exchange, std::move(line));
+      if (!written) co_return false;
+    }
+  }
+  subscribe(store, watching);
+  co_return true;
+}
+
+// What waits, as it comes, until the watch ends. Small lines go together.
+net::Task<bool> write_waiting(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<Watching> watching) {
+  Waiting& waiting = watching->waiting;
+  for (;;) {
+    while (waiting.empty() && !waiting.closed()) co_await waiting.more.wait();
+    if (waiting.empty()) co_return true;
+    std::string small;
+    while (!waiting.empty() && small.size() + waiting.front()->size() <= kPiece) small += *waiting.take();
+    Line line = small.empty() ? waiting.take() : std::make_shared<const std::string>(std::move(small));
+    bool written = co_await write_line(exchange, std::move(line));
+    if (!written) co_return false;
+  }
+}
+
 }  // namespace
 
 net::Task<void> serve_watch(Services& services, RestRequest request) {
   std::shared_ptr<http::Exchange> exchange = request.exchange;
-  auto prepared = prepare(request);
+  auto prepared = prepare(request, services.watch_bytes);
   auto seconds = request.number("timeoutSeconds");
   std::string version = request.text("resourceVersion");
   auto since = base::parse_number<int64_t>(version);
@@ -138,13 +259,10 @@ net::Task<void> serve_watch(Services& services, RestRequest request) {
   }
   std::shared_ptr<Watching> watching = std::move(*prepared);
   Store& store = services.registry.store();
-  begin(store, *watching, since);
   std::weak_ptr<Watching> weak = watching;
-  watching->subscription = store.subscribe(watching->target.row->stored_in(), [weak](const Event& event) {
-    if (auto held = weak.lock()) held->on(event);
+  exchange->on_closed([weak] {
+    if (auto held = weak.lock()) held->waiting.close();
   });
-  net::Queue<std::string> lines = watching->lines;
-  exchange->on_closed([lines] { lines.close(); });
 
   bool bookmarks = request.flag("allowWatchBookmarks");
   std::chrono::seconds most = kLongest;
@@ -152,15 +270,15 @@ net::Task<void> serve_watch(Services& services, RestRequest request) {
   net::Timer end(services.loop, [weak, bookmarks, &store] {
     auto held = weak.lock();
     if (!held) return;
-    if (bookmarks && !held->lines.closed()) held->bookmark(store.revision());
-    held->lines.close();
+    if (bookmarks && held->subscription) held->bookmark(store.revision());
+    held->waiting.close();
   });
   end.arm(most);
   net::Timer* again = nullptr;
   net::Timer tick(services.loop, [weak, &store, &again] {
     auto held = weak.lock();
-    if (!held || held->lines.closed()) return;
-    held->bookmark(store.revision());
+    if (!held || held->waiting.closed()) return;
+    if (held->subscription) held->bookmark(store.revision());
     again->arm(kBookmarkPause);
   });
   again = &tick;
@@ -170,18 +288,13 @@ net::Task<void> serve_watch(Services& services, RestRequest request) {
   head.headers.set("content-type", "application/json");
   head.headers.set("cache-control", "no-cache, private");
   exchange->start(std::move(head));
-  for (;;) {
-    std::optional<std::string> line = co_await lines.next();
-    if (!line) break;
-    while (line->size() < 64u << 10 && lines.size() > 0) {  // what waits goes in one write
-      std::optional<std::string> more = co_await lines.next();
-      if (!more) break;
-      *line += *more;
-    }
-    auto written = co_await exchange->write(std::move(*line));
-    if (!written) co_return;
-  }
-  exchange->finish();
+  bool written = false;
+  if (!since || *since == 0)
+    written = co_await write_all(store, exchange, watching);
+  else
+    written = co_await write_changes(store, *since, exchange, watching);
+  if (written) written = co_await write_waiting(exchange, watching);
+  if (written || watching->waiting.closed()) exchange->finish();
 }
 
 }  // namespace localkube
