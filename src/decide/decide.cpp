@@ -114,9 +114,9 @@ struct Trial {
 
   base::Result<void> through_http(Decision& out, const proxy::HttpConfig& http, const http::RequestHead& head) {
     auto table = TRY(table_for(http, out));
-    proxy::Chosen chosen = proxy::choose(*table, head, 0);
+    proxy::Chosen chosen = proxy::choose(*table, head, {});
     if (chosen.host) out.virtual_host = chosen.host->name;
-    if (chosen.host && chosen.host->require_tls && head.scheme == "http") {
+    if (chosen.host && chosen.host->require_tls != proxy::VirtualHost::Tls::Any && head.scheme == "http") {
       out.status = 301;
       out.location = "https://" + head.authority + head.path;
       return {};

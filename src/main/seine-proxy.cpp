@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 
 #include "agent/certificates.h"
 #include "agent/environment.h"
@@ -29,6 +34,25 @@ int run_capture(const std::vector<std::string>& arguments) {
   return 0;
 }
 
+// From here on what is said on standard error goes to the file, access logs to /dev/stderr with it.
+base::Result<void> move_log(const std::string& path) {
+  int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (file < 0 || dup2(file, STDERR_FILENO) < 0) return std::unexpected(base::system_error("open log " + path, errno));
+  ::close(file);
+  return {};
+}
+
+// The bootstrap of the file, with what was given on the command line over it.
+base::Result<proxy::Bootstrap> read_configured(const proxy::Options& options) {
+  if (options.process.config_path.empty()) return proxy::parse_bootstrap(options.config_yaml, options.unknown);
+  auto bootstrap = proxy::read_bootstrap(options.process.config_path, options.unknown);
+  if (!bootstrap || options.config_yaml.empty()) return bootstrap;
+  auto over = proxy::parse_bootstrap(options.config_yaml, options.unknown);
+  if (!over) return over;
+  bootstrap->MergeFrom(*over);
+  return bootstrap;
+}
+
 // What this process serves, and does not until everything of it is there, is its predecessor's until then.
 net::Task<void> take_over_once_ready(net::Loop& loop, proxy::Process& process, const proxy::ControlPlane& control_plane,
                                      proxy::Handover& handover) {
@@ -46,9 +70,15 @@ int run_proxy(const std::vector<std::string>& arguments) {
     return 0;
   }
   base::start_log("proxy", options->process.log_level);
-  auto bootstrap = options->config_yaml.empty() ? proxy::read_bootstrap(options->process.config_path, options->unknown)
-                                                : proxy::parse_bootstrap(options->config_yaml, options->unknown);
+  if (!options->log_path.empty())
+    if (auto moved = move_log(options->log_path); !moved) return fail(moved.error());
+  auto bootstrap = read_configured(*options);
   if (!bootstrap) return fail(bootstrap.error());
+  auto& node = *bootstrap->mutable_node();
+  if (node.id().empty()) node.set_id(options->service_node);
+  if (node.cluster().empty()) node.set_cluster(options->service_cluster);
+  if (node.locality().zone().empty() && !options->service_zone.empty())
+    node.mutable_locality()->set_zone(options->service_zone);
   if (options->mode == proxy::Options::Mode::Validate) {
     auto good = proxy::validate(*bootstrap);
     if (!good) return fail(good.error());
@@ -67,6 +97,8 @@ int run_proxy(const std::vector<std::string>& arguments) {
   }
   auto started = process.start();
   if (!started) return fail(started.error());
+  if (!options->admin_address_path.empty())
+    std::ofstream(options->admin_address_path) << process.admin_address().text();
   auto control_plane = proxy::ControlPlane::of(loop, process.bootstrap(), process.configuration());
   if (!control_plane) return fail(control_plane.error());
   signals.serve(process);

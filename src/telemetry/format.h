@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "telemetry/operator.h"
 #include "telemetry/record.h"
 
 namespace telemetry {
@@ -22,47 +22,44 @@ class Format {
   static base::Result<Format> parse(std::string_view text);
 
   void append(const Record& record, std::string& out, Missing missing = Missing::Dash) const;
-  // The value as JSON: numbers stay numbers where the format is one operator alone; null where missing.
-  base::Json json(const Record& record) const;
+  // The value as JSON text: numbers stay numbers where the format is one operator alone; null where missing.
+  void append_json(const Record& record, std::string& out) const;
   bool constant() const;  // has no operator
   bool empty() const { return pieces_.empty(); }
 
  private:
-  enum class Op : uint8_t;
-  struct Piece {
-    Op op{};
-    std::string text;               // the literal, the header's name or the time format
-    std::string alternative;        // REQ(A?B)
-    std::vector<std::string> path;  // DYNAMIC_METADATA(text:path:path)
-    size_t most = 0;                // 0: any length
-  };
-  static base::Result<Piece> parse_operator(std::string_view text);
-  static bool append_value(const Piece& piece, const Record& record, std::string& out);
-  std::vector<Piece> pieces_;
+  std::vector<Operator> pieces_;
 };
 
-// One line a record: a text format, or JSON with a format per key.
+// One line a record: a text format, or JSON with a format for each string in it.
 class LineFormat {
  public:
-  static base::Result<LineFormat> text(std::string_view format);  // the line's end is part of the format
-  static base::Result<LineFormat> json(const base::Json& object);
+  enum class Empty { Shown, Left };  // what is missing: "-" and null, or nothing at all
+
+  static base::Result<LineFormat> text(std::string_view format,
+                                       Empty empty = Empty::Shown);  // the line's end is part of the format
+  static base::Result<LineFormat> json(const base::Json& object, Empty empty = Empty::Shown);
   static LineFormat standard();  // Istio's default text line
+  static LineFormat envoy();     // Envoy's own default text line
 
   void append(const Record& record, std::string& out) const;
 
  private:
+  // A value of the JSON: a format, an object, an array, or what is written as it is.
   struct Node {
-    std::string key;
+    enum class Kind : uint8_t { Format, Object, Array, Constant } kind = Kind::Constant;
+    std::string key;  // as JSON text with its colon; empty in arrays
     Format format;
+    std::string constant;
     std::vector<Node> children;
-    bool object = false;
   };
-  static base::Result<std::vector<Node>> nodes_of(const base::Json& object);
-  static base::Json render(const std::vector<Node>& nodes, const Record& record);
+  static base::Result<Node> node_of(const base::Json& value);
+  void append_json(const Node& node, const Record& record, std::string& out) const;
 
   Format text_;
-  std::vector<Node> nodes_;
+  Node root_;
   bool json_ = false;
+  Empty empty_ = Empty::Shown;
 };
 
 }  // namespace telemetry

@@ -20,6 +20,27 @@ void Histogram::add(const Histogram& other) {
   sum_ += other.sum_;
 }
 
+void Histogram::subtract(const Histogram& other) {
+  for (size_t i = 0; i < buckets_.size(); ++i) buckets_[i] -= std::min(buckets_[i], other.buckets_[i]);
+  count_ -= std::min(count_, other.count_);
+  sum_ -= other.sum_;
+}
+
+double Histogram::quantile(double share) const {
+  if (!count_) return 0;
+  double wanted = share * static_cast<double>(count_), before = 0;
+  for (size_t i = 0; i < buckets_.size(); ++i) {
+    auto here = static_cast<double>(buckets_[i]);
+    if (!here || before + here < wanted) {
+      before += here;
+      continue;
+    }
+    double low = i ? kBounds[i - 1] : 0, high = i < kBounds.size() ? kBounds[i] : kBounds.back();
+    return low + (high - low) * std::max(0.0, wanted - before) / here;
+  }
+  return kBounds.back();
+}
+
 void Scrape::number(Kind kind, std::string_view name, Labels labels, double value) {
   auto it = families_.find(name);
   if (it == families_.end()) it = families_.emplace(std::string(name), Family{.kind = kind}).first;
@@ -115,24 +136,81 @@ std::string Scrape::prometheus() const {
   return out;
 }
 
-std::string Scrape::plain(std::string_view filter) const {
-  std::vector<std::string> lines;
-  for (const auto& [name, family] : families_) {
-    auto line = [&](const Labels& labels, double value) {
-      std::string text = name;
-      for (const auto& [key, label] : labels) text += "." + key + "." + label;
-      if (text.find(filter) == std::string::npos) return;
-      text += ": ";
-      append_number(text, value);
-      lines.push_back(std::move(text));
-    };
-    for (const auto& [labels, value] : family.numbers) line(labels, value);
-    for (const auto& [labels, value] : family.histograms) line(labels, static_cast<double>(value.count()));
+// Envoy's tags become parts of the name again, each where Envoy took it from.
+std::string Scrape::envoy_name(std::string_view name, const Labels& labels) {
+  if (!name.starts_with("envoy_")) {
+    std::string out(name);
+    for (const auto& [key, label] : labels) out += "." + key + "." + label;
+    return out;
   }
-  std::sort(lines.begin(), lines.end());
-  std::string out;
-  for (const std::string& line : lines) out += line + "\n";
+  std::string rest(name.substr(6)), out, tail;
+  auto take = [&](std::string_view scope, const std::string& value) {
+    if (!rest.starts_with(scope) || rest.size() <= scope.size() || rest[scope.size()] != '_') return;
+    rest.erase(0, scope.size() + 1);
+    out += std::string(scope) + "." + value + ".";
+  };
+  for (const auto& [key, value] : labels) {
+    if (key == "envoy_listener_address") take("listener", value);
+  }
+  for (const auto& [key, value] : labels) {
+    if (key == "envoy_cluster_name")
+      take("cluster", value);
+    else if (key == "envoy_http_conn_manager_prefix")
+      take("http", value);
+    else if (key == "envoy_tcp_prefix")
+      take("tcp", value);
+    else if (key == "envoy_response_code_class" && rest.ends_with("xx"))
+      rest.replace(rest.size() - 2, 2, value + "xx");
+    else if (key == "envoy_response_code")
+      tail += "_" + value;
+    else if (key != "envoy_listener_address")
+      tail += "." + key + "." + value;
+  }
+  if (out.empty())
+    for (std::string_view scope :
+         {"cluster_manager", "listener_manager", "server", "listener", "http", "control_plane"})
+      if (rest.starts_with(scope) && rest.size() > scope.size() && rest[scope.size()] == '_') {
+        rest[scope.size()] = '.';
+        break;
+      }
+  return out + rest + tail;
+}
+
+std::vector<Scrape::Stat> Scrape::stats() const {
+  std::vector<Stat> out;
+  for (const auto& [name, family] : families_) {
+    for (const auto& [labels, value] : family.numbers)
+      out.push_back(
+          {family.kind == Kind::Gauge ? Stat::Kind::Gauge : Stat::Kind::Counter, envoy_name(name, labels), value, {}});
+    for (const auto& [labels, value] : family.histograms)
+      out.push_back({Stat::Kind::Histogram, envoy_name(name, labels), static_cast<double>(value.count()), value});
+  }
+  std::sort(out.begin(), out.end(), [](const Stat& a, const Stat& b) { return a.name < b.name; });
   return out;
+}
+
+void Scrape::filter(const std::function<bool(const std::string&, double)>& wanted) {
+  for (auto& [name, family] : families_) {
+    std::erase_if(family.numbers,
+                  [&](const auto& entry) { return !wanted(envoy_name(name, entry.first), entry.second); });
+    std::erase_if(family.histograms, [&](const auto& entry) {
+      return !wanted(envoy_name(name, entry.first), static_cast<double>(entry.second.count()));
+    });
+  }
+  std::erase_if(families_,
+                [](const auto& entry) { return entry.second.numbers.empty() && entry.second.histograms.empty(); });
+}
+
+void Scrape::subtract(const Scrape& before) {
+  for (auto& [name, family] : families_) {
+    auto known = before.families_.find(name);
+    if (known == before.families_.end() || family.kind == Kind::Gauge) continue;
+    for (auto& [labels, value] : family.numbers)
+      if (auto it = known->second.numbers.find(labels); it != known->second.numbers.end()) value -= it->second;
+    for (auto& [labels, value] : family.histograms)
+      if (auto it = known->second.histograms.find(labels); it != known->second.histograms.end())
+        value.subtract(it->second);
+  }
 }
 
 }  // namespace telemetry

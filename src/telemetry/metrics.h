@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -21,6 +22,9 @@ class Histogram {
 
   void observe(double value);
   void add(const Histogram& other);
+  void subtract(const Histogram& other);
+  // The value that this share of all (0 to 1) is not above, interpolated within its bucket; 0 for none.
+  double quantile(double share) const;
   uint64_t count() const { return count_; }
   double sum() const { return sum_; }
   const std::array<uint64_t, kBounds.size() + 1>& buckets() const { return buckets_; }  // not cumulative
@@ -46,8 +50,20 @@ class Scrape {
 
   // Prometheus' text format 0.0.4, names sorted, one TYPE line a name.
   std::string prometheus() const;
-  // Envoy's /stats: "name.label_value: 3", for people; only names that contain `filter`.
-  std::string plain(std::string_view filter = {}) const;
+  // One value under Envoy's own name: "cluster.outbound.upstream_rq_total" for what Prometheus knows as
+  // envoy_cluster_upstream_rq_total{envoy_cluster_name="outbound"}.
+  struct Stat {
+    enum class Kind : uint8_t { Counter, Gauge, Histogram } kind = Kind::Counter;
+    std::string name;
+    double value = 0;
+    Histogram histogram;
+  };
+  std::vector<Stat> stats() const;  // sorted by name
+  static std::string envoy_name(std::string_view name, const Labels& labels);
+  // Keeps what `wanted` says yes to.
+  void filter(const std::function<bool(const std::string& envoy_name, double value)>& wanted);
+  // This one without what the other had counted already; gauges stay.
+  void subtract(const Scrape& before);
 
  private:
   enum class Kind { Counter, Gauge, Histogram };

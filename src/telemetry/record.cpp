@@ -5,43 +5,55 @@
 
 namespace telemetry {
 
-static constexpr std::pair<Flag, std::string_view> kFlags[] = {
-    {Flag::NoHealthyUpstream, "UH"},
-    {Flag::UpstreamConnectionFailure, "UF"},
-    {Flag::UpstreamOverflow, "UO"},
-    {Flag::NoRouteFound, "NR"},
-    {Flag::UpstreamRetryLimitExceeded, "URX"},
-    {Flag::NoClusterFound, "NC"},
-    {Flag::DurationTimeout, "DT"},
-    {Flag::DownstreamTermination, "DC"},
-    {Flag::LocalReset, "LR"},
-    {Flag::UpstreamRemoteReset, "UR"},
-    {Flag::UpstreamTermination, "UC"},
-    {Flag::DelayInjected, "DI"},
-    {Flag::FaultInjected, "FI"},
-    {Flag::RateLimited, "RL"},
-    {Flag::UnauthorizedExternal, "UAEX"},
-    {Flag::UpstreamRequestTimeout, "UT"},
-    {Flag::StreamIdleTimeout, "SI"},
-    {Flag::DownstreamProtocolError, "DPE"},
-    {Flag::UpstreamProtocolError, "UPE"},
-    {Flag::UpstreamMaxStreamDuration, "UMSDR"},
-    {Flag::OverloadManager, "OM"},
+struct FlagWords {
+  Flag flag;
+  std::string_view word, long_word;
 };
 
-std::string flags_text(uint32_t flags) {
+// In the order in which Envoy prints them.
+static constexpr FlagWords kFlags[] = {
+    {Flag::FailedLocalHealthCheck, "LH", "FailedLocalHealthCheck"},
+    {Flag::NoHealthyUpstream, "UH", "NoHealthyUpstream"},
+    {Flag::UpstreamRequestTimeout, "UT", "UpstreamRequestTimeout"},
+    {Flag::LocalReset, "LR", "LocalReset"},
+    {Flag::UpstreamRemoteReset, "UR", "UpstreamRemoteReset"},
+    {Flag::UpstreamConnectionFailure, "UF", "UpstreamConnectionFailure"},
+    {Flag::UpstreamTermination, "UC", "UpstreamConnectionTermination"},
+    {Flag::UpstreamOverflow, "UO", "UpstreamOverflow"},
+    {Flag::NoRouteFound, "NR", "NoRouteFound"},
+    {Flag::DelayInjected, "DI", "DelayInjected"},
+    {Flag::FaultInjected, "FI", "FaultInjected"},
+    {Flag::RateLimited, "RL", "RateLimited"},
+    {Flag::UnauthorizedExternal, "UAEX", "UnauthorizedExternalService"},
+    {Flag::RateLimitServiceError, "RLSE", "RateLimitServiceError"},
+    {Flag::DownstreamTermination, "DC", "DownstreamConnectionTermination"},
+    {Flag::UpstreamRetryLimitExceeded, "URX", "UpstreamRetryLimitExceeded"},
+    {Flag::StreamIdleTimeout, "SI", "StreamIdleTimeout"},
+    {Flag::DownstreamProtocolError, "DPE", "DownstreamProtocolError"},
+    {Flag::UpstreamProtocolError, "UPE", "UpstreamProtocolError"},
+    {Flag::UpstreamMaxStreamDuration, "UMSDR", "UpstreamMaxStreamDurationReached"},
+    {Flag::NoClusterFound, "NC", "NoClusterFound"},
+    {Flag::OverloadManager, "OM", "OverloadManagerTerminated"},
+    {Flag::DurationTimeout, "DT", "DurationTimeout"},
+    {Flag::DownstreamRemoteReset, "DR", "DownstreamRemoteReset"},
+};
+
+static std::string text_of(uint32_t flags, std::string_view FlagWords::* word) {
   std::string out;
-  for (const auto& [flag, word] : kFlags) {
-    if (!(flags & static_cast<uint32_t>(flag))) continue;
+  for (const FlagWords& known : kFlags) {
+    if (!(flags & static_cast<uint32_t>(known.flag))) continue;
     if (!out.empty()) out += ',';
-    out += word;
+    out += known.*word;
   }
   return out.empty() ? "-" : out;
 }
 
+std::string flags_text(uint32_t flags) { return flags ? text_of(flags, &FlagWords::word) : "-"; }
+std::string long_flags_text(uint32_t flags) { return text_of(flags, &FlagWords::long_word); }
+
 uint32_t flag_of(std::string_view word) {
-  for (const auto& [flag, known] : kFlags)
-    if (known == word) return static_cast<uint32_t>(flag);
+  for (const FlagWords& known : kFlags)
+    if (known.word == word) return static_cast<uint32_t>(known.flag);
   return 0;
 }
 

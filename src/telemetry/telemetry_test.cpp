@@ -15,6 +15,11 @@ Record sample() {
   record.set(Flag::UpstreamConnectionFailure);
   record.set(Flag::UpstreamRetryLimitExceeded);
   record.downstream_remote = "[::1]:4711";
+  record.path = "/p?x=1&y";
+  record.details = "a b";
+  std::chrono::steady_clock::time_point began(std::chrono::seconds(1));
+  record.mark(Point::DownstreamRxBegin, began);
+  record.mark(Point::UpstreamRxBegin, began + std::chrono::microseconds(1500));
   record.find = [](const void*, Message, std::string_view name) -> std::optional<std::string_view> {
     if (name == ":path") return "/now";
     if (name == "user-agent") return "curl/8.0";
@@ -51,6 +56,38 @@ TEST(Format, JsonKeepsNumbersAndMarksWhatIsMissing) {
   std::string out;
   line->append(sample(), out);
   EXPECT_EQ(out, "{\"code\":503,\"deep\":{\"agent\":\"curl/8.0\"},\"host\":null}\n");
+}
+
+TEST(Format, TimesDurationsAndPathsHaveTheirVariants) {
+  EXPECT_EQ(rendered("%START_TIME(%s.%3f)%"), "0.000");
+  EXPECT_EQ(rendered("%START_TIME(%Y-%m-%d)%"), "1970-01-01");
+  EXPECT_EQ(rendered("%COMMON_DURATION(DS_RX_BEG:US_RX_BEG:us)% %RESPONSE_DURATION% %REQUEST_TX_DURATION%"),
+            "1500 1 -");
+  EXPECT_EQ(rendered("%RESPONSE_FLAGS_LONG% %RESPONSE_CODE_DETAILS%"),
+            "UpstreamConnectionFailure,UpstreamRetryLimitExceeded a_b");
+  EXPECT_EQ(rendered("%PATH(NQ)% %QUERY_PARAM(x)% %GRPC_STATUS%"), "/p 1 -");
+}
+
+TEST(Format, WhatIsNotKnownHereIsRefusedByName) {
+  EXPECT_EQ(rendered("%FILTER_STATE(x)%"),
+            "refused: format operator %FILTER_STATE(x)%: filter state is not known here");
+  EXPECT_TRUE(rendered("%COMMON_DURATION(A:B:ms)%").starts_with("refused"));
+  EXPECT_TRUE(rendered("%METADATA(LISTENER:x)%").starts_with("refused"));
+}
+
+TEST(Stats, HaveEnvoysNames) {
+  EXPECT_EQ(Scrape::envoy_name("envoy_cluster_upstream_rq_xx",
+                               {{"envoy_cluster_name", "a|b"}, {"envoy_response_code_class", "2"}}),
+            "cluster.a|b.upstream_rq_2xx");
+  EXPECT_EQ(
+      Scrape::envoy_name("envoy_cluster_upstream_rq", {{"envoy_cluster_name", "c"}, {"envoy_response_code", "404"}}),
+      "cluster.c.upstream_rq_404");
+  EXPECT_EQ(Scrape::envoy_name("envoy_listener_http_downstream_rq_xx", {{"envoy_listener_address", "0.0.0.0_80"},
+                                                                        {"envoy_http_conn_manager_prefix", "p"},
+                                                                        {"envoy_response_code_class", "5"}}),
+            "listener.0.0.0.0_80.http.p.downstream_rq_5xx");
+  EXPECT_EQ(Scrape::envoy_name("envoy_cluster_manager_active_clusters", {}), "cluster_manager.active_clusters");
+  EXPECT_EQ(Scrape::envoy_name("envoy_server_uptime", {}), "server.uptime");
 }
 
 TEST(Flags, AreReadAsTheyAreWritten) {

@@ -7,7 +7,31 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/json.h"
+#include "base/strings.h"
+
 namespace proxy {
+
+// What gRPC makes of an HTTP status without one of its own.
+static int grpc_status_of_http(int status) {
+  switch (status) {
+    case 400:
+      return 13;
+    case 401:
+      return 16;
+    case 403:
+      return 7;
+    case 404:
+      return 12;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 14;
+    default:
+      return 2;
+  }
+}
 
 bool LogFilter::takes(const telemetry::Record& record) const {
   auto compares = [this](int64_t value) {
@@ -36,18 +60,26 @@ bool LogFilter::takes(const telemetry::Record& record) const {
       return flags ? (record.flags & flags) != 0 : record.flags != 0;
     case Kind::NotHealthCheck:
       return !record.health_check;
+    case Kind::Grpc: {
+      auto text = record.header(telemetry::Message::Trailers, "grpc-status");
+      if (!text) text = record.header(telemetry::Message::Response, "grpc-status");
+      auto status = text ? base::parse_number<int>(*text) : std::nullopt;
+      int found = status.value_or(record.status == 200 ? 0 : grpc_status_of_http(record.status));
+      return (std::find(grpc_statuses.begin(), grpc_statuses.end(), found) != grpc_statuses.end()) != except;
+    }
+    case Kind::Metadata: {
+      base::Json value;
+      bool there = record.metadata(telemetry::MetadataOf::Request, metadata->space, metadata->path, value);
+      return there ? metadata->value.matches(&value) != metadata->invert : if_missing;
+    }
+    case Kind::LogType:
+      return !except;  // all are written at a stream's end
     case Kind::Fraction: {
       auto id = record.header(telemetry::Message::Request, "x-request-id").value_or(std::string_view());
       return std::hash<std::string_view>{}(id) % 1'000'000 < number;
     }
-    case Kind::Header: {
-      http::RequestHead head;
-      head.method = record.method;
-      head.path = record.path;
-      head.authority = record.authority;
-      if (auto value = record.header(telemetry::Message::Request, header->name)) head.headers.add(header->name, *value);
-      return header->matches(head);
-    }
+    case Kind::Header:
+      return header->takes(record.header(telemetry::Message::Request, header->name));
     case Kind::And:
       return std::all_of(parts.begin(), parts.end(), [&](const LogFilter& f) { return f.takes(record); });
     case Kind::Or:

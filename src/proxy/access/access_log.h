@@ -9,19 +9,38 @@
 
 #include "base/error.h"
 #include "proxy/route/match.h"
+#include "proxy/route/metadata.h"
 #include "telemetry/format.h"
 
 namespace proxy {
 
 // Which records a log takes; a tree of conditions.
 struct LogFilter {
-  enum class Kind : uint8_t { Always, Status, Duration, Flags, NotHealthCheck, Fraction, Header, And, Or, Never };
+  enum class Kind : uint8_t {
+    Always,
+    Status,
+    Duration,
+    Flags,
+    NotHealthCheck,
+    Fraction,
+    Header,
+    And,
+    Or,
+    Never,
+    Grpc,
+    Metadata,
+    LogType
+  };
   enum class Compare : uint8_t { Equal, AtLeast, AtMost, NotEqual };
   Kind kind = Kind::Always;
   Compare compare = Compare::Equal;
   uint32_t number = 0;  // status, milliseconds, or per million
   uint32_t flags = 0;   // 0: any flag
   std::optional<HeaderMatch> header;
+  std::vector<int> grpc_statuses;
+  bool except = false;  // Grpc and LogType: those that are not in the list
+  std::shared_ptr<const MetadataMatch> metadata;
+  bool if_missing = true;  // Metadata: what counts where there is none
   std::vector<LogFilter> parts;
 
   bool takes(const telemetry::Record& record) const;

@@ -1,48 +1,130 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/admin/admin.h"
 
+#include <re2/re2.h>
+
 #include "base/log.h"
+#include "base/strings.h"
 #include "proxy/admin/dump.h"
+#include "proxy/admin/stats.h"
 #include "proxy/runtime/process.h"
 
 namespace proxy {
 namespace {
 
 constexpr std::string_view kJson = "application/json";
+constexpr std::string_view kText = "text/plain; charset=UTF-8";
 constexpr std::string_view kPrometheus = "text/plain; version=0.0.4; charset=utf-8";
 
 constexpr std::string_view kHelp =
     "admin commands are:\n"
-    "  /certs: the certificates in use\n"
-    "  /clusters: upstream clusters and their endpoints (?format=json)\n"
-    "  /config_dump: the running configuration (?include_eds, ?resource=NAME)\n"
-    "  /drain_listeners (POST): stop accepting (?inboundonly)\n"
-    "  /healthcheck/fail, /healthcheck/ok (POST)\n"
-    "  /listeners: bound addresses (?format=json)\n"
-    "  /logging (POST): change the log level (?level=debug)\n"
-    "  /memory: memory in use\n"
-    "  /quitquitquit (POST): exit\n"
-    "  /ready: LIVE, or why not\n"
-    "  /server_info: version, state, options\n"
-    "  /stats, /stats/prometheus: metrics (?filter=TEXT)\n";
+    "  /certs: print certs on machine\n"
+    "  /clusters: upstream cluster status\n"
+    "      filter: Regular expression (Google re2) for filtering clusters by name\n"
+    "      format: File format to use; One of (text, json)\n"
+    "  /config_dump: dump current configuration\n"
+    "      resource: The resource to dump\n"
+    "      mask: The fields to keep, as a Protobuf FieldMask\n"
+    "      name_regex: Dump only the currently loaded configurations whose names match the specified regex\n"
+    "      include_eds: Dump currently loaded configuration including EDS\n"
+    "  /drain_listeners (POST): drain listeners\n"
+    "      inboundonly: Drains all inbound listeners\n"
+    "  /healthcheck/fail (POST): cause the server to fail health checks\n"
+    "  /healthcheck/ok (POST): cause the server to pass health checks\n"
+    "  /help: print out list of admin commands\n"
+    "  /hot_restart_version: print the hot restart compatibility version\n"
+    "  /listeners: print listener info\n"
+    "      format: File format to use; One of (text, json)\n"
+    "  /logging (POST): query/change logging levels\n"
+    "      level: desired logging level, this will change all loggers's level\n"
+    "      paths: NAME:LEVEL, of the loggers there are: all\n"
+    "  /memory: print current allocation/heap usage\n"
+    "  /quitquitquit (POST): exit the server\n"
+    "  /ready: print server state, return 200 if LIVE, otherwise return 503\n"
+    "  /reopen_logs (POST): reopen access logs\n"
+    "  /reset_counters (POST): reset all counters to zero\n"
+    "  /runtime: print runtime values\n"
+    "  /server_info: print server version/status information\n"
+    "  /stats: print server stats\n"
+    "      usedonly: Only include stats that have been written by system since restart\n"
+    "      filter: Regular expression (Google re2) for filtering stats\n"
+    "      invert_filter: Invert the filter regex\n"
+    "      format: Format to use; One of (text, json, prometheus)\n"
+    "      type: Stat types to include.; One of (All, Counters, Histograms, Gauges)\n"
+    "  /stats/prometheus: print server stats in prometheus format\n";
+
+// Envoy's admin answers may never be kept or guessed at.
+void answer(http::Exchange& exchange, int status, std::string body, std::string_view type = kText) {
+  http::Response response;
+  response.status = status;
+  response.headers.add("content-type", type);
+  response.headers.add("cache-control", "no-cache, max-age=0");
+  response.headers.add("x-content-type-options", "nosniff");
+  response.body = std::move(body);
+  exchange.respond(std::move(response));
+}
+void answer_json(http::Exchange& exchange, const base::Json& json) {
+  answer(exchange, 200, json.dump(1) + "\n", kJson);
+}
 
 bool is_post(http::Exchange& exchange) {
   if (exchange.request().method == "POST") return true;
-  exchange.respond(405, "Method Not Allowed\nthis changes something: use POST\n");
+  answer(exchange, 405, "Method " + exchange.request().method + " not allowed, POST required.");
   return false;
 }
 
+// ?level=debug, or ?paths=all:debug; there is one logger.
 void change_log_level(http::Exchange& exchange) {
   auto level = http::query_parameter(exchange.request().query(), "level");
-  if (!level) {  // Envoy also takes one logger by name; there is one here
-    std::string_view query = exchange.request().query();
-    if (size_t equals = query.find('='); equals != query.npos) level = std::string(query.substr(equals + 1));
+  if (auto paths = http::query_parameter(exchange.request().query(), "paths")) {
+    auto parts = base::cut(*paths, ':');
+    if (!parts || parts->first != "all") return answer(exchange, 400, "error: the only logger is \"all\"\n");
+    level = std::string(parts->second);
   }
-  if (level && !level->empty()) {
-    if (auto done = base::set_log_level(*level); !done) return exchange.respond(400, done.error().message + "\n");
-  }
+  if (level && !level->empty())
+    if (auto done = base::set_log_level(*level); !done)
+      return answer(exchange, 400, "error: " + done.error().message + "\n");
   std::string_view now = spdlog::level::to_string_view(spdlog::get_level()).data();
-  exchange.respond(200, "active loggers:\n  all: " + std::string(now) + "\n");
+  answer(exchange, 200, "active loggers:\n  all: " + std::string(now) + "\n");
+}
+
+// The filter of ?filter=REGEX; nullptr: there is none. False: it is no regular expression, and that was said.
+bool filter_of(http::Exchange& exchange, std::shared_ptr<const re2::RE2>& out) {
+  auto text = http::query_parameter(exchange.request().query(), "filter");
+  if (!text || text->empty()) return true;
+  auto compiled = compile_regex(*text);
+  if (!compiled) {
+    answer(exchange, 400, "Invalid re2 regex\n");
+    return false;
+  }
+  out = std::move(*compiled);
+  return true;
+}
+
+void serve_stats(Process& process, http::Exchange& exchange, bool prometheus) {
+  const std::string query(exchange.request().query());
+  std::shared_ptr<const re2::RE2> filter;
+  if (!filter_of(exchange, filter)) return;
+  auto given = [&](std::string_view name) { return http::query_parameter(query, name).has_value(); };
+  const std::string format = http::query_parameter(query, "format").value_or(prometheus ? "prometheus" : "text");
+  if (format != "text" && format != "json" && format != "prometheus")
+    return answer(exchange, 400, "usage: /stats?format=(text|json|prometheus)\n\n");
+  auto scrape = process.scrape();
+  const bool used = given("usedonly"), invert = given("invert_filter");
+  if (used || filter)
+    scrape.filter([&](const std::string& name, double value) {
+      if (used && value == 0) return false;
+      return !filter || re2::RE2::PartialMatch(name, *filter) != invert;
+    });
+  if (format == "prometheus") return answer(exchange, 200, scrape.prometheus(), kPrometheus);
+  auto stats = scrape.stats();
+  if (auto type = http::query_parameter(query, "type"); type && *type != "All") {
+    using Kind = telemetry::Scrape::Stat::Kind;
+    Kind kind = *type == "Counters" ? Kind::Counter : *type == "Gauges" ? Kind::Gauge : Kind::Histogram;
+    std::erase_if(stats, [kind](const auto& stat) { return stat.kind != kind; });
+  }
+  if (format == "json") return answer(exchange, 200, stats_json(stats).dump(), kJson);
+  answer(exchange, 200, stats_text(stats));
 }
 
 std::string memory_json() {
@@ -66,71 +148,83 @@ Admin::Admin(Process& process)
 net::Task<void> Admin::serve(Process& process, std::shared_ptr<http::Exchange> exchange) {
   const std::string path(exchange->request().path_only());
   const std::string query(exchange->request().query());
-  const bool json = http::query_parameter(query, "format").value_or("") == "json";
+  auto given = [&](std::string_view name) { return http::query_parameter(query, name); };
+  const bool json = given("format").value_or("") == "json";
+  if (path == "/clusters") {
+    auto hosts = co_await process.hosts();
+    std::shared_ptr<const re2::RE2> filter;
+    if (!filter_of(*exchange, filter)) co_return;
+    if (filter) std::erase_if(hosts, [&](const auto& entry) { return !re2::RE2::PartialMatch(entry.first, *filter); });
+    if (json)
+      answer_json(*exchange, clusters_json(process, hosts));
+    else
+      answer(*exchange, 200, clusters_text(process, hosts));
+    co_return;
+  }
   if (path == "/ready") {
     std::string why = process.not_ready();
-    exchange->respond(why.empty() ? 200 : 503, (why.empty() ? std::string("LIVE") : why) + "\n");
+    answer(*exchange, why.empty() ? 200 : 503, (why.empty() ? std::string("LIVE") : why) + "\n");
   } else if (path == "/config_dump") {
-    bool endpoints = query.find("include_eds") != std::string::npos;
-    std::string resource = http::query_parameter(query, "resource").value_or("");
-    exchange->respond(200, config_dump(process, endpoints, resource).dump(1) + "\n", kJson);
-  } else if (path == "/clusters") {
-    auto hosts = co_await process.hosts();
-    if (json)
-      exchange->respond(200, clusters_json(process, hosts).dump(1) + "\n", kJson);
+    DumpWish wish{.endpoints = given("include_eds").has_value(),
+                  .resource = given("resource").value_or(""),
+                  .mask = given("mask").value_or("")};
+    if (auto regex = given("name_regex"); regex && !regex->empty()) {
+      auto compiled = compile_regex(*regex);
+      if (!compiled) {
+        answer(*exchange, 400, "Error while parsing name_regex from " + *regex + "\n");
+        co_return;
+      }
+      wish.name = std::move(*compiled);
+    }
+    base::Json dump = config_dump(process, wish);
+    if (dump.is_null())
+      answer(*exchange, 404, wish.resource + " not found in config dump");
     else
-      exchange->respond(200, clusters_text(process, hosts));
+      answer_json(*exchange, dump);
   } else if (path == "/listeners") {
-    if (json) {
-      exchange->respond(200, listeners_json(process).dump(1) + "\n", kJson);
-    } else {
-      std::string text;
-      for (const auto& [name, address] : process.configuration().bound_addresses())
-        text += name + "::" + address.text() + "\n";
-      exchange->respond(200, text);
-    }
-  } else if (path == "/stats/prometheus" || path == "/stats") {
-    auto scrape = process.scrape();
-    bool prometheus =
-        path == "/stats/prometheus" || http::query_parameter(query, "format").value_or("") == "prometheus";
-    if (prometheus)
-      exchange->respond(200, scrape.prometheus(), kPrometheus);
-    else
-      exchange->respond(200, scrape.plain(http::query_parameter(query, "filter").value_or("")));
+    if (json) answer_json(*exchange, listeners_json(process));
+    std::string text;
+    for (const auto& [name, address] : process.configuration().bound_addresses())
+      text += name + "::" + address.text() + "\n";
+    if (!json) answer(*exchange, 200, text);
+  } else if (path == "/stats" || path == "/stats/prometheus") {
+    serve_stats(process, *exchange, path == "/stats/prometheus");
   } else if (path == "/server_info") {
-    exchange->respond(200, server_info(process).dump(1) + "\n", kJson);
+    answer_json(*exchange, server_info(process));
   } else if (path == "/certs") {
-    exchange->respond(200, certificates_json(process).dump(1) + "\n", kJson);
+    answer_json(*exchange, certificates_json(process));
   } else if (path == "/memory") {
-    exchange->respond(200, memory_json(), kJson);
-  } else if (path == "/logging") {
-    if (is_post(*exchange)) change_log_level(*exchange);
-  } else if (path == "/reopen_logs") {
-    if (is_post(*exchange)) {
-      process.configuration().logs().reopen_all();
-      exchange->respond(200, "OK\n");
-    }
-  } else if (path == "/drain_listeners") {
-    if (is_post(*exchange)) {
-      process.stop_listening(query.find("inboundonly") != std::string::npos);
-      exchange->respond(200, "OK\n");
-    }
-  } else if (path == "/healthcheck/fail" || path == "/healthcheck/ok") {
-    if (is_post(*exchange)) {
-      process.not_ready_because = path.ends_with("fail") ? "DRAINING" : "";
-      exchange->respond(200, "OK\n");
-    }
-  } else if (path == "/quitquitquit") {
-    if (is_post(*exchange)) {
-      exchange->respond(200, "OK\n");
-      if (process.on_quit) process.on_quit();
-    }
+    answer(*exchange, 200, memory_json(), kJson);
+  } else if (path == "/runtime") {
+    answer_json(*exchange, runtime_json(process));
+  } else if (path == "/hot_restart_version") {
+    answer(*exchange, 200, "disabled");
   } else if (path == "/" || path == "/help") {
-    exchange->respond(200, std::string(kHelp));
+    answer(*exchange, 200, std::string(kHelp));
+  } else if (path == "/logging" || path == "/reopen_logs" || path == "/drain_listeners" ||
+             path == "/healthcheck/fail" || path == "/healthcheck/ok" || path == "/reset_counters" ||
+             path == "/quitquitquit") {
+    if (is_post(*exchange)) change(process, *exchange, path);
   } else {
-    exchange->respond(404, "invalid path. " + std::string(kHelp));
+    answer(*exchange, 404, "invalid path. " + std::string(kHelp));
   }
-  co_return;
+}
+
+void Admin::change(Process& process, http::Exchange& exchange, std::string_view path) {
+  if (path == "/logging") return change_log_level(exchange);
+  if (path == "/reopen_logs") {
+    process.configuration().logs().reopen_all();
+  } else if (path == "/drain_listeners") {
+    process.stop_listening(http::query_parameter(exchange.request().query(), "inboundonly").has_value());
+  } else if (path == "/healthcheck/fail") {
+    process.not_ready_because = "DRAINING";
+  } else if (path == "/healthcheck/ok") {
+    process.not_ready_because = "";
+  } else if (path == "/reset_counters") {
+    process.reset_counters();
+  }
+  answer(exchange, 200, "OK\n");
+  if (path == "/quitquitquit" && process.on_quit) process.on_quit();
 }
 
 }  // namespace proxy

@@ -17,6 +17,7 @@ class Admin {
   base::Result<net::Address> listen(const net::Address& address) { return server_.listen(address); }
 
  private:
+  static void change(Process& process, http::Exchange& exchange, std::string_view path);
   static net::Task<void> serve(Process& process, std::shared_ptr<http::Exchange> exchange);
   http::Server server_;
 };

@@ -2,7 +2,12 @@
 #include "proxy/admin/dump.h"
 
 #include <google/protobuf/util/json_util.h>
+#include <re2/re2.h>
 
+#include <algorithm>
+#include <functional>
+
+#include "base/strings.h"
 #include "identity/certificate.h"
 
 namespace proxy {
@@ -176,32 +181,131 @@ Json address_json(const net::Address& address) {
 
 }  // namespace
 
-Json config_dump(const Process& process, bool with_endpoints, std::string_view resource) {
+// The parts of `from` that the paths ("a.b", "c") name.
+static Json masked(const Json& from, const std::vector<std::string_view>& paths) {
+  if (from.is_array()) {
+    Json out = Json::array();
+    for (const Json& one : from) out.push_back(masked(one, paths));
+    return out;
+  }
+  if (!from.is_object()) return from;
+  Json out = Json::object();
+  if (auto type = from.find("@type"); type != from.end()) out["@type"] = *type;
+  for (std::string_view path : paths) {
+    size_t dot = path.find('.');
+    auto it = from.find(std::string(path.substr(0, dot)));
+    if (it == from.end()) continue;
+    if (dot == path.npos)
+      out[it.key()] = *it;
+    else
+      out[it.key()].merge_patch(masked(*it, {path.substr(dot + 1)}));
+  }
+  return out;
+}
+
+// Each kind of entry keeps its resource, with the name, at another place.
+static bool named(const Json& entry, const re2::RE2& name) {
+  auto text = [](const Json& at) {
+    auto it = at.is_object() ? at.find("name") : at.end();
+    return it != at.end() && it->is_string() ? it->get<std::string>() : std::string();
+  };
+  std::string found = text(entry);
+  for (const char* key : {"listener", "cluster", "route_config", "endpoint_config", "secret"})
+    if (auto it = entry.find(key); found.empty() && it != entry.end()) {
+      found = text(*it);
+      if (auto cluster = it->find("cluster_name"); found.empty() && cluster != it->end())
+        found = cluster->get<std::string>();
+    }
+  return re2::RE2::FullMatch(found, name);
+}
+
+// "static_clusters" of a ClustersConfigDump holds its StaticCluster.
+static std::string entry_type(const std::string& list) {
+  static constexpr std::pair<std::string_view, std::string_view> kTypes[] = {
+      {"static_listeners", "ListenersConfigDump.StaticListener"},
+      {"dynamic_listeners", "ListenersConfigDump.DynamicListener"},
+      {"static_clusters", "ClustersConfigDump.StaticCluster"},
+      {"dynamic_active_clusters", "ClustersConfigDump.DynamicCluster"},
+      {"dynamic_warming_clusters", "ClustersConfigDump.DynamicCluster"},
+      {"static_route_configs", "RoutesConfigDump.StaticRouteConfig"},
+      {"dynamic_route_configs", "RoutesConfigDump.DynamicRouteConfig"},
+      {"static_secrets", "SecretsConfigDump.StaticSecret"},
+      {"dynamic_active_secrets", "SecretsConfigDump.DynamicSecret"},
+      {"static_endpoint_configs", "EndpointsConfigDump.StaticEndpointConfig"},
+      {"dynamic_endpoint_configs", "EndpointsConfigDump.DynamicEndpointConfig"}};
+  for (const auto& [known, type] : kTypes)
+    if (known == list) return "type.googleapis.com/envoy.admin.v3." + std::string(type);
+  return {};
+}
+
+Json config_dump(const Process& process, const DumpWish& wish) {
   const Configuration& configuration = process.configuration();
   Json bootstrap = json_of(process.whole_bootstrap());
   std::vector<Json> parts{
       Json{{"@type", "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump"}, {"bootstrap", std::move(bootstrap)}},
       clusters_dump(configuration)};
-  if (with_endpoints) parts.push_back(endpoints_dump(configuration));
+  if (wish.endpoints || wish.resource.ends_with("endpoint_configs")) parts.push_back(endpoints_dump(configuration));
   parts.push_back(listeners_dump(configuration));
   parts.push_back(routes_dump(configuration));
   parts.push_back(secrets_dump(configuration));
+  if (wish.name)
+    for (Json& part : parts)
+      for (auto& [key, list] : part.items())
+        if (list.is_array())
+          list.erase(std::remove_if(list.begin(), list.end(), [&](const Json& one) { return !named(one, *wish.name); }),
+                     list.end());
+  const auto mask = wish.mask.empty() ? std::vector<std::string_view>() : base::split(wish.mask, ',');
   Json out{{"configs", Json::array()}};
+  if (wish.resource.empty()) {
+    for (Json& part : parts) {
+      Json shown = mask.empty() ? std::move(part) : masked(part, mask);
+      if (mask.empty() || shown.size() > 1) out["configs"].push_back(std::move(shown));
+    }
+    return out;
+  }
+  const std::string type = entry_type(wish.resource);
+  if (type.empty()) return nullptr;
   for (Json& part : parts) {
-    if (resource.empty()) {
-      out["configs"].push_back(std::move(part));
-    } else if (auto it = part.find(std::string(resource)); it != part.end() && it->is_array()) {
-      for (Json& one : *it) out["configs"].push_back(std::move(one));
+    auto it = part.find(wish.resource);
+    if (it == part.end() || !it->is_array()) continue;
+    for (Json& one : *it) {
+      one["@type"] = type;
+      out["configs"].push_back(mask.empty() ? std::move(one) : masked(one, mask));
     }
   }
   return out;
+}
+
+// Values are what the last layer says; Envoy's own defaults are not Seine's and not shown.
+Json runtime_json(const Process& process) {
+  Json layers = Json::array(), entries = Json::object();
+  size_t at = 0;
+  const auto& from = process.bootstrap().layered_runtime().layers();
+  for (const auto& layer : from) layers.push_back(layer.name());
+  std::function<void(const std::string&, const Json&, size_t)> add = [&](const std::string& key, const Json& value,
+                                                                         size_t layer) {
+    if (value.is_object()) {
+      for (const auto& [name, inner] : value.items()) add(key.empty() ? name : key + "." + name, inner, layer);
+      return;
+    }
+    Json& entry = entries[key];
+    if (entry.is_null()) entry = Json{{"layer_values", std::vector<std::string>(layers.size())}};
+    std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+    entry["layer_values"][layer] = text;
+    entry["final_value"] = text;
+  };
+  for (const auto& layer : from) {
+    if (layer.has_static_layer()) add("", json_of(layer.static_layer()), at);
+    ++at;
+  }
+  return Json{{"layers", std::move(layers)}, {"entries", std::move(entries)}};
 }
 
 Json clusters_json(const Process& process, const std::map<std::string, std::vector<Process::HostFacts>>& hosts) {
   const Configuration& configuration = process.configuration();
   Json out{{"cluster_statuses", Json::array()}};
   for (const auto& [name, list] : hosts) {
-    Json status{{"name", name}, {"observability_name", name + ";"}};
+    Json status{{"name", name}, {"observability_name", name}};
     auto it = configuration.entries(Kind::Cluster).find(name);
     if (it != configuration.entries(Kind::Cluster).end()) {
       if (it->second.from == Configuration::From::ControlPlane) status["added_via_api"] = true;
@@ -241,8 +345,19 @@ std::string clusters_text(const Process& process, const std::map<std::string, st
   for (const auto& [name, list] : hosts) {
     auto it = configuration.entries(Kind::Cluster).find(name);
     bool api = it != configuration.entries(Kind::Cluster).end() && it->second.from == Configuration::From::ControlPlane;
-    out +=
-        name + "::observability_name::" + name + ";\n" + name + "::added_via_api::" + (api ? "true" : "false") + "\n";
+    out += name + "::observability_name::" + name + "\n";
+    if (it != configuration.entries(Kind::Cluster).end() && it->second.cluster) {
+      auto breaker = [&](const char* which, const CircuitBreaker& limits) {
+        std::string before = name + "::" + which + "_priority::max_";
+        out += before + "connections::" + std::to_string(limits.connections) + "\n" + before +
+               "pending_requests::" + std::to_string(limits.pending) + "\n" + before +
+               "requests::" + std::to_string(limits.requests) + "\n" + before +
+               "retries::" + std::to_string(limits.retries) + "\n";
+      };
+      breaker("default", it->second.cluster->breaker[0]);
+      breaker("high", it->second.cluster->breaker[1]);
+    }
+    out += name + "::added_via_api::" + (api ? "true" : "false") + "\n";
     for (const auto& facts : list) {
       std::string before = name + "::" + facts.address + "::";
       auto line = [&](const char* key, const std::string& value) { out += before + key + "::" + value + "\n"; };

@@ -1,18 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "base/json.h"
 #include "proxy/runtime/process.h"
 
+namespace re2 {
+class RE2;
+}
+
 namespace proxy {
 
 // The running configuration in the shape of envoy.admin.v3.ConfigDump, rendered
-// from what is in force. Private keys are not in it. `resource` and `mask` as
-// Envoy's query parameters: e.g. "dynamic_listeners"; `with_endpoints` as ?include_eds.
-base::Json config_dump(const Process& process, bool with_endpoints, std::string_view resource);
+// from what is in force. Private keys are not in it. null: there is no such resource.
+struct DumpWish {
+  bool endpoints = false;                // ?include_eds
+  std::string resource;                  // e.g. "dynamic_listeners"; empty: all
+  std::string mask;                      // e.g. "bootstrap.admin,static_clusters"; empty: all
+  std::shared_ptr<const re2::RE2> name;  // of what is dumped; nullptr: any
+};
+base::Json config_dump(const Process& process, const DumpWish& wish);
 
 // envoy.admin.v3.Clusters, and Envoy's plain text of the same.
 base::Json clusters_json(const Process& process, const std::map<std::string, std::vector<Process::HostFacts>>& hosts);
@@ -21,5 +31,6 @@ std::string clusters_text(const Process& process, const std::map<std::string, st
 base::Json listeners_json(const Process& process);
 base::Json certificates_json(const Process& process);
 base::Json server_info(const Process& process);
+base::Json runtime_json(const Process& process);  // the bootstrap's static layers
 
 }  // namespace proxy

@@ -105,7 +105,9 @@ Verdict JwtFilter::on_request(Stream& stream) const {
     }
   } else {
     for (const JwtRule& rule : config_.rules) {
-      if (!rule.match.matches(request, stream.worker().dice().roll(), &stream.metadata)) continue;
+      if (!rule.match.matches(request, request.path_only(),
+                              {.dice = stream.worker().dice().roll(), .metadata = &stream.metadata}))
+        continue;
       requirement = &rule.requirement;
       break;
     }

@@ -196,6 +196,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
   }
 
   void describe_addresses() {
+    origin_->id = worker().counts.connections << 8 | (worker().options.index & 0xff);
     origin_->local_text = origin_->local.text();
     origin_->remote_text = origin_->remote.text();
     origin_->remote_ip = origin_->remote.ip();
@@ -211,6 +212,8 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
       return bury();
     }
     origin_->http = chain.http.get();
+    origin_->count.begin(worker().http_counts(origin_->listener->stat_name, chain.http->stat_prefix),
+                         origin_->tls != nullptr);
     choose_codec();
   }
 
@@ -248,6 +251,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
         if (http2 && common < 4) return;
       }
     }
+    ++(http2 ? origin_->count->connections_http2 : origin_->count->connections_http1);
     if (http2) {
       start_http2_session(worker(), std::move(connection_), std::move(origin_));
     } else {
@@ -274,8 +278,9 @@ void Origin::describe(const net::TlsPeer& peer) {
   mutual_tls = !peer.certificate_der.empty();
   if (!mutual_tls) return;
   if (!peer.uri_names.empty()) peer_uri = peer.uri_names[0];
-  for (const std::string& organization : peer.organizations) subject += (subject.empty() ? "O=" : ",O=") + organization;
-  if (!peer.common_name.empty()) subject += (subject.empty() ? "CN=" : ",CN=") + peer.common_name;
+  if (!peer.common_name.empty()) subject = "CN=" + peer.common_name;
+  for (auto it = peer.organizations.rbegin(); it != peer.organizations.rend(); ++it)
+    subject += (subject.empty() ? "O=" : ",O=") + *it;
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned size = 0;
   if (EVP_Digest(peer.certificate_der.data(), peer.certificate_der.size(), digest, &size, EVP_sha256(), nullptr) == 1)

@@ -9,10 +9,18 @@
 
 #include "net/address.h"
 #include "proxy/access/access_log.h"
+#include "proxy/access/local_reply.h"
 #include "proxy/filter/filter.h"
 #include "proxy/upstream/cluster_config.h"
 
 namespace proxy {
+
+struct AddressRange {
+  net::Address prefix;
+  uint8_t bits = 0;
+  bool contains(const net::Address& address) const;
+  static base::Result<AddressRange> parse(std::string_view ip, uint32_t bits);
+};
 
 // An HTTP connection manager, compiled.
 struct HttpConfig {
@@ -29,9 +37,21 @@ struct HttpConfig {
   ServerHeader server_header = ServerHeader::Overwrite;
   std::string via;
   bool use_remote_address = false;
-  uint32_t trusted_hops = 0;
+  uint32_t trusted_hops = 0;                  // of x-forwarded-for, by its own detection extension too
+  std::vector<AddressRange> trusted_proxies;  // xff_trusted_cidrs
   bool skip_forwarded_append = false;
-  bool websocket = false;
+  bool append_forwarded_port = false;
+  std::string address_header;              // custom_header: the client's address is in there
+  bool address_header_is_trusted = false;  // what it says may be internal
+  bool refuse_without_address = false;     // a request without it is refused
+  int refuse_status = 403;
+  std::vector<AddressRange> internal;  // internal_address_config; none: nobody is internal
+  bool unix_is_internal = false;
+  std::string scheme;  // in place of the request's; empty: it stays
+  bool scheme_of_upstream = false;
+  std::shared_ptr<const LocalReply> local_reply;
+  std::optional<ProxyStatus> proxy_status;
+  std::vector<UpgradeChoice> upgrades;
   bool normalize_path = false;
   bool merge_slashes = false;
   EscapedSlashes escaped_slashes = EscapedSlashes::Keep;
@@ -50,6 +70,7 @@ struct HttpConfig {
   std::chrono::milliseconds idle_timeout{3'600'000};       // of the connection
   std::chrono::milliseconds stream_idle_timeout{300'000};  // 0: none
   std::chrono::milliseconds request_timeout{0};
+  std::chrono::milliseconds max_stream_duration{0};  // 0: none
   std::chrono::milliseconds headers_timeout{10'000};
   std::vector<std::shared_ptr<const Filter>> filters;  // in order, without the router
   bool suppress_envoy_headers = false;
@@ -70,13 +91,6 @@ struct TcpConfig {
   std::chrono::milliseconds log_interval{0};  // a line so often while it lasts; 0: none
   bool log_on_connected = false;              // and one once the upstream connection stands
   std::vector<std::shared_ptr<const AccessLog>> access_logs;
-};
-
-struct AddressRange {
-  net::Address prefix;
-  uint8_t bits = 0;
-  bool contains(const net::Address& address) const;
-  static base::Result<AddressRange> parse(std::string_view ip, uint32_t bits);
 };
 
 struct FilterChainMatch {
@@ -155,6 +169,7 @@ struct Listener {
     bool runs_for(uint16_t port) const;
   };
   std::string name;
+  std::string stat_name;  // "127.0.0.1_8080", or stat_prefix
   std::vector<net::Address> addresses;
   std::vector<SocketSpec> sockets;  // of each address
   bool bind = true;

@@ -7,6 +7,7 @@
 
 #include "net/connection.h"
 #include "proxy/listener/listener_config.h"
+#include "proxy/runtime/http_counts.h"
 #include "proxy/runtime/list.h"
 #include "proxy/runtime/worker.h"
 #include "proxy/stream/sides.h"
@@ -83,6 +84,7 @@ struct Origin {
   net::Address direct;               // the peer
   Place place, global_place;
   bool draining = false;  // asked to go before it had a codec
+  uint64_t id = 0;        // of the connection, in this process
   std::string local_text, remote_text, remote_ip;
   const net::TlsPeer* tls = nullptr;  // nullptr: clear text
   bool tls_on = false;                // also once the connection that `tls` belongs to has gone elsewhere
@@ -90,11 +92,13 @@ struct Origin {
   bool mutual_tls = false;
   bool from_seine = false;  // the peer is another Seine proxy, which multiplexes
   std::string peer_uri;     // the first URI SAN of its certificate
-  std::string subject;      // of its certificate, "O=x,CN=y"
+  std::string subject;      // of its certificate, as RFC 2253 writes it: "CN=y,O=x"
   std::string certificate_hash;
+  mutable std::string certificate_text;  // percent-encoded PEM, once somebody asked for it
   // Who the peer is in the worker's metrics; a peer that multiplexes for several says it again.
   mutable uint32_t peer_number = 0;
   mutable std::string peer_metadata;  // the header that said so
+  ConnectionCount count;
 
   void describe(const net::TlsPeer& peer);
 

@@ -3,6 +3,8 @@
 
 #include <re2/re2.h>
 
+#include <algorithm>
+
 #include "base/strings.h"
 
 namespace proxy {
@@ -66,7 +68,16 @@ std::optional<std::string_view> header_of(const http::RequestHead& request, std:
 
 bool HeaderMatch::matches(const http::RequestHead& request) const {
   std::string joined;
-  auto found = header_of(request, name, joined);
+  return takes(header_of(request, name, joined));
+}
+
+bool HeaderMatch::matches(const http::ResponseHead& response) const {
+  if (name == ":status") return takes(std::to_string(response.status));
+  if (response.headers.count(name) > 1) return takes(response.headers.joined(name));
+  return takes(response.headers.get(name));
+}
+
+bool HeaderMatch::takes(std::optional<std::string_view> found) const {
   if (kind == Kind::Present) {
     bool there = found.has_value() || missing_is_empty;
     return (there == present) != invert;
@@ -84,26 +95,33 @@ bool HeaderMatch::matches(const http::RequestHead& request) const {
 }
 
 bool QueryMatch::matches(const http::RequestHead& request) const {
-  auto found = http::query_parameter(request.query(), name);
+  std::optional<std::string_view> found;
+  std::string_view query = request.query();
+  query = query.substr(0, query.find('#'));
+  while (!query.empty() && !found) {
+    std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(pair.size() + 1, query.size()));
+    size_t equals = pair.find('=');
+    if (pair.substr(0, equals) == name) found = equals == pair.npos ? std::string_view() : pair.substr(equals + 1);
+  }
   if (!value) return found.has_value() == present;
   return found && value->matches(*found);
 }
 
-bool PathMatch::matches(const http::RequestHead& request) const {
-  if (kind == Kind::Connect) return request.method == "CONNECT";
-  std::string_view path = request.path;
-  if (kind == Kind::Prefix) return starts_with(path, value, ignore_case);
-  path = path.substr(0, path.find_first_of("?#"));
+bool PathMatch::matches(const http::RequestHead& request, std::string_view path) const {
   switch (kind) {
+    case Kind::Connect:
+      return request.method == "CONNECT";
+    case Kind::Prefix:
+      return starts_with(path, value, ignore_case);
     case Kind::Exact:
       return ignore_case ? equal_lowered(path, value) : path == value;
     case Kind::SeparatedPrefix:
       return starts_with(path, value, ignore_case) && (path.size() == value.size() || path[value.size()] == '/');
     case Kind::Regex:
       return re2::RE2::FullMatch(re2::StringPiece(path.data(), path.size()), *regex);
-    default:
-      return false;
   }
+  return false;
 }
 
 }  // namespace proxy

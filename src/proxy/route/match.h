@@ -16,6 +16,8 @@ class RE2;
 
 namespace proxy {
 
+class Metadata;
+
 // One string condition of xDS, compiled; regular expressions match the whole text.
 struct StringMatch {
   enum class Kind : uint8_t { Exact, Prefix, Suffix, Contains, Regex };
@@ -25,6 +27,14 @@ struct StringMatch {
   std::shared_ptr<const re2::RE2> regex;
 
   bool matches(std::string_view text) const;
+};
+
+// What a route's match may look at beside the request itself.
+struct Facts {
+  uint32_t dice = 0;                   // a random number
+  const Metadata* metadata = nullptr;  // what filters wrote so far
+  bool certificate_presented = false;  // by the downstream peer
+  bool certificate_validated = false;
 };
 
 // One condition on a header; repeated headers count as their values joined by ",".
@@ -39,8 +49,12 @@ struct HeaderMatch {
   bool missing_is_empty = false;
 
   bool matches(const http::RequestHead& request) const;
+  bool matches(const http::ResponseHead& response) const;  // ":status" too
+  // `found`: the header's value, or nullopt where the message has none.
+  bool takes(std::optional<std::string_view> found) const;
 };
 
+// The value as it is written, without percent-decoding (as Envoy matches it).
 struct QueryMatch {
   std::string name;
   std::optional<StringMatch> value;  // none: it must be there
@@ -56,7 +70,8 @@ struct PathMatch {
   std::string value;  // lower case where the case is ignored
   std::shared_ptr<const re2::RE2> regex;
 
-  bool matches(const http::RequestHead& request) const;
+  // `path` is without the query.
+  bool matches(const http::RequestHead& request, std::string_view path) const;
 };
 
 // A header of the request, with the pseudo-headers under their HTTP/2 names.

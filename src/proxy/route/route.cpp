@@ -4,42 +4,47 @@
 #include <re2/re2.h>
 
 #include <algorithm>
+#include <span>
 
 namespace proxy {
 
-uint32_t RetryPolicy::on_of(std::string_view words, std::vector<int>& status_codes) {
-  static constexpr std::pair<std::string_view, uint32_t> kWords[] = {
-      {"5xx", k5xx},
-      {"gateway-error", kGatewayError},
-      {"reset", kReset},
-      {"connect-failure", kConnectFailure},
-      {"refused-stream", kRefusedStream},
-      {"retriable-4xx", kRetriable4xx},
-      {"retriable-status-codes", kRetriableStatusCodes},
-      {"retriable-headers", kRetriableHeaders},
-      {"envoy-ratelimited", kEnvoyRatelimited},
-      {"cancelled", kGrpcCancelled},
-      {"deadline-exceeded", kGrpcDeadlineExceeded},
-      {"internal", kGrpcInternal},
-      {"resource-exhausted", kGrpcResourceExhausted},
-      {"unavailable", kGrpcUnavailable},
-      {"reset-before-request", kResetBeforeRequest},
-  };
-  uint32_t on = 0;
-  for (std::string_view word : base::split(words, ',')) {
-    word = base::trim(word);
-    for (const auto& [known, bit] : kWords)
-      if (known == word) on |= bit;
-    if (auto code = base::parse_number<int>(word)) {
-      status_codes.push_back(*code);
-      on |= kRetriableStatusCodes;
-    }
-  }
-  return on;
+namespace {
+
+using RetryWord = std::pair<std::string_view, uint32_t>;
+
+constexpr RetryWord kRetryWords[] = {
+    {"5xx", RetryPolicy::k5xx},
+    {"gateway-error", RetryPolicy::kGatewayError},
+    {"reset", RetryPolicy::kReset},
+    {"connect-failure", RetryPolicy::kConnectFailure},
+    {"refused-stream", RetryPolicy::kRefusedStream},
+    {"retriable-4xx", RetryPolicy::kRetriable4xx},
+    {"retriable-status-codes", RetryPolicy::kRetriableStatusCodes},
+    {"retriable-headers", RetryPolicy::kRetriableHeaders},
+    {"envoy-ratelimited", RetryPolicy::kEnvoyRatelimited},
+    {"reset-before-request", RetryPolicy::kResetBeforeRequest},
+};
+constexpr RetryWord kGrpcRetryWords[] = {
+    {"cancelled", RetryPolicy::kGrpcCancelled},     {"deadline-exceeded", RetryPolicy::kGrpcDeadlineExceeded},
+    {"internal", RetryPolicy::kGrpcInternal},       {"resource-exhausted", RetryPolicy::kGrpcResourceExhausted},
+    {"unavailable", RetryPolicy::kGrpcUnavailable},
+};
+
+uint32_t bits_of(std::string_view words, std::span<const RetryWord> known_words) {
+  uint32_t bits = 0;
+  for (std::string_view word : base::split(words, ','))
+    for (const auto& [known, bit] : known_words)
+      if (known == base::trim(word)) bits |= bit;
+  return bits;
 }
 
-bool Route::matches(const http::RequestHead& request, uint32_t dice, const Metadata* known) const {
-  if (!path.matches(request)) return false;
+}  // namespace
+
+uint32_t RetryPolicy::on_of(std::string_view words) { return bits_of(words, kRetryWords); }
+uint32_t RetryPolicy::grpc_on_of(std::string_view words) { return bits_of(words, kGrpcRetryWords); }
+
+bool Route::matches(const http::RequestHead& request, std::string_view path_only, const Facts& facts) const {
+  if (!path.matches(request, path_only)) return false;
   for (const HeaderMatch& match : headers)
     if (!match.matches(request)) return false;
   for (const QueryMatch& match : query)
@@ -47,13 +52,16 @@ bool Route::matches(const http::RequestHead& request, uint32_t dice, const Metad
   if (only_grpc) {
     auto type = request.headers.get("content-type");
     if (!type || !type->starts_with("application/grpc")) return false;
+    if (type->size() > 16 && (*type)[16] != '+' && (*type)[16] != ';') return false;
   }
   if (!metadata.empty()) {
     static const Metadata kNothing;
     for (const MetadataMatch& match : metadata)
-      if (!match.matches(known ? *known : kNothing)) return false;
+      if (!match.matches(facts.metadata ? *facts.metadata : kNothing)) return false;
   }
-  return per_million >= 1'000'000 || dice % 1'000'000 < per_million;
+  if (certificate_presented && *certificate_presented != facts.certificate_presented) return false;
+  if (certificate_validated && *certificate_validated != facts.certificate_validated) return false;
+  return per_million >= 1'000'000 || facts.dice % 1'000'000 < per_million;
 }
 
 bool RouteTable::insert(std::vector<Wildcard>& wildcards, std::string_view text, const VirtualHost* host) {
@@ -124,12 +132,15 @@ const VirtualHost* RouteTable::host_for(std::string_view authority) const {
   return any_;
 }
 
-Chosen choose(const RouteTable& table, const http::RequestHead& request, uint32_t dice, const Metadata* metadata) {
+Chosen choose(const RouteTable& table, const http::RequestHead& request, const Facts& facts) {
   Chosen chosen;
   chosen.host = table.host_for(request.authority);
   if (!chosen.host) return chosen;
+  std::string_view path = request.path;
+  path = path.substr(0, path.find_first_of("?#"));
+  if (table.ignore_path_parameters) path = path.substr(0, path.find(';'));
   for (const Route& route : chosen.host->routes) {
-    if (!route.matches(request, dice, metadata)) continue;
+    if (!route.matches(request, path, facts)) continue;
     chosen.route = &route;
     break;
   }

@@ -22,6 +22,11 @@ using Milliseconds = std::chrono::milliseconds;
 
 // When a failed try is tried again, and how often.
 struct RetryPolicy {
+  // A response header that says when to come back.
+  struct ResetHeader {
+    std::string name;
+    bool unix_time = false;  // else seconds from now
+  };
   enum On : uint32_t {
     k5xx = 1u << 0,
     kGatewayError = 1u << 1,
@@ -41,15 +46,20 @@ struct RetryPolicy {
   };
   uint32_t on = 0;
   uint32_t retries = 1;
-  Milliseconds per_try_timeout{0};  // 0: none
-  std::vector<int> status_codes;    // kRetriableStatusCodes
-  std::vector<std::string> header_names;
+  Milliseconds per_try_timeout{0};           // 0: none
+  std::vector<int> status_codes;             // kRetriableStatusCodes
+  std::vector<HeaderMatch> headers;          // kRetriableHeaders: of the response
+  std::vector<HeaderMatch> request_headers;  // where there are some, one must match the request
+  Milliseconds per_try_idle_timeout{0};      // 0: none
+  std::vector<ResetHeader> reset_headers;
+  Milliseconds reset_max{300'000};
   bool avoid_previous_hosts = false;
   uint32_t host_attempts = 1;
   Milliseconds back_off_base{25};
   Milliseconds back_off_max{250};
 
-  static uint32_t on_of(std::string_view words, std::vector<int>& status_codes);  // unknown words are left out
+  static uint32_t on_of(std::string_view words);       // as x-envoy-retry-on has them; unknown words are left out
+  static uint32_t grpc_on_of(std::string_view words);  // as x-envoy-retry-grpc-on
 };
 
 struct RegexRewrite {
@@ -61,43 +71,72 @@ struct HashPolicy {
   enum class Kind : uint8_t { Header, Cookie, SourceIp, Query };
   Kind kind = Kind::Header;
   std::string name;
-  std::string cookie_path;
-  std::optional<std::chrono::seconds> cookie_ttl;
+  std::optional<RegexRewrite> rewrite;  // of the header's value
+  std::string cookie_attributes;        // "; Path=/x; HttpOnly": what follows the value of one that we set
+  bool make_cookie = false;             // a request without it is given one
   bool terminal = false;
 };
 
+struct Forward;
+
+// Another cluster that gets a copy of the request; what it answers is dropped.
 struct Mirror {
-  Slot cluster = kNone;
+  std::shared_ptr<const Forward> forward;  // to that cluster
   uint32_t per_million = 1'000'000;
+  bool append_suffix = true;  // "-shadow" to the host
 };
 
 // One destination of a route.
 struct WeightedTarget {
   Slot cluster = kNone;
+  std::string cluster_header;  // the cluster's name is in this header, in place of `cluster`
   uint32_t weight = 1;
   std::string host_rewrite;
   HeaderMutation request, response;
 };
 
+// Which responses are followed here rather than by the client.
+struct InternalRedirects {
+  uint32_t most = 1;
+  std::vector<int> status_codes{302};
+  bool across_schemes = false;
+  std::vector<std::string> response_headers_to_copy;  // into the next request
+};
+
+// What a route says about upgrades of one kind: the listener's word is overruled.
+struct UpgradeChoice {
+  std::string type;  // lower case
+  bool enabled = true;
+};
+
 struct Forward {
   std::vector<WeightedTarget> targets;  // one, or several by weight
   uint32_t total_weight = 1;
-  std::string cluster_header;  // the cluster's name is in this header, in place of targets
+  std::string random_header;    // its number decides among the targets, in place of dice
+  bool weight_by_hash = false;  // the hash policy decides
   int cluster_not_found_status = 503;
   std::optional<std::string> prefix_rewrite;
   std::optional<RegexRewrite> regex_rewrite;
+  std::optional<telemetry::Format> path_format, host_format;  // path_rewrite, host_rewrite
   std::string host_rewrite;
   bool auto_host_rewrite = false;
   std::string host_rewrite_header;
+  std::optional<RegexRewrite> host_rewrite_path;  // the new host comes from the path
   bool append_forwarded_host = false;
-  Milliseconds timeout{15'000};  // 0: none
+  Milliseconds timeout{15'000};  // from the request's end to the response's; 0: none
   std::optional<Milliseconds> idle_timeout;
   std::optional<Milliseconds> max_duration;
+  // The request's grpc-timeout counts as the timeout, up to this; 0: whatever it says.
+  std::optional<Milliseconds> grpc_timeout_max;
+  Milliseconds grpc_timeout_offset{0};
+  bool grpc_timeout_is_duration = false;  // it limits the stream too (max_stream_duration)
   std::optional<RetryPolicy> retry;
+  std::optional<uint64_t> body_limit;  // of the request, as far as it is kept for retries
+  std::optional<InternalRedirects> internal_redirects;
   std::vector<HashPolicy> hash;
   std::vector<Mirror> mirrors;
   bool high_priority = false;
-  std::optional<bool> websocket;  // the route's own word about Upgrade
+  std::vector<UpgradeChoice> upgrades;
 };
 
 struct Redirect {
@@ -114,7 +153,8 @@ struct Redirect {
 struct DirectResponse {
   int status = 200;
   std::string body;
-  std::optional<telemetry::Format> body_format;
+  std::optional<telemetry::LineFormat> body_format;
+  std::string content_type;  // of body_format's; empty: as its kind says
 };
 
 // The proxy of a proxyless peer's kind: nothing to forward to.
@@ -127,7 +167,8 @@ struct Route {
   std::vector<QueryMatch> query;
   uint32_t per_million = 1'000'000;  // runtime_fraction
   bool only_grpc = false;
-  std::vector<MetadataMatch> metadata;  // dynamic, which filters wrote
+  std::vector<MetadataMatch> metadata;                               // dynamic, which filters wrote
+  std::optional<bool> certificate_presented, certificate_validated;  // tls_context
 
   std::variant<Forward, Redirect, DirectResponse, NoForward> action;
   HeaderMutation request, response;
@@ -138,18 +179,20 @@ struct Route {
   std::vector<RateLimitRule> rate_limits;
   bool include_host_rate_limits = false;
 
-  // `metadata`: what filters wrote so far; nullptr: nothing.
-  bool matches(const http::RequestHead& request, uint32_t dice, const Metadata* metadata = nullptr) const;
+  bool matches(const http::RequestHead& request, std::string_view path, const Facts& facts) const;
 };
 
 struct VirtualHost {
+  enum class Tls : uint8_t { Any, External, All };  // whose clear-text requests are sent to https
   std::string name;
   std::vector<std::string> domains;
   std::vector<Route> routes;
   HeaderMutation request, response;
   std::vector<RateLimitRule> rate_limits;
   Policies policies;
-  bool require_tls = false;
+  std::shared_ptr<const Metadata> about;  // its metadata
+  Tls require_tls = Tls::Any;
+  bool timeout_retry_in_request = false;  // x-envoy-is-timeout-retry
   bool attempt_count_in_request = false;
   bool attempt_count_in_response = false;
 };
@@ -159,6 +202,8 @@ class RouteTable {
  public:
   std::string name;
   bool ignore_port = false;
+  bool ignore_path_parameters = false;             // ";x=y" at the path's end is not matched
+  std::vector<std::string> internal_only_headers;  // taken off requests from outside
   HeaderMutation request, response;
   Policies policies;
   bool most_specific_wins = false;
@@ -191,9 +236,8 @@ struct Chosen {
   const Route* route = nullptr;
 };
 
-// The first route of the request's virtual host that matches. `dice` is a random number.
-Chosen choose(const RouteTable& table, const http::RequestHead& request, uint32_t dice,
-              const Metadata* metadata = nullptr);
+// The first route of the request's virtual host that matches.
+Chosen choose(const RouteTable& table, const http::RequestHead& request, const Facts& facts);
 
 // The request's path as the route rewrites it.
 std::string rewritten_path(const Route& route, const Forward& forward, std::string_view path);

@@ -28,7 +28,7 @@ http::RequestHead get(std::string authority, std::string path) {
 }
 
 std::string chosen(const RouteTable& table, const http::RequestHead& request) {
-  Chosen found = choose(table, request, 0);
+  Chosen found = choose(table, request, {});
   return found.route ? found.route->name : found.host ? "host " + found.host->name : "none";
 }
 
@@ -129,7 +129,7 @@ TEST(Routes, RewritesKeepTheQuery) {
         route: {cluster: c, regex_rewrite: {pattern: {regex: "^/v([0-9])/(.*)$"}, substitution: "/\\2/version\\1"}}
   )");
   auto rewrite = [&](const std::string& path) {
-    const Route* route = choose(*table, get("h", path), 0).route;
+    const Route* route = choose(*table, get("h", path), {}).route;
     return rewritten_path(*route, std::get<Forward>(route->action), path);
   };
   EXPECT_EQ(rewrite("/api/users?id=1"), "/users?id=1");

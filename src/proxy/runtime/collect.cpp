@@ -36,6 +36,18 @@ static void collect_cluster(const ClusterState& state, telemetry::Scrape& scrape
   counter("ssl_fail_verify_san", c.san_failures);
   counter("upstream_cx_protocol_error", c.protocol_errors);
   counter("lb_healthy_panic", c.panics);
+  counter("upstream_rq_retry_limit_exceeded", c.retry_limit_exceeded);
+  counter("upstream_rq_retry_success", c.retry_success);
+  counter("upstream_internal_redirect_succeeded_total", c.redirects);
+  if (c.request_time.count()) scrape.histogram("envoy_cluster_upstream_rq_time", labels, c.request_time);
+  uint64_t completed = 0;
+  for (const auto& [status, count] : c.by_status) {
+    telemetry::Labels by_code = labels;
+    by_code.emplace_back("envoy_response_code", std::to_string(status));
+    scrape.counter("envoy_cluster_upstream_rq", by_code, count);
+    completed += count;
+  }
+  counter("upstream_rq_completed", completed);
   for (int i = 1; i <= 5; ++i) {
     telemetry::Labels by_class = labels;
     by_class.emplace_back("envoy_response_code_class", std::to_string(i));
@@ -87,11 +99,7 @@ void collect_shared(const Cluster& cluster, telemetry::Scrape& scrape) {
 
 // Envoy's names, as Prometheus gets them from Envoy.
 void Worker::collect(telemetry::Scrape& scrape) {
-  scrape.counter("envoy_http_downstream_cx_total", {}, counts.connections);
-  scrape.gauge("envoy_http_downstream_cx_active", {}, static_cast<double>(session_count));
-  scrape.counter("envoy_http_downstream_rq_total", {}, counts.requests);
-  scrape.gauge("envoy_http_downstream_rq_active", {}, static_cast<double>(active_streams));
-  scrape.counter("envoy_http_downstream_rq_rx_reset", {}, counts.requests_reset);
+  for (const auto& counted : http_counts_) counted->collect(scrape);
   scrape.counter("envoy_http_downstream_cx_protocol_error", {}, counts.protocol_errors);
   scrape.counter("envoy_listener_no_filter_chain_match", {}, counts.no_filter_chain);
   scrape.counter("envoy_listener_ssl_handshake", {}, counts.tls_handshakes);
@@ -100,9 +108,6 @@ void Worker::collect(telemetry::Scrape& scrape) {
   scrape.counter("envoy_listener_downstream_cx_overflow", {}, counts.connections_refused);
   scrape.counter("envoy_http_downstream_rq_overload_close", {}, counts.overloaded);
   scrape.counter("envoy_listener_proxy_proto_error", {}, counts.proxy_header_errors);
-  for (int i = 1; i <= 5; ++i)
-    scrape.counter("envoy_http_downstream_rq_xx", {{"envoy_response_code_class", std::to_string(i)}},
-                   counts.by_class[i]);
   each_cluster([&](ClusterState& state) { collect_cluster(state, scrape); });
   for (Slot slot = 0; slot < counters_.size(); ++slot)
     scrape.counter((*config().counters)[slot].name, (*config().counters)[slot].labels, counters_[slot]);

@@ -49,7 +49,8 @@ struct Compiler {
   base::Result<std::shared_ptr<const EndpointSet>> endpoints(
       const envoy::config::endpoint::v3::ClusterLoadAssignment& from) const;
   base::Result<std::shared_ptr<const VirtualHost>> virtual_host(
-      const envoy::config::route::v3::VirtualHost& from) const;
+      const envoy::config::route::v3::VirtualHost& from,
+      const envoy::config::route::v3::RouteConfiguration* table = nullptr) const;
   base::Result<std::shared_ptr<const RouteTable>> route_table(
       const envoy::config::route::v3::RouteConfiguration& from) const;
   // Filter chains that are the same in `before` are taken from there.
@@ -84,9 +85,18 @@ base::Json json_of(const google::protobuf::Struct& from);
 base::Result<HeaderMutation> compile_headers(const google::protobuf::RepeatedPtrField<core::HeaderValueOption>& add);
 base::Result<std::vector<RateLimitRule>> compile_rate_limits(
     const google::protobuf::RepeatedPtrField<envoy::config::route::v3::RateLimit>& from);
+base::Result<LogFilter> filter_of(const envoy::config::accesslog::v3::AccessLogFilter& from);
+base::Result<HeaderMutation> mutation_of(const google::protobuf::RepeatedPtrField<core::HeaderValueOption>& add,
+                                         const google::protobuf::RepeatedPtrField<std::string>& remove);
+base::Result<telemetry::LineFormat> line_of(const core::SubstitutionFormatString& from);
+// The content type of what such a format makes: its own word, or JSON's or plain text's.
+std::string content_type_of(const core::SubstitutionFormatString& from);
 
 std::chrono::milliseconds milliseconds_of(const google::protobuf::Duration& from);
 uint32_t per_million(const envoy::type::v3::FractionalPercent& from);
+// What a resource's metadata says, for logs; nullptr: nothing beyond what is known elsewhere.
+enum class Known : uint8_t { Nothing, IstioConfig };
+base::Result<std::shared_ptr<const Metadata>> about_of(const core::Metadata& metadata, Known known);
 std::string origin_of(const core::Metadata& metadata);  // filter_metadata.istio.config
 std::string_view string_field(const google::protobuf::Struct& from, const std::string& name);
 

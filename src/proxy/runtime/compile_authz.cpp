@@ -122,8 +122,7 @@ const FilterKind kAuthzFilter{"envoy.extensions.filters.http.ext_authz.v3.ExtAut
 
 base::Result<RetryPolicy> side_retry_of(const core::RetryPolicy& from) {
   RetryPolicy out;
-  out.on = RetryPolicy::on_of(from.retry_on().empty() ? "5xx,gateway-error,connect-failure,reset" : from.retry_on(),
-                              out.status_codes);
+  out.on = RetryPolicy::on_of(from.retry_on().empty() ? "5xx,gateway-error,connect-failure,reset" : from.retry_on());
   out.retries = from.has_num_retries() ? from.num_retries().value() : 1;
   out.back_off_base = std::chrono::milliseconds(1000);
   out.back_off_max = std::chrono::milliseconds(10'000);

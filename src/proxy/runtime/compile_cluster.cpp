@@ -129,6 +129,7 @@ base::Result<std::shared_ptr<const Cluster>> Compiler::cluster(const v3::Cluster
   TRY(compile_checks(*this, from, *out));
   TRY(compile_sockets(from, *out));
   out->origin = origin_of(from.metadata());
+  out->about = TRY(about_of(from.metadata(), Known::Nothing));
   auto istio = from.metadata().filter_metadata().find("istio");
   if (istio != from.metadata().filter_metadata().end()) {
     auto services = istio->second.fields().find("services");

@@ -1,92 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <google/protobuf/util/json_util.h>
-
 #include "base/json.h"
 #include "base/log.h"
-#include "envoy/extensions/access_loggers/file/v3/file.pb.h"
-#include "envoy/extensions/access_loggers/stream/v3/stream.pb.h"
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
+#include "envoy/extensions/http/original_ip_detection/custom_header/v3/custom_header.pb.h"
+#include "envoy/extensions/http/original_ip_detection/xff/v3/xff.pb.h"
 #include "proxy/runtime/compile.h"
 
 namespace proxy {
 namespace {
 
 namespace v3 = envoy::extensions::filters::network::http_connection_manager::v3;
-namespace accesslog = envoy::config::accesslog::v3;
-
-base::Result<telemetry::LineFormat> line_of(const core::SubstitutionFormatString& from) {
-  if (from.has_json_format()) {
-    std::string json;
-    if (!google::protobuf::util::MessageToJsonString(from.json_format(), &json).ok())
-      return base::fail(base::ErrorKind::Invalid, "access log: json_format cannot be read");
-    return telemetry::LineFormat::json(TRY(base::parse_json(json)));
-  }
-  if (from.has_text_format_source()) return telemetry::LineFormat::text(TRY(compile(from.text_format_source())));
-  if (from.has_text_format()) return telemetry::LineFormat::text(from.text_format());
-  return telemetry::LineFormat::standard();
-}
-
-LogFilter::Compare compare_of(const accesslog::ComparisonFilter& from) {
-  switch (from.op()) {
-    case accesslog::ComparisonFilter::GE:
-      return LogFilter::Compare::AtLeast;
-    case accesslog::ComparisonFilter::LE:
-      return LogFilter::Compare::AtMost;
-    case accesslog::ComparisonFilter::NE:
-      return LogFilter::Compare::NotEqual;
-    default:
-      return LogFilter::Compare::Equal;
-  }
-}
-
-base::Result<LogFilter> filter_of(const accesslog::AccessLogFilter& from) {
-  using From = accesslog::AccessLogFilter;
-  LogFilter out;
-  auto parts = [&](const auto& filters) -> base::Result<void> {
-    for (const auto& part : filters) out.parts.push_back(TRY(filter_of(part)));
-    return {};
-  };
-  switch (from.filter_specifier_case()) {
-    case From::kStatusCodeFilter:
-      out.kind = LogFilter::Kind::Status;
-      out.compare = compare_of(from.status_code_filter().comparison());
-      out.number = from.status_code_filter().comparison().value().default_value();
-      break;
-    case From::kDurationFilter:
-      out.kind = LogFilter::Kind::Duration;
-      out.compare = compare_of(from.duration_filter().comparison());
-      out.number = from.duration_filter().comparison().value().default_value();
-      break;
-    case From::kResponseFlagFilter:
-      out.kind = LogFilter::Kind::Flags;
-      for (const std::string& word : from.response_flag_filter().flags()) out.flags |= telemetry::flag_of(word);
-      break;
-    case From::kRuntimeFilter:
-      out.kind = LogFilter::Kind::Fraction;
-      out.number = per_million(from.runtime_filter().percent_sampled());
-      break;
-    case From::kHeaderFilter:
-      out.kind = LogFilter::Kind::Header;
-      out.header = TRY(compile(from.header_filter().header()));
-      break;
-    case From::kAndFilter:
-      out.kind = LogFilter::Kind::And;
-      TRY(parts(from.and_filter().filters()));
-      break;
-    case From::kOrFilter:
-      out.kind = LogFilter::Kind::Or;
-      TRY(parts(from.or_filter().filters()));
-      break;
-    case From::kNotHealthCheckFilter:
-      out.kind = LogFilter::Kind::NotHealthCheck;
-      break;
-    case From::FILTER_SPECIFIER_NOT_SET:
-      break;
-    default:
-      return base::fail(base::ErrorKind::Invalid, "an access log filter that is not known");
-  }
-  return out;
-}
 
 void compile_identity(const v3::HttpConnectionManager& from, HttpConfig& out) {
   switch (from.forward_client_cert_details()) {
@@ -134,6 +57,97 @@ void compile_paths(const v3::HttpConnectionManager& from, HttpConfig& out) {
   out.strip_trailing_dot = from.strip_trailing_host_dot();
 }
 
+std::unexpected<base::Error> refused(std::string_view field, std::string_view why) {
+  return base::fail(base::ErrorKind::Invalid, std::string(field) + ": " + std::string(why));
+}
+
+base::Result<std::vector<AddressRange>> ranges_of(const google::protobuf::RepeatedPtrField<core::CidrRange>& from) {
+  std::vector<AddressRange> out;
+  for (const auto& range : from)
+    out.push_back(TRY(AddressRange::parse(range.address_prefix(), range.prefix_len().value())));
+  return out;
+}
+
+// Whose address a request has, where that is not the connection's.
+base::Result<void> compile_detection(const v3::HttpConnectionManager& from, HttpConfig& out) {
+  namespace detection = envoy::extensions::http::original_ip_detection;
+  out.use_remote_address = from.use_remote_address().value();
+  out.trusted_hops = from.xff_num_trusted_hops();
+  out.skip_forwarded_append = from.skip_xff_append();
+  out.append_forwarded_port = from.append_x_forwarded_port();
+  out.internal = TRY(ranges_of(from.internal_address_config().cidr_ranges()));
+  out.unix_is_internal = from.internal_address_config().unix_sockets();
+  if (from.original_ip_detection_extensions().empty()) return {};
+  constexpr std::string_view kField = "original_ip_detection_extensions";
+  if (from.original_ip_detection_extensions_size() > 1) return refused(kField, "only one is known at a time");
+  if (out.use_remote_address || out.trusted_hops)
+    return refused(kField, "Original IP detection extensions and use_remote_address may not be mixed");
+  const auto& extension = from.original_ip_detection_extensions(0);
+  std::string type = type_of(extension.typed_config());
+  if (type == "envoy.extensions.http.original_ip_detection.xff.v3.XffConfig") {
+    auto xff = TRY(unpack<detection::xff::v3::XffConfig>(extension.typed_config()));
+    out.trusted_hops = xff.xff_num_trusted_hops();
+    out.trusted_proxies = TRY(ranges_of(xff.xff_trusted_cidrs().cidrs()));
+  } else if (type == "envoy.extensions.http.original_ip_detection.custom_header.v3.CustomHeaderConfig") {
+    auto header = TRY(unpack<detection::custom_header::v3::CustomHeaderConfig>(extension.typed_config()));
+    out.address_header = base::to_lower(header.header_name());
+    out.address_header_is_trusted = header.allow_extension_to_set_address_as_trusted();
+    out.refuse_without_address = header.has_reject_with_status();
+    if (int status = header.reject_with_status().code(); status >= 400) out.refuse_status = status;
+  } else {
+    return refused(kField, extension.name() + " (" + type + ") is not known");
+  }
+  return {};
+}
+
+base::Result<std::optional<LocalReply::Body>> body_of(const core::SubstitutionFormatString& from) {
+  return LocalReply::Body{TRY(line_of(from)), content_type_of(from)};
+}
+
+base::Result<std::shared_ptr<const LocalReply>> local_reply_of(const v3::LocalReplyConfig& from) {
+  auto out = std::make_shared<LocalReply>();
+  for (const auto& entry : from.mappers()) {
+    LocalReply::Mapper mapper;
+    mapper.filter = TRY(filter_of(entry.filter()));
+    if (entry.has_status_code()) mapper.status = static_cast<int>(entry.status_code().value());
+    if (entry.has_body()) mapper.body = TRY(compile(entry.body()));
+    if (entry.has_body_format_override()) mapper.format = TRY(body_of(entry.body_format_override()));
+    mapper.headers = TRY(mutation_of(entry.headers_to_add(), {}));
+    out->mappers.push_back(std::move(mapper));
+  }
+  if (from.has_body_format()) out->format = TRY(body_of(from.body_format()));
+  return out;
+}
+
+ProxyStatus proxy_status_of(const v3::HttpConnectionManager::ProxyStatusConfig& from, const HttpConfig& http) {
+  return {.name = from.literal_proxy_name().empty() ? http.server_name : from.literal_proxy_name(),
+          .details = !from.remove_details(),
+          .termination_details = !from.remove_connection_termination_details(),
+          .flags = !from.remove_response_flags(),
+          .recommended_status = from.set_recommended_response_code()};
+}
+
+// What would change a request or an answer and cannot be done is refused; what only tunes is told.
+base::Result<void> refuse_unknown(const v3::HttpConnectionManager& from) {
+  if (from.early_header_mutation_extensions_size())
+    return refused("early_header_mutation_extensions",
+                   from.early_header_mutation_extensions(0).name() + " is not known");
+  if (from.has_typed_header_validation_config()) return refused("typed_header_validation_config", "not known");
+  if (from.add_user_agent().value()) return refused("add_user_agent", "not known");
+  if (from.represent_ipv4_remote_address_as_ipv4_mapped_ipv6())
+    return refused("represent_ipv4_remote_address_as_ipv4_mapped_ipv6", "not known");
+  if (from.set_current_client_cert_details().chain())
+    return refused("set_current_client_cert_details.chain", "not known");
+  if (from.proxy_status_config().use_node_id())
+    return refused("proxy_status_config.use_node_id", "write literal_proxy_name");
+  if (from.has_request_id_extension() &&
+      type_of(from.request_id_extension().typed_config()) != "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig")
+    return refused("request_id_extension", type_of(from.request_id_extension().typed_config()) + " is not known");
+  if (from.has_access_log_flush_interval() || from.flush_access_log_on_new_request() || from.has_access_log_options())
+    base::log::warn("{}: access_log_options: a stream is logged at its end alone", from.stat_prefix());
+  return {};
+}
+
 void compile_limits(const v3::HttpConnectionManager& from, HttpConfig& out) {
   const auto& common = from.common_http_protocol_options();
   if (common.has_idle_timeout()) out.idle_timeout = milliseconds_of(common.idle_timeout());
@@ -142,6 +156,7 @@ void compile_limits(const v3::HttpConnectionManager& from, HttpConfig& out) {
   out.drop_underscores = common.headers_with_underscores_action() == core::HttpProtocolOptions::DROP_HEADER;
   if (from.has_max_request_headers_kb()) out.max_header_bytes = from.max_request_headers_kb().value() * 1024ull;
   if (from.has_stream_idle_timeout()) out.stream_idle_timeout = milliseconds_of(from.stream_idle_timeout());
+  if (common.has_max_stream_duration()) out.max_stream_duration = milliseconds_of(common.max_stream_duration());
   if (from.has_request_timeout()) out.request_timeout = milliseconds_of(from.request_timeout());
   if (from.has_request_headers_timeout()) out.headers_timeout = milliseconds_of(from.request_headers_timeout());
   if (from.http2_protocol_options().has_max_concurrent_streams())
@@ -150,49 +165,6 @@ void compile_limits(const v3::HttpConnectionManager& from, HttpConfig& out) {
 }
 
 }  // namespace
-
-base::Result<std::shared_ptr<LogFile>> LogFiles::open(const std::string& path) {
-  if (auto it = files_.find(path); it != files_.end()) return it->second;
-  auto file = TRY(LogFile::open(path));
-  files_.emplace(path, file);
-  return file;
-}
-
-void LogFiles::reopen_all() {
-  for (auto& [path, file] : files_)
-    if (auto done = file->reopen(); !done) base::log::warn("{}", done.error().message);
-}
-
-base::Result<std::vector<std::shared_ptr<const AccessLog>>> Compiler::access_logs(
-    const google::protobuf::RepeatedPtrField<accesslog::AccessLog>& from) const {
-  std::vector<std::shared_ptr<const AccessLog>> out;
-  for (const auto& entry : from) {
-    std::string type = type_of(entry.typed_config());
-    auto log = std::make_shared<AccessLog>();
-    if (type == "envoy.extensions.access_loggers.file.v3.FileAccessLog") {
-      auto file = TRY(unpack<envoy::extensions::access_loggers::file::v3::FileAccessLog>(entry.typed_config()));
-      log->file = TRY(logs.open(file.path()));
-      if (file.has_format())
-        log->format = TRY(telemetry::LineFormat::text(file.format()));
-      else
-        log->format = TRY(line_of(file.log_format()));
-    } else if (type == "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog") {
-      auto stream = TRY(unpack<envoy::extensions::access_loggers::stream::v3::StdoutAccessLog>(entry.typed_config()));
-      log->file = TRY(logs.open("/dev/stdout"));
-      log->format = TRY(line_of(stream.log_format()));
-    } else if (type == "envoy.extensions.access_loggers.stream.v3.StderrAccessLog") {
-      auto stream = TRY(unpack<envoy::extensions::access_loggers::stream::v3::StderrAccessLog>(entry.typed_config()));
-      log->file = TRY(logs.open("/dev/stderr"));
-      log->format = TRY(line_of(stream.log_format()));
-    } else {
-      base::log::warn("access log {} ({}) is not known and is left out", entry.name(), type);
-      continue;
-    }
-    log->filter = TRY(filter_of(entry.filter()));
-    out.push_back(std::move(log));
-  }
-  return out;
-}
 
 base::Result<std::shared_ptr<const HttpConfig>> Compiler::http(const v3::HttpConnectionManager& from) const {
   auto out = std::make_shared<HttpConfig>();
@@ -215,17 +187,26 @@ base::Result<std::shared_ptr<const HttpConfig>> Compiler::http(const v3::HttpCon
   if (from.server_header_transformation() == v3::HttpConnectionManager::PASS_THROUGH)
     out->server_header = HttpConfig::ServerHeader::PassThrough;
   out->via = from.via();
-  out->use_remote_address = from.use_remote_address().value();
-  out->trusted_hops = from.xff_num_trusted_hops();
-  out->skip_forwarded_append = from.skip_xff_append();
+  TRY(refuse_unknown(from));
+  TRY(compile_detection(from, *out));
+  out->scheme = from.scheme_header_transformation().scheme_to_overwrite();
+  if (!out->scheme.empty() && out->scheme != "http" && out->scheme != "https")
+    return refused("scheme_header_transformation.scheme_to_overwrite", "http or https");
+  out->scheme_of_upstream = from.scheme_header_transformation().match_upstream();
+  if (from.has_local_reply_config()) out->local_reply = TRY(local_reply_of(from.local_reply_config()));
+  if (from.has_proxy_status_config()) out->proxy_status = proxy_status_of(from.proxy_status_config(), *out);
   out->request_ids = !from.has_generate_request_id() || from.generate_request_id().value();
   out->keep_external_request_id = from.preserve_external_request_id();
   out->request_id_in_response = from.always_set_request_id_in_response();
   out->forward_100_continue = from.proxy_100_continue();
   out->tells_overload = from.append_local_overload();
-  for (const auto& upgrade : from.upgrade_configs())
-    if (base::equal_ignoring_case(upgrade.upgrade_type(), "websocket"))
-      out->websocket = !upgrade.has_enabled() || upgrade.enabled().value();
+  for (const auto& upgrade : from.upgrade_configs()) {
+    if (upgrade.filters_size())
+      return base::fail(base::ErrorKind::Invalid,
+                        "upgrade_configs.filters: filters for one kind of upgrade are not known");
+    out->upgrades.push_back(
+        {base::to_lower(upgrade.upgrade_type()), !upgrade.has_enabled() || upgrade.enabled().value()});
+  }
   compile_paths(from, *out);
   compile_identity(from, *out);
   compile_limits(from, *out);

@@ -273,6 +273,8 @@ base::Result<std::shared_ptr<Listener>> Compiler::listener(const v3::Listener& f
         TRY(socket_of(from, more.address(),
                       more.has_socket_options() ? more.socket_options().socket_options() : from.socket_options())));
   for (const SocketSpec& socket : out->sockets) out->addresses.push_back(socket.address);
+  out->stat_name = from.stat_prefix().empty() ? out->addresses[0].text() : from.stat_prefix();
+  std::replace(out->stat_name.begin(), out->stat_name.end(), ':', '_');
   if (out->name.empty()) out->name = out->addresses[0].text();
   const auto& bind = from.has_bind_to_port() ? from.bind_to_port() : from.deprecated_v1().bind_to_port();
   out->bind = !(from.has_bind_to_port() || from.deprecated_v1().has_bind_to_port()) || bind.value();

@@ -8,153 +8,265 @@ namespace {
 namespace v3 = envoy::config::route::v3;
 using google::protobuf::RepeatedPtrField;
 
-base::Result<HeaderMutation> mutation_of(const RepeatedPtrField<core::HeaderValueOption>& add,
-                                         const RepeatedPtrField<std::string>& remove) {
-  HeaderMutation out;
-  for (const std::string& name : remove) out.remove.push_back(base::to_lower(name));
-  for (const auto& entry : add) {
-    HeaderMutation::Write write;
-    write.name = base::to_lower(entry.header().key());
-    if (write.name.empty()) return base::fail(base::ErrorKind::Invalid, "a header to add has no name");
-    write.keep_empty = entry.keep_empty_value();
-    switch (entry.append_action()) {
-      case core::HeaderValueOption::ADD_IF_ABSENT:
-        write.how = HeaderMutation::How::AddIfAbsent;
-        break;
-      case core::HeaderValueOption::OVERWRITE_IF_EXISTS_OR_ADD:
-        write.how = HeaderMutation::How::Overwrite;
-        break;
-      case core::HeaderValueOption::OVERWRITE_IF_EXISTS:
-        write.how = HeaderMutation::How::OverwriteIfPresent;
-        break;
-      default:
-        break;
-    }
-    if (entry.has_append() && !entry.append().value()) write.how = HeaderMutation::How::Overwrite;
-    const std::string& text = entry.header().raw_value().empty() ? entry.header().value() : entry.header().raw_value();
-    auto format = TRY(telemetry::Format::parse(text));
-    if (format.constant()) {
-      telemetry::Record none;
-      format.append(none, write.constant);
-    } else {
-      write.value = std::move(format);
-    }
-    out.write.push_back(std::move(write));
+using Mirrors = RepeatedPtrField<v3::RouteAction::RequestMirrorPolicy>;
+
+// What a route gets from the virtual host and the table around it.
+struct Around {
+  const v3::VirtualHost& host;
+  const v3::RouteConfiguration* table = nullptr;
+
+  const Mirrors* mirrors() const {
+    if (host.request_mirror_policies_size()) return &host.request_mirror_policies();
+    return table ? &table->request_mirror_policies() : nullptr;
   }
-  return out;
+  size_t most_direct_body() const {
+    return table && table->has_max_direct_response_body_size_bytes()
+               ? table->max_direct_response_body_size_bytes().value()
+               : 4096;
+  }
+};
+
+std::unexpected<base::Error> refused(std::string_view field, std::string_view why) {
+  return base::fail(base::ErrorKind::Invalid, std::string(field) + ": " + std::string(why));
 }
 
-base::Result<std::optional<RegexRewrite>> rewrite_of(const envoy::type::matcher::v3::RegexMatchAndSubstitute& from) {
+base::Result<RegexRewrite> rewrite_of(const envoy::type::matcher::v3::RegexMatchAndSubstitute& from) {
   RegexRewrite out;
   out.pattern = TRY(compile_regex(from.pattern().regex()));
   out.substitution = from.substitution();
   return out;
 }
 
+base::Result<void> add_back_off(const v3::RetryPolicy& from, RetryPolicy& out) {
+  if (from.has_retry_back_off()) {
+    const auto& back_off = from.retry_back_off();
+    out.back_off_base = milliseconds_of(back_off.base_interval());
+    if (out.back_off_base.count() < 1) out.back_off_base = Milliseconds(1);
+    out.back_off_max = back_off.has_max_interval() ? milliseconds_of(back_off.max_interval()) : out.back_off_base * 10;
+    if (out.back_off_max < out.back_off_base)
+      return refused("retry_back_off", "max_interval is less than base_interval");
+  }
+  if (!from.has_rate_limited_retry_back_off()) return {};
+  const auto& limited = from.rate_limited_retry_back_off();
+  for (const auto& header : limited.reset_headers())
+    out.reset_headers.push_back({base::to_lower(header.name()), header.format() == v3::RetryPolicy::UNIX_TIMESTAMP});
+  if (out.reset_headers.empty()) return refused("rate_limited_retry_back_off.reset_headers", "at least one is needed");
+  if (limited.has_max_interval()) out.reset_max = milliseconds_of(limited.max_interval());
+  return {};
+}
+
 base::Result<RetryPolicy> retry_of(const v3::RetryPolicy& from) {
   RetryPolicy out;
-  out.on = RetryPolicy::on_of(from.retry_on(), out.status_codes);
+  out.on = RetryPolicy::on_of(from.retry_on()) | RetryPolicy::grpc_on_of(from.retry_on());
   out.retries = from.has_num_retries() ? from.num_retries().value() : 1;
   out.per_try_timeout = milliseconds_of(from.per_try_timeout());
+  out.per_try_idle_timeout = milliseconds_of(from.per_try_idle_timeout());
   for (uint32_t code : from.retriable_status_codes()) out.status_codes.push_back(static_cast<int>(code));
-  for (const auto& header : from.retriable_headers()) out.header_names.push_back(base::to_lower(header.name()));
-  for (const auto& predicate : from.retry_host_predicate())
-    if (predicate.name() == "envoy.retry_host_predicates.previous_hosts") out.avoid_previous_hosts = true;
-  out.host_attempts = static_cast<uint32_t>(std::max<int64_t>(1, from.host_selection_retry_max_attempts()));
-  if (from.has_retry_back_off()) {
-    out.back_off_base = std::max(milliseconds_of(from.retry_back_off().base_interval()), std::chrono::milliseconds(1));
-    out.back_off_max = from.retry_back_off().has_max_interval() ? milliseconds_of(from.retry_back_off().max_interval())
-                                                                : out.back_off_base * 10;
+  for (const auto& header : from.retriable_headers()) out.headers.push_back(TRY(compile(header)));
+  for (const auto& header : from.retriable_request_headers()) out.request_headers.push_back(TRY(compile(header)));
+  if (from.has_retry_priority())
+    return refused("retry_policy.retry_priority", from.retry_priority().name() + " is not known");
+  if (from.retry_options_predicates_size())
+    return refused("retry_policy.retry_options_predicates", from.retry_options_predicates(0).name() + " is not known");
+  for (const auto& predicate : from.retry_host_predicate()) {
+    // Named in the field alone, or by the type of its configuration too.
+    std::string type = predicate.has_typed_config() ? type_of(predicate.typed_config()) : "";
+    if (predicate.name() != "envoy.retry_host_predicates.previous_hosts" && !type.ends_with(".PreviousHostsPredicate"))
+      return refused("retry_policy.retry_host_predicate", predicate.name() + " is not known");
+    out.avoid_previous_hosts = true;
   }
+  out.host_attempts = static_cast<uint32_t>(std::max<int64_t>(1, from.host_selection_retry_max_attempts()));
+  TRY(add_back_off(from, out));
   return out;
 }
 
-base::Result<std::vector<Mirror>> mirrors_of(const RepeatedPtrField<v3::RouteAction::RequestMirrorPolicy>& from,
-                                             Slots& slots) {
+base::Result<std::vector<Mirror>> mirrors_of(const Mirrors& from, Milliseconds timeout, Slots& slots) {
   std::vector<Mirror> out;
   for (const auto& policy : from) {
-    Mirror mirror{.cluster = slots.cluster(policy.cluster())};
+    auto forward = std::make_shared<Forward>();
+    WeightedTarget target;
+    if (!policy.cluster().empty()) target.cluster = slots.cluster(policy.cluster());
+    target.cluster_header = base::to_lower(policy.cluster_header());
+    if (policy.cluster().empty() == target.cluster_header.empty())
+      return refused("request_mirror_policies", "exactly one of cluster and cluster_header is needed");
+    target.host_rewrite = policy.host_rewrite_literal();
+    forward->targets.push_back(std::move(target));
+    forward->timeout = timeout;
+    Mirror mirror{.forward = std::move(forward), .append_suffix = !policy.disable_shadow_host_suffix_append()};
     if (policy.has_runtime_fraction()) mirror.per_million = per_million(policy.runtime_fraction().default_value());
-    if (mirror.per_million > 0) out.push_back(mirror);
+    if (mirror.per_million > 0) out.push_back(std::move(mirror));
   }
   return out;
 }
 
-void add_hash_policies(const v3::RouteAction& from, Forward& out) {
+std::string cookie_attributes_of(const v3::RouteAction::HashPolicy::Cookie& from) {
+  std::string out;
+  if (from.ttl().seconds() > 0) out += "; Max-Age=" + std::to_string(from.ttl().seconds());
+  if (!from.path().empty()) out += "; Path=" + from.path();
+  for (const auto& attribute : from.attributes())
+    out += "; " + attribute.name() + (attribute.value().empty() ? "" : "=" + attribute.value());
+  return out + "; HttpOnly";
+}
+
+base::Result<void> add_hash_policies(const v3::RouteAction& from, Forward& out) {
   for (const auto& policy : from.hash_policy()) {
     HashPolicy hash{.terminal = policy.terminal()};
     if (policy.has_header()) {
       hash.kind = HashPolicy::Kind::Header;
       hash.name = base::to_lower(policy.header().header_name());
+      if (policy.header().has_regex_rewrite()) hash.rewrite = TRY(rewrite_of(policy.header().regex_rewrite()));
     } else if (policy.has_cookie()) {
       hash.kind = HashPolicy::Kind::Cookie;
       hash.name = policy.cookie().name();
-      hash.cookie_path = policy.cookie().path();
-      if (policy.cookie().has_ttl()) hash.cookie_ttl = std::chrono::seconds(policy.cookie().ttl().seconds());
+      hash.make_cookie = policy.cookie().has_ttl();
+      hash.cookie_attributes = cookie_attributes_of(policy.cookie());
     } else if (policy.has_connection_properties()) {
+      if (!policy.connection_properties().source_ip()) continue;
       hash.kind = HashPolicy::Kind::SourceIp;
     } else if (policy.has_query_parameter()) {
       hash.kind = HashPolicy::Kind::Query;
       hash.name = policy.query_parameter().name();
     } else {
-      continue;
+      return refused("hash_policy", policy.has_filter_state() ? "filter_state is not known" : "it says nothing");
     }
     out.hash.push_back(std::move(hash));
   }
+  return {};
+}
+
+base::Result<void> add_weighted(const v3::WeightedCluster& from, Slots& slots, Forward& out) {
+  uint64_t total = 0;
+  for (const auto& entry : from.clusters()) {
+    if (entry.typed_per_filter_config_size())
+      return refused("weighted_clusters.clusters.typed_per_filter_config",
+                     "not known for one cluster; say it for the route");
+    if (entry.name().empty() == entry.cluster_header().empty())
+      return refused("weighted_clusters.clusters", "exactly one of name and cluster_header is needed");
+    WeightedTarget target{.cluster = entry.name().empty() ? kNone : slots.cluster(entry.name())};
+    target.cluster_header = base::to_lower(entry.cluster_header());
+    target.weight = entry.weight().value();
+    target.host_rewrite = entry.host_rewrite_literal();
+    target.request = TRY(mutation_of(entry.request_headers_to_add(), entry.request_headers_to_remove()));
+    target.response = TRY(mutation_of(entry.response_headers_to_add(), entry.response_headers_to_remove()));
+    total += target.weight;
+    out.targets.push_back(std::move(target));
+  }
+  if (total == 0 || total > UINT32_MAX)
+    return base::fail(base::ErrorKind::Invalid, "Sum of weights in the weighted_cluster must be greater than 0");
+  out.total_weight = static_cast<uint32_t>(total);
+  out.random_header = base::to_lower(from.header_name());
+  out.weight_by_hash = from.use_hash_policy().value();
+  return {};
 }
 
 base::Result<void> add_targets(const v3::RouteAction& from, Slots& slots, Forward& out) {
   if (from.has_cluster_header()) {
-    out.cluster_header = base::to_lower(from.cluster_header());
+    out.targets.push_back({.cluster_header = base::to_lower(from.cluster_header())});
   } else if (from.has_weighted_clusters()) {
-    uint64_t total = 0;
-    for (const auto& entry : from.weighted_clusters().clusters()) {
-      if (!entry.typed_per_filter_config().empty())
-        return base::fail(base::ErrorKind::Invalid,
-                          "weighted cluster " + entry.name() + ": typed_per_filter_config is not known there");
-      WeightedTarget target{.cluster = slots.cluster(entry.name()), .weight = entry.weight().value()};
-      target.host_rewrite = entry.host_rewrite_literal();
-      target.request = TRY(mutation_of(entry.request_headers_to_add(), entry.request_headers_to_remove()));
-      target.response = TRY(mutation_of(entry.response_headers_to_add(), entry.response_headers_to_remove()));
-      total += target.weight;
-      out.targets.push_back(std::move(target));
-    }
-    if (total == 0 || total > UINT32_MAX)
-      return base::fail(base::ErrorKind::Invalid, "Sum of weights in the weighted_cluster must be greater than 0");
-    out.total_weight = static_cast<uint32_t>(total);
+    return add_weighted(from.weighted_clusters(), slots, out);
   } else if (from.has_cluster()) {
     out.targets.push_back({.cluster = slots.cluster(from.cluster())});
+  } else if (from.has_cluster_specifier_plugin() || from.has_inline_cluster_specifier_plugin()) {
+    return refused("cluster_specifier_plugin", "not known");
   } else {
     return base::fail(base::ErrorKind::Invalid, "a route action without a cluster");
   }
   return {};
 }
 
-base::Result<Forward> forward_of(const v3::RouteAction& from, Slots& slots) {
+base::Result<void> add_rewrites(const v3::RouteAction& from, Forward& out) {
+  int paths = !from.prefix_rewrite().empty() + from.has_regex_rewrite() + !from.path_rewrite().empty();
+  if (paths > 1)
+    return refused("prefix_rewrite", "only one of prefix_rewrite, regex_rewrite and path_rewrite may be there");
+  if (from.has_path_rewrite_policy())
+    return refused("path_rewrite_policy", from.path_rewrite_policy().name() + " is not known");
+  if (!from.prefix_rewrite().empty()) out.prefix_rewrite = from.prefix_rewrite();
+  if (from.has_regex_rewrite()) out.regex_rewrite = TRY(rewrite_of(from.regex_rewrite()));
+  if (!from.path_rewrite().empty()) out.path_format = TRY(telemetry::Format::parse(from.path_rewrite()));
+  out.host_rewrite = from.host_rewrite_literal();
+  if (!from.host_rewrite().empty()) out.host_format = TRY(telemetry::Format::parse(from.host_rewrite()));
+  out.auto_host_rewrite = from.auto_host_rewrite().value();
+  out.host_rewrite_header = base::to_lower(from.host_rewrite_header());
+  if (from.has_host_rewrite_path_regex()) out.host_rewrite_path = TRY(rewrite_of(from.host_rewrite_path_regex()));
+  out.append_forwarded_host = from.append_x_forwarded_host();
+  return {};
+}
+
+// The deprecated max_grpc_timeout, which Istio sends, and its successor in max_stream_duration.
+void add_timeouts(const v3::RouteAction& from, Forward& out) {
+  if (from.has_timeout()) out.timeout = milliseconds_of(from.timeout());
+  if (from.has_idle_timeout()) out.idle_timeout = milliseconds_of(from.idle_timeout());
+  if (from.has_max_grpc_timeout()) out.grpc_timeout_max = milliseconds_of(from.max_grpc_timeout());
+  if (from.has_grpc_timeout_offset()) out.grpc_timeout_offset = milliseconds_of(from.grpc_timeout_offset());
+  if (!from.has_max_stream_duration()) return;
+  const auto& duration = from.max_stream_duration();
+  if (duration.has_max_stream_duration()) out.max_duration = milliseconds_of(duration.max_stream_duration());
+  if (!duration.has_grpc_timeout_header_max()) return;
+  out.grpc_timeout_max = milliseconds_of(duration.grpc_timeout_header_max());
+  out.grpc_timeout_offset = milliseconds_of(duration.grpc_timeout_header_offset());
+  out.grpc_timeout_is_duration = true;
+}
+
+base::Result<InternalRedirects> internal_redirects_of(const v3::InternalRedirectPolicy& from) {
+  InternalRedirects out;
+  if (from.predicates_size())
+    return refused("internal_redirect_policy.predicates", from.predicates(0).name() + " is not known");
+  if (from.has_max_internal_redirects()) out.most = from.max_internal_redirects().value();
+  if (from.redirect_response_codes_size()) out.status_codes.clear();
+  for (uint32_t code : from.redirect_response_codes())  // as Envoy: others in the list are passed over
+    if (code == 301 || code == 302 || code == 303 || code == 307 || code == 308)
+      out.status_codes.push_back(static_cast<int>(code));
+  out.across_schemes = from.allow_cross_scheme_redirect();
+  for (const std::string& name : from.response_headers_to_copy())
+    out.response_headers_to_copy.push_back(base::to_lower(name));
+  return out;
+}
+
+base::Result<Forward> forward_of(const v3::RouteAction& from, const Around& around, Slots& slots) {
   Forward out;
   TRY(add_targets(from, slots, out));
   if (from.cluster_not_found_response_code() == v3::RouteAction::NOT_FOUND) out.cluster_not_found_status = 404;
   if (from.cluster_not_found_response_code() == v3::RouteAction::INTERNAL_SERVER_ERROR)
     out.cluster_not_found_status = 500;
-  if (!from.prefix_rewrite().empty()) out.prefix_rewrite = from.prefix_rewrite();
-  if (from.has_regex_rewrite()) out.regex_rewrite = TRY(rewrite_of(from.regex_rewrite()));
-  out.host_rewrite = from.host_rewrite_literal();
-  out.auto_host_rewrite = from.auto_host_rewrite().value();
-  out.host_rewrite_header = base::to_lower(from.host_rewrite_header());
-  out.append_forwarded_host = from.append_x_forwarded_host();
-  if (from.has_timeout()) out.timeout = milliseconds_of(from.timeout());
-  if (from.has_idle_timeout()) out.idle_timeout = milliseconds_of(from.idle_timeout());
-  if (from.has_max_stream_duration() && from.max_stream_duration().has_max_stream_duration()) {
-    auto most = milliseconds_of(from.max_stream_duration().max_stream_duration());
-    if (most.count() > 0) out.max_duration = most;
-  }
-  if (from.has_retry_policy()) out.retry = TRY(retry_of(from.retry_policy()));
-  add_hash_policies(from, out);
-  out.mirrors = TRY(mirrors_of(from.request_mirror_policies(), slots));
+  TRY(add_rewrites(from, out));
+  add_timeouts(from, out);
+  if (from.has_hedge_policy() || around.host.has_hedge_policy())
+    return refused("hedge_policy", "hedged requests are not known");
+  if (from.has_retry_policy_typed_config() || around.host.has_retry_policy_typed_config())
+    return refused("retry_policy_typed_config", "not known");
+  if (from.has_retry_policy())
+    out.retry = TRY(retry_of(from.retry_policy()));
+  else if (around.host.has_retry_policy())
+    out.retry = TRY(retry_of(around.host.retry_policy()));
+  if (from.has_cors() || around.host.has_cors())
+    return refused("cors", "deprecated; say it in typed_per_filter_config");
+  if (from.has_flush_timeout()) return refused("flush_timeout", "not known");
+  TRY(add_hash_policies(from, out));
+  const Mirrors* mirrors = from.request_mirror_policies_size() ? &from.request_mirror_policies() : around.mirrors();
+  if (mirrors) out.mirrors = TRY(mirrors_of(*mirrors, out.timeout, slots));
   out.high_priority = from.priority() == core::HIGH;
   for (const auto& upgrade : from.upgrade_configs())
-    if (base::equal_ignoring_case(upgrade.upgrade_type(), "websocket"))
-      out.websocket = !upgrade.has_enabled() || upgrade.enabled().value();
+    out.upgrades.push_back(
+        {base::to_lower(upgrade.upgrade_type()), !upgrade.has_enabled() || upgrade.enabled().value()});
+  if (from.has_internal_redirect_policy())
+    out.internal_redirects = TRY(internal_redirects_of(from.internal_redirect_policy()));
+  if (from.internal_redirect_action() == v3::RouteAction::HANDLE_INTERNAL_REDIRECT)
+    return refused("internal_redirect_action", "deprecated; say it in internal_redirect_policy");
+  return out;
+}
+
+base::Result<DirectResponse> direct_of(const v3::DirectResponseAction& from, const Around& around) {
+  DirectResponse out{.status = static_cast<int>(from.status())};
+  if (out.status < 200 || out.status > 599)
+    return refused("direct_response.status", std::to_string(out.status) + " is not in [200, 599]");
+  out.body = TRY(compile(from.body()));
+  if (out.body.size() > around.most_direct_body())
+    return refused("direct_response.body", "response body size is " + std::to_string(out.body.size()) +
+                                               " bytes; maximum is " + std::to_string(around.most_direct_body()));
+  if (from.has_body_format()) {
+    out.body_format = TRY(line_of(from.body_format()));
+    out.content_type = content_type_of(from.body_format());
+  }
   return out;
 }
 
@@ -198,8 +310,10 @@ base::Result<void> compile_match_into(const v3::RouteMatch& from, Route& out) {
     case v3::RouteMatch::kConnectMatcher:
       path.kind = PathMatch::Kind::Connect;
       break;
+    case v3::RouteMatch::kPathMatchPolicy:
+      return refused("match.path_match_policy", from.path_match_policy().name() + " is not known");
     default:
-      return base::fail(base::ErrorKind::Invalid, "a route match without a path specifier that is known");
+      return refused("match", "a path specifier is needed");
   }
   if (path.ignore_case) path.value = base::to_lower(path.value);
   for (const auto& header : from.headers()) out.headers.push_back(TRY(compile(header)));
@@ -211,39 +325,51 @@ base::Result<void> compile_match_into(const v3::RouteMatch& from, Route& out) {
   }
   if (from.has_runtime_fraction()) out.per_million = per_million(from.runtime_fraction().default_value());
   out.only_grpc = from.has_grpc();
+  if (from.tls_context().has_presented()) out.certificate_presented = from.tls_context().presented().value();
+  if (from.tls_context().has_validated()) out.certificate_validated = from.tls_context().validated().value();
   // Conditions that nothing here can check must not be taken as fulfilled.
-  if (from.filter_state_size() || from.has_tls_context())
-    return base::fail(base::ErrorKind::Invalid, "route " + out.name + ": matching on filter state or TLS is not known");
   for (const auto& match : from.dynamic_metadata()) out.metadata.push_back(TRY(compile(match)));
+  if (from.filter_state_size()) return refused("match.filter_state", "not known");
   return {};
 }
 
 namespace {
 
-base::Result<Route> route_of(const v3::Route& from, const Compiler& compiler) {
+void add_body_limit(const v3::Route& from, const v3::VirtualHost& host, Forward& out) {
+  if (from.has_request_body_buffer_limit())
+    out.body_limit = from.request_body_buffer_limit().value();
+  else if (from.has_per_request_buffer_limit_bytes())
+    out.body_limit = from.per_request_buffer_limit_bytes().value();
+  else if (host.has_request_body_buffer_limit())
+    out.body_limit = host.request_body_buffer_limit().value();
+  else if (host.has_per_request_buffer_limit_bytes())
+    out.body_limit = host.per_request_buffer_limit_bytes().value();
+}
+
+base::Result<Route> route_of(const v3::Route& from, const Around& around, const Compiler& compiler) {
   Route out;
   out.name = from.name();
   TRY(compile_match_into(from.match(), out));
   switch (from.action_case()) {
-    case v3::Route::kRoute:
-      out.action = TRY(forward_of(from.route(), compiler.slots));
+    case v3::Route::kRoute: {
+      auto forward = TRY(forward_of(from.route(), around, compiler.slots));
+      add_body_limit(from, around.host, forward);
+      out.action = std::move(forward);
       break;
+    }
     case v3::Route::kRedirect:
       out.action = TRY(redirect_of(from.redirect()));
       break;
-    case v3::Route::kDirectResponse: {
-      DirectResponse direct{.status = static_cast<int>(from.direct_response().status())};
-      if (direct.status < 200 || direct.status > 599)
-        return base::fail(base::ErrorKind::Invalid, "a direct response with status " + std::to_string(direct.status));
-      direct.body = TRY(compile(from.direct_response().body()));
-      out.action = std::move(direct);
+    case v3::Route::kDirectResponse:
+      out.action = TRY(direct_of(from.direct_response(), around));
       break;
-    }
     case v3::Route::kNonForwardingAction:
       out.action = NoForward{};
       break;
+    case v3::Route::kFilterAction:
+      return refused("filter_action", "not known");
     default:
-      return base::fail(base::ErrorKind::Invalid, "route \"" + out.name + "\" has no action");
+      return base::fail(base::ErrorKind::Invalid, "it has no action");
   }
   out.request = TRY(mutation_of(from.request_headers_to_add(), from.request_headers_to_remove()));
   out.response = TRY(mutation_of(from.response_headers_to_add(), from.response_headers_to_remove()));
@@ -264,30 +390,81 @@ base::Result<Route> route_of(const v3::Route& from, const Compiler& compiler) {
 
 }  // namespace
 
+base::Result<HeaderMutation> mutation_of(const RepeatedPtrField<core::HeaderValueOption>& add,
+                                         const RepeatedPtrField<std::string>& remove) {
+  HeaderMutation out;
+  auto fixed = [](const std::string& name) { return name.starts_with(':') || name == "host"; };
+  for (const std::string& name : remove) {
+    out.remove.push_back(base::to_lower(name));
+    if (fixed(out.remove.back()))
+      return base::fail(base::ErrorKind::Invalid, ":-prefixed or host headers may not be removed");
+  }
+  for (const auto& entry : add) {
+    HeaderMutation::Write write;
+    write.name = base::to_lower(entry.header().key());
+    if (write.name.empty()) return base::fail(base::ErrorKind::Invalid, "a header to add has no name");
+    if (fixed(write.name))
+      return base::fail(base::ErrorKind::Invalid, ":-prefixed or host headers may not be modified");
+    write.keep_empty = entry.keep_empty_value();
+    switch (entry.append_action()) {
+      case core::HeaderValueOption::ADD_IF_ABSENT:
+        write.how = HeaderMutation::How::AddIfAbsent;
+        break;
+      case core::HeaderValueOption::OVERWRITE_IF_EXISTS_OR_ADD:
+        write.how = HeaderMutation::How::Overwrite;
+        break;
+      case core::HeaderValueOption::OVERWRITE_IF_EXISTS:
+        write.how = HeaderMutation::How::OverwriteIfPresent;
+        break;
+      default:
+        break;
+    }
+    if (entry.has_append() && !entry.append().value()) write.how = HeaderMutation::How::Overwrite;
+    const std::string& text = entry.header().raw_value().empty() ? entry.header().value() : entry.header().raw_value();
+    auto format = TRY(telemetry::Format::parse(text));
+    if (format.constant()) {
+      telemetry::Record none;
+      format.append(none, write.constant);
+    } else {
+      write.value = std::move(format);
+    }
+    out.write.push_back(std::move(write));
+  }
+  return out;
+}
+
 base::Result<HeaderMutation> compile_headers(const RepeatedPtrField<core::HeaderValueOption>& add) {
   return mutation_of(add, {});
 }
 
-base::Result<std::shared_ptr<const VirtualHost>> Compiler::virtual_host(const v3::VirtualHost& from) const {
+base::Result<std::shared_ptr<const VirtualHost>> Compiler::virtual_host(const v3::VirtualHost& from,
+                                                                        const v3::RouteConfiguration* table) const {
   auto out = std::make_shared<VirtualHost>();
   out->name = from.name();
   if (from.name().empty()) return base::fail(base::ErrorKind::Invalid, "a virtual host without a name");
   if (from.domains().empty())
     return base::fail(base::ErrorKind::Invalid, "virtual host " + from.name() + " has no domains");
   out->domains.assign(from.domains().begin(), from.domains().end());
+  const Around around{from, table};
+  out->routes.reserve(static_cast<size_t>(from.routes_size()));
   for (const auto& route : from.routes()) {
-    auto compiled = route_of(route, *this);
-    if (!compiled)
-      return base::fail(base::ErrorKind::Invalid, "virtual host " + from.name() + ": " + compiled.error().message);
-    if (auto* forward = std::get_if<Forward>(&compiled->action); forward && !forward->retry && from.has_retry_policy())
-      forward->retry = TRY(retry_of(from.retry_policy()));
+    auto compiled = route_of(route, around, *this);
+    if (!compiled) {
+      std::string at = route.name().empty() ? "routes[" + std::to_string(out->routes.size()) + "]"
+                                            : "route \"" + route.name() + "\"";
+      return base::fail(base::ErrorKind::Invalid,
+                        "virtual host " + from.name() + ": " + at + ": " + compiled.error().message);
+    }
     out->routes.push_back(std::move(*compiled));
   }
   out->request = TRY(mutation_of(from.request_headers_to_add(), from.request_headers_to_remove()));
   out->response = TRY(mutation_of(from.response_headers_to_add(), from.response_headers_to_remove()));
   out->policies = TRY(policies(from.typed_per_filter_config()));
   out->rate_limits = TRY(compile_rate_limits(from.rate_limits()));
-  out->require_tls = from.require_tls() != v3::VirtualHost::NONE;
+  if (from.require_tls() == v3::VirtualHost::EXTERNAL_ONLY) out->require_tls = VirtualHost::Tls::External;
+  if (from.require_tls() == v3::VirtualHost::ALL) out->require_tls = VirtualHost::Tls::All;
+  out->about = TRY(about_of(from.metadata(), Known::Nothing));
+  out->timeout_retry_in_request = from.include_is_timeout_retry_header();
   out->attempt_count_in_request = from.include_request_attempt_count();
   out->attempt_count_in_response = from.include_attempt_count_in_response();
   return out;
@@ -297,11 +474,16 @@ base::Result<std::shared_ptr<const RouteTable>> Compiler::route_table(const v3::
   auto out = std::make_shared<RouteTable>();
   out->name = from.name();
   out->ignore_port = from.ignore_port_in_host_matching();
+  out->ignore_path_parameters = from.ignore_path_parameters_in_path_matching();
+  if (!from.vhost_header().empty()) return refused("vhost_header", "not known");
+  if (from.cluster_specifier_plugins_size()) return refused("cluster_specifier_plugins", "not known");
+  for (const std::string& name : from.internal_only_headers())
+    out->internal_only_headers.push_back(base::to_lower(name));
   out->most_specific_wins = from.most_specific_header_mutations_wins();
   out->request = TRY(mutation_of(from.request_headers_to_add(), from.request_headers_to_remove()));
   out->response = TRY(mutation_of(from.response_headers_to_add(), from.response_headers_to_remove()));
   out->policies = TRY(policies(from.typed_per_filter_config()));
-  for (const auto& host : from.virtual_hosts()) TRY(out->add(TRY(virtual_host(host))));
+  for (const auto& host : from.virtual_hosts()) TRY(out->add(TRY(virtual_host(host, &from))));
   if (from.has_vhds()) {
     out->on_demand = true;
     TRY(slots.set_source(Kind::VirtualHost, from.name(), from.vhds().config_source()));

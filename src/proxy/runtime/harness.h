@@ -16,12 +16,14 @@ namespace proxy::testing {
 
 // An upstream that says what it got: "GET /path host=... body=N", with the
 // request's headers as "echo-NAME". Paths change its manners: "/status/503",
-// "/fail-first/KEY" (503 the first time), "/close" (hangs up), "/big" (5 MB), "/slow" (never).
+// "/fail-first/KEY" (503 the first time), "/close" (hangs up), "/redirect/URL" (302 there), "/big" (5 MB), "/slow"
+// (never).
 class Backend {
  public:
   explicit Backend(net::Loop& loop);
   uint16_t port() const { return address_.port(); }
   int requests = 0;
+  std::string last;  // what it answered last
 
  private:
   static net::Task<void> serve(Backend& self, std::shared_ptr<http::Exchange> exchange);

@@ -36,6 +36,11 @@ net::Task<void> Backend::serve(Backend& self, std::shared_ptr<http::Exchange> ex
         request.method + " " + request.path + " host=" + request.authority + " body=" + std::to_string(body->size());
     if (exchange->is_http2()) response.body += " h2";
   }
+  if (path.starts_with("/redirect/")) {
+    response.status = 302;
+    response.headers.add("location", path.substr(10));
+  }
+  self.last = response.body;
   for (auto field : request.headers) response.headers.add("echo-" + std::string(field.name), field.value);
   exchange->respond(std::move(response));
 }

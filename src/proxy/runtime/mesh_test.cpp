@@ -114,7 +114,8 @@ TEST_F(Mesh, RequestsTravelMultiplexedAndComeOutInTheApplicationsProtocol) {
   request.body = bytes(1'000'000);
   EXPECT_TRUE(fetch(loop_, client.port(), std::move(request)).body.ends_with("body=1000000"));
   std::string counted = server.process().scrape().prometheus();
-  EXPECT_NE(counted.find("envoy_http_downstream_rq_total 5\n"), std::string::npos);
+  EXPECT_NE(counted.find("envoy_http_downstream_rq_total{envoy_http_conn_manager_prefix=\"in\"} 5\n"),
+            std::string::npos);
 }
 
 TEST_F(Mesh, Http2OfAClientReachesAnApplicationThatMaySpeakIt) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/runtime/options.h"
 
+#include <algorithm>
 #include <thread>
 
 #include "base/strings.h"
@@ -15,7 +16,7 @@ std::string_view Options::help_text() {
          "  seine-proxy capture ...      redirect this network namespace's traffic into a sidecar\n"
          "\n"
          "  -c, --config-path FILE       the bootstrap\n"
-         "      --config-yaml TEXT       the bootstrap itself\n"
+         "      --config-yaml TEXT       the bootstrap itself, or what goes over the file's\n"
          "      --concurrency N          worker threads (default: one for each core)\n"
          "  -l, --log-level LEVEL        trace, debug, info, warning, error, critical, off\n"
          "      --mode serve|validate    validate: read the bootstrap and say whether it is good\n"
@@ -27,11 +28,43 @@ std::string_view Options::help_text() {
          "      --base-id N              tells apart proxies that do so on one machine (0)\n"
          "      --parent-shutdown-time-s N  the one before ends at the latest so long after draining began (900)\n"
          "      --disable-hot-restart    nobody can take over from this one\n"
+         "      --log-path FILE          where the log goes (default: standard error)\n"
+         "      --admin-address-path FILE  is told where the admin port listens\n"
+         "      --service-cluster, --service-node, --service-zone NAME\n"
+         "                               this proxy's node, where the bootstrap does not say\n"
          "      --allow-unknown-static-fields\n"
          "      --version, --help\n"
          "\n"
          "example: seine-proxy -c bootstrap.yaml --concurrency 2 -l debug\n";
 }
+
+// Envoy's flags that have no meaning here: its own loggers, its threads, its shared memory.
+static constexpr std::string_view kSilentSwitches[] = {
+    "--use-dynamic-base-id",
+    "--skip-hot-restart-on-no-parent",
+    "--skip-hot-restart-parent-stats",
+    "--enable-core-dump",
+    "--cpuset-threads",
+    "--enable-mutex-tracing",
+    "--enable-fine-grain-logging",
+    "--log-format-escaped",
+    "--ignore-unknown-dynamic-fields",
+    "--reject-unknown-dynamic-fields",
+    "--skip-deprecated-logs",
+    "--log-stacktrace-single-entry",
+};
+static constexpr std::string_view kSilentValues[] = {
+    "--file-flush-interval-msec",
+    "--file-flush-min-size-kb",
+    "--component-log-level",
+    "--base-id-path",
+    "--log-format",
+    "--socket-path",
+    "--socket-mode",
+    "--local-address-ip-version",
+    "--disable-extensions",
+    "--stats-tag",
+};
 
 base::Result<Options> Options::parse(const std::vector<std::string>& arguments) {
   Options out;
@@ -72,7 +105,7 @@ base::Result<Options> Options::parse(const std::vector<std::string>& arguments) 
       out.mode = mode == "validate" ? Mode::Validate : Mode::Serve;
     } else if (name == "--drain-time-s") {
       out.process.drain_time = std::chrono::seconds(TRY(number()));
-    } else if (name == "--allow-unknown-static-fields") {
+    } else if (name == "--allow-unknown-static-fields" || name == "--allow-unknown-fields") {
       out.unknown = UnknownFields::Ignore;
     } else if (name == "--help" || name == "-h") {
       out.help = true;
@@ -92,10 +125,20 @@ base::Result<Options> Options::parse(const std::vector<std::string>& arguments) 
         return base::fail(base::ErrorKind::Invalid,
                           "--drain-strategy is gradual or immediate, not \"" + strategy + "\"");
       out.process.drain_gradually = strategy == "gradual";
-    } else if (name == "--file-flush-interval-msec" || name == "--component-log-level" ||
-               name == "--local-address-ip-version" || name == "--log-format" || name == "--service-cluster" ||
-               name == "--service-node") {
-      TRY(take());  // Envoy's, without a meaning here
+    } else if (name == "--log-path") {
+      out.log_path = TRY(take());
+    } else if (name == "--admin-address-path") {
+      out.admin_address_path = TRY(take());
+    } else if (name == "--service-cluster") {
+      out.service_cluster = TRY(take());
+    } else if (name == "--service-node") {
+      out.service_node = TRY(take());
+    } else if (name == "--service-zone") {
+      out.service_zone = TRY(take());
+    } else if (std::find(std::begin(kSilentSwitches), std::end(kSilentSwitches), name) != std::end(kSilentSwitches)) {
+      // Envoy's, for what there is none of here
+    } else if (std::find(std::begin(kSilentValues), std::end(kSilentValues), name) != std::end(kSilentValues)) {
+      TRY(take());
     } else {
       return base::fail(base::ErrorKind::Invalid, "unknown option " + name + "; see --help");
     }

@@ -15,7 +15,10 @@ namespace proxy {
 struct Options {
   enum class Mode : uint8_t { Serve, Validate } mode = Mode::Serve;
   ProcessOptions process;
-  std::string config_yaml;  // merged over nothing: used where there is no file
+  std::string config_yaml;                                  // over the file, field by field, where both are given
+  std::string log_path;                                     // empty: standard error
+  std::string admin_address_path;                           // a file that is told where the admin port listens
+  std::string service_cluster, service_node, service_zone;  // of the node, where the bootstrap says nothing
   UnknownFields unknown = UnknownFields::Refuse;
   std::optional<Handover::Options> handover = Handover::Options{};  // none: --disable-hot-restart
   bool help = false, version = false;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "proxy/listener/session.h"
+#include "proxy/runtime/local_ip.h"
 #include "proxy/stream/peer.h"
 
 namespace proxy {
@@ -22,6 +23,7 @@ static std::vector<Worker*> pointers(const std::vector<std::unique_ptr<Worker>>&
 
 static std::vector<std::unique_ptr<Worker>> make_workers(const ProcessOptions& options, const Bootstrap& bootstrap) {
   std::vector<std::unique_ptr<Worker>> out;
+  const std::string here = local_ip();
   for (unsigned i = 0; i < std::max(1u, options.concurrency); ++i)
     out.push_back(
         std::make_unique<Worker>(WorkerOptions{.index = i,
@@ -29,6 +31,7 @@ static std::vector<std::unique_ptr<Worker>> make_workers(const ProcessOptions& o
                                                .self = options.self,
                                                .node_id = options.node_id,
                                                .service_cluster = bootstrap.node().cluster(),
+                                               .local_ip = here,
                                                .peer_metadata = options.istio_metrics ? encode_peer(options.self) : "",
                                                .drain_time = options.drain_time,
                                                .drain_gradually = options.drain_gradually}));
@@ -214,7 +217,14 @@ telemetry::Scrape Process::scrape() const {
   sum.counter("envoy_cluster_manager_cds_update_rejected", {}, configuration_.rejected(Kind::Cluster));
   sum.counter("envoy_listener_manager_lds_update_success", {}, configuration_.updated(Kind::Listener));
   sum.counter("envoy_listener_manager_lds_update_rejected", {}, configuration_.rejected(Kind::Listener));
+  sum.subtract(forgotten_);
   return sum;
+}
+
+void Process::reset_counters() {
+  telemetry::Scrape now = scrape();
+  now.add(forgotten_);
+  forgotten_ = std::move(now);
 }
 
 net::Task<std::map<std::string, std::vector<Process::HostFacts>>> Process::hosts() {

@@ -56,6 +56,7 @@ class Process {
 
   // What all workers counted. Waits for each of them to end its turn.
   telemetry::Scrape scrape() const;
+  void reset_counters();  // what was counted so far is left out of scrapes from now on
   struct HostFacts {
     std::string address, hostname, workload;
     Endpoint endpoint;
@@ -97,6 +98,7 @@ class Process {
   net::Address admin_address_;
   std::shared_ptr<Process*> self_ = std::make_shared<Process*>(this);  // for jobs that may come too late
   bool draining_ = false;
+  telemetry::Scrape forgotten_;
 };
 
 }  // namespace proxy

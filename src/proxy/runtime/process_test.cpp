@@ -276,12 +276,13 @@ TEST_F(ProxyOnSockets, CountsWhatItDidAndShowsItsConfiguration) {
   get(loop_, proxy.port(), "/status/500");
   auto scrape = proxy.process().scrape();
   std::string text = scrape.prometheus();
-  EXPECT_NE(text.find("envoy_http_downstream_rq_total 4\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("envoy_http_downstream_rq_total{envoy_http_conn_manager_prefix=\"main\"} 4\n"), std::string::npos)
+      << text;
   EXPECT_NE(
       text.find("envoy_cluster_upstream_rq_xx{envoy_cluster_name=\"backend\",envoy_response_code_class=\"2\"} 3\n"),
       std::string::npos)
       << text;
-  auto dump = config_dump(proxy.process(), true, {});
+  auto dump = config_dump(proxy.process(), {.endpoints = true});
   EXPECT_EQ(dump["configs"][1]["static_clusters"][0]["cluster"]["name"], "backend");
   EXPECT_EQ(dump["configs"][3]["static_listeners"][0]["listener"]["name"], "main");
   EXPECT_EQ(dump["configs"][4]["static_route_configs"][0]["route_config"]["name"], "local");

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/json.h"
 #include "proxy/runtime/compile.h"
 #include "udpa/type/v1/typed_struct.pb.h"
 #include "xds/type/v3/typed_struct.pb.h"
@@ -94,6 +95,22 @@ uint32_t per_million(const envoy::type::v3::FractionalPercent& from) {
 std::string_view string_field(const google::protobuf::Struct& from, const std::string& name) {
   auto it = from.fields().find(name);
   return it == from.fields().end() ? std::string_view() : std::string_view(it->second.string_value());
+}
+
+base::Result<std::shared_ptr<const Metadata>> about_of(const core::Metadata& metadata, Known known) {
+  const auto& spaces = metadata.filter_metadata();
+  if (spaces.empty()) return nullptr;
+  if (known == Known::IstioConfig && spaces.size() == 1 && spaces.begin()->first == "istio" &&
+      spaces.begin()->second.fields_size() == 1 && spaces.begin()->second.fields().contains("config"))
+    return nullptr;
+  auto out = std::make_shared<Metadata>();
+  for (const auto& [name, object] : spaces) {
+    std::string json;
+    if (!google::protobuf::util::MessageToJsonString(object, &json).ok())
+      return base::fail(base::ErrorKind::Invalid, "metadata " + name + " cannot be read");
+    out->merge(name, TRY(base::parse_json(json)));
+  }
+  return out;
 }
 
 std::string origin_of(const core::Metadata& metadata) {

@@ -209,6 +209,7 @@ void Worker::end_of_turn() {
 void Worker::sweep() {
   auto now = loop_.now();
   sessions.each([&](Session& session) { session.sweep(now); });
+  for (size_t i = 0; i < pool_.size(); ++i) pool_[i]->sweep(now);
   bool connected = false;
   for (auto& state : clusters_) {
     if (!state) continue;
@@ -229,6 +230,13 @@ std::chrono::system_clock::time_point Worker::wall_clock() {
     wall_ = std::chrono::system_clock::now();
   }
   return wall_;
+}
+
+HttpCounts& Worker::http_counts(const std::string& listener, const std::string& prefix) {
+  for (auto& counts : http_counts_)
+    if (counts->prefix == prefix && counts->listener == listener) return *counts;
+  http_counts_.push_back(std::make_unique<HttpCounts>(HttpCounts{.listener = listener, .prefix = prefix}));
+  return *http_counts_.back();
 }
 
 void Worker::log(const AccessLog& log, const telemetry::Record& record) {

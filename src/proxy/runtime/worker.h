@@ -11,6 +11,7 @@
 #include "net/listener.h"
 #include "net/loop.h"
 #include "proxy/runtime/config.h"
+#include "proxy/runtime/http_counts.h"
 #include "proxy/runtime/list.h"
 #include "proxy/runtime/overload_state.h"
 #include "proxy/stream/grpc_metrics.h"
@@ -61,10 +62,8 @@ struct Change {
 };
 
 struct WorkerCounts {
-  uint64_t connections = 0, connections_closed = 0, no_filter_chain = 0, requests = 0, requests_reset = 0,
-           protocol_errors = 0, tls_handshakes = 0, tls_failures = 0, identity_failures = 0, connections_refused = 0,
-           proxy_header_errors = 0, overloaded = 0;
-  uint64_t by_class[6] = {};
+  uint64_t connections = 0, connections_closed = 0, no_filter_chain = 0, protocol_errors = 0, tls_handshakes = 0,
+           tls_failures = 0, identity_failures = 0, connections_refused = 0, proxy_header_errors = 0, overloaded = 0;
 };
 
 struct WorkerOptions {
@@ -73,6 +72,7 @@ struct WorkerOptions {
   Workload self;
   std::string node_id;
   std::string service_cluster;  // the node's cluster
+  std::string local_ip;         // of this machine, for x-forwarded-for where the hop before is local
   std::string peer_metadata;    // of this proxy, for its peers; empty: none is sent
   std::chrono::milliseconds drain_time{45'000};
   std::shared_ptr<ConnectionLimit> connection_limit;  // of the process; nullptr: none
@@ -123,6 +123,16 @@ class Worker {
     grave_.push_back(std::move(body));
     after_turn_.schedule();
   }
+  // Keeps what nobody else owns, until it is buried by its address.
+  void keep(std::unique_ptr<Mortal> body) {
+    Mortal* address = body.get();
+    kept_.emplace(address, std::move(body));
+  }
+  void bury_kept(Mortal& body) {
+    auto it = kept_.find(&body);
+    bury(std::move(it->second));
+    kept_.erase(it);
+  }
   Stream& new_stream();
   void retire(Stream& stream);  // back to the pool once this turn is over
 
@@ -153,6 +163,8 @@ class Worker {
   bool leaving() const { return draining || retired; }
   size_t relays = 0;  // TCP connections that are copied
   WorkerCounts counts;
+  HttpCounts& http_counts(const std::string& listener, const std::string& prefix);
+  HttpCounts unlisted_counts;  // of filters' own calls; shown nowhere
   RequestMetrics metrics;
   GrpcMetrics grpc_metrics;
   WorkerOptions options;  // constant once started
@@ -192,9 +204,11 @@ class Worker {
   std::unordered_map<std::string, Socket> sockets_;
   bool accepting_paused_ = false;
   std::vector<std::unique_ptr<Mortal>> grave_;
+  std::unordered_map<Mortal*, std::unique_ptr<Mortal>> kept_;
   std::vector<std::unique_ptr<Stream>> pool_;
   std::vector<Stream*> free_streams_, dead_streams_;
   std::vector<std::pair<std::shared_ptr<LogFile>, std::string>> log_lines_;
+  std::vector<std::unique_ptr<HttpCounts>> http_counts_;
   std::chrono::system_clock::time_point wall_;
   net::Clock::time_point wall_turn_{};
 };

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "proxy/stream/shadow.h"
 #include "proxy/stream/stream.h"
 
 // Bodies on their way through the filters that watch them.
@@ -125,11 +126,17 @@ bool Stream::ask_request_filter(size_t i) {
     if (end) path.end_at = i + 1;
     return true;
   }
+  const bool trailers = end && path.trailers;
+  for (Shadow* shadow : shadows_) {
+    shadow->on_data(bytes.view(), end && !trailers);
+    if (trailers) shadow->on_trailers(request_trailers_);
+  }
   kept_.append(std::move(bytes));
   if (end) {
     path.end_at = i + 1;
     request_ended_ = true;
-    has_request_trailers_ = path.trailers && !request_trailers_.empty();
+    has_request_trailers_ = trailers && !request_trailers_.empty();
+    on_request_end();
   }
   return true;
 }
@@ -164,6 +171,7 @@ void Stream::show_request_body_again(const Filter& filter) {
 
 void Stream::response_body_came(std::string_view bytes, bool end, bool trailers) {
   response_owed_ += bytes.size();
+  last_active_ = worker_.loop().now();
   if (response_path_.empty()) {  // the head waits, the body behind it
     response_left_.append(bytes);
     if (end) {

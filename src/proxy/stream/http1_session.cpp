@@ -32,11 +32,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     if (how == Drain::Now && !stream_ && !parser_.in_message() && !closing_) close_softly();
   }
   void sweep(net::Clock::time_point now) override {
-    if (stream_) {
-      auto limit = origin_->http->stream_idle_timeout;
-      if (limit.count() > 0 && now > last_active_ + limit) time_out();
-      return;
-    }
+    if (stream_) return;  // sees to itself
     if (draining_ && !closing_ && now > drain_began_ + worker().options.drain_time) return close_softly();
     if (closing_) return;
     if (parser_.in_message()) {
@@ -177,15 +173,6 @@ class Http1Session final : public Session, public Downstream, private net::Conne
   void close_softly() {
     closing_ = true;
     connection_->close_after_flush(std::chrono::seconds(1));
-  }
-
-  void time_out() {
-    Stream& stream = *stream_;
-    stream.record.set(telemetry::Flag::StreamIdleTimeout);
-    if (head_sent_) return abort(stream);
-    keep_alive_ = false;
-    Reply answer{.status = 408, .body = "stream timeout", .details = "stream_idle_timeout"};
-    stream.reply(std::move(answer));
   }
 
   void on_end(net::Connection&) override {

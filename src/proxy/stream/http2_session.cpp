@@ -30,7 +30,8 @@ class Http2Session final : public Session, public Downstream, private net::Conne
     flush();
   }
   void sweep(net::Clock::time_point now) override {
-    auto limit = session_.open_streams() ? origin_->http->stream_idle_timeout : origin_->http->idle_timeout;
+    if (session_.open_streams()) return;  // they see to themselves
+    auto limit = origin_->http->idle_timeout;
     if (limit.count() == 0 || now < last_active_ + limit) return;
     session_.close(h2::ErrorCode::NoError);
     flush();

@@ -65,6 +65,7 @@ std::string percent_encoded(std::string_view text) {  // gRPC's message: printab
 void Stream::prepare_response_head(bool from_upstream) {
   const HttpConfig& http = *origin_->http;
   http::Headers& headers = response.headers;
+  response_coming_ = true;
   if (from_upstream && headers.remove(kPeerMetadata)) headers.remove(kPeerMetadataId);
   if (from_upstream && !http.suppress_envoy_headers) {
     auto taken = std::chrono::duration_cast<std::chrono::milliseconds>(worker_.loop().now() - upstream_began_).count();
@@ -72,6 +73,7 @@ void Stream::prepare_response_head(bool from_upstream) {
     auto [end, error] = std::to_chars(text, text + sizeof text, taken);
     headers.set("x-envoy-upstream-service-time", {text, static_cast<size_t>(end - text)});
   }
+  if (cookie_made_) headers.add("set-cookie", cookie_);
   if (routed_) {  // as Envoy: what a filter answers carries nothing of the route's
     if (chosen_.host->attempt_count_in_response && attempts_)
       headers.set("x-envoy-attempt-count", std::to_string(attempts_));
@@ -106,7 +108,10 @@ void Stream::finish_response_head() {
     case HttpConfig::ServerHeader::PassThrough:
       break;
   }
-  if (!http.via.empty()) headers.add("via", http.via);
+  if (!http.via.empty()) {
+    std::string before = headers.joined("via");
+    headers.set("via", before.empty() ? http.via : before + ", " + http.via);
+  }
   if (http.request_id_in_response)
     if (auto request_id = request.headers.get("x-request-id")) headers.set("x-request-id", *request_id);
 }
@@ -114,12 +119,44 @@ void Stream::finish_response_head() {
 void Stream::send_response_head(http::h1::Body body, bool end) {
   response_started_ = true;
   record.status = response.status;
+  record.mark(telemetry::Point::DownstreamTxBegin, worker_.loop().now());
   downstream_->send_head(*this, response, body, end);
 }
 
 void Stream::send_reply(int status, std::string_view body, std::string_view details) {
   Reply answer{.status = status, .body = std::string(body), .details = std::string(details)};
   reply(std::move(answer));
+}
+
+// As the listener's local_reply_config has it; headers and filters see the status as it was.
+void Stream::shape_reply(Reply& answer) {
+  const LocalReply& rules = *origin_->http->local_reply;
+  note_record();
+  record.status = answer.status;
+  const LocalReply::Mapper* mapper = rules.mapper_for(record);
+  const LocalReply::Body* body = rules.format ? &*rules.format : nullptr;
+  if (mapper) {
+    mapper->headers.apply(response.headers, record);
+    if (mapper->status) answer.status = *mapper->status;
+    if (mapper->body) answer.body = *mapper->body;
+    if (mapper->format) body = &*mapper->format;
+  }
+  if (!body) return;
+  record.status = answer.status;
+  record.local_reply_body = answer.body;
+  std::string text;
+  body->format.append(record, text);
+  record.local_reply_body = {};
+  answer.body = std::move(text);
+  if (!answer.body.empty()) response.headers.set("content-type", body->content_type);
+}
+
+void Stream::add_proxy_status(Reply& answer) {
+  const ProxyStatus& rules = *origin_->http->proxy_status;
+  auto error = ProxyStatus::error_of(record);
+  if (error.word.empty()) return;
+  response.headers.add("proxy-status", rules.value_for(record, error.word));
+  if (rules.recommended_status) answer.status = error.status;
 }
 
 void Stream::reply(Reply answer) {
@@ -137,6 +174,9 @@ void Stream::reply(Reply answer) {
   response.status = answer.status;
   response.headers.clear();
   for (auto field : answer.headers) response.headers.add(field.name, field.value);
+  if (origin_->http->local_reply) shape_reply(answer);
+  if (origin_->http->proxy_status) add_proxy_status(answer);
+  response.status = answer.status;
   phase_ = Phase::Streaming;
   response_ended_ = true;
   if (grpc_ && answer.status != 200) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "identity/certificate.h"
 #include "proxy/stream/path.h"
 #include "proxy/stream/peer.h"
 #include "proxy/stream/stream.h"
@@ -9,7 +10,7 @@
 namespace proxy {
 namespace {
 
-// What only the mesh itself may say; taken off requests from outside (Envoy's edge requests).
+// What only the mesh itself may say; taken off requests from outside.
 constexpr std::string_view kInternalHeaders[] = {
     "x-envoy-retriable-status-codes",
     "x-envoy-retriable-header-names",
@@ -24,28 +25,25 @@ constexpr std::string_view kInternalHeaders[] = {
     "x-envoy-force-trace",
     "x-envoy-ip-tags",
     "x-envoy-original-url",
+    "x-envoy-original-host",
     "x-envoy-hedge-on-per-try-timeout",
-    "x-envoy-decorator-operation",
-    "x-envoy-downstream-service-cluster",
-    "x-envoy-downstream-service-node",
+    "x-envoy-internal",
 };
+// The same, where the listener is the mesh's edge.
+constexpr std::string_view kEdgeHeaders[] = {"x-envoy-decorator-operation", "x-envoy-downstream-service-cluster",
+                                             "x-envoy-downstream-service-node", "x-envoy-original-path"};
 
-bool is_private(std::string_view ip) {
-  auto address = net::Address::parse(ip, 0);
-  if (!address) return false;
-  static const auto kRanges = [] {
-    std::vector<AddressRange> out;
-    for (auto [prefix, bits] : {std::pair{"10.0.0.0", 8},
-                                {"172.16.0.0", 12},
-                                {"192.168.0.0", 16},
-                                {"127.0.0.0", 8},
-                                {"fc00::", 7},
-                                {"::1", 128}})
-      out.push_back(*AddressRange::parse(prefix, static_cast<uint32_t>(bits)));
-    return out;
-  }();
-  return std::any_of(kRanges.begin(), kRanges.end(),
-                     [&](const AddressRange& range) { return range.contains(*address); });
+void remove_internal_headers(http::Headers& headers, bool edge) {
+  bool any = false;
+  for (auto field : headers) any |= field.name.starts_with("x-envoy-");
+  if (!any) return;
+  for (std::string_view name : kInternalHeaders) headers.remove(name);
+  if (!edge) return;
+  for (std::string_view name : kEdgeHeaders) headers.remove(name);
+}
+
+bool in_any(const std::vector<AddressRange>& ranges, const net::Address& address) {
+  return std::any_of(ranges.begin(), ranges.end(), [&](const AddressRange& range) { return range.contains(address); });
 }
 
 char* put_hex(char* at, uint64_t value, int digits) {
@@ -68,19 +66,9 @@ void append_quoted(std::string& out, std::string_view value) {
 
 bool Stream::prepare_request() {
   const HttpConfig& http = *origin_->http;
-  if (record.tls) request.scheme = "https";
   if (auto type = request.headers.get("content-type")) grpc_ = type->starts_with("application/grpc");
-  if (upgrade_) {
-    auto wanted = request.headers.get("upgrade");
-    if (wanted && base::equal_ignoring_case(*wanted, "websocket") && http.websocket) {
-      // goes on as it is, on a connection of its own
-    } else if (wanted && wanted->starts_with("h2c")) {
-      upgrade_ = false;
-    } else {
-      send_reply(403, {}, "upgrade_failed");
-      return false;
-    }
-  }
+  if (upgrade_)
+    if (auto wanted = request.headers.get("upgrade"); wanted && wanted->starts_with("h2c")) upgrade_ = false;
   if (!upgrade_) request.headers.remove("upgrade");
   if (request.method == "CONNECT") {
     send_reply(403, {}, "upgrade_failed");
@@ -96,7 +84,7 @@ bool Stream::prepare_request() {
     }
     for (const std::string& name : bad) request.headers.remove(name);
   }
-  if (!normalize_target()) return false;
+  if (!find_client() || !normalize_target()) return false;
   prepare_forwarded_headers();
   prepare_request_id();
   prepare_client_certificate();
@@ -151,46 +139,121 @@ bool Stream::normalize_target() {
   }
   if (!http.normalize_path && !http.merge_slashes) return true;
   if (!normalize_path(request.path, http.normalize_path, http.merge_slashes)) {
+    ++counts().bad_paths;
     send_reply(400, {}, "path_normalization_failed");
     return false;
   }
   return true;
 }
 
+// The client's address by x-forwarded-for, looking past `skip` entries from its end; nothing where there are too few
+// or the entry is no address. `single`: it is the only entry.
+std::optional<net::Address> Stream::forwarded_address(size_t skip, bool& single) const {
+  single = false;
+  if (!request.headers.contains("x-forwarded-for")) return std::nullopt;
+  std::string all = request.headers.joined("x-forwarded-for");
+  auto parts = base::split(all, ',');
+  single = parts.size() == 1;
+  if (parts.size() <= skip) return std::nullopt;
+  auto address = net::Address::parse(base::trim(parts[parts.size() - 1 - skip]), 0);
+  return address ? std::optional(*address) : std::nullopt;
+}
+
+// The first address from the end that no proxy we trust has.
+std::optional<net::Address> Stream::address_before_proxies(const std::vector<AddressRange>& proxies) const {
+  if (!in_any(proxies, origin_->remote)) return std::nullopt;
+  std::string all = request.headers.joined("x-forwarded-for");
+  auto parts = base::split(all, ',');
+  std::optional<net::Address> last;
+  for (size_t i = parts.size(); i > 0; --i) {
+    auto address = net::Address::parse(base::trim(parts[i - 1]), 0);
+    if (!address) break;
+    last = *address;
+    if (!in_any(proxies, *address)) break;
+  }
+  return last;
+}
+
+// Who the client is and whether it is one of the mesh: as Envoy, an address is
+// believed to be inside only where one hop said so and the listener names its range.
+bool Stream::find_client() {
+  if (!origin_->listener) return true;  // a side call
+  const HttpConfig& http = *origin_->http;
+  std::optional<net::Address> client;
+  bool believed = false;
+  if (http.use_remote_address) {
+    believed = !request.headers.contains("x-forwarded-for");
+    bool single = false;
+    if (http.trusted_hops > 0) client = forwarded_address(http.trusted_hops - 1, single);
+    if (client) believed = single;
+  } else if (!http.address_header.empty()) {
+    auto text = request.headers.get(http.address_header);
+    auto address = text ? net::Address::parse(base::trim(*text), 0)
+                        : base::Result<net::Address>(base::fail(base::ErrorKind::Invalid, ""));
+    if (address) client = *address;
+    believed = client && http.address_header_is_trusted;
+    if (!client && http.refuse_without_address) {
+      send_reply(http.refuse_status, {}, "rejecting_because_detection_failed");
+      return false;
+    }
+  } else if (!http.trusted_proxies.empty()) {
+    client = address_before_proxies(http.trusted_proxies);
+  } else {
+    client = forwarded_address(http.trusted_hops, believed);
+  }
+  const net::Address& address = client ? *client : origin_->remote;
+  bool internal = believed && (in_any(http.internal, address) || (http.unix_is_internal && address.is_unix()));
+  external_ = !internal;
+  if (!client) return true;
+  client_ip_ = client->ip();
+  client_text_ = client->text();
+  record.downstream_remote = client_text_;
+  return true;
+}
+
+static void append_value(http::Headers& headers, std::string_view name, std::string_view value,
+                         std::string_view separator) {
+  std::string before = headers.joined(name);
+  if (!before.empty()) before += separator;
+  headers.set(name, before += value);
+}
+
 void Stream::prepare_forwarded_headers() {
   if (!origin_->listener) return;  // a side call: nobody is behind it
   const HttpConfig& http = *origin_->http;
   http::Headers& headers = request.headers;
-  if (http.use_remote_address) {
-    std::string_view trusted = origin_->remote_ip;
-    if (auto forwarded = headers.get("x-forwarded-for"); forwarded && http.trusted_hops > 0) {
-      std::string all = headers.joined("x-forwarded-for");
-      auto parts = base::split(all, ',');
-      if (parts.size() >= http.trusted_hops) scratch_ = base::trim(parts[parts.size() - http.trusted_hops]);
-      if (!scratch_.empty()) trusted = scratch_;
-    }
-    bool inside = is_private(trusted);
-    if (!inside) {
-      for (std::string_view name : kInternalHeaders) headers.remove(name);
-      headers.set("x-envoy-external-address", trusted);
-      headers.remove("x-envoy-internal");
-    } else {
-      headers.set("x-envoy-internal", "true");
-    }
-    if (!http.skip_forwarded_append) {
-      if (headers.contains("x-forwarded-for")) {
-        std::string all = headers.joined("x-forwarded-for") + "," + origin_->remote_ip;
-        headers.set("x-forwarded-for", all);
-      } else {
-        headers.add("x-forwarded-for", origin_->remote_ip);
-      }
-    }
-    if (http.trusted_hops == 0 || !headers.contains("x-forwarded-proto"))
-      headers.set("x-forwarded-proto", record.tls ? "https" : "http");
-    if (!inside && !http.keep_external_request_id) headers.remove("x-request-id");
-  } else if (!headers.contains("x-forwarded-proto")) {
-    headers.add("x-forwarded-proto", record.tls ? "https" : "http");
+  if (!origin_->listener) {
+    if (!headers.contains("x-forwarded-proto")) headers.add("x-forwarded-proto", "http");
+    return;
   }
+  const bool edge = external_ && http.use_remote_address;
+  const bool distrusted = http.use_remote_address && http.trusted_hops == 0;  // whatever the hop before said
+  if (http.use_remote_address && !http.skip_forwarded_append) {
+    std::string_view hop = origin_->remote_ip;
+    bool loopback = hop.starts_with("127.") || hop == "::1";
+    append_value(headers, "x-forwarded-for",
+                 loopback && !worker_.options.local_ip.empty() ? worker_.options.local_ip : hop, ",");
+  }
+  if (distrusted || !headers.contains("x-forwarded-proto"))
+    headers.set("x-forwarded-proto", record.tls ? "https" : "http");
+  if (http.append_forwarded_port && (distrusted || !headers.contains("x-forwarded-port")))
+    headers.set("x-forwarded-port", std::to_string(origin_->local.port()));
+
+  // HTTP/1.1 says no scheme: the hop before us may know how the client came.
+  if (record.protocol != telemetry::Protocol::Http2) {
+    auto said = headers.get("x-forwarded-proto");
+    request.scheme = said == "http" || said == "https" ? *said : std::string_view(record.tls ? "https" : "http");
+  }
+  if (!http.scheme.empty()) request.scheme = http.scheme;
+
+  if (external_) {
+    remove_internal_headers(headers, edge);
+    if (edge) headers.set("x-envoy-external-address", remote_ip());
+  } else {
+    headers.set("x-envoy-internal", "true");
+  }
+  if (edge && !http.keep_external_request_id) headers.remove("x-request-id");
+  if (!http.via.empty()) append_value(headers, "via", http.via, ", ");
 }
 
 // As Envoy: this many addresses from the end of x-forwarded-for are proxies'. Where the listener uses the connection's
@@ -222,6 +285,14 @@ void Stream::prepare_request_id() {
   request.headers.add("x-request-id", {text, sizeof text});
 }
 
+// The peer's certificate as percent-encoded PEM, made once a connection.
+static const std::string& certificate_text(const Origin& origin) {
+  if (origin.certificate_text.empty())
+    if (auto certificate = identity::Certificate::from_der(origin.tls->certificate_der))
+      origin.certificate_text = http::percent_encode(certificate->pem());
+  return origin.certificate_text;
+}
+
 // x-forwarded-client-cert, as the listener says.
 void Stream::prepare_client_certificate() {
   using How = HttpConfig::ClientCert;
@@ -247,10 +318,12 @@ void Stream::prepare_client_certificate() {
     else
       scratch_ += value;
   };
-  add("By", pin_->config->identity, false);
+  if (!pin_->config->identity.empty()) add("By", pin_->config->identity, false);
   add("Hash", origin_->certificate_hash, false);
+  if (http.cert_pem) add("Cert", certificate_text(*origin_), true);
   if (http.cert_subject) add("Subject", origin_->subject, true);
-  if (http.cert_uri) add("URI", origin_->peer_uri, false);
+  if (http.cert_uri)
+    for (const std::string& name : origin_->tls->uri_names) add("URI", name, false);
   if (http.cert_dns)
     for (const std::string& name : origin_->tls->dns_names) add("DNS", name, false);
   request.headers.set(kName, scratch_);

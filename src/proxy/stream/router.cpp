@@ -1,34 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <re2/re2.h>
+
 #include <charconv>
 
 #include "base/hash.h"
 #include "base/strings.h"
 #include "proxy/stream/peer.h"
+#include "proxy/stream/shadow.h"
 #include "proxy/stream/stream.h"
 
 namespace proxy {
 
 using telemetry::Flag;
 
+static void mix(std::optional<uint64_t>& hash, std::string_view text) {
+  uint64_t fresh = base::xx_hash(text);
+  hash = hash ? (*hash << 1 | *hash >> 63) ^ fresh : fresh;
+}
+
 // Before the filters, which look at the route's policies.
 void Stream::choose_route() {
   const HttpConfig& http = *origin_->http;
   table_ = http.own_routes ? http.own_routes.get() : pin_->config->route_table(http.routes);
-  if (table_) chosen_ = choose(*table_, request, worker_.dice().roll(), &metadata);
+  if (!table_) return;
+  if (external_)
+    for (const std::string& name : table_->internal_only_headers) request.headers.remove(name);
+  const Facts facts{.dice = worker_.dice().roll(),
+                    .metadata = &metadata,
+                    .certificate_presented = origin_->mutual_tls,
+                    .certificate_validated = origin_->mutual_tls};
+  chosen_ = choose(*table_, request, facts);
 }
 
 void Stream::clear_route_cache() {
   if (phase_ != Phase::Filters) return;
   chosen_ = {};
   target_ = nullptr;
+  hash_.reset();
   choose_route();
 }
 
 std::optional<std::string_view> Stream::target_cluster_name() {
   const auto* to = chosen_.route ? std::get_if<Forward>(&chosen_.route->action) : nullptr;
   if (!to) return std::nullopt;
-  if (!to->cluster_header.empty()) return request.headers.get(to->cluster_header);
-  if (!target_) target_ = &pick(*to, worker_.dice().roll());
+  if (!to->hash.empty() && !hash_) hash_ = hash_of(*to);
+  if (!target_) target_ = &pick_target(*to);
+  if (!target_->cluster_header.empty()) return request.headers.get(target_->cluster_header);
   const Cluster* cluster = pin_->config->cluster(target_->cluster);
   if (!cluster) return std::nullopt;
   return cluster->name;
@@ -61,128 +78,244 @@ void Stream::give_up_host() {
   Link<AwaitingHost>::leave();
   resume_at_ = {};
   timer_.cancel();
-  run_filters();
+  start_filters();
+}
+
+// Of this kind, by the listener's word or the route's, which counts more.
+bool Stream::upgrade_allowed() const {
+  auto wanted = request.headers.get("upgrade");
+  if (!wanted) return false;
+  auto said = [&](const std::vector<UpgradeChoice>& choices) -> std::optional<bool> {
+    for (const UpgradeChoice& choice : choices)
+      if (base::equal_ignoring_case(choice.type, *wanted)) return choice.enabled;
+    return std::nullopt;
+  };
+  const Forward* forward = chosen_.route ? std::get_if<Forward>(&chosen_.route->action) : nullptr;
+  if (forward)
+    if (auto own = said(forward->upgrades)) return *own;
+  return said(origin_->http->upgrades).value_or(false);
 }
 
 void Stream::route_request() {
   if (!chosen_.route) {
     record.set(Flag::NoRouteFound);
+    ++counts().no_route;
     return send_reply(404, {}, "route_not_found");
   }
   routed_ = true;
   record.route = chosen_.route->name;
   record.virtual_host = chosen_.host->name;
   record.origin = chosen_.route->origin;
-  if (chosen_.host->require_tls && request.scheme != "https") {
+  using Tls = VirtualHost::Tls;
+  if (chosen_.host->require_tls != Tls::Any && request.headers.get("x-forwarded-proto") != "https" &&
+      (chosen_.host->require_tls == Tls::All || request.headers.get("x-envoy-internal") != "true")) {
     static const Redirect kToTls{.scheme = "https"};
     return redirect(kToTls);
   }
   const auto& action = chosen_.route->action;
   if (auto* to = std::get_if<Forward>(&action)) return forward(*to);
   if (auto* to = std::get_if<Redirect>(&action)) return redirect(*to);
-  if (auto* direct = std::get_if<DirectResponse>(&action))
-    return send_reply(direct->status, direct->body, "direct_response");
+  if (auto* direct = std::get_if<DirectResponse>(&action)) {
+    ++counts().direct_responses;
+    if (!direct->body_format) return send_reply(direct->status, direct->body, "direct_response");
+    Reply answer{.status = direct->status, .details = "direct_response"};
+    note_record();
+    record.status = direct->status;
+    record.local_reply_body = direct->body;
+    direct->body_format->append(record, answer.body);
+    record.local_reply_body = {};
+    answer.headers.add("content-type", direct->content_type);
+    return reply(std::move(answer));
+  }
   send_reply(500, {}, "non_forwarding_action");
 }
 
 void Stream::redirect(const Redirect& redirect) {
+  ++counts().redirects;
   response.headers.clear();
   Reply answer{.status = redirect.status, .details = "direct_response"};
   answer.headers.add("location", location_of(*chosen_.route, redirect, request));
   reply(std::move(answer));
 }
 
+const WeightedTarget& Stream::pick_target(const Forward& forward) {
+  if (forward.targets.size() == 1) return forward.targets[0];
+  if (!forward.random_header.empty())
+    if (auto text = request.headers.get(forward.random_header))
+      if (auto number = base::parse_number<uint64_t>(*text))
+        return pick(forward, static_cast<uint32_t>(*number % forward.total_weight));
+  if (forward.weight_by_hash && hash_) return pick(forward, static_cast<uint32_t>(*hash_ % forward.total_weight));
+  return pick(forward, worker_.dice().roll());
+}
+
+Slot Stream::slot_of(const WeightedTarget& target) const {
+  if (target.cluster_header.empty()) return target.cluster;
+  auto name = request.headers.get(target.cluster_header);
+  const auto& names = *pin_->config->cluster_names;
+  auto it = name ? names.find(*name) : names.end();
+  return it == names.end() ? kNone : it->second;
+}
+
 void Stream::forward(const Forward& forward) {
   forward_ = &forward;
-  Slot slot = kNone;
-  if (!forward.cluster_header.empty()) {
-    auto name = request.headers.get(forward.cluster_header);
-    auto it = name ? pin_->config->cluster_names->find(*name) : pin_->config->cluster_names->end();
-    if (it != pin_->config->cluster_names->end()) slot = it->second;
-  } else {
-    if (!target_) target_ = &pick(forward, worker_.dice().roll());
-    slot = target_->cluster;
-  }
-  cluster_ = worker_.cluster(slot);
+  if (!forward.hash.empty() && !hash_) hash_ = hash_of(forward);
+  if (!target_) target_ = &pick_target(forward);
+  cluster_ = worker_.cluster(slot_of(*target_));
   if (!cluster_) {
     record.set(Flag::NoClusterFound);
+    ++counts().no_cluster;
     return send_reply(forward.cluster_not_found_status, {}, "cluster_not_found");
   }
   record.cluster = cluster_->config()->name;
-  retries_left_ = forward.retry && !upgrade_ ? forward.retry->retries : 0;
-  prepare_upstream_head(forward);
-  auto timeout = forward.timeout;
-  if (auto expected = request.headers.get("x-envoy-upstream-rq-timeout-ms");
-      expected && !origin_->http->use_remote_address)
-    if (auto ms = base::parse_number<uint32_t>(*expected)) timeout = Milliseconds(*ms);
-  if (timeout.count() > 0 && !upgrade_) {
-    route_deadline_ = started_ + timeout;
-    if (!origin_->http->suppress_envoy_headers) {
-      char text[16];
-      auto [end, error] = std::to_chars(text, text + sizeof text, timeout.count());
-      request.headers.set("x-envoy-expected-rq-timeout-ms", {text, static_cast<size_t>(end - text)});
-    }
-  }
+  prepare_retries(forward);
+  if (!copy_) prepare_upstream_head(forward);
+  start_timeouts(forward);
+  if (!forward.mirrors.empty() && !copy_) start_mirrors(forward);
   start_attempt();
 }
 
-// What the route says about the request that goes upstream.
+void Stream::start_mirrors(const Forward& forward) {
+  for (const Mirror& mirror : forward.mirrors)
+    if (mirror.per_million >= 1'000'000 || worker_.dice().roll() % 1'000'000 < mirror.per_million)
+      shadows_.push_back(Shadow::start(*this, mirror));
+}
+
+void Stream::begin_copy(Downstream& downstream, const Origin& origin, const Stream& original, const Mirror& mirror) {
+  begin(downstream, origin, original.record.protocol, 0);
+  --counts().requests;
+  --(original.record.protocol == telemetry::Protocol::Http2 ? counts().requests_http2 : counts().requests_http1);
+  copy_ = true;
+  worker_.unpin(*pin_);
+  pin_ = original.pin_;
+  ++pin_->users;
+  table_ = original.table_;
+  chosen_ = original.chosen_;
+  grpc_ = original.grpc_;
+  head_request_ = original.head_request_;
+  http2_to_application_ = original.http2_to_application_;
+  request = original.request;
+  request_body_ = original.request_body_;
+  request_ended_ = original.request_ended_;
+  has_request_trailers_ = original.has_request_trailers_;
+  if (has_request_trailers_) request_trailers_ = original.request_trailers_;
+  kept_.append(original.kept_.view());
+
+  const std::string& host = mirror.forward->targets[0].host_rewrite;
+  if (!host.empty()) {
+    request.authority = host;
+  } else if (mirror.append_suffix) {
+    size_t colon = request.authority.rfind(':');
+    if (colon == std::string::npos || request.authority.find(']', colon) != std::string::npos)
+      colon = request.authority.size();
+    request.authority.insert(colon, "-shadow");
+  }
+  request.headers.set("x-envoy-internal", "true");
+  std::string before = request.headers.joined("x-forwarded-for");
+  request.headers.set("x-forwarded-for", (before.empty() ? before : before + ",") + origin.local.ip());
+  forward(*mirror.forward);
+}
+
+void Stream::rewrite_authority(std::string_view host, const Forward& forward) {
+  if (host.empty() || host == request.authority) return;
+  if (forward.append_forwarded_host && !request.authority.empty()) {
+    std::string before = request.headers.joined("x-forwarded-host");
+    request.headers.set("x-forwarded-host", before.empty() ? request.authority : before + "," + request.authority);
+  }
+  if (!origin_->http->suppress_envoy_headers) request.headers.set("x-envoy-original-host", request.authority);
+  request.authority = host;
+}
+
+void Stream::rewrite_path(const Forward& forward) {
+  if (!forward.prefix_rewrite && !forward.regex_rewrite && !forward.path_format) return;
+  std::string path;
+  if (forward.path_format) {
+    note_record();
+    forward.path_format->append(record, path, telemetry::Format::Missing::Nothing);
+    if (path.empty()) return;
+  } else {
+    path = rewritten_path(*chosen_.route, forward, request.path);
+  }
+  if (!origin_->http->suppress_envoy_headers) request.headers.set("x-envoy-original-path", request.path);
+  request.path = std::move(path);
+}
+
+// What the route says about the request that goes upstream. Its headers first,
+// so that their formats see the request as it came.
 void Stream::prepare_upstream_head(const Forward& forward) {
   const Route& route = *chosen_.route;
-  std::string_view host_rewrite =
-      target_ && !target_->host_rewrite.empty() ? target_->host_rewrite : forward.host_rewrite;
-  if (forward.prefix_rewrite || forward.regex_rewrite) {
-    original_path = request.path;
-    request.headers.set("x-envoy-original-path", original_path);
-    request.path = rewritten_path(route, forward, original_path);
-  }
-  if (forward.append_forwarded_host && !host_rewrite.empty())
-    request.headers.add("x-forwarded-host", request.authority);
-  if (!host_rewrite.empty()) {
-    request.authority = host_rewrite;
-  } else if (!forward.host_rewrite_header.empty()) {
-    if (auto value = request.headers.get(forward.host_rewrite_header); value && !value->empty())
-      request.authority = std::string(*value);
-  }
   if (table_->most_specific_wins) {
     table_->request.apply(request.headers, record);
     chosen_.host->request.apply(request.headers, record);
     route.request.apply(request.headers, record);
-    if (target_) target_->request.apply(request.headers, record);
+    target_->request.apply(request.headers, record);
   } else {
-    if (target_) target_->request.apply(request.headers, record);
+    target_->request.apply(request.headers, record);
     route.request.apply(request.headers, record);
     chosen_.host->request.apply(request.headers, record);
     table_->request.apply(request.headers, record);
   }
+  if (!target_->host_rewrite.empty()) {
+    rewrite_authority(target_->host_rewrite, forward);
+  } else if (!forward.host_rewrite.empty()) {
+    rewrite_authority(forward.host_rewrite, forward);
+  } else if (!forward.host_rewrite_header.empty()) {
+    if (auto value = request.headers.get(forward.host_rewrite_header)) rewrite_authority(std::string(*value), forward);
+  } else if (forward.host_rewrite_path) {
+    std::string host(request.path_only());
+    re2::RE2::GlobalReplace(&host, *forward.host_rewrite_path->pattern, forward.host_rewrite_path->substitution);
+    rewrite_authority(host, forward);
+  } else if (forward.host_format) {
+    std::string host;
+    note_record();
+    forward.host_format->append(record, host, telemetry::Format::Missing::Nothing);
+    rewrite_authority(host, forward);
+  }
+  rewrite_path(forward);
 }
 
-std::optional<uint64_t> Stream::hash_of(const Forward& forward) const {
+void Stream::hash_cookie(const HashPolicy& policy, std::optional<uint64_t>& hash) {
+  std::string cookies = request.headers.joined("cookie");
+  std::string_view found;
+  for (std::string_view pair : base::split(cookies, ';')) {
+    auto parts = base::cut(base::trim(pair), '=');
+    if (parts && parts->first == policy.name) found = parts->second;
+  }
+  if (found.size() >= 2 && found.front() == '"' && found.back() == '"') found = found.substr(1, found.size() - 2);
+  std::string made;
+  if (found.empty() && policy.make_cookie) {
+    uint64_t value = worker_.dice().next();
+    made = base::to_hex({reinterpret_cast<const char*>(&value), sizeof value});
+    cookie_ = policy.name + "=\"" + made + "\"" + policy.cookie_attributes;
+    cookie_made_ = true;
+    found = made;
+  }
+  if (!found.empty()) mix(hash, found);
+}
+
+std::optional<uint64_t> Stream::hash_of(const Forward& forward) {
   std::optional<uint64_t> out;
-  auto mix = [&out](std::string_view text) {
-    uint64_t hash = base::xx_hash(text);
-    out = out ? (*out << 1 | *out >> 63) ^ hash : hash;
-  };
+  std::string joined;
   for (const HashPolicy& policy : forward.hash) {
     switch (policy.kind) {
-      case HashPolicy::Kind::Header: {
-        std::string joined;
-        if (auto value = header_of(request, policy.name, joined)) mix(*value);
-        break;
-      }
-      case HashPolicy::Kind::Cookie: {
-        std::string cookies = request.headers.joined("cookie");
-        for (std::string_view pair : base::split(cookies, ';')) {
-          auto parts = base::cut(base::trim(pair), '=');
-          if (parts && parts->first == policy.name) mix(parts->second);
+      case HashPolicy::Kind::Header:
+        if (auto value = header_of(request, policy.name, joined)) {
+          if (!policy.rewrite) {
+            mix(out, *value);
+          } else {
+            std::string text(*value);
+            re2::RE2::GlobalReplace(&text, *policy.rewrite->pattern, policy.rewrite->substitution);
+            mix(out, text);
+          }
         }
         break;
-      }
+      case HashPolicy::Kind::Cookie:
+        hash_cookie(policy, out);
+        break;
       case HashPolicy::Kind::SourceIp:
-        mix(origin_->remote_ip);
+        mix(out, remote_ip());
         break;
       case HashPolicy::Kind::Query:
-        if (auto value = http::query_parameter(request.query(), policy.name)) mix(*value);
+        if (auto value = http::query_parameter(request.query(), policy.name)) mix(out, *value);
         break;
     }
     if (out && policy.terminal) break;
@@ -199,7 +332,7 @@ void Stream::start_attempt() {
   record.attempts = static_cast<uint16_t>(attempts_);
   ClusterState::Wish wish;
   const Cluster& config = *cluster_->config();
-  if (!forward_->hash.empty()) wish.hash = hash_of(*forward_);
+  wish.hash = hash_;
   wish.preferred = preferred_;
   wish.only_preferred = only_preferred_;
   if (config.type == Cluster::Type::OriginalDst) {
@@ -208,9 +341,9 @@ void Stream::start_attempt() {
       if (auto wanted = request.headers.get(config.original_host_header))
         if (auto address = net::Address::parse_host_port(*wanted)) wish.original = *address;
   }
-  if (forward_->retry && forward_->retry->avoid_previous_hosts) {
+  if (retry_ && retry_->avoid_previous_hosts) {
     wish.tried = &tried_;
-    wish.tries = forward_->retry->host_attempts;
+    wish.tries = retry_->host_attempts;
   }
   host_ = cluster_->pick(wish);
   if (!host_) {
@@ -237,33 +370,13 @@ void Stream::start_attempt() {
   }
   if (upgrade_) http2 = false;
   http2_wanted_ = http2;
-  if (forward_->auto_host_rewrite && !host_->hostname.empty()) request.authority = host_->hostname;
+  if (forward_->auto_host_rewrite && !host_->hostname.empty()) rewrite_authority(host_->hostname, *forward_);
   const Host::Taken taken = host_->take(*this, http2);
   if (taken.overflow) return overflow();
   upstream_ = taken.upstream;
   waiting_ = !upstream_;
   if (upstream_) return send_request_head();
   arm_timers();
-}
-
-void Stream::arm_timers() {
-  net::Clock::time_point next{};
-  if (forward_->retry && forward_->retry->per_try_timeout.count() > 0 && !response_started_) {
-    if (try_deadline_ == net::Clock::time_point{})
-      try_deadline_ = worker_.loop().now() + forward_->retry->per_try_timeout;
-    next = try_deadline_;
-  }
-  if (route_deadline_ != net::Clock::time_point{} && (next == net::Clock::time_point{} || route_deadline_ < next))
-    next = route_deadline_;
-  if (phase_ == Phase::Backoff && resume_at_ != net::Clock::time_point{} &&
-      (next == net::Clock::time_point{} || resume_at_ < next))
-    next = resume_at_;
-  if (request_deadline_ != net::Clock::time_point{} && !request_ended_ &&
-      (next == net::Clock::time_point{} || request_deadline_ < next))
-    next = request_deadline_;
-  if (next == net::Clock::time_point{}) return;
-  auto now = worker_.loop().now();
-  timer_.arm(next > now ? next - now : net::Clock::duration{});
 }
 
 // The circuit breaker is open: this request is one too many.
@@ -280,7 +393,8 @@ void Stream::send_request_head() {
   phase_ = Phase::Streaming;
   ++host_->active;
   cluster_->report(*host_, Outcome::Connected);
-  upstream_began_ = worker_.loop().now();
+  upstream_began_ = last_active_ = worker_.loop().now();
+  if (request_ended_ && try_timeout_.count()) try_deadline_ = upstream_began_ + try_timeout_;
   if (!origin_->http->access_logs.empty()) {
     upstream_local_ = upstream_->connection().local().text();
     record.upstream_local = upstream_local_;
@@ -290,6 +404,7 @@ void Stream::send_request_head() {
     auto [end, error] = std::to_chars(text, text + sizeof text, attempts_);
     request.headers.set("x-envoy-attempt-count", {text, static_cast<size_t>(end - text)});
   }
+  if (timed_out_ && chosen_.host->timeout_retry_in_request) request.headers.set("x-envoy-is-timeout-retry", "true");
   if (host_->transport->istio_alpn) {
     if (!worker_.options.peer_metadata.empty()) {
       request.headers.set(kPeerMetadata, worker_.options.peer_metadata);
@@ -297,9 +412,13 @@ void Stream::send_request_head() {
     }
     if (upstream_->speaks_seine() && http2_wanted_) request.headers.set(kSeineHttp, "2");
   }
+  if (origin_->http->scheme_of_upstream) request.scheme = host_->transport->is_tls() ? "https" : "http";
   bool end = request_ended_ && kept_.empty() && !has_request_trailers_;
   request_head_sent_ = true;
   request_sent_ = end;
+  record.mark(telemetry::Point::UpstreamTxBegin, upstream_began_);
+  if (end) record.mark(telemetry::Point::UpstreamTxEnd, upstream_began_);
+  record.upstream_protocol = upstream_->is_http2() ? telemetry::Protocol::Http2 : telemetry::Protocol::Http11;
   upstream_->send_head(*this, request, request_body_, end);
   arm_timers();
   if (end || (kept_.empty() && !request_ended_)) return;

@@ -3,35 +3,13 @@
 
 #include <algorithm>
 
+#include "proxy/stream/shadow.h"
 #include "proxy/tcp/relay.h"
 
 namespace proxy {
 
 // As much of a request's body is kept for a retry, or waits for an upstream.
 static constexpr size_t kKept = 64 * 1024;
-
-static std::optional<std::string_view> find_header(const void* source, telemetry::Message message,
-                                                   std::string_view name) {
-  const auto& stream = *static_cast<const Stream*>(source);
-  if (message == telemetry::Message::Response) {
-    if (!stream.response_started()) return std::nullopt;
-    return stream.response.headers.get(name);
-  }
-  if (message == telemetry::Message::Trailers) return std::nullopt;
-  if (name.starts_with(':')) {
-    if (name == ":method") return stream.request.method;
-    if (name == ":path") return stream.request.path;
-    if (name == ":authority") return stream.request.authority;
-    if (name == ":scheme") return stream.request.scheme;
-    return std::nullopt;
-  }
-  if (name == "host") return stream.request.authority;
-  return stream.request.headers.get(name);
-}
-
-static const base::Json* find_metadata(const void* source, std::string_view space, std::span<const std::string> path) {
-  return static_cast<const Stream*>(source)->metadata.find(space, path);
-}
 
 Stream::Stream(Worker& worker) : worker_(worker), timer_(worker.loop(), [this] { on_timer(); }) {}
 
@@ -48,55 +26,64 @@ void Stream::begin(Downstream& downstream, const Origin& origin, telemetry::Prot
   chosen_ = {};
   forward_ = nullptr;
   target_ = nullptr;
+  retry_ = nullptr;
+  hash_.reset();
   phase_ = Phase::Filters;
   http2_to_application_ = false;
   upgrade_ = grpc_ = head_request_ = request_ended_ = request_sent_ = response_started_ = false;
   response_ended_ = response_sent_ = has_request_trailers_ = has_response_trailers_ = waiting_ = false;
-  request_head_sent_ = timer_is_route_ = false;
+  request_head_sent_ = copy_ = external_ = timed_out_ = cookie_made_ = response_coming_ = false;
   request_bodyless_ = response_bodyless_ = response_held_ = replied_ = routed_ = false;
   response_filter_at_ = 0;
   hold_limit_ = 0;
   preferred_ = {};
   only_preferred_ = false;
   body_kept_ = true;
-  attempts_ = retries_left_ = destination_number_ = 0;
+  attempts_ = retries_left_ = destination_number_ = redirects_ = 0;
   retry_counted_ = false;
+  keep_limit_ = kKept;
+  client_ip_.clear();
+  route_timeout_ = try_timeout_ = try_idle_timeout_ = Milliseconds(0);
+  idle_timeout_ = origin.http->stream_idle_timeout;
   filter_at_ = 0;
   filters_off_ = 0;
   kept_sent_ = 0;
   response_owed_ = 0;
-  started_ = worker_.loop().now();
-  request_deadline_ = route_deadline_ = try_deadline_ = resume_at_ = {};
+  started_ = last_active_ = worker_.loop().now();
+  route_deadline_ = try_deadline_ = resume_at_ = duration_deadline_ = request_deadline_ = {};
 
   record = {};
   record.source = this;
-  record.find = &find_header;
-  record.find_metadata = &find_metadata;
+  record.find = &Stream::find_header;
+  record.find_fact = &Stream::find_fact;
+  record.find_metadata = &Stream::find_metadata;
+  record.mark(telemetry::Point::DownstreamRxBegin, started_);
+  record.connection_id = origin.id;
+  if (origin.chain) record.filter_chain = origin.chain->name;
   record.protocol = protocol;
   record.tls = origin.tls != nullptr;
   record.mutual_tls = origin.mutual_tls;
   record.downstream_local = origin.local_text;
-  record.downstream_remote = origin.remote_text;
+  record.downstream_remote = record.downstream_direct = origin.remote_text;
   record.peer_uri_san = origin.peer_uri;
   if (origin.tls) record.server_name = origin.tls->server_name;
   ++worker_.active_streams;
-  if (origin.listener) ++worker_.counts.requests;
+  ++counts().requests_active;
+  ++counts().requests;
+  ++(protocol == telemetry::Protocol::Http2 ? counts().requests_http2 : counts().requests_http1);
 }
 
 void Stream::on_request(http::h1::Body body, bool end, bool wants_upgrade) {
   request_body_ = body;
   request_ended_ = request_bodyless_ = end;
+  if (end) record.mark(telemetry::Point::DownstreamRxEnd, started_);
   head_request_ = request.method == "HEAD";
   upgrade_ = wants_upgrade;
   if (worker_.options.overload && shed()) return;
   if (!prepare_request()) return;
-  if (const auto limit = origin_->http->request_timeout; limit.count() > 0 && !end && !upgrade_) {
-    request_deadline_ = started_ + limit;
-    timer_.arm(limit);
-  }
   choose_route();
   if (table_ && table_->on_demand && !chosen_.host && await_host()) return;
-  run_filters();
+  start_filters();
 }
 
 // Answers a request that overload takes: cheaply, before anything is done for it.
@@ -109,6 +96,24 @@ bool Stream::shed() {
   if (origin_->http->tells_overload) answer.headers.add("x-envoy-local-overloaded", "true");
   reply(std::move(answer));
   return true;
+}
+
+// The route is as known as it will be.
+void Stream::start_filters() {
+  if (upgrade_ && !upgrade_allowed()) return send_reply(403, {}, "upgrade_failed");
+  start_duration();
+  run_filters();
+}
+
+// All of the request is here: from now on the upstream is waited for.
+void Stream::on_request_end() {
+  record.mark(telemetry::Point::DownstreamRxEnd, worker_.loop().now());
+  request_deadline_ = {};
+  if (!forward_ || upgrade_) return;
+  auto now = worker_.loop().now();
+  if (route_timeout_.count() > 0) route_deadline_ = now + route_timeout_;
+  if (try_timeout_.count() > 0 && phase_ == Phase::Streaming && !response_started_) try_deadline_ = now + try_timeout_;
+  arm_timers();
 }
 
 void Stream::run_filters() {
@@ -139,15 +144,21 @@ void Stream::wait_and_repeat(std::chrono::milliseconds delay) {
 void Stream::on_request_data(std::string_view bytes, bool end) {
   if (phase_ == Phase::Done) return;
   record.bytes_received += bytes.size();
+  last_active_ = worker_.loop().now();
   if (!request_path_.empty()) return request_body_came(bytes, end, false);
-  request_ended_ |= end;
+  if (end && !request_ended_) {
+    request_ended_ = true;
+    on_request_end();
+  }
   if (response_sent_) return;
+  for (Shadow* shadow : shadows_) shadow->on_data(bytes, end);
   bool streaming = phase_ == Phase::Streaming && upstream_;
-  if (streaming && kept_.empty() && (retries_left_ == 0 || response_started_)) {
+  if (streaming && kept_.empty() && !keeping()) {
     body_kept_ = body_kept_ && bytes.empty();
     size_t taken = upstream_->send_data(*this, bytes, end);
     if (taken == bytes.size()) {
       request_sent_ = end;
+      if (end) record.mark(telemetry::Point::UpstreamTxEnd, last_active_);
       if (!bytes.empty()) downstream_->consumed(*this, bytes.size());
       return;
     }
@@ -168,6 +179,9 @@ void Stream::on_request_trailers(http::Headers& trailers) {
   if (!request_path_.empty()) return request_body_came({}, true, true);
   has_request_trailers_ = !request_trailers_.empty();
   request_ended_ = true;
+  last_active_ = worker_.loop().now();
+  on_request_end();
+  for (Shadow* shadow : shadows_) shadow->on_trailers(request_trailers_);
   if (phase_ == Phase::Streaming && upstream_ && !response_sent_) push_request();
 }
 
@@ -181,7 +195,7 @@ void Stream::report_consumed() {
 // Sends what waits in kept_; false where the upstream takes no more for now.
 bool Stream::push_request() {
   if (request_sent_) return true;
-  bool keep = body_kept_ && retries_left_ > 0 && !response_started_ && kept_.size() <= kKept;
+  bool keep = body_kept_ && keeping() && kept_.size() <= keep_limit_;
   std::string_view unsent = kept_.view().substr(kept_sent_);
   bool end = request_ended_ && !has_request_trailers_;
   if (!unsent.empty() || end) {
@@ -196,6 +210,7 @@ bool Stream::push_request() {
     }
     if (!all) return false;
     request_sent_ = end;
+    if (end) record.mark(telemetry::Point::UpstreamTxEnd, worker_.loop().now());
   }
   if (request_ended_ && has_request_trailers_) {
     upstream_->send_trailers(*this, request_trailers_);
@@ -230,11 +245,13 @@ void Stream::on_interim() {
 
 void Stream::on_response(http::h1::Body body, bool end) {
   if (phase_ != Phase::Streaming) return;
-  record.has_upstream_headers = true;
-  auto now = worker_.loop().now();
-  record.until_upstream_headers = now - started_;
+  last_active_ = worker_.loop().now();
+  record.mark(telemetry::Point::UpstreamRxBegin, last_active_);
   if (cluster_) {
-    ++cluster_->counts.by_class[std::clamp(response.status / 100, 0, 5)];
+    cluster_->counts.add_status(response.status);
+    cluster_->counts.request_time.observe(
+        std::chrono::duration<double, std::milli>(last_active_ - upstream_began_).count());
+    if (attempts_ > 1 && response.status < 500) ++cluster_->counts.retry_success;
     cluster_->report(*host_, Outcome::Response, response.status);
   }
   if (response.status >= 500) ++host_->requests_failed;
@@ -243,10 +260,10 @@ void Stream::on_response(http::h1::Body body, bool end) {
     release_upstream();
     return fail_with({.kind = Failure::Kind::Protocol, .transport = "a switch of protocols that was not asked for"});
   }
-  if (retries_left_ && retry_after_response()) return;
+  if (forward_->internal_redirects && follow_redirect()) return;
+  if (retry_ && retry_after_response()) return;
   // Whatever HTTP/2 brings after such a head, HTTP/1.1 would read as the next answer.
   end = end || head_request_ || response.status == 204 || response.status == 304;
-  timer_.cancel();
   record.details = "via_upstream";
   response_ended_ = response_bodyless_ = end;
   response_body_ = body;
@@ -266,15 +283,16 @@ void Stream::on_response(http::h1::Body body, bool end) {
     response_sent_ = request_ended_ = request_sent_ = true;
     return finish();
   }
-  if (route_deadline_ != net::Clock::time_point{} && !end)
-    timer_.arm(std::max<net::Clock::duration>(route_deadline_ - now, {}));
+  try_deadline_ = {};
   run_response_filters();
+  if (phase_ == Phase::Streaming && !response_sent_) arm_timers();
 }
 
 void Stream::on_response_data(std::string_view bytes, bool end) {
   if (phase_ != Phase::Streaming || !(response_started_ || response_held_)) return;
   if (response_held_ || !response_path_.empty()) return response_body_came(bytes, end, false);
   response_ended_ |= end;
+  last_active_ = worker_.loop().now();
   push_response(bytes, end);
 }
 
@@ -311,11 +329,14 @@ void Stream::on_response_trailers(http::Headers& trailers) {
 }
 
 void Stream::on_downstream_writable() {
-  if (phase_ != Phase::Done && !response_left_.empty()) flush_response();
+  if (phase_ == Phase::Done || response_left_.empty()) return;
+  last_active_ = worker_.loop().now();
+  flush_response();
 }
 
 void Stream::complete_response() {
   response_sent_ = true;
+  record.mark(telemetry::Point::DownstreamTxEnd, worker_.loop().now());
   finish();
 }
 
@@ -358,54 +379,8 @@ void Stream::on_downstream_reset() {
   record.set(telemetry::Flag::DownstreamTermination);
   record.details = "downstream_remote_disconnect";
   if (!response_started_) record.status = 0;
-  if (origin_->listener) ++worker_.counts.requests_reset;
+  ++counts().reset;
   finish();
-}
-
-// All of the request should have come by now.
-void Stream::on_slow_request() {
-  request_deadline_ = {};
-  release_upstream();
-  if (response_started_) {
-    record.details = "request_overall_timeout";
-    downstream_->abort(*this);
-    return finish();
-  }
-  send_reply(408, "request timeout", "request_overall_timeout");
-}
-
-void Stream::on_timer() {
-  if (phase_ == Phase::Done) return;
-  auto now = worker_.loop().now();
-  if (!request_ended_ && request_deadline_ != net::Clock::time_point{} && now >= request_deadline_)
-    return on_slow_request();
-  if (phase_ == Phase::Filters && resume_at_ != net::Clock::time_point{}) {
-    if (now < resume_at_) return timer_.arm(resume_at_ - now);
-    if (Link<AwaitingHost>::linked()) return give_up_host();
-    resume_at_ = {};
-    return resume_request();
-  }
-  if (phase_ == Phase::Backoff && now >= resume_at_ &&
-      (route_deadline_ == net::Clock::time_point{} || now < route_deadline_)) {
-    resume_at_ = {};
-    return start_attempt();
-  }
-  bool whole = route_deadline_ != net::Clock::time_point{} && now >= route_deadline_;
-  bool one = !whole && !response_started_ && try_deadline_ != net::Clock::time_point{} && now >= try_deadline_;
-  if (!whole && !one) return arm_timers();
-  if (cluster_) ++(whole ? cluster_->counts.timeouts : cluster_->counts.per_try_timeouts);
-  if (cluster_ && host_) cluster_->report(*host_, Outcome::Timeout);
-  release_upstream();
-  record.set(telemetry::Flag::UpstreamRequestTimeout);
-  if (response_started_) {
-    record.details = "response_timeout";
-    downstream_->abort(*this);
-    return finish();
-  }
-  if (one && !response_held_ && may_retry() &&
-      (forward_->retry->on & (RetryPolicy::k5xx | RetryPolicy::kGatewayError)) && begin_retry())
-    return schedule_retry();
-  send_reply(504, "upstream request timeout", one ? "upstream_per_try_timeout" : "response_timeout");
 }
 
 // Lets go of whatever this stream has, or waits for, upstream.
@@ -426,10 +401,12 @@ void Stream::finish() {
   phase_ = Phase::Done;
   Link<AwaitingHost>::leave();
   timer_.cancel();
+  record.duration = worker_.loop().now() - started_;
+  --counts().requests_active;
+  if (!copy_) write_record();  // before its upstream connection may go
   release_upstream();
   end_retry();
-  record.duration = worker_.loop().now() - started_;
-  write_record();
+  for (Shadow* shadow : std::exchange(shadows_, {})) shadow->let_go(request_ended_);
   request_path_.clear();
   response_path_.clear();
   Downstream* downstream = std::exchange(downstream_, nullptr);
@@ -457,18 +434,31 @@ std::optional<int> Stream::grpc_status() const {
   return text ? base::parse_number<int>(*text) : std::nullopt;
 }
 
+void Stream::note_record() {
+  auto since = worker_.loop().now() - started_;
+  record.start = worker_.wall_clock() - std::chrono::duration_cast<std::chrono::system_clock::duration>(since);
+  record.method = request.method;
+  record.path = request.path;
+  record.request_headers_bytes = request.headers.bytes();
+  record.response_headers_bytes = response_started_ ? response.headers.bytes() : 0;
+  record.response_trailers_bytes = has_response_trailers_ ? response_trailers_.bytes() : 0;
+  record.authority = request.authority;
+  record.scheme = request.scheme;
+}
+
 void Stream::write_record() {
   if (!origin_->listener) return;  // a side call
-  if (record.status) ++worker_.counts.by_class[std::clamp(record.status / 100, 0, 5)];
+  HttpCounts& counts = this->counts();
+  if (record.status) {
+    ++counts.by_class[std::clamp(record.status / 100, 0, 5)];
+    ++counts.completed;
+    if (!request_ended_) ++counts.early_responses;
+  }
+  counts.duration.observe(std::chrono::duration<double, std::milli>(record.duration).count());
   if (worker_.options.istio_metrics) worker_.metrics.count(*this);
   const auto& logs = origin_->http->access_logs;
   if (logs.empty()) return;
-  record.start =
-      worker_.wall_clock() - std::chrono::duration_cast<std::chrono::system_clock::duration>(record.duration);
-  record.method = request.method;
-  record.path = request.path;
-  record.authority = request.authority;
-  record.scheme = request.scheme;
+  note_record();
   for (const auto& log : logs) worker_.log(*log, record);
 }
 

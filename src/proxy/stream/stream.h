@@ -16,6 +16,7 @@
 namespace proxy {
 
 struct Waiting;
+class Shadow;
 
 // One HTTP request and its response on their way through the proxy, whatever
 // the two protocols are. Pooled per worker: heads and buffers keep their memory.
@@ -38,6 +39,11 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   void on_request_trailers(http::Headers& trailers);
   void on_downstream_writable();
   void on_downstream_reset();  // the peer has gone, or gave this stream up
+  // Called about once a second, from the worker: ends what idles.
+  void sweep(net::Clock::time_point now);
+
+  // A copy of `original`, whose head is ready to go upstream, towards a mirror's cluster.
+  void begin_copy(Downstream& downstream, const Origin& origin, const Stream& original, const Mirror& mirror);
 
   void abandon_filters();  // the worker ends: what filters remember goes while all streams are there
 
@@ -138,10 +144,9 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   http::RequestHead request;
   http::ResponseHead response;
   telemetry::Record record;
-  uint64_t id = 0;            // its downstream connection's
-  uint64_t upstream_id = 0;   // its upstream connection's
-  std::string original_path;  // before a rewrite
-  Metadata metadata;          // dynamic: what filters found out
+  uint64_t id = 0;           // its downstream connection's
+  uint64_t upstream_id = 0;  // its upstream connection's
+  Metadata metadata;         // dynamic: what filters found out
 
   bool done() const { return phase_ == Phase::Done; }
   bool response_started() const { return response_started_; }
@@ -150,16 +155,35 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   bool upgrading() const { return upgrade_; }
   Host* host() const { return host_; }
   bool high_priority() const { return forward_ && forward_->high_priority; }
+  // The client, as far as its forwarded address is trusted; else the connection's other end.
+  std::string_view remote_ip() const { return client_ip_.empty() ? std::string_view(origin_->remote_ip) : client_ip_; }
   uint32_t destination_number() const { return destination_number_; }
   Slot cluster_slot() const;
   std::optional<int> grpc_status() const;
 
  private:
+  // Whether the body is kept as it goes upstream, for another try.
+  bool keeping() const {
+    return (retries_left_ > 0 || (forward_ && forward_->internal_redirects)) && !response_started_;
+  }
+
+  // Of its listener; side calls have none.
+  HttpCounts& counts() const { return origin_->listener ? *origin_->count.operator->() : worker_.unlisted_counts; }
+
   friend class Worker;
   enum class Phase : uint8_t { Idle, Filters, Connecting, Streaming, Backoff, Done };
 
+  // facts.cpp: for formats
+  static std::optional<std::string_view> find_header(const void* source, telemetry::Message message,
+                                                     std::string_view name);
+  static std::string find_fact(const void* source, telemetry::Fact fact);
+  static bool find_metadata(const void* source, telemetry::MetadataOf whose, std::string_view space,
+                            std::span<const std::string> path, base::Json& out);
   // request_head.cpp
   bool prepare_request();  // false: it was answered
+  bool find_client();      // likewise
+  std::optional<net::Address> forwarded_address(size_t skip, bool& single) const;
+  std::optional<net::Address> address_before_proxies(const std::vector<AddressRange>& proxies) const;
   void prepare_forwarded_headers();
   void prepare_client_certificate();
   void prepare_request_id();
@@ -173,6 +197,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
     return entry ? entry->off : filter.off_by_default;
   }
   void finish();
+  void on_request_end();
   void release_upstream();
   bool begin_retry();  // false: the cluster has as many as it may
   void end_retry();
@@ -190,29 +215,52 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   void run_response_filters();
   void flush_response();
   void complete_response();
+  void note_record();  // what of the request a format may ask for
   void write_record();
+  // timers.cpp
   void on_timer();
-  void on_slow_request();
+  void on_try_timeout(std::string_view details);
+  void on_route_timeout();
+  void on_duration();
+  void on_idle();
+  void arm_timers();
+  void start_timeouts(const Forward& forward);
+  void start_duration();
   // router.cpp
   void choose_route();
   bool await_host();
+  void start_filters();
+  bool upgrade_allowed() const;
   void route_request();
   void forward(const Forward& forward);
+  void start_mirrors(const Forward& forward);
+  Slot slot_of(const WeightedTarget& target) const;
+  const WeightedTarget& pick_target(const Forward& forward);
   void redirect(const Redirect& redirect);
   void start_attempt();
   void send_request_head();
   void prepare_upstream_head(const Forward& forward);
-  std::optional<uint64_t> hash_of(const Forward& forward) const;
-  void arm_timers();
+  void rewrite_authority(std::string_view host, const Forward& forward);
+  void rewrite_path(const Forward& forward);
+  std::optional<uint64_t> hash_of(const Forward& forward);
+  void hash_cookie(const HashPolicy& policy, std::optional<uint64_t>& hash);
   void overflow();
+  // redirect.cpp
+  bool follow_redirect();
   // retry.cpp
+  void prepare_retries(const Forward& forward);
+  void merge_retry_headers(const Forward& forward);
+  bool wants_retry() const;
   bool retry_after_failure(const Failure& failure);
   bool retry_after_response();
-  bool may_retry() const;
+  void schedule_retry(net::Clock::duration delay);
   void schedule_retry();
+  net::Clock::duration wished_delay() const;  // by the response's rate limit headers; 0: none
   void fail_with(const Failure& failure);
   // reply.cpp
   void send_reply(int status, std::string_view body, std::string_view details);
+  void shape_reply(Reply& answer);
+  void add_proxy_status(Reply& answer);
   void prepare_response_head(bool from_upstream);  // up to the filters
   void finish_response_head();                     // after them
   void send_response_head(http::h1::Body body, bool end);
@@ -230,6 +278,10 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   const Forward* forward_ = nullptr;
   const WeightedTarget* target_ = nullptr;
 
+  const RetryPolicy* retry_ = nullptr;      // forward_'s, or own_retry_
+  std::unique_ptr<RetryPolicy> own_retry_;  // forward_'s with what the request's headers say
+  std::vector<Shadow*> shadows_;            // copies that want the body too
+
   Phase phase_ = Phase::Idle;
   http::h1::Body request_body_;
   bool upgrade_ = false;
@@ -241,16 +293,21 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   bool request_ended_ = false;     // the peer sent all of it
   bool request_sent_ = false;      // and it all went upstream
   bool response_started_ = false;  // a final head went downstream
+  bool response_coming_ = false;   // it stands in `response` and is made ready
   bool response_ended_ = false;    // upstream sent all of it
   bool response_sent_ = false;     // and it all went downstream
   bool has_request_trailers_ = false, has_response_trailers_ = false;
   bool body_kept_ = true;           // kept_ holds the whole body so far: a retry is possible
   bool waiting_ = false;            // in a host's queue
   bool request_head_sent_ = false;  // in this attempt
-  bool timer_is_route_ = false;
-  bool retry_counted_ = false;  // among the cluster's retries
+  bool retry_counted_ = false;      // among the cluster's retries
+  bool copy_ = false;               // of another stream: for a mirror
+  bool external_ = false;           // comes from outside the mesh (Envoy's edge request)
+  bool timed_out_ = false;          // the try before this one
+  bool cookie_made_ = false;        // cookie_ is to be set by the response
   uint32_t attempts_ = 0;
   uint32_t retries_left_ = 0;
+  uint32_t redirects_ = 0;           // followed so far
   uint32_t destination_number_ = 0;  // in the worker's metrics
   size_t filter_at_ = 0;
   uint64_t filters_off_ = 0;  // bit by place in the chain: those that this stream passes by
@@ -271,9 +328,14 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   size_t response_owed_ = 0;       // bytes to report to the upstream as consumed
   http::Headers request_trailers_, response_trailers_;
   std::vector<const Host*> tried_;
-  net::Clock::time_point started_{}, request_deadline_{}, route_deadline_{}, try_deadline_{}, resume_at_{};
-  net::Clock::time_point upstream_began_{};
-  std::string cors_origin_, awaited_host_, scratch_, details_, transport_failure_, upstream_host_, upstream_local_;
+  std::optional<uint64_t> hash_;
+  size_t keep_limit_ = 0;  // so much of the body is kept for retries
+  Milliseconds route_timeout_{0}, try_timeout_{0}, try_idle_timeout_{0}, idle_timeout_{0};  // 0: none
+  net::Clock::time_point started_{}, route_deadline_{}, try_deadline_{}, resume_at_{}, duration_deadline_{},
+      request_deadline_{};
+  net::Clock::time_point upstream_began_{}, last_active_{};
+  std::string cors_origin_, awaited_host_, scratch_, details_, transport_failure_, upstream_host_, upstream_local_,
+      cookie_, client_ip_, client_text_;
 };
 
 }  // namespace proxy

@@ -221,6 +221,7 @@ struct Cluster {
 
   std::string service_host, service_name, service_namespace;  // whom it stands for, in metrics
   std::string origin;                                         // the DestinationRule
+  std::shared_ptr<const Metadata> about;                      // its metadata, for logs
 
   std::shared_ptr<ClusterShared> shared;  // with other workers; none: this worker is alone
 

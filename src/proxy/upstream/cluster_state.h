@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -77,8 +78,17 @@ class ClusterState {
              connections = 0, connections_http2 = 0, resets = 0, none_healthy = 0, pending_overflow = 0, bytes_sent = 0,
              bytes_received = 0, pending_total = 0, connection_overflow = 0, max_requests_reached = 0,
              max_duration_reached = 0, idle_timeouts = 0, http2_keepalive_timeouts = 0, san_failures = 0, panics = 0,
-             connect_timeouts = 0, endpoint_updates = 0, protocol_errors = 0;
+             connect_timeouts = 0, endpoint_updates = 0, protocol_errors = 0, redirects = 0, retry_limit_exceeded = 0,
+             retry_success = 0;
     uint64_t by_class[6] = {};  // by_class[2]: 2xx
+    std::vector<std::pair<int, uint64_t>> by_status;
+    telemetry::Histogram request_time;  // milliseconds, until the response's head
+    void add_status(int status) {
+      ++by_class[std::clamp(status / 100, 0, 5)];
+      for (auto& [known, count] : by_status)
+        if (known == status) return void(++count);
+      by_status.emplace_back(status, 1);
+    }
     uint32_t active_requests = 0, active_connections = 0, pending = 0;
   } counts;
 

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "telemetry/metrics.h"
+
+namespace proxy {
+
+// What one worker counted of the connections and requests under one listener
+// and HTTP connection manager (by its stat_prefix).
+struct HttpCounts {
+  std::string listener;  // "127.0.0.1_8080"
+  std::string prefix;    // stat_prefix
+  uint64_t connections = 0, connections_ended = 0, connections_tls = 0, connections_http1 = 0, connections_http2 = 0;
+  uint64_t requests = 0, requests_http1 = 0, requests_http2 = 0, completed = 0, reset = 0, timed_out = 0, too_long = 0,
+           idle = 0, early_responses = 0, upgrades = 0, no_route = 0, no_cluster = 0, redirects = 0,
+           direct_responses = 0, bad_paths = 0;
+  uint64_t bytes_received = 0, bytes_sent = 0;  // of bodies
+  uint64_t by_class[6] = {};                    // by_class[2]: 2xx
+  uint32_t requests_active = 0;
+  telemetry::Histogram duration;  // milliseconds
+
+  void collect(telemetry::Scrape& scrape) const;
+};
+
+// One connection among the counts of its listener, for as long as it lives. A copy counts nothing.
+class ConnectionCount {
+ public:
+  ConnectionCount() = default;
+  ConnectionCount(const ConnectionCount& other) : counts_(other.counts_) {}
+  ConnectionCount& operator=(const ConnectionCount&) = delete;
+  ~ConnectionCount() {
+    if (counted_) ++counts_->connections_ended;
+  }
+
+  void begin(HttpCounts& counts, bool tls) {
+    counts_ = &counts;
+    counted_ = true;
+    ++counts.connections;
+    if (tls) ++counts.connections_tls;
+  }
+  HttpCounts* operator->() const { return counts_; }
+
+ private:
+  HttpCounts* counts_ = nullptr;  // the worker's
+  bool counted_ = false;
+};
+
+}  // namespace proxy
