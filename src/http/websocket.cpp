@@ -26,15 +26,6 @@ struct Frame {
   std::string payload;
 };
 
-// RFC 6455 section 1.3.
-std::string accept_key(std::string_view key) {
-  const std::string text = std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  EVP_Digest(text.data(), text.size(), digest, &size, EVP_sha1(), nullptr);
-  return base::to_base64({reinterpret_cast<char*>(digest), size});
-}
-
 bool has_token(const Headers& headers, std::string_view name, std::string_view token) {
   const std::string all = headers.joined(name);
   for (std::string_view piece : base::split(all, ',')) {
@@ -155,6 +146,14 @@ bool valid_close(std::string_view payload) {
 
 }  // namespace
 
+std::string websocket_accept(std::string_view key) {
+  const std::string text = std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  EVP_Digest(text.data(), text.size(), digest, &size, EVP_sha1(), nullptr);
+  return base::to_base64({reinterpret_cast<char*>(digest), size});
+}
+
 bool WebSocket::is_websocket(const RequestHead& request) {
   auto key = request.headers.get("sec-websocket-key");
   auto decoded = key ? base::from_base64(*key) : std::nullopt;
@@ -169,7 +168,7 @@ base::Result<std::unique_ptr<WebSocket>> WebSocket::accept(Exchange& exchange, s
   }
   Headers headers;
   headers.add("upgrade", "websocket");
-  headers.add("sec-websocket-accept", accept_key(*request.headers.get("sec-websocket-key")));
+  headers.add("sec-websocket-accept", websocket_accept(*request.headers.get("sec-websocket-key")));
   if (!protocol.empty()) headers.add("sec-websocket-protocol", protocol);
   auto stream = TRY(exchange.upgrade(std::move(headers)));
   return std::make_unique<WebSocket>(std::move(stream), Role::Server);

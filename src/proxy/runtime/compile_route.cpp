@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "envoy/config/route/v3/route_components.pb.h"
+#include "envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.pb.h"
 #include "proxy/runtime/compile.h"
 
 namespace proxy {
@@ -64,8 +65,14 @@ base::Result<RetryPolicy> retry_of(const v3::RetryPolicy& from) {
   for (uint32_t code : from.retriable_status_codes()) out.status_codes.push_back(static_cast<int>(code));
   for (const auto& header : from.retriable_headers()) out.headers.push_back(TRY(compile(header)));
   for (const auto& header : from.retriable_request_headers()) out.request_headers.push_back(TRY(compile(header)));
-  if (from.has_retry_priority())
-    return refused("retry_policy.retry_priority", from.retry_priority().name() + " is not known");
+  if (from.has_retry_priority()) {
+    using Previous = envoy::extensions::retry::priority::previous_priorities::v3::PreviousPrioritiesConfig;
+    if (type_of(from.retry_priority().typed_config()) != Previous::descriptor()->full_name())
+      return refused("retry_policy.retry_priority", from.retry_priority().name() + " is not known");
+    auto previous = TRY(unpack<Previous>(from.retry_priority().typed_config()));
+    if (previous.update_frequency() <= 0) return refused("retry_policy.retry_priority.update_frequency", "above 0");
+    out.other_priorities_after = static_cast<uint32_t>(previous.update_frequency());
+  }
   if (from.retry_options_predicates_size())
     return refused("retry_policy.retry_options_predicates", from.retry_options_predicates(0).name() + " is not known");
   for (const auto& predicate : from.retry_host_predicate()) {
@@ -245,9 +252,20 @@ base::Result<Forward> forward_of(const v3::RouteAction& from, const Around& arou
   const Mirrors* mirrors = from.request_mirror_policies_size() ? &from.request_mirror_policies() : around.mirrors();
   if (mirrors) out.mirrors = TRY(mirrors_of(*mirrors, out.timeout, slots));
   out.high_priority = from.priority() == core::HIGH;
-  for (const auto& upgrade : from.upgrade_configs())
+  for (const auto& upgrade : from.upgrade_configs()) {
     out.upgrades.push_back(
         {base::to_lower(upgrade.upgrade_type()), !upgrade.has_enabled() || upgrade.enabled().value()});
+    if (!upgrade.has_connect_config()) continue;
+    const auto& connect = upgrade.connect_config();
+    if (out.upgrades.back().type != "connect")
+      return refused("upgrade_configs.connect_config", "only for the type CONNECT");
+    if (connect.allow_post()) return refused("upgrade_configs.connect_config.allow_post", "not known");
+    if (connect.proxy_protocol_config().has_pass_through_tlvs() || connect.proxy_protocol_config().added_tlvs_size())
+      return refused("upgrade_configs.connect_config.proxy_protocol_config", "TLVs are not known");
+    out.ends_connect = true;
+    if (connect.has_proxy_protocol_config())
+      out.connect_proxy_version = connect.proxy_protocol_config().version() == core::ProxyProtocolConfig::V2 ? 2 : 1;
+  }
   if (from.has_internal_redirect_policy())
     out.internal_redirects = TRY(internal_redirects_of(from.internal_redirect_policy()));
   if (from.internal_redirect_action() == v3::RouteAction::HANDLE_INTERNAL_REDIRECT)

@@ -54,6 +54,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
   void on_data(net::Connection&) override {
     if (closing_) return;
     last_active_ = worker().loop().now();
+    if (tunnel_) return pass_on();
     if (!stream_ && !parser_.in_message()) head_began_ = last_active_;
     in_loop_ = true;
     while (connection_ && !closing_ && !(stream_ && request_done_) && step()) {
@@ -61,6 +62,16 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     in_loop_ = false;
     if (closing_ || !connection_) return;
     if (unconsumed_ >= kMostUnconsumed) connection_->pause_reading();
+  }
+
+  // In a tunnel all bytes are the request's.
+  void pass_on() {
+    std::string_view bytes = connection_->input().view();
+    if (bytes.empty() || !stream_) return;
+    connection_->input().consume(bytes.size());
+    unconsumed_ += bytes.size();
+    stream_->on_request_data(bytes, false);
+    if (connection_ && unconsumed_ >= kMostUnconsumed) connection_->pause_reading();
   }
 
   // Parses one event; false where nothing more can be done now.
@@ -176,6 +187,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
   }
 
   void on_end(net::Connection&) override {
+    if (stream_ && tunnel_ && !closing_) return stream_->on_request_data({}, true);
     if (stream_ && !closing_) {  // a peer that shuts down its side still reads
       if (request_done_) {
         keep_alive_ = false;
@@ -207,8 +219,12 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     head_sent_ = true;
     last_active_ = worker().loop().now();
     chunked_ = false;
-    if (head.status == 101) {
-      h1::write_response(connection_->output(), head, h1::Body::none(), h1::Connection::Upgrade);
+    if (stream.tunnel()) {
+      h1::write_response(connection_->output(), head, h1::Body::none(),
+                         stream.connecting() ? h1::Connection::KeepAlive : h1::Connection::Upgrade);
+      tunnel_ = true;
+      keep_alive_ = false;
+      connection_->resume_reading();
       return;
     }
     if (ended && (stream.head_request() || head.status == 304)) {
@@ -291,6 +307,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
   bool keep_alive_ = true;
   bool head_sent_ = false;
   bool chunked_ = false;
+  bool tunnel_ = false;
   bool draining_ = false;
   bool closing_ = false;
   bool broken_ = false;

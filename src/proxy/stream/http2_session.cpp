@@ -44,7 +44,8 @@ class Http2Session final : public Session, public Downstream, private net::Conne
     return {.max_streams = http.http2_streams,
             .max_header_bytes = http.max_header_bytes,
             .max_header_fields = http.max_headers,
-            .plain_strings = origin.from_seine};
+            .plain_strings = origin.from_seine,
+            .extended_connect = http.allow_connect};
   }
 
   // --- the connection ---
@@ -118,7 +119,14 @@ class Http2Session final : public Session, public Downstream, private net::Conne
   static h2::StreamId id_of(const Stream& stream) { return static_cast<h2::StreamId>(stream.id); }
 
   void send_head(Stream& stream, const http::ResponseHead& head, http::h1::Body, bool end) override {
-    session_.send_response(id_of(stream), head, end);
+    if (stream.tunnel() && !stream.connecting()) {  // what HTTP/1.1 calls 101 (RFC 8441, 5)
+      http::ResponseHead agreed = head;
+      agreed.status = 200;
+      agreed.headers.remove("upgrade");
+      session_.send_response(id_of(stream), agreed, end);
+    } else {
+      session_.send_response(id_of(stream), head, end);
+    }
     if (worker().overloaded(&OverloadState::close_connections)) session_.drain();
     wake();
   }

@@ -67,13 +67,7 @@ void append_quoted(std::string& out, std::string_view value) {
 bool Stream::prepare_request() {
   const HttpConfig& http = *origin_->http;
   if (auto type = request.headers.get("content-type")) grpc_ = type->starts_with("application/grpc");
-  if (upgrade_)
-    if (auto wanted = request.headers.get("upgrade"); wanted && wanted->starts_with("h2c")) upgrade_ = false;
-  if (!upgrade_) request.headers.remove("upgrade");
-  if (request.method == "CONNECT") {
-    send_reply(403, {}, "upgrade_failed");
-    return false;
-  }
+  if (!upgrade_ || connect_) request.headers.remove("upgrade");
   if (http.reject_underscores || http.drop_underscores) {
     std::vector<std::string> bad;
     for (auto field : request.headers)
@@ -123,6 +117,7 @@ bool Stream::normalize_target() {
     }
   }
   if (http.strip_trailing_dot && authority.ends_with('.')) authority.pop_back();
+  if (connect_) return true;  // there is no path
   if (http.escaped_slashes != HttpConfig::EscapedSlashes::Keep && has_escaped_slash(request.path)) {
     if (http.escaped_slashes == HttpConfig::EscapedSlashes::Reject) {
       send_reply(400, {}, "escaped_slashes_in_path");

@@ -83,7 +83,7 @@ void Stream::give_up_host() {
 
 // Of this kind, by the listener's word or the route's, which counts more.
 bool Stream::upgrade_allowed() const {
-  auto wanted = request.headers.get("upgrade");
+  auto wanted = connect_ ? "connect" : request.headers.get("upgrade");
   if (!wanted) return false;
   auto said = [&](const std::vector<UpgradeChoice>& choices) -> std::optional<bool> {
     for (const UpgradeChoice& choice : choices)
@@ -170,7 +170,7 @@ void Stream::forward(const Forward& forward) {
   prepare_retries(forward);
   if (!copy_) prepare_upstream_head(forward);
   start_timeouts(forward);
-  if (!forward.mirrors.empty() && !copy_) start_mirrors(forward);
+  if (!forward.mirrors.empty() && !copy_ && !upgrade_) start_mirrors(forward);
   start_attempt();
 }
 
@@ -226,6 +226,7 @@ void Stream::rewrite_authority(std::string_view host, const Forward& forward) {
 }
 
 void Stream::rewrite_path(const Forward& forward) {
+  if (connect_) return;
   if (!forward.prefix_rewrite && !forward.regex_rewrite && !forward.path_format) return;
   std::string path;
   if (forward.path_format) {
@@ -345,6 +346,10 @@ void Stream::start_attempt() {
     wish.tried = &tried_;
     wish.tries = retry_->host_attempts;
   }
+  if (retry_ && retry_->other_priorities_after) {
+    wish.other_priorities_after = retry_->other_priorities_after;
+    wish.tried = &tried_;
+  }
   host_ = cluster_->pick(wish);
   if (!host_) {
     ++cluster_->counts.none_healthy;
@@ -368,7 +373,7 @@ void Stream::start_attempt() {
     default:
       break;
   }
-  if (upgrade_) http2 = false;
+  if (ends_connect()) http2 = false;
   http2_wanted_ = http2;
   if (forward_->auto_host_rewrite && !host_->hostname.empty()) rewrite_authority(host_->hostname, *forward_);
   const Host::Taken taken = host_->take(*this, http2);
@@ -412,14 +417,24 @@ void Stream::send_request_head() {
     }
     if (upstream_->speaks_seine() && http2_wanted_) request.headers.set(kSeineHttp, "2");
   }
+  if (upgrade_ && !upstream_->takes_tunnel(*this)) {
+    release_upstream();
+    return fail_with({.kind = Failure::Kind::Protocol, .transport = "the upstream does not allow extended CONNECT"});
+  }
+  if (upgrade_ && !upstream_->is_http2()) complete_handshake();
   if (origin_->http->scheme_of_upstream) request.scheme = host_->transport->is_tls() ? "https" : "http";
-  bool end = request_ended_ && kept_.empty() && !has_request_trailers_;
+  bool end = request_ended_ && kept_.empty() && !has_request_trailers_ && !upgrade_;
   request_head_sent_ = true;
   request_sent_ = end;
   record.mark(telemetry::Point::UpstreamTxBegin, upstream_began_);
   if (end) record.mark(telemetry::Point::UpstreamTxEnd, upstream_began_);
   record.upstream_protocol = upstream_->is_http2() ? telemetry::Protocol::Http2 : telemetry::Protocol::Http11;
   upstream_->send_head(*this, request, request_body_, end);
+  if (ends_connect()) {  // the connection is all that was asked for
+    response.headers.clear();
+    response.status = 200;
+    return on_response(http::h1::Body::none(), false);
+  }
   arm_timers();
   if (end || (kept_.empty() && !request_ended_)) return;
   push_request();

@@ -36,7 +36,7 @@ class Downstream {
   virtual void consumed(Stream& stream, size_t bytes) = 0;
   // The stream is done with and will not be touched again.
   virtual void released(Stream& stream) = 0;
-  // After a 101: the connection itself, or nullptr where the protocol has no such thing.
+  // After a tunnel's head: the connection itself, or nullptr where the protocol has no such thing.
   virtual std::unique_ptr<net::Connection> take_connection(Stream& stream) = 0;
 
  protected:
@@ -71,7 +71,8 @@ class Upstream : public Mortal {
   virtual void reset(Stream& stream) = 0;
   virtual std::unique_ptr<net::Connection> take_connection(Stream& stream) = 0;
   virtual bool is_http2() const = 0;
-  virtual bool speaks_seine() const = 0;  // the peer is another Seine proxy
+  virtual bool takes_tunnel(const Stream& stream) const = 0;  // of the stream's kind
+  virtual bool speaks_seine() const = 0;                      // the peer is another Seine proxy
   virtual net::Connection& connection() = 0;
 };
 

@@ -30,7 +30,7 @@ void Stream::begin(Downstream& downstream, const Origin& origin, telemetry::Prot
   hash_.reset();
   phase_ = Phase::Filters;
   http2_to_application_ = false;
-  upgrade_ = grpc_ = head_request_ = request_ended_ = request_sent_ = response_started_ = false;
+  upgrade_ = connect_ = tunnel_ = grpc_ = head_request_ = request_ended_ = request_sent_ = response_started_ = false;
   response_ended_ = response_sent_ = has_request_trailers_ = has_response_trailers_ = waiting_ = false;
   request_head_sent_ = copy_ = external_ = timed_out_ = cookie_made_ = response_coming_ = false;
   request_bodyless_ = response_bodyless_ = response_held_ = replied_ = routed_ = false;
@@ -78,7 +78,7 @@ void Stream::on_request(http::h1::Body body, bool end, bool wants_upgrade) {
   request_ended_ = request_bodyless_ = end;
   if (end) record.mark(telemetry::Point::DownstreamRxEnd, started_);
   head_request_ = request.method == "HEAD";
-  upgrade_ = wants_upgrade;
+  note_tunnel(wants_upgrade);
   if (worker_.options.overload && shed()) return;
   if (!prepare_request()) return;
   choose_route();
@@ -152,7 +152,7 @@ void Stream::on_request_data(std::string_view bytes, bool end) {
   }
   if (response_sent_) return;
   for (Shadow* shadow : shadows_) shadow->on_data(bytes, end);
-  bool streaming = phase_ == Phase::Streaming && upstream_;
+  bool streaming = phase_ == Phase::Streaming && upstream_ && (!upgrade_ || tunnel_);
   if (streaming && kept_.empty() && !keeping()) {
     body_kept_ = body_kept_ && bytes.empty();
     size_t taken = upstream_->send_data(*this, bytes, end);
@@ -195,6 +195,7 @@ void Stream::report_consumed() {
 // Sends what waits in kept_; false where the upstream takes no more for now.
 bool Stream::push_request() {
   if (request_sent_) return true;
+  if (upgrade_ && !tunnel_) return false;  // until the upstream agreed, these bytes would be its next request
   bool keep = body_kept_ && keeping() && kept_.size() <= keep_limit_;
   std::string_view unsent = kept_.view().substr(kept_sent_);
   bool end = request_ended_ && !has_request_trailers_;
@@ -256,7 +257,8 @@ void Stream::on_response(http::h1::Body body, bool end) {
   }
   if (response.status >= 500) ++host_->requests_failed;
   if (!end && body.kind == http::h1::Body::Kind::None) body = http::h1::Body::chunked();
-  if (response.status == 101 && !upgrade_) {  // nobody asked for another protocol
+  const bool agreed = upgrade_ && (connect_ ? response.status / 100 == 2 : response.status == 101);
+  if (response.status == 101 && !agreed) {  // nobody asked for another protocol
     release_upstream();
     return fail_with({.kind = Failure::Kind::Protocol, .transport = "a switch of protocols that was not asked for"});
   }
@@ -268,21 +270,7 @@ void Stream::on_response(http::h1::Body body, bool end) {
   response_ended_ = response_bodyless_ = end;
   response_body_ = body;
   prepare_response_head(true);
-  if (response.status == 101 && upgrade_) {
-    for (size_t i = filter_at_; i > 0; --i)
-      if (!(filters_off_ >> (i - 1) & 1)) origin_->http->filters[i - 1]->on_response(*this, response);
-    finish_response_head();
-    response_started_ = true;
-    record.status = 101;
-    downstream_->send_head(*this, response, http::h1::Body::none(), true);
-    auto origin_chain = origin_->chain;
-    auto down = downstream_->take_connection(*this);
-    auto up = upstream_->take_connection(*this);
-    upstream_ = nullptr;
-    if (down && up) start_relay(worker_, std::move(down), std::move(up), {.chain = origin_chain});
-    response_sent_ = request_ended_ = request_sent_ = true;
-    return finish();
-  }
+  if (agreed) return open_tunnel(end);
   try_deadline_ = {};
   run_response_filters();
   if (phase_ == Phase::Streaming && !response_sent_) arm_timers();

@@ -152,7 +152,12 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   bool response_started() const { return response_started_; }
   bool is_grpc() const { return grpc_; }
   bool head_request() const { return head_request_; }
+  // Asks for its bytes to be passed on as they are: by Upgrade, CONNECT or extended CONNECT.
   bool upgrading() const { return upgrade_; }
+  bool tunnel() const { return tunnel_; }       // and the upstream agreed
+  bool connecting() const { return connect_; }  // by CONNECT, without a protocol
+  uint8_t connect_proxy_version() const { return forward_->connect_proxy_version; }
+  bool ends_connect() const { return connect_ && forward_ && forward_->ends_connect; }  // TCP upstream, no HTTP
   Host* host() const { return host_; }
   bool high_priority() const { return forward_ && forward_->high_priority; }
   // The client, as far as its forwarded address is trusted; else the connection's other end.
@@ -245,6 +250,10 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   std::optional<uint64_t> hash_of(const Forward& forward);
   void hash_cookie(const HashPolicy& policy, std::optional<uint64_t>& hash);
   void overflow();
+  // tunnel.cpp
+  void note_tunnel(bool wants_upgrade);
+  void complete_handshake();
+  void open_tunnel(bool end);
   // redirect.cpp
   bool follow_redirect();
   // retry.cpp
@@ -284,7 +293,9 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
 
   Phase phase_ = Phase::Idle;
   http::h1::Body request_body_;
-  bool upgrade_ = false;
+  bool upgrade_ = false;  // see upgrading()
+  bool connect_ = false;
+  bool tunnel_ = false;  // the upstream agreed
   bool routed_ = false;  // the filters let it pass, and there was a route
   bool grpc_ = false;
   bool http2_wanted_ = false;          // of the upstream, in this attempt

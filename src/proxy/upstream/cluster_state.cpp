@@ -151,24 +151,45 @@ std::vector<HostSet::Locality> ClusterState::localities_of(const std::vector<Hos
   return out;
 }
 
+// The loads, were nobody of these priorities able to serve.
+std::vector<PriorityLoad> ClusterState::loads_without(const std::vector<bool>& excluded) const {
+  std::vector<PriorityHealth> health = health_;
+  for (size_t i = 0; i < std::min(health.size(), excluded.size()); ++i)
+    if (excluded[i]) health[i].healthy = health[i].degraded = 0;
+  return loads_of(health, endpoints_ ? endpoints_->overprovisioning : 140, config_->panic_percent);
+}
+
+// As Envoy's previous_priorities: after every so many tries their priorities are left out, until none would remain.
+std::vector<PriorityLoad> ClusterState::loads_after(const std::vector<const Host*>& tried, uint32_t every) const {
+  std::vector<bool> excluded(health_.size());
+  for (size_t i = 0; i + every <= tried.size(); i += every) {
+    for (size_t j = i; j < i + every; ++j)
+      if (tried[j]->priority < excluded.size()) excluded[tried[j]->priority] = true;
+    bool left = false;
+    for (size_t p = 0; p < health_.size(); ++p) left |= !excluded[p] && health_[p].healthy + health_[p].degraded > 0;
+    if (!left) excluded.assign(excluded.size(), false);
+  }
+  return loads_without(excluded);
+}
+
 void ClusterState::index_priorities() {
   seen_version_ = shared_->version();
   struct Sorted {
     std::vector<Host*> all, healthy, degraded;
   };
   std::vector<Sorted> sorted;
-  std::vector<PriorityHealth> health;
+  health_.clear();
   const bool by_weight = endpoints_ && endpoints_->weighted_priority_health;
   for (Host* host : order_) {
     if (host->priority >= sorted.size()) {
       sorted.resize(host->priority + 1u);
-      health.resize(host->priority + 1u);
+      health_.resize(host->priority + 1u);
     }
     if (config_->ignore_unchecked && !config_->checks.empty() && host->shared && !host->unchecked &&
         host->shared->checked.load(std::memory_order_relaxed) == Checked::Never)
       continue;
     Sorted& into = sorted[host->priority];
-    PriorityHealth& sum = health[host->priority];
+    PriorityHealth& sum = health_[host->priority];
     const uint64_t counts_as = by_weight ? host->weight : 1;
     into.all.push_back(host);
     sum.total += counts_as;
@@ -187,7 +208,7 @@ void ClusterState::index_priorities() {
       sum.degraded += counts_as;
     }
   }
-  loads_ = loads_of(health, endpoints_ ? endpoints_->overprovisioning : 140, config_->panic_percent);
+  loads_ = loads_without({});
   priorities_.resize(sorted.size());
   Dice& dice = worker_.dice();
   for (size_t i = 0; i < sorted.size(); ++i) {
@@ -247,18 +268,22 @@ Host* ClusterState::pick(const Wish& wish) {
   auto tried = [&](const Host* host) {
     return wish.tried && std::find(wish.tried->begin(), wish.tried->end(), host) != wish.tried->end();
   };
+  std::vector<PriorityLoad> others;
+  const bool elsewhere = wish.other_priorities_after && wish.tried && wish.tried->size() >= wish.other_priorities_after;
+  if (elsewhere) others = loads_after(*wish.tried, wish.other_priorities_after);
+  const std::vector<PriorityLoad>& loads = elsewhere ? others : loads_;
   Host* host = nullptr;
   do {
     size_t at = 0;
     bool degraded = false;
-    if (loads_.size() != 1 || loads_[0].healthy != 100) {
-      const PriorityChoice choice = choose_priority(loads_, hashes ? *situation.hash : worker_.dice().roll());
+    if (loads.size() != 1 || loads[0].healthy != 100) {
+      const PriorityChoice choice = choose_priority(loads, hashes ? *situation.hash : worker_.dice().roll());
       if (!choice.found) return nullptr;
       at = choice.priority;
       degraded = choice.degraded;
     }
     Priority& priority = priorities_[at];
-    if (loads_[at].panic) {
+    if (loads[at].panic) {
       ++counts.panics;
       if (config_->fail_on_panic) return nullptr;
       host = priority.all.pick(situation);

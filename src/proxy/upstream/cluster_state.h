@@ -36,8 +36,9 @@ class ClusterState {
     net::Address original;                            // for ORIGINAL_DST
     const std::vector<const Host*>* tried = nullptr;  // to be avoided, where others are there
     uint32_t tries = 1;
-    net::Address preferred;       // this host, as long as it is fit (override_host_status)
-    bool only_preferred = false;  // and no other
+    uint32_t other_priorities_after = 0;  // so many of `tried`: their priorities are avoided too; 0: never
+    net::Address preferred;               // this host, as long as it is fit (override_host_status)
+    bool only_preferred = false;          // and no other
   };
   // Whose turn it is, or nullptr: no healthy upstream.
   Host* pick(const Wish& wish);
@@ -112,6 +113,8 @@ class ClusterState {
   }
   void refresh();
   void index_priorities();
+  std::vector<PriorityLoad> loads_without(const std::vector<bool>& excluded) const;
+  std::vector<PriorityLoad> loads_after(const std::vector<const Host*>& tried, uint32_t every) const;
   void update(Host& host, const Endpoint& endpoint);
   void leave(std::unique_ptr<Host> host);
   Health health_of(const Host& host) const;
@@ -132,6 +135,7 @@ class ClusterState {
   std::vector<Host*> order_;  // hosts_ in the endpoints' order, so that choices are fair and repeatable
   std::vector<std::unique_ptr<Host>> leaving_;  // not current any more, still busy
   std::vector<Priority> priorities_;
+  std::vector<PriorityHealth> health_;  // by priority
   std::vector<PriorityLoad> loads_;
 };
 

@@ -84,6 +84,7 @@ class H1Upstream final : public Upstream, public Link<InHost>, private net::Conn
   void retire();  // takes no further request; closes now if it has none
   void close(std::string_view reason) { fail(Failure::Kind::Terminated, reason); }  // with what it carries
   bool retiring() const { return !reusable_; }
+  bool unused() const { return served_ == 0; }  // carried nothing yet
   net::Clock::time_point idle_since() const { return idle_since_; }
   net::Clock::time_point began() const { return began_; }
 
@@ -97,6 +98,7 @@ class H1Upstream final : public Upstream, public Link<InHost>, private net::Conn
   void reset(Stream& stream) override;
   std::unique_ptr<net::Connection> take_connection(Stream& stream) override;
   bool is_http2() const override { return false; }
+  bool takes_tunnel(const Stream&) const override { return true; }
   bool speaks_seine() const override { return false; }
   net::Connection& connection() override { return *connection_; }
 
@@ -119,6 +121,7 @@ class H1Upstream final : public Upstream, public Link<InHost>, private net::Conn
   size_t unconsumed_ = 0;
   uint32_t served_ = 0;
   bool chunked_ = false;
+  bool tunnel_ = false;  // what comes is not HTTP any more
   bool request_done_ = true;
   bool response_done_ = true;
   bool reusable_ = true;
@@ -153,6 +156,8 @@ class H2Upstream final : public Upstream,
   void reset(Stream& stream) override;
   std::unique_ptr<net::Connection> take_connection(Stream&) override { return nullptr; }
   bool is_http2() const override { return true; }
+  bool takes_tunnel(const Stream& stream) const override;
+  bool knows_settings() const { return session_.settings_received(); }
   bool speaks_seine() const override { return seine_; }
   net::Connection& connection() override { return *connection_; }
 

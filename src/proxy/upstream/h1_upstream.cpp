@@ -2,6 +2,7 @@
 #include "base/strings.h"
 #include "proxy/stream/stream.h"
 #include "proxy/upstream/connections.h"
+#include "proxy/upstream/proxy_protocol.h"
 
 namespace proxy {
 
@@ -28,8 +29,23 @@ void H1Upstream::send_head(Stream& stream, const http::RequestHead& head, h1::Bo
   request_done_ = end;
   response_done_ = false;
   unconsumed_ = 0;
-  h1::Answers answers = stream.head_request() ? h1::Answers::Head : h1::Answers::Other;
-  parser_.next(answers);
+  if (stream.ends_connect()) {
+    tunnel_ = true;
+    reusable_ = false;
+    if (const uint8_t version = stream.connect_proxy_version())
+      connection_->write(proxy_header(version == 1 ? ProxyProtocol::V1 : ProxyProtocol::V2, stream.origin().remote,
+                                      stream.origin().local));
+    return;
+  }
+  if (stream.upgrading()) {
+    request_done_ = true;
+    chunked_ = false;
+    parser_.next(stream.connecting() ? h1::Answers::Connect : h1::Answers::Other);
+    h1::write_request(connection_->output(), head, h1::Body::none(),
+                      stream.connecting() ? h1::Connection::KeepAlive : h1::Connection::Upgrade);
+    return;
+  }
+  parser_.next(stream.head_request() ? h1::Answers::Head : h1::Answers::Other);
   // A request without a body says so only where its method would suggest one.
   bool bare = end && (body.kind == h1::Body::Kind::None || body.size == 0);
   if (bare)
@@ -38,8 +54,7 @@ void H1Upstream::send_head(Stream& stream, const http::RequestHead& head, h1::Bo
   else if (body.kind != h1::Body::Kind::Length)
     body = h1::Body::chunked();
   chunked_ = body.kind == h1::Body::Kind::Chunked;
-  h1::write_request(connection_->output(), head, body,
-                    stream.upgrading() ? h1::Connection::Upgrade : h1::Connection::KeepAlive);
+  h1::write_request(connection_->output(), head, body, h1::Connection::KeepAlive);
 }
 
 size_t H1Upstream::send_data(Stream&, std::string_view bytes, bool end) {
@@ -52,6 +67,7 @@ size_t H1Upstream::send_data(Stream&, std::string_view bytes, bool end) {
     out.append(bytes);
   }
   request_done_ |= end;
+  if (end && tunnel_) connection_->shutdown_write();
   return bytes.size();
 }
 
@@ -84,6 +100,12 @@ void H1Upstream::on_data(net::Connection&) {
 bool H1Upstream::step() {
   std::string_view all = connection_->input().view(), left = all;
   if (all.empty()) return false;
+  if (tunnel_) {
+    connection_->input().consume(all.size());
+    unconsumed_ += all.size();
+    stream_->on_response_data(all, false);
+    return true;
+  }
   h1::Event event = parser_.parse(left);
   auto consume = [&] { connection_->input().consume(all.size() - left.size()); };
   auto ended = [&] {
@@ -108,7 +130,12 @@ bool H1Upstream::step() {
       if (parser_.connection_names_fields()) h1::remove_named_by_connection(parser_.head().headers);
       std::swap(stream_->response, parser_.head());
       consume();
-      if (end) ended();
+      tunnel_ = parser_.switched() && stream_->upgrading();
+      if (tunnel_) {
+        reusable_ = end = false;
+      } else if (end) {
+        ended();
+      }
       stream_->on_response(body, end);
       return true;
     }
@@ -140,6 +167,7 @@ bool H1Upstream::step() {
 }
 
 void H1Upstream::on_end(net::Connection&) {
+  if (stream_ && tunnel_) return stream_->on_response_data({}, true);
   if (stream_ && !response_done_) {
     if (parser_.finish() == h1::Event::Complete) {
       response_done_ = true;

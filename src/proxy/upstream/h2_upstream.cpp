@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "proxy/stream/stream.h"
+#include "proxy/stream/tunnel.h"
 #include "proxy/upstream/connections.h"
 
 namespace proxy {
@@ -86,8 +87,15 @@ void H2Upstream::detach(Stream& stream) {
   --streams_;
 }
 
+bool H2Upstream::takes_tunnel(const Stream& stream) const {
+  return stream.connecting() || session_.peer_extended_connect();
+}
+
 void H2Upstream::send_head(Stream& stream, const http::RequestHead& head, http::h1::Body, bool end) {
-  stream.upstream_id = session_.send_request(head, end, &stream);
+  if (stream.upgrading() && !stream.connecting())
+    stream.upstream_id = session_.send_request(extended_connect(head), false, &stream);
+  else
+    stream.upstream_id = session_.send_request(head, end, &stream);
   if (ping_timer_ && streams_ == 1 && config_->ping_idle.count() &&
       host_.worker.loop().now() - idle_since_ >= config_->ping_idle)
     ping();
@@ -171,6 +179,8 @@ void H2Upstream::on_response(h2::Stream& at, http::ResponseHead& head, bool end)
   if (!stream) return;
   std::swap(stream->response, head);
   if (stream->response.status < 200) return stream->on_interim();
+  if (stream->upgrading() && !stream->connecting() && stream->response.status < 300)
+    note_agreed(stream->request, stream->response);
   auto length = stream->response.headers.get("content-length");
   auto size = length ? base::parse_number<uint64_t>(*length) : std::nullopt;
   stream->on_response(end    ? http::h1::Body::none()

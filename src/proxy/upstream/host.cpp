@@ -40,18 +40,22 @@ Upstream* Host::ready_connection(Stream& stream, bool http2) {
   ConnectionKey key;
   if (keyed) key = key_of(stream);
   if (http2) {
+    const bool upgrade = stream.upgrading() && !stream.connecting();
     H2Upstream* found = nullptr;
     h2_.each([&](H2Upstream& upstream) {
-      if (!found && upstream.can_take() && (!keyed || upstream.key == key)) found = &upstream;
+      if (found || !upstream.can_take() || (keyed && upstream.key != key)) return;
+      if (upgrade && !upstream.knows_settings()) return;  // whether it takes tunnels
+      found = &upstream;
     });
     if (found) found->attach(stream);
     return found;
   }
   H1Upstream* found = nullptr;
-  if (!keyed && !idle_.empty()) found = &idle_.back();  // the warmest; others may time out
-  if (keyed)
+  const bool fresh = stream.ends_connect();                       // what comes is no HTTP: none may have come before
+  if (!keyed && !fresh && !idle_.empty()) found = &idle_.back();  // the warmest; others may time out
+  if (keyed || fresh)
     idle_.each([&](H1Upstream& upstream) {
-      if (upstream.key == key) found = &upstream;
+      if ((!keyed || upstream.key == key) && (!fresh || upstream.unused())) found = &upstream;
     });
   if (!found) return nullptr;
   busy_.push_back(*found);
@@ -72,7 +76,7 @@ Host::Taken Host::take(Stream& stream, bool http2) {
   if (transport->keyed())
     enough = dialing_for(as_http2, key_of(stream), 1) && as_http2;
   else
-    enough = as_http2 ? dials_for_[1] > 0 : dials_for_[0] >= waiting_count_[0];
+    enough = as_http2 ? dials_for_[1] > 0 || awaits_settings() : dials_for_[0] >= waiting_count_[0];
   if (!enough) dial(as_http2, stream);
   return {};
 }
@@ -82,6 +86,13 @@ bool Host::dialing_for(bool http2, const ConnectionKey& key, size_t waiting) {
   size_t found = 0;
   dialing_.each([&](Dial& dial) { found += dial.wanted_http2() == http2 && dial.key == key; });
   return found >= waiting;
+}
+
+// A connection may turn out to take more, once its peer's settings are known.
+bool Host::awaits_settings() {
+  bool found = false;
+  h2_.each([&](H2Upstream& upstream) { found |= upstream.can_take() && !upstream.knows_settings(); });
+  return found;
 }
 
 void Host::no_longer_waits(Stream& stream, bool http2) {
@@ -101,8 +112,9 @@ void Host::stop_waiting(Stream& stream) {
 
 void Host::dial(bool http2, const Stream& stream) {
   auto permit = cluster.connection_permit(stream.high_priority(), connections == 0 && dials_ == 0);
-  if (!permit) return;                                                         // one of those that are there must do
-  auto* dial = new Dial(*this, http2, stream.upgrading(), std::move(permit));  // stands in dialing_ until it is buried
+  if (!permit) return;  // one of those that are there must do
+  auto* dial =
+      new Dial(*this, http2, !http2 && stream.upgrading(), std::move(permit));  // stands in dialing_ until it is buried
   if (transport->keyed()) dial->key = key_of(stream);
   dialing_.push_back(*dial);
   ++dials_;
@@ -118,7 +130,7 @@ void Host::dial_for_waiting(bool http2) {
   if (waiting_[http2].empty()) return;
   const bool keyed = transport->keyed();
   if (http2 && !keyed) {
-    if (!dials_for_[1]) dial(true, waiting_[1].front());
+    if (!dials_for_[1] && !awaits_settings()) dial(true, waiting_[1].front());
   } else if (!keyed) {
     if (dials_for_[0] < waiting_count_[0]) dial(false, waiting_[0].front());
   } else {

@@ -94,6 +94,7 @@ class Host {
   // For a stream that waits; does nothing where the process has as many connections as it may.
   void dial(bool http2, const Stream& stream);
   void dial_for_waiting(bool http2);
+  bool awaits_settings();
   bool dialing_for(bool http2, const ConnectionKey& key, size_t waiting);
   void serve_waiting(bool http2);
   void serve(H1Upstream& upstream, Stream& stream);
