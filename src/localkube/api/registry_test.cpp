@@ -224,5 +224,59 @@ TEST_F(RegistryTest, CustomObjectsAreDefaultedPrunedValidatedAndServedInEveryVer
   EXPECT_FALSE(create(things, R"({"metadata":{"name":"t","namespace":"default"}})"));
 }
 
+std::string crd(const std::string& schema, const std::string& group = "example.org") {
+  return R"({"metadata":{"name":"things.)" + group + R"("},"spec":{"group":")" + group +
+         R"(","scope":"Namespaced","names":{"plural":"things","kind":"Thing"},"versions":[
+           {"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":)" +
+         schema + "}}]}}";
+}
+
+TEST_F(RegistryTest, ASchemaThatCouldNotBeEnforcedIsRefused) {
+  const std::string at = "spec.versions[0].schema.openAPIV3Schema";
+  const std::pair<const char*, std::string> cases[] = {
+      {R"("x")", at + ": "},
+      {"{}", at + ": "},
+      {R"({"type":"string"})", at + ".type: "},
+      {R"({"type":"object","properties":5})", at + ".properties: "},
+      {R"({"type":"object","properties":{"a":{"type":"string","pattern":"("}}})", at + ".properties[a].pattern: "},
+      {R"({"type":"object","properties":{"a":{"type":"string","pattern":"(a)\\1"}}})", at + ".properties[a].pattern: "},
+      {R"({"type":"object","properties":{"a":{"type":"string","minLength":-1}}})", at + ".properties[a].minLength: "},
+      {R"({"type":"object","properties":{"a":{"type":"string","maxLength":"x"}}})", at + ".properties[a].maxLength: "},
+      {R"({"type":"object","properties":{"a":{"type":"integer","default":"x"}}})", at + ".properties[a].default: "},
+      {R"({"type":"object","properties":{"a":{"type":"string","enum":5}}})", at + ".properties[a].enum: "},
+      {R"({"type":"object","properties":{"a":{"$ref":"#/b"}}})", at + ".properties[a].$ref: "},
+      {R"({"type":"object","properties":{"a":{}}})", at + ".properties[a].type: "},
+      {R"({"type":"object","properties":{"a":{"type":"array"}}})", at + ".properties[a].items: "},
+      {R"({"type":"object","anyOf":[5]})", at + ".anyOf[0]: "},
+      {R"({"type":"object","properties":{"a":{"type":"array","items":{"type":"text"}}}})",
+       at + ".properties[a].items.type: "},
+  };
+  for (const auto& [schema, field] : cases) {
+    auto refused = create(kCrds, crd(schema));
+    ASSERT_FALSE(refused) << schema;
+    EXPECT_EQ(refused.error().code, 422) << refused.error().message;
+    EXPECT_NE(refused.error().message.find(field), std::string::npos) << refused.error().message;
+  }
+  EXPECT_TRUE(create(kCrds, crd(R"({"type":"object","properties":{
+    "port":{"x-kubernetes-int-or-string":true,"anyOf":[{"type":"integer"},{"type":"string"}],"pattern":"^[0-9]+%?$"},
+    "a":{"type":"object","default":{},"properties":{"b":{"type":"string","default":"x","maxLength":3}}},
+    "list":{"type":"array","x-kubernetes-list-type":"map","x-kubernetes-list-map-keys":["k"],
+            "items":{"type":"object","required":["k"],"properties":{"k":{"type":"string"}}}},
+    "any":{"x-kubernetes-preserve-unknown-fields":true}},"oneOf":[{"required":["a"]},{"not":{"required":["port"]}}]})")));
+}
+
+TEST_F(RegistryTest, KubernetesOwnGroupsAreNotForCustomKinds) {
+  const std::string open = R"({"type":"object","x-kubernetes-preserve-unknown-fields":true})";
+  for (const char* group : {"apps", "things", "networking.k8s.io", "foo.k8s.io", "x..y"}) {
+    auto refused = create(kCrds, crd(open, group));
+    ASSERT_FALSE(refused) << group;
+    EXPECT_EQ(refused.error().code, 422) << group;
+  }
+  Json agreed = json(crd(open, "gateway.networking.k8s.io"));
+  agreed["metadata"]["annotations"]["api-approved.kubernetes.io"] = "https://example.org/agreed";
+  auto made = create(kCrds, agreed.dump());
+  EXPECT_TRUE(made) << made.error().message;
+}
+
 }  // namespace
 }  // namespace localkube

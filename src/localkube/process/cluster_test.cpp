@@ -10,6 +10,7 @@
 #include "base/strings.h"
 #include "kube/client.h"
 #include "localkube/fields.h"
+#include "localkube/process/cgroups.h"
 #include "localkube/process/files.h"
 #include "localkube/process/program.h"
 #include "localkube/process/spawn.h"
@@ -65,6 +66,7 @@ class ClusterTest : public testing::Test {
   static void TearDownTestSuite() {
     kill(hold_, SIGTERM);
     waitpid(hold_, nullptr, 0);
+    for (const auto& group : groups_) EXPECT_FALSE(std::filesystem::exists(group)) << "nothing is left behind";
     std::filesystem::remove_all(state_);
   }
 
@@ -74,6 +76,7 @@ class ClusterTest : public testing::Test {
     ASSERT_TRUE(pid) << pid.error().message;
     hold_ = *pid;
     ASSERT_TRUE(until([] { return answers(); })) << "the cluster did not start; these tests need root";
+    groups_ = Cgroups::open(state_).own();
   }
 
   // Tries until it is so, or until patience ends.
@@ -131,10 +134,12 @@ class ClusterTest : public testing::Test {
 
   static std::filesystem::path state_;
   static pid_t hold_;
+  static std::vector<std::filesystem::path> groups_;
 };
 
 std::filesystem::path ClusterTest::state_;
 pid_t ClusterTest::hold_ = 0;
+std::vector<std::filesystem::path> ClusterTest::groups_;
 
 TEST_F(ClusterTest, APodRunsAndItsOutputAndExitCodeAreKept) {
   create(pod("speaks", "echo out; echo err >&2; exit 3"));
@@ -143,6 +148,29 @@ TEST_F(ClusterTest, APodRunsAndItsOutputAndExitCodeAreKept) {
   std::string text = log("speaks");
   EXPECT_THAT(text, HasSubstr("out\n"));
   EXPECT_THAT(text, HasSubstr("err\n"));
+}
+
+bool told(const Json& events, const std::string& pod, const std::string& reason) {
+  for (const Json& event : items(events, "items"))
+    if (string_at(event, "involvedObject", "name") == pod && base::text(event, "reason") == reason) return true;
+  return false;
+}
+
+TEST_F(ClusterTest, MemoryBeyondTheLimitEndsTheContainerOrItIsToldThatNothingLimitsIt) {
+  Json greedy = pod("greedy", "perl -e '$x = \"a\" x 200_000_000; print length $x'");
+  greedy["spec"]["containers"][0]["resources"] = {{"limits", {{"memory", "32Mi"}, {"cpu", "500m"}}}};
+  create(greedy);
+  ASSERT_TRUE(until([] { return phase("greedy") == "Failed" || phase("greedy") == "Succeeded"; }));
+  const Json end = get("greedy")["status"]["containerStatuses"][0]["state"]["terminated"];
+  if (Cgroups::open(state_).limits_memory()) {
+    EXPECT_EQ(number(end, "exitCode"), 137);
+    EXPECT_EQ(string_at(end, "reason"), "OOMKilled");
+    EXPECT_TRUE(until([] { return Cgroups::open(state_).groups().empty(); })) << "its group goes with it";
+  } else {
+    auto events = ask("GET", "/api/v1/namespaces/default/events");
+    ASSERT_TRUE(events);
+    EXPECT_TRUE(told(*base::parse_json(events->body), "greedy", "LimitsNotEnforced")) << events->body;
+  }
 }
 
 TEST_F(ClusterTest, AContainerSeesNothingOfTheHostAndHasNoRights) {

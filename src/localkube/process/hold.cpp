@@ -7,6 +7,7 @@
 #include <sys/file.h>
 
 #include "base/log.h"
+#include "localkube/process/cgroups.h"
 #include "localkube/process/children.h"
 #include "localkube/process/files.h"
 #include "localkube/process/host_ports.h"
@@ -24,6 +25,7 @@ class Hold {
         children_(loop),
         signals_(loop, {SIGTERM, SIGINT, SIGHUP}, [this](int) { stop(); }),
         ports_(options.state / "ports.json"),
+        cgroups_(Cgroups::open(options.state)),
         again_(loop, [this] { start(); }),
         impatience_(loop, [this] { kill(keeper_, SIGKILL); }) {}
 
@@ -46,12 +48,15 @@ class Hold {
     base::Json record = {{"pid", getpid()},
                          {"start", start_time(getpid()).value_or(0)},
                          {"keeper", keeper_},
-                         {"keeper_start", start_time(keeper_).value_or(0)}};
+                         {"keeper_start", start_time(keeper_).value_or(0)},
+                         {"cgroups", base::Json::array()}};
+    for (const auto& group : cgroups_.own()) record["cgroups"].push_back(group.string());
     if (auto written = write_file(options_.state / "hold.json", record.dump() + "\n", 0644); !written)
       base::log::error("{}", written.error().message);
   }
 
   int code() const { return code_; }
+  const Cgroups& cgroups() const { return cgroups_; }
 
  private:
   void stop() {
@@ -80,6 +85,7 @@ class Hold {
   Children children_;
   SignalWatch signals_;
   HostPorts ports_;
+  Cgroups cgroups_;
   net::Timer again_;
   net::Timer impatience_;
   std::unique_ptr<PacketChannel> channel_;
@@ -110,6 +116,7 @@ int hold(const HoldOptions& options) {
   Hold process(loop, options);
   loop.post([&] { process.start(); });
   loop.run();
+  Cgroups::remove_all(process.cgroups().own());
   unlink((options.state / "hold.json").c_str());
   return process.code();
 }

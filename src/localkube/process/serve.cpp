@@ -80,6 +80,7 @@ struct Machine {
              .network = network,
              .events = events,
              .images = Images(options.state / "images.yaml"),
+             .cgroups = Cgroups::open(options.state),
              .issue_token = [this](const TokenOrder& order) { return api_server->issue_token(order); },
              .epoch = epoch,
              .programs = programs_of_seine(),
@@ -122,6 +123,8 @@ net::Task<void> open_dns(Machine& machine) {
 // The account and the CA of a namespace must be there before pods of it can be made.
 net::Task<void> begin(Machine& machine, int& code) {
   machine.api_server->set_pod_streams(machine.pods);
+  if (!machine.node.cgroups.limits_memory())
+    base::log::warn("no control groups can be made here: resources.limits of pods are not enforced");
   co_await open_dns(machine);
   co_await NodeStatus::begin(&machine.node_status);
   auto opened = co_await open_front(machine);

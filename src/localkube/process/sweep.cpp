@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "localkube/fields.h"
+#include "localkube/process/cgroups.h"
 #include "localkube/process/files.h"
 #include "localkube/process/hold.h"
 
@@ -33,6 +34,10 @@ base::Result<void> sweep(const std::filesystem::path& state) {
     TRY(end_process(pid_t(number(*json, "pid")), uint64_t(number(*json, "start"))));
     TRY(end_process(pid_t(number(*json, "keeper")), uint64_t(number(*json, "keeper_start"))));
   }
+  std::vector<std::filesystem::path> groups;
+  for (const base::Json& group : json ? items(*json, "cgroups") : base::Json::array())
+    if (group.is_string()) groups.emplace_back(group.get<std::string>());
+  Cgroups::remove_all(groups);
   unlink((state / "hold.json").c_str());
   return {};
 }

@@ -3,6 +3,7 @@
 
 #include "localkube/events.h"
 #include "localkube/network/pod_network.h"
+#include "localkube/process/cgroups.h"
 #include "localkube/process/children.h"
 #include "localkube/runtime/images.h"
 #include "localkube/runtime/volumes.h"
@@ -17,6 +18,7 @@ struct Node {
   PodNetwork& network;
   EventRecorder& events;
   Images images;
+  Cgroups cgroups;
   IssueToken issue_token;
   std::string epoch;                  // of the pid namespace, see process/keep.cpp
   std::vector<std::string> programs;  // Seine's own, on the host

@@ -168,10 +168,12 @@ void Pod::adopt_containers() {
       if (container.role == Role::Main) account_.initialized = true;
       if (!state.running) {
         if (container.phase != Phase::Exited || container.reason == "Unknown")
-          note_exit(
-              account_, container,
-              {.code = state.code, .finished_ms = state.finished_ms, .message = last_words(container, state.code)},
-              net::Clock::now());
+          note_exit(account_, container,
+                    {.code = state.code,
+                     .finished_ms = state.finished_ms,
+                     .reason = end_reason(container, state.code),
+                     .message = last_words(container, state.code)},
+                    net::Clock::now());
         continue;
       }
       container.phase = Phase::Running;

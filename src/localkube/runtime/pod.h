@@ -60,6 +60,8 @@ class Pod : public std::enable_shared_from_this<Pod> {
   void probed(size_t i, Prober::Kind kind, bool good);
   void cannot_start(size_t i, const PlanError& error);
   void started(size_t i, const base::Result<void>& result, int64_t at_ms);
+  std::vector<std::string> limited(size_t i, int attempt);
+  std::string end_reason(const ContainerAccount& container, int code);
   std::string last_words(const ContainerAccount& container, int code) const;
   PodFacts facts() const;
   void event(EventRecorder::Type type, const std::string& reason, const std::string& message,
@@ -78,6 +80,7 @@ class Pod : public std::enable_shared_from_this<Pod> {
   bool gone_ = false;
   bool settled_ = false;  // it had ended before this serve began: its status stays
   bool stopping_sidecars_ = false;
+  bool told_of_limits_ = false;  // that they are not enforced
   net::Queue<bool> bell_;
   net::Timer alarm_;
   int failures_ = 0;  // of making the sandbox, in a row

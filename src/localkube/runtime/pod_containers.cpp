@@ -53,6 +53,7 @@ net::Task<void> Pod::start_container(Self self, size_t i) {
   if (container.role == Role::Main) self->account_.initialized = true;
   int64_t at = now_ms();
   auto sandbox = self->sandbox_;
+  spec->cgroups = self->limited(i, attempt);
   auto result = co_await sandbox->start_container(std::move(*spec));
   self->started(i, result, at);
   const base::Json& hook = fields(container.spec, "lifecycle", "postStart");
@@ -62,6 +63,29 @@ net::Task<void> Pod::start_container(Self self, size_t i) {
   if (hooked) co_return;
   self->event(Type::Warning, "FailedPostStartHook", "PostStartHook failed: " + hooked.error().message, i);
   net::spawn(stop_container(self, i, seconds(2), "FailedPostStartHook"));
+}
+
+static std::string group_of(const objects::Object& pod, const ContainerAccount& container, int attempt) {
+  return std::string(pod.uid()) + "." + container.name + "." + std::to_string(attempt);
+}
+
+// The control groups that hold the container to its limits; none where it has
+// no limits, or this machine does not let them be enforced, which is told.
+std::vector<std::string> Pod::limited(size_t i, int attempt) {
+  const ContainerAccount& container = account_.containers[i];
+  auto limit = [&](const char* name) {
+    return milli_quantity(string_at(container.spec, "resources", "limits", name)).value_or(0);
+  };
+  Cgroups::Limits limits{.bytes = limit("memory") / 1000, .milli_cpus = limit("cpu")};
+  if (!limits.any()) return {};
+  const Cgroups& cgroups = node_.cgroups;
+  auto made = cgroups.make(group_of(object_, container, attempt), limits);
+  std::string why = made ? "" : made.error().message;
+  if (made && ((limits.bytes > 0 && !cgroups.limits_memory()) || (limits.milli_cpus > 0 && !cgroups.limits_cpu())))
+    why = "no control groups can be made here";
+  if (!why.empty() && !std::exchange(told_of_limits_, true))
+    event(Type::Warning, "LimitsNotEnforced", "resources.limits are not enforced on this machine: " + why, i);
+  return made ? std::move(*made) : std::vector<std::string>();
 }
 
 void Pod::cannot_start(size_t i, const PlanError& error) {
@@ -162,6 +186,20 @@ void Pod::probed(size_t i, Prober::Kind kind, bool good) {
 
 // ---- ending
 
+// What has just died may still be on its way out.
+static net::Task<void> remove_group(Node& node, std::string group) {
+  for (int patience = 50; patience > 0 && !node.cgroups.remove(group); --patience)
+    co_await net::sleep(node.loop, milliseconds(100));
+}
+
+// Kubernetes' name for an end by the kernel, for want of memory; else empty.
+std::string Pod::end_reason(const ContainerAccount& container, int code) {
+  std::string group = group_of(object_, container, container.attempt);
+  bool killed = code != 0 && node_.cgroups.ran_out_of_memory(group);
+  net::spawn(remove_group(node_, std::move(group)));
+  return killed ? "OOMKilled" : "";
+}
+
 std::string Pod::last_words(const ContainerAccount& container, int code) const {
   std::string file = pod_directory(object_.uid()) + "/containers/" + container.name + "/message";
   auto text = read_file(file, 4096);
@@ -183,7 +221,10 @@ void Pod::on_exited(const Sandbox::State& state) {
     node_.loop.post([probers] {});
     container.started_ms = state.started_ms;
     note_exit(account_, container,
-              {.code = state.code, .finished_ms = state.finished_ms, .message = last_words(container, state.code)},
+              {.code = state.code,
+               .finished_ms = state.finished_ms,
+               .reason = end_reason(container, state.code),
+               .message = last_words(container, state.code)},
               net::Clock::now());
     if (container.not_before > net::Clock::now())
       event(Type::Warning, "BackOff",
@@ -251,6 +292,8 @@ net::Task<void> Pod::end(Self self) {
   }
   self->doors_.clear();
   if (auto sandbox = std::exchange(self->sandbox_, nullptr)) co_await sandbox->end();
+  for (const ContainerAccount& container : self->account_.containers)
+    net::spawn(remove_group(self->node_, group_of(self->object_, container, container.attempt)));
   std::string ns(self->object_.ns()), name(self->object_.name()), uid(self->object_.uid());
   auto present = self->node_.api.get(kPods, ns, name);
   if (!self->gone_ && present && present->uid() == uid) {

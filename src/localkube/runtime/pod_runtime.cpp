@@ -47,6 +47,8 @@ void PodRuntime::renew_tokens() {
 void PodRuntime::sweep_directories() {
   std::set<std::string> known;
   for (const objects::Object& pod : node_.api.list(kPods)) known.insert(std::string(pod.uid()));
+  for (const std::string& group : node_.cgroups.groups())
+    if (!known.contains(group.substr(0, group.find('.')))) node_.cgroups.remove(group);
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator("pods", error)) {
     std::string uid = entry.path().filename().string();

@@ -48,6 +48,22 @@ void arrange(const Streams& streams, int report, const std::vector<int>& handles
   for (size_t i = kReport; i < high.size(); i++) fcntl(static_cast<int>(i), F_SETFD, FD_CLOEXEC);
 }
 
+// The groups that limit the container, opened while their files can be seen.
+std::vector<int> open_groups(const ContainerSpec& spec) {
+  std::vector<int> groups;
+  for (const std::string& file : spec.cgroups) {
+    int fd = open(file.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd < 0) fail_system("open " + file);
+    groups.push_back(fd);
+  }
+  return groups;
+}
+
+void join(const std::vector<int>& groups) {
+  for (int fd : groups)
+    if (write(fd, "0", 1) != 1) fail_system("join the container's control group");
+}
+
 // A terminal of the container's own devpts; the master goes to the shim.
 void take_terminal() {
   int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -150,6 +166,7 @@ std::string path_of(const std::vector<std::string>& env) {
 
 [[noreturn]] void run_container(const ContainerSpec& spec, const Streams& streams, const Fd& report) {
   arrange(streams, report.get());
+  join(open_groups(spec));
   if (auto entered = enter_root(spec); !entered) fail(entered.error().message);
   pid_t program = fork();
   if (program < 0) fail_system("fork");
@@ -161,10 +178,14 @@ std::string path_of(const std::vector<std::string>& env) {
 [[noreturn]] void run_exec(const ContainerSpec& spec, const ExecSpec& exec, const Streams& streams, const Fd& report,
                            int pid_ns, int mnt_ns) {
   arrange(streams, report.get(), {pid_ns, mnt_ns});
+  std::vector<int> groups = open_groups(spec);
   if (setns(kHandles, CLONE_NEWPID) != 0 || setns(kHandles + 1, CLONE_NEWNS) != 0) fail_system("enter the container");
   pid_t program = fork();  // its child is in the pid namespace, it is not
   if (program < 0) fail_system("fork");
-  if (program == 0) run_program(spec, exec.argv, exec.tty);
+  if (program == 0) {
+    join(groups);
+    run_program(spec, exec.argv, exec.tty);
+  }
   close_range(0, ~0u, 0);
   prctl(PR_SET_NAME, "exec");
   sigset_t all;

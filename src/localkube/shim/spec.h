@@ -36,6 +36,7 @@ struct ContainerSpec {
   std::vector<Mount> mounts;
   std::map<std::string, std::string> files;  // under /etc: {"hosts", "..."}
   std::vector<std::string> programs;         // of the host, to appear in /usr/local/bin
+  std::vector<std::string> cgroups;          // files that a process writes "0" to, to be limited (process/cgroups.h)
   std::string staging;                       // an empty directory, to put the root together on
   std::string log;                           // file to append to
   std::string message_file;                  // on the host, ...

@@ -2,11 +2,14 @@
 #include "localkube/api/custom/custom_kind.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/strings.h"
 #include "localkube/api/custom/schema.h"
+#include "localkube/api/custom/schema_check.h"
 #include "localkube/api/kinds/document.h"
 #include "localkube/api/kinds/kinds.h"
+#include "localkube/api/metadata.h"
 
 namespace localkube {
 
@@ -28,7 +31,8 @@ std::tuple<int, int, int> version_rank(std::string_view version) {
 
 CustomVersion version_of(const Json& document) {
   CustomVersion made;
-  if (const Json* schema = base::find(document, "schema", "openAPIV3Schema")) made.schema = *schema;
+  const Json* schema = base::find(document, "schema", "openAPIV3Schema");
+  if (schema && schema->is_object()) made.schema = *schema;
   made.has_status = base::find(document, "subresources", "status") != nullptr;
   if (const Json* scale = base::find(document, "subresources", "scale")) {
     made.has_scale = true;
@@ -90,13 +94,43 @@ void crd_update(Json& crd, const Json& old) {
   crd["status"]["acceptedNames"] = crd["spec"]["names"];
 }
 
+// Kubernetes' own groups are its own: those served here, and all below k8s.io
+// and kubernetes.io unless their makers say that it was agreed.
+void validate_group(const Json& crd, const std::string& group, Problems& problems) {
+  constexpr const char* kApproved = "api-approved.kubernetes.io";
+  std::string fault = name_fault(NameRule::Subdomain, group);
+  if (!fault.empty())
+    problems.invalid("spec.group", in_quotes(group), fault);
+  else if (group.find('.') == group.npos)
+    problems.invalid("spec.group", in_quotes(group), "should be a domain with at least one dot");
+  for (const KindRow& row : builtin_kinds())
+    if (!row.group.empty() && row.group == group)
+      return problems.forbidden("spec.group", in_quotes(group) + " is a group of the server's own kinds");
+  bool kept =
+      group == "k8s.io" || group == "kubernetes.io" || group.ends_with(".k8s.io") || group.ends_with(".kubernetes.io");
+  if (kept && base::text(crd, "metadata", "annotations", kApproved).empty())
+    problems.required("metadata.annotations[" + std::string(kApproved) + "]",
+                      "protected groups must have approval annotation " + in_quotes(kApproved) +
+                          ", see https://github.com/kubernetes/enhancements/pull/1111");
+}
+
+void validate_names(const Json& crd, Problems& problems) {
+  for (const char* key : {"plural", "kind"}) {
+    std::string name = string_at(crd, "spec", "names", key), field = "spec.names." + std::string(key);
+    if (name.empty())
+      problems.required(field);
+    else if (std::string fault = name_fault(NameRule::ServiceLabel, base::to_lower(name)); !fault.empty())
+      problems.invalid(field, in_quotes(name), fault);
+  }
+}
+
 void validate_crd(const Json& crd, Problems& problems) {
   std::string group = string_at(crd, "spec", "group"), plural = string_at(crd, "spec", "names", "plural");
   std::string name = string_at(crd, "metadata", "name");
   if (name != plural + "." + group)
     problems.invalid("metadata.name", in_quotes(name), "must be spec.names.plural+\".\"+spec.group");
-  for (const char* key : {"plural", "kind"})
-    if (base::text(crd, "spec", "names", key).empty()) problems.required("spec.names." + std::string(key));
+  validate_group(crd, group, problems);
+  validate_names(crd, problems);
   std::string scope = string_at(crd, "spec", "scope");
   if (scope != "Namespaced" && scope != "Cluster")
     problems.not_supported("spec.scope", in_quotes(scope), {"Cluster", "Namespaced"});
@@ -105,12 +139,22 @@ void validate_crd(const Json& crd, Problems& problems) {
     problems.forbidden("spec.conversion.strategy", "this server converts only by strategy None");
   const Json& versions = items(crd, "spec", "versions");
   size_t storage = 0;
+  std::set<std::string> seen;
   for (size_t i = 0; i < versions.size(); ++i) {
     std::string path = "spec.versions[" + std::to_string(i) + "]";
-    if (base::text(versions[i], "name").empty()) problems.required(path + ".name");
+    std::string version = string_at(versions[i], "name");
+    if (version.empty())
+      problems.required(path + ".name");
+    else if (std::string fault = name_fault(NameRule::ServiceLabel, version); !fault.empty())
+      problems.invalid(path + ".name", in_quotes(version), fault);
+    else if (!seen.insert(version).second)
+      problems.duplicate(path + ".name", in_quotes(version));
     if (truth(versions[i], "storage")) ++storage;
-    if (!base::find(versions[i], "schema", "openAPIV3Schema"))
-      problems.required(path + ".schema.openAPIV3Schema", "schemas are required");
+    std::string where = path + ".schema.openAPIV3Schema";
+    if (const Json* schema = base::find(versions[i], "schema", "openAPIV3Schema"); schema && !schema->is_null())
+      check_schema(*schema, where, problems);
+    else
+      problems.required(where, "schemas are required");
   }
   if (versions.empty())
     problems.required("spec.versions");

@@ -74,6 +74,14 @@ size_t characters(std::string_view text) {
   return count;
 }
 
+// A bound of sizes; none where it is absent.
+std::optional<int64_t> bound(const Json& schema, const char* name) {
+  const Json* found = base::find(schema, name);
+  return found && found->is_number_integer() ? std::optional(found->get<int64_t>()) : std::nullopt;
+}
+bool above(size_t size, std::optional<int64_t> most) { return most && static_cast<int64_t>(size) > *most; }
+bool below(size_t size, std::optional<int64_t> least) { return least && static_cast<int64_t>(size) < *least; }
+
 std::string number_text(const Json& value) {
   if (value.is_number_float() && value.get<double>() == static_cast<double>(static_cast<int64_t>(value.get<double>())))
     return std::to_string(static_cast<int64_t>(value.get<double>()));
@@ -81,13 +89,14 @@ std::string number_text(const Json& value) {
 }
 
 void validate_text(const std::string& text, const Json& schema, const std::string& path, Problems& problems) {
-  if (const Json* most = base::find(schema, "maxLength"); most && characters(text) > most->get<size_t>())
-    problems.too_long(path, "may not be more than " + most->dump() + " bytes");
-  if (const Json* least = base::find(schema, "minLength"); least && characters(text) < least->get<size_t>())
-    problems.invalid(path, in_quotes(text), path + " in body should be at least " + least->dump() + " chars long");
+  if (auto most = bound(schema, "maxLength"); above(characters(text), most))
+    problems.too_long(path, "may not be more than " + std::to_string(*most) + " bytes");
+  if (auto least = bound(schema, "minLength"); below(characters(text), least))
+    problems.invalid(path, in_quotes(text),
+                     path + " in body should be at least " + std::to_string(*least) + " chars long");
   if (std::string pattern = string_at(schema, "pattern"); !pattern.empty()) {
-    RE2 compiled(pattern, RE2::Quiet);
-    if (compiled.ok() && !RE2::PartialMatch(text, compiled))
+    RE2 compiled(pattern, RE2::Quiet);  // one that does not compile takes nothing
+    if (!compiled.ok() || !RE2::PartialMatch(text, compiled))
       problems.invalid(path, in_quotes(text), path + " in body should match '" + pattern + "'");
   }
   if (std::string format = string_at(schema, "format"); !format.empty() && !fits_format(text, format))
@@ -116,12 +125,12 @@ void validate_number(const Json& value, const Json& schema, const std::string& p
 }
 
 void validate_list(const Json& value, const Json& schema, const std::string& path, Problems& problems) {
-  if (const Json* most = base::find(schema, "maxItems"); most && value.size() > most->get<size_t>())
+  if (auto most = bound(schema, "maxItems"); above(value.size(), most))
     problems.invalid(path, std::to_string(value.size()),
-                     path + " in body should have at most " + most->dump() + " items");
-  if (const Json* least = base::find(schema, "minItems"); least && value.size() < least->get<size_t>())
+                     path + " in body should have at most " + std::to_string(*most) + " items");
+  if (auto least = bound(schema, "minItems"); below(value.size(), least))
     problems.invalid(path, std::to_string(value.size()),
-                     path + " in body should have at least " + least->dump() + " items");
+                     path + " in body should have at least " + std::to_string(*least) + " items");
   std::string list_type = string_at(schema, "x-kubernetes-list-type");
   std::set<std::string> seen;
   for (size_t i = 0; i < value.size(); ++i) {
@@ -144,12 +153,12 @@ void validate_object(const Json& value, const Json& schema, const std::string& p
   for (const Json& key : items(schema, "required"))
     if (key.is_string() && !value.contains(key.get_ref<const std::string&>()))
       problems.required(joined(path, key.get<std::string>()));
-  if (const Json* most = base::find(schema, "maxProperties"); most && value.size() > most->get<size_t>())
+  if (auto most = bound(schema, "maxProperties"); above(value.size(), most))
     problems.invalid(path, std::to_string(value.size()),
-                     path + " in body should have at most " + most->dump() + " properties");
-  if (const Json* least = base::find(schema, "minProperties"); least && value.size() < least->get<size_t>())
+                     path + " in body should have at most " + std::to_string(*most) + " properties");
+  if (auto least = bound(schema, "minProperties"); below(value.size(), least))
     problems.invalid(path, std::to_string(value.size()),
-                     path + " in body should have at least " + least->dump() + " properties");
+                     path + " in body should have at least " + std::to_string(*least) + " properties");
   const Json* properties = base::find(schema, "properties");
   const Json* other = additional(schema);
   for (const auto& [key, item] : value.items()) {
