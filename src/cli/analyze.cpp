@@ -25,9 +25,7 @@ static void read_cluster(Cluster& cluster, mesh::Inputs& inputs) {
 }
 
 // Files stand for what the cluster would hold once they were applied.
-static std::vector<config::Finding> read_files(const std::vector<std::string>& files, const std::string& ns,
-                                               mesh::Inputs& inputs) {
-  std::vector<config::Finding> out;
+static void read_files(const std::vector<std::string>& files, const std::string& ns, mesh::Inputs& inputs) {
   for (const std::string& file : files) {
     auto documents = base::parse_yaml(read_all(file));
     if (!documents) give_up({.kind = base::ErrorKind::Invalid, .message = file + ": " + documents.error().message});
@@ -35,11 +33,9 @@ static std::vector<config::Finding> read_files(const std::vector<std::string>& f
       if (!document.is_object()) continue;
       objects::Object object(std::move(document));
       if (object.ns().empty()) object.json()["metadata"]["namespace"] = ns;
-      for (config::Finding& finding : config::validate(object)) out.push_back(std::move(finding));
       inputs.put(std::move(object));
     }
   }
-  return out;
 }
 
 static void analyze(const RootFlags& root, const AnalyzeFlags& flags) {
@@ -50,9 +46,9 @@ static void analyze(const RootFlags& root, const AnalyzeFlags& flags) {
     if (root.ns.empty() && !cluster.client->access().ns.empty()) ns = cluster.client->access().ns;
     read_cluster(cluster, inputs);
   }
-  std::vector<config::Finding> findings = read_files(flags.files, ns, inputs);
+  read_files(flags.files, ns, inputs);
   auto snapshot = mesh::Snapshot::build(inputs);
-  for (config::Finding& finding : mesh::analyze(inputs, *snapshot)) findings.push_back(std::move(finding));
+  std::vector<config::Finding> findings = mesh::analyze_all(inputs, *snapshot);
   if (!flags.all)
     std::erase_if(findings, [&](const config::Finding& finding) {
       return !finding.object.ns.empty() && finding.object.ns != ns;

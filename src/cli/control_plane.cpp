@@ -5,6 +5,39 @@ namespace cli {
 
 using base::ErrorKind;
 
+// A token of the control plane's own account, for its debug pages.
+static net::Task<base::Result<std::string>> debug_token(kube::Client& client, const objects::Object& pod) {
+  kube::Resource accounts{"", "v1", "serviceaccounts"};
+  std::string path = kube::path_of(accounts, std::string(pod.ns()),
+                                   std::string(base::text(pod.spec(), "serviceAccountName")), "token");
+  base::Json order = {{"apiVersion", "authentication.k8s.io/v1"},
+                      {"kind", "TokenRequest"},
+                      {"spec", {{"audiences", {"istio-ca"}}, {"expirationSeconds", 600}}}};
+  std::string body = order.dump();
+  auto response = co_await client.request("POST", std::move(path), std::move(body));
+  if (!response) co_return std::unexpected(response.error());
+  if (response->status >= 300) co_return std::unexpected(kube::refusal(response->status, response->body));
+  auto issued = base::parse_json(response->body);
+  if (!issued) co_return std::unexpected(issued.error());
+  co_return std::string(base::text(*issued, "status", "token"));
+}
+
+// From this machine's cluster the page is asked over the pod's loopback, which
+// is let in; a large cluster's API server comes from outside, with a token.
+static net::Task<base::Result<http::Response>> ask_pod(kube::Client& client, const objects::Object& pod,
+                                                       std::string target) {
+  auto response = co_await client.request("GET", target);
+  if (!response || response->status != 401 || !response->body.starts_with("istiod:")) co_return response;
+  auto token = co_await debug_token(client, pod);
+  if (!token) co_return std::unexpected(token.error());
+  http::Request again;
+  again.method = "GET";
+  again.path = std::move(target);
+  again.headers.add("x-istiod-authorization", "Bearer " + *token);
+  auto second = co_await client.send(std::move(again));
+  co_return second;
+}
+
 net::Task<base::Result<std::vector<PodAnswer>>> ask_control_plane(kube::Client& client, std::string istio_ns,
                                                                   std::string path) {
   kube::Resource pods{"", "v1", "pods"};
@@ -17,7 +50,7 @@ net::Task<base::Result<std::vector<PodAnswer>>> ask_control_plane(kube::Client& 
   std::vector<PodAnswer> answers;
   for (const objects::Object& pod : list->items) {
     std::string target = kube::path_of(pods, istio_ns, std::string(pod.name()) + ":15014", "proxy") + path;
-    auto response = co_await client.request("GET", target);
+    auto response = co_await ask_pod(client, pod, std::move(target));
     if (!response) co_return std::unexpected(response.error());
     if (response->status != 200) co_return std::unexpected(kube::refusal(response->status, response->body));
     auto body = base::parse_json(response->body);

@@ -30,9 +30,14 @@ static std::optional<std::string> bearer(const http::Exchange& exchange) {
 net::Task<base::Result<Identity>> Authenticator::by_token(std::shared_ptr<http::Exchange> exchange) const {
   auto token = bearer(*exchange);
   if (!token) co_return base::fail(ErrorKind::Denied, "no bearer token");
+  auto identity = co_await of_token(std::move(*token));
+  co_return identity;
+}
+
+net::Task<base::Result<Identity>> Authenticator::of_token(std::string token) const {
   objects::Object review(objects::Json{{"apiVersion", "authentication.k8s.io/v1"},
                                        {"kind", "TokenReview"},
-                                       {"spec", {{"token", *token}, {"audiences", {kAudience}}}}});
+                                       {"spec", {{"token", token}, {"audiences", {kAudience}}}}});
   kube::Resource reviews{"authentication.k8s.io", "v1", "tokenreviews"};
   auto answer = co_await client_.create(reviews, std::move(review));
   if (!answer) co_return std::unexpected(answer.error());

@@ -30,6 +30,8 @@ class Authenticator {
   net::Task<base::Result<Identity>> authenticate(std::shared_ptr<http::Exchange> exchange) const;
   // By token alone, as the certificate authority wants it.
   net::Task<base::Result<Identity>> by_token(std::shared_ptr<http::Exchange> exchange) const;
+  // By a token that came in some other way.
+  net::Task<base::Result<Identity>> of_token(std::string token) const;
 
  private:
   kube::Client& client_;

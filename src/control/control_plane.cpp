@@ -151,9 +151,24 @@ static net::Task<void> serve_webhooks(Webhooks& webhooks, Exchange exchange) {
     exchange->respond(200, answer->dump(), "application/json");
 }
 
-static net::Task<void> serve_pages(const DebugPages& pages, Exchange exchange) {
+// Without Kubernetes there is nobody to check a token: then only the loopback is answered.
+static net::Task<base::Result<Identity>> who_asks(const Authenticator* authenticator, Exchange exchange) {
+  auto token = DebugPages::token_of(exchange->request());
+  if (!authenticator || !token) co_return base::fail(ErrorKind::Denied, "no bearer token");
+  auto identity = co_await authenticator->of_token(std::move(*token));
+  co_return identity;
+}
+
+static net::Task<void> serve_pages(const DebugPages& pages, const Authenticator* authenticator, std::string ns,
+                                   Exchange exchange) {
+  if (!DebugPages::is_open(exchange->request(), exchange->remote())) {
+    auto identity = co_await who_asks(authenticator, exchange);
+    if (auto refused = DebugPages::refusal(identity, ns)) {
+      exchange->respond(std::move(*refused));
+      co_return;
+    }
+  }
   exchange->respond(pages.page(exchange->request()));
-  co_return;
 }
 
 static net::Task<void> serve_ready(const Ingest& ingest, Exchange exchange) {
@@ -181,8 +196,9 @@ base::Result<void> ControlPlane::Parts::open_ports() {
                [this](Exchange exchange) { return serve_webhooks(webhooks, std::move(exchange)); },
                {.tls_source = tls(ServingCertificate::For::Webhooks)}));
   }
-  TRY(listen("metrics and debug", options.monitoring_port,
-             [this](Exchange exchange) { return serve_pages(pages, std::move(exchange)); }));
+  TRY(listen("metrics and debug", options.monitoring_port, [this](Exchange exchange) {
+    return serve_pages(pages, authenticator.get(), options.ns, std::move(exchange));
+  }));
   return listen("readiness", options.ready_port,
                 [this](Exchange exchange) { return serve_ready(ingest, std::move(exchange)); });
 }

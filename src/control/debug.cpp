@@ -3,6 +3,7 @@
 
 #include <ctime>
 
+#include "base/strings.h"
 #include "config/kinds.h"
 #include "config/specs.h"
 
@@ -160,6 +161,34 @@ std::string DebugPages::scrape() const {
     scrape.gauge("pilot_virt_services", {}, static_cast<double>(ingest_.snapshot()->virtual_services.size()));
   }
   return scrape.prometheus();
+}
+
+bool DebugPages::is_open(const http::RequestHead& request, const net::Address& from) {
+  if (!request.path_only().starts_with("/debug")) return true;
+  std::string ip = from.ip();
+  return from.is_unix() || ip == "::1" || ip.starts_with("127.") || ip.starts_with("::ffff:127.");
+}
+
+std::optional<std::string> DebugPages::token_of(const http::RequestHead& request) {
+  constexpr std::string_view kScheme = "bearer ";
+  for (const char* name : {"x-istiod-authorization", "authorization"}) {
+    auto header = request.headers.get(name);
+    if (header && request.headers.count(name) == 1 &&
+        base::equal_ignoring_case(header->substr(0, kScheme.size()), kScheme))
+      return std::string(header->substr(kScheme.size()));
+  }
+  return std::nullopt;
+}
+
+std::optional<http::Response> DebugPages::refusal(const base::Result<Identity>& who, std::string_view ns) {
+  if (who && who->ns == ns) return std::nullopt;
+  http::Response out = text_page("istiod: /debug answers the loopback, and accounts of namespace " + std::string(ns) +
+                                     " that send a bearer token of audience istio-ca\n",
+                                 "text/plain; charset=utf-8");
+  bool denied = who || who.error().kind == base::ErrorKind::Denied || who.error().kind == base::ErrorKind::Invalid;
+  out.status = who ? 403 : denied ? 401 : 503;
+  if (out.status == 401) out.headers.add("www-authenticate", "Bearer");
+  return out;
 }
 
 http::Response DebugPages::page(const http::RequestHead& request) const {

@@ -90,6 +90,26 @@ TEST(ValidateWebhook, DeniesInIstiosWords) {
             "configuration is invalid: wildcard host * is not allowed for virtual services bound to the mesh gateway");
 }
 
+TEST(ValidateWebhook, WarnsByNameOfWhatIsStoredAndDoesNotAct) {
+  Bench bench;
+  constexpr std::pair<std::string_view, std::string_view> kIdle[] = {
+      {"networking.istio.io/v1alpha3", "EnvoyFilter"},
+      {"networking.istio.io/v1beta1", "ProxyConfig"},
+      {"extensions.istio.io/v1alpha1", "WasmPlugin"},
+      {"extensions.istio.io/v1alpha1", "TrafficExtension"},
+  };
+  for (auto [version, kind] : kIdle) {
+    Json object = {{"apiVersion", version},
+                   {"kind", kind},
+                   {"metadata", {{"name", "idle"}, {"namespace", "default"}}},
+                   {"spec", Json::object()}};
+    Json answer = bench.webhooks.validate(review(object)).value();
+    EXPECT_EQ(answer["response"]["allowed"], true);
+    EXPECT_THAT(answer["response"].value("warnings", Json::array()).dump(),
+                HasSubstr(std::string(kind) + " is stored, but Seine does not act on it yet"));
+  }
+}
+
 TEST(ValidateWebhook, WarnsOfASecondVirtualServiceForAHostAndNamesBoth) {
   Bench bench({kFirst});
   Json second = yaml(kFirst);

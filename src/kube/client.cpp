@@ -114,10 +114,16 @@ net::Task<base::Result<http::Response>> Client::request(std::string method, std:
                                                         std::string content_type) {
   http::Request request;
   request.method = std::move(method);
-  request.path = access_.path_prefix + path;
-  authorize(request.headers);
+  request.path = std::move(path);
   if (!body.empty()) request.headers.add("content-type", content_type);
   request.body = std::move(body);
+  auto response = co_await send(std::move(request));
+  co_return response;
+}
+
+net::Task<base::Result<http::Response>> Client::send(http::Request request) {
+  request.path = access_.path_prefix + request.path;
+  authorize(request.headers);
   auto response = co_await http_->fetch(std::move(request));
   co_return response;
 }

@@ -57,6 +57,8 @@ class Client {
   // Anything else, e.g. a pod's proxy subresource. Not judged by status.
   net::Task<base::Result<http::Response>> request(std::string method, std::string path, std::string body = {},
                                                   std::string content_type = "application/json");
+  // One with headers of its own; its path is the API's, as above.
+  net::Task<base::Result<http::Response>> send(http::Request request);
   // A streamed GET (watch, log): status is judged when the head comes.
   net::Task<base::Result<std::unique_ptr<http::ClientStream>>> open(std::string path);
 

@@ -104,5 +104,7 @@ std::string full_hostname(std::string_view host, std::string_view ns, std::strin
 // What is wrong between objects: unknown hosts and subsets, Gateways that no
 // VirtualService can find, one host claimed twice, documents that do not parse.
 std::vector<config::Finding> analyze(const Inputs& inputs, const Snapshot& snapshot);
+// The same, and what is wrong in each of Istio's objects by itself, or not acted on.
+std::vector<config::Finding> analyze_all(const Inputs& inputs, const Snapshot& snapshot);
 
 }  // namespace mesh

@@ -135,7 +135,7 @@ mesh::View Mesh::view(std::string_view pod) const {
   return mesh::View(snapshot_, *mesh::parse_proxy(id, base::Json::object()));
 }
 
-std::vector<config::Finding> Mesh::findings() const { return mesh::analyze(inputs_, *snapshot_); }
+std::vector<config::Finding> Mesh::findings() const { return mesh::analyze_all(inputs_, *snapshot_); }
 
 decide::Decision Mesh::decide(std::string_view pod, std::string_view request) const {
   auto parsed = decide::Request::parse(request);

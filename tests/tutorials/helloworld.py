@@ -359,6 +359,13 @@ def main():
     types("kubectl get secrets -n istio-system --as=system:serviceaccount:default:default",
           re.compile(r'^Error from server \(Forbidden\): secrets is forbidden: User "system:serviceaccount:default:default" cannot list'), code=1)
     types("istioctl analyze", ["✔ No validation issues found when analyzing namespace: default."])
+    istiod = "http://istiod.istio-system:15014"
+    check("the mesh's insides are not for pods", status_of(f"{istiod}/debug/configz") == 401)
+    check("metrics are", status_of(f"{istiod}/metrics", "-o /dev/null") == 200)
+    types("kubectl apply -f -", re.compile("EnvoyFilter is stored, but Seine does not act on it yet"),
+          stdin="{apiVersion: networking.istio.io/v1alpha3, kind: EnvoyFilter, metadata: {name: idle}, spec: {configPatches: []}}")
+    types("istioctl analyze", re.compile("EnvoyFilter is stored, but Seine does not act on it yet"))
+    types("kubectl delete envoyfilter idle", re.compile("deleted"))
     types("istioctl instal", re.compile(r'^Error: unknown command "instal"(.|\n)*Did you mean this\?\n\tinstall\n'), code=1)
     # A mesh installed anew has another root, and no rules: running sidecars find their way into it.
     types("istioctl uninstall --purge -y", re.compile(r"removed|Uninstall", re.I))

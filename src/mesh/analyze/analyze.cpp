@@ -15,6 +15,12 @@ void find_broken_documents(const Inputs& inputs, Findings& out) {
                        "it is ignored until it is mended"});
 }
 
+static void put_in_order(Findings& findings) {
+  std::ranges::stable_sort(findings, [](const config::Finding& a, const config::Finding& b) {
+    return std::tie(a.severity, a.object, a.path) < std::tie(b.severity, b.object, b.path);
+  });
+}
+
 std::vector<config::Finding> analyze(const Inputs& inputs, const Snapshot& snapshot) {
   Findings out;
   find_broken_documents(inputs, out);
@@ -25,9 +31,18 @@ std::vector<config::Finding> analyze(const Inputs& inputs, const Snapshot& snaps
   find_unknown_rule_hosts(inputs, snapshot, out);
   find_empty_subsets(inputs, snapshot, out);
   find_idle_gateways(snapshot, out);
-  std::ranges::stable_sort(out, [](const config::Finding& a, const config::Finding& b) {
-    return std::tie(a.severity, a.object, a.path) < std::tie(b.severity, b.object, b.path);
-  });
+  put_in_order(out);
+  return out;
+}
+
+std::vector<config::Finding> analyze_all(const Inputs& inputs, const Snapshot& snapshot) {
+  Findings out = analyze(inputs, snapshot);
+  for (const config::IstioKind& kind : config::istio_kinds())
+    for (const auto& [place, entry] : inputs.table(kind.group, kind.kind)) {
+      if (!entry.error.empty()) continue;  // is told already
+      for (config::Finding& finding : config::validate(*entry.object)) out.push_back(std::move(finding));
+    }
+  put_in_order(out);
   return out;
 }
 

@@ -60,6 +60,35 @@ Answer<PodStreams::ExecOptions> options_of(Services& services, const RestRequest
   return options;
 }
 
+Answer<PodStreams::LogOptions> log_options(const RestRequest& request) {
+  PodStreams::LogOptions options;
+  options.tail_lines = TRY(request.number("tailLines"));
+  options.limit_bytes = TRY(request.number("limitBytes"));
+  options.since_seconds = TRY(request.number("sinceSeconds"));
+  options.follow = request.flag("follow");
+  options.previous = request.flag("previous");
+  options.timestamps = request.flag("timestamps");
+  Problems problems;
+  auto at_least = [&](const char* name, const std::optional<int64_t>& value, int64_t least) {
+    if (value && *value < least)
+      problems.invalid(name, std::to_string(*value),
+                       least == 0 ? "must be greater than or equal to 0" : "must be greater than 0");
+  };
+  at_least("tailLines", options.tail_lines, 0);
+  at_least("limitBytes", options.limit_bytes, 1);
+  at_least("sinceSeconds", options.since_seconds, 1);
+  if (std::string since = request.text("sinceTime"); !since.empty()) {
+    auto time = parse_time(since);
+    if (!time)
+      return std::unexpected(bad_request("sinceTime: parsing time " + in_quotes(since) + " as RFC 3339 failed"));
+    if (options.since_seconds)
+      problems.forbidden("sinceSeconds", "at most one of `sinceTime` or `sinceSeconds` may be specified");
+    options.since_seconds = std::max<int64_t>(1, std::time(nullptr) - *time);
+  }
+  if (!problems.empty()) return std::unexpected(invalid({"", "v1", "PodLogOptions"}, request.target.name, problems));
+  return options;
+}
+
 }  // namespace
 
 net::Task<void> serve_exec(Services& services, RestRequest request) {
@@ -126,31 +155,17 @@ net::Task<void> serve_log(Services& services, RestRequest request) {
     container = std::unexpected(bad_request("a container name must be specified for pod " + request.target.name +
                                             ", choose one of: [" + base::join(names, " ") + "]"));
   }
-  PodStreams::LogOptions options;
-  Refusal refusal;
-  for (auto [name, value] : {std::pair("tailLines", &options.tail_lines), std::pair("limitBytes", &options.limit_bytes),
-                             std::pair("sinceSeconds", &options.since_seconds)}) {
-    auto number = request.number(name);
-    if (number)
-      *value = *number;
-    else
-      refusal = number.error();
-  }
+  auto options = log_options(request);
   if (!container)
-    refusal = container.error();
+    options = std::unexpected(std::move(container.error()));
   else if (!services.streams)
-    refusal = unavailable("the pod runtime is not ready");
-  if (!refusal.message.empty()) {
-    respond_refusal(*exchange, refusal);
+    options = std::unexpected(unavailable("the pod runtime is not ready"));
+  if (!options) {
+    respond_refusal(*exchange, options.error());
     co_return;
   }
-  if (std::string since = request.text("sinceTime"); !since.empty())
-    if (auto time = parse_time(since)) options.since_seconds = std::max<int64_t>(1, std::time(nullptr) - *time);
-  options.container = *container;
-  options.follow = request.flag("follow");
-  options.previous = request.flag("previous");
-  options.timestamps = request.flag("timestamps");
-  auto pieces = co_await services.streams->logs(request.target.ns, request.target.name, options);
+  options->container = *container;
+  auto pieces = co_await services.streams->logs(request.target.ns, request.target.name, *options);
   if (!pieces) {
     respond_refusal(*exchange, pieces.error());
     co_return;

@@ -226,6 +226,11 @@ net::Task<void> Front::serve_resource(RestRequest request) {
       co_return;
     }
   }
+  if (method == "GET" || method == "HEAD")
+    if (auto sound = check_read_options(request); !sound) {
+      respond_refusal(*request.exchange, sound.error());
+      co_return;
+    }
   if (request.by_name) {
     if (method == "GET" || method == "HEAD")
       serve_get(services_, std::move(request));

@@ -150,6 +150,61 @@ TEST_F(FrontTest, StrictFieldValidationNamesTheField) {
   EXPECT_EQ(post(kMaps + "?fieldValidation=Ignore", R"({"metadata":{"name":"u"},"dat":1})").status, 201);
 }
 
+TEST_F(FrontTest, OptionsThatCannotBeMeantAreRefused) {
+  for (const char* query : {"watch=maybe", "dryRun=some", "resourceVersion=-1", "watch=1&resourceVersion=-1"})
+    EXPECT_EQ(get(kMaps + "?" + query).status, 400) << query;
+  for (const char* query : {"resourceVersionMatch=Newest&resourceVersion=1", "resourceVersionMatch=Exact",
+                            "resourceVersionMatch=NotOlderThan&resourceVersion=1&watch=1"})
+    EXPECT_EQ(get(kMaps + "?" + query).status, 422) << query;
+  EXPECT_EQ(get(kMaps + "?resourceVersionMatch=NotOlderThan&resourceVersion=0&watch=false").status, 200);
+  EXPECT_EQ(get(kMaps + "?resourceVersionMatch=Exact&resourceVersion=1").status, 410) << "old states are not kept";
+  const std::string a = R"({"metadata":{"name":"a"}})";
+  EXPECT_EQ(post(kMaps + "?dryRun=some", a).status, 422);
+  EXPECT_EQ(post(kMaps + "?fieldValidation=Some", a).status, 422);
+  EXPECT_EQ(post(kMaps + "?fieldManager=" + std::string(129, 'm'), a).status, 422);
+  http::Request zipped;
+  zipped.method = "POST";
+  zipped.path = kMaps;
+  zipped.headers.set("content-encoding", "gzip");
+  zipped.body = "\x1f\x8b";
+  EXPECT_EQ(ask(std::move(zipped)).status, 415);
+}
+
+TEST_F(FrontTest, LogOptionsOutOfRangeAreRefused) {
+  ASSERT_EQ(post("/api/v1/namespaces/default/pods",
+                 R"({"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","image":"busybox"}]}})")
+                .status,
+            201);
+  struct NoStreams : PodStreams {
+    net::Task<Answer<net::Queue<std::string>>> logs(std::string, std::string, LogOptions) override {
+      net::Queue<std::string> none;
+      none.close();
+      co_return none;
+    }
+    net::Task<Answer<Process>> exec(std::string, std::string, ExecOptions) override {
+      co_return std::unexpected(Refusal{503, "ServiceUnavailable", "none", {}});
+    }
+    Answer<std::string> dial_address(std::string_view, std::string_view, uint16_t) const override {
+      return std::unexpected(Refusal{503, "ServiceUnavailable", "none", {}});
+    }
+  } streams;
+  server_->set_pod_streams(streams);
+  const std::string log = "/api/v1/namespaces/default/pods/p/log?";
+  for (const char* query : {"tailLines=-1", "sinceSeconds=-1", "sinceSeconds=0", "limitBytes=0",
+                            "sinceSeconds=5&sinceTime=2026-01-02T00:00:00Z"})
+    EXPECT_EQ(get(log + query).status, 422) << query;
+  for (const char* query : {"sinceTime=x", "tailLines=x"}) EXPECT_EQ(get(log + query).status, 400) << query;
+  EXPECT_EQ(get(log + "tailLines=0&sinceTime=2026-01-02T00:00:00Z").status, 200);
+}
+
+TEST_F(FrontTest, ATokenIsNotIssuedForAnOrderThatIsMisshapen) {
+  const std::string account = "/api/v1/namespaces/default/serviceaccounts/default/token";
+  for (const char* spec : {"5", R"({"audiences":"x"})", R"({"audiences":[5]})", R"({"expirationSeconds":"x"})",
+                           R"({"boundObjectRef":"x"})", R"({"boundObjectRef":{"kind":"Secret","name":"s"}})"})
+    EXPECT_EQ(post(account, std::string(R"({"spec":)") + spec + "}").status, 400) << spec;
+  EXPECT_EQ(post(account, R"({"spec":{"audiences":["x"],"boundObjectRef":null}})").status, 201);
+}
+
 TEST_F(FrontTest, ALongListComesInPages) {
   for (char name : {'a', 'b', 'c'})
     ASSERT_EQ(post(kMaps, R"({"metadata":{"name":")" + std::string(1, name) + R"("}})").status, 201);

@@ -54,21 +54,20 @@ Answer<Page> find_page(Services& services, const RestRequest& request) {
                "can start a new list without the continue parameter."));
   }
   int64_t revision = from.revision ? from.revision : store.revision();
-  if (std::string asked = request.text("resourceVersion"); !asked.empty()) {
-    auto number = base::parse_number<int64_t>(asked);
-    if (!number)
-      return std::unexpected(bad_request("resourceVersion: Invalid value: " + in_quotes(asked) +
-                                         ": strconv.ParseUint: parsing " + in_quotes(asked) + ": invalid syntax"));
-    if (*number > store.revision()) {
-      Refusal refusal{504,
-                      "Timeout",
-                      "Too large resource version: " + asked + ", current: " + std::to_string(store.revision()),
-                      {}};
+  if (auto asked = TRY(request.resource_version())) {
+    if (*asked > store.revision()) {
+      Refusal refusal{
+          504,
+          "Timeout",
+          "Too large resource version: " + std::to_string(*asked) + ", current: " + std::to_string(store.revision()),
+          {}};
       refusal.details = {
           {"causes", Json::array({{{"reason", "ResourceVersionTooLarge"}, {"message", "Too large resource version"}}})},
           {"retryAfterSeconds", 1}};
       return std::unexpected(std::move(refusal));
     }
+    if (request.text("resourceVersionMatch") == "Exact" && *asked != store.revision())
+      return std::unexpected(gone("The provided resource version is too old: this server keeps the newest only"));
   }
   Page page;
   page.metadata = {{"resourceVersion", std::to_string(revision)}};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "localkube/api/rest/request.h"
 
+#include <set>
+
 #include "base/json.h"
 #include "base/strings.h"
 #include "localkube/api/kinds/document.h"
@@ -11,6 +13,7 @@ namespace localkube {
 namespace {
 
 constexpr size_t kMostBody = 3u << 20;
+constexpr size_t kLongestManager = 128;
 constexpr std::string_view kMediaTypes = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
 std::string_view media_type(const http::RequestHead& head) {
@@ -59,6 +62,16 @@ Answer<std::optional<int64_t>> RestRequest::number(std::string_view parameter) c
   auto number = base::parse_number<int64_t>(value);
   if (!number)
     return std::unexpected(bad_request("strconv.ParseInt: parsing " + in_quotes(value) + ": invalid syntax"));
+  return number;
+}
+
+Answer<std::optional<int64_t>> RestRequest::resource_version() const {
+  std::string asked = text("resourceVersion");
+  if (asked.empty()) return std::nullopt;
+  auto number = base::parse_number<int64_t>(asked);
+  if (!number || *number < 0)
+    return std::unexpected(bad_request("resourceVersion: Invalid value: " + in_quotes(asked) +
+                                       ": strconv.ParseUint: parsing " + in_quotes(asked) + ": invalid syntax"));
   return number;
 }
 
@@ -153,6 +166,30 @@ std::optional<Shape> accepted_shape(const http::RequestHead& head) {
   return std::nullopt;
 }
 
+// As a kube-apiserver's, but for `watch` and for dryRun, of which it takes any value.
+Answer<void> check_read_options(const RestRequest& request) {
+  static const std::set<std::string, std::less<>> flags = {"", "true", "True", "t", "1", "0", "false", "False", "f"};
+  if (std::string watch = request.text("watch"); !flags.contains(watch))
+    return std::unexpected(bad_request("strconv.ParseBool: parsing " + in_quotes(watch) + ": invalid syntax"));
+  for (const std::string& value : http::query_parameters(request.query, "dryRun"))
+    if (value != "All") return std::unexpected(bad_request("dryRun: Unsupported value: " + in_quotes(value)));
+  std::string match = request.text("resourceVersionMatch"), version = request.text("resourceVersion");
+  if (match.empty() || request.by_name || !request.text("sendInitialEvents").empty()) return {};
+  Problems problems;
+  if (request.flag("watch"))
+    problems.forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden for watch");
+  else if (version.empty())
+    problems.forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided");
+  else if (!request.text("continue").empty())
+    problems.forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided");
+  else if (match != "Exact" && match != "NotOlderThan")
+    problems.not_supported("resourceVersionMatch", in_quotes(match), {"Exact", "NotOlderThan", ""});
+  else if (match == "Exact" && version == "0")
+    problems.forbidden("resourceVersionMatch", "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+  if (!problems.empty()) return std::unexpected(invalid({"meta.k8s.io", "v1", "ListOptions"}, "", problems));
+  return {};
+}
+
 Answer<CallPointer> call_of(const RestRequest& request, std::string_view options_kind) {
   auto call = std::make_shared<Call>();
   call->user = request.user;
@@ -165,14 +202,27 @@ Answer<CallPointer> call_of(const RestRequest& request, std::string_view options
     call->dry_run = true;
   }
   call->field_manager = request.text("fieldManager");
+  Problems problems;
+  if (call->field_manager.size() > kLongestManager)
+    problems.too_long("fieldManager", "may not be more than " + std::to_string(kLongestManager) + " bytes");
   call->force = request.flag("force");
   std::string validation = request.text("fieldValidation");
   if (validation == "Strict") call->validation = FieldValidation::Strict;
   if (validation == "Ignore") call->validation = FieldValidation::Ignore;
+  if (!validation.empty() && validation != "Strict" && validation != "Ignore" && validation != "Warn")
+    problems.not_supported("fieldValidation", in_quotes(validation), {"Ignore", "Strict", "Warn"});
+  if (!problems.empty())
+    return std::unexpected(invalid({"meta.k8s.io", "v1", std::string(options_kind)}, "", problems));
   return call;
 }
 
 net::Task<Answer<std::string>> read_body(std::shared_ptr<http::Exchange> exchange) {
+  std::string coding = base::to_lower(exchange->request().headers.joined("content-encoding"));
+  if (!coding.empty() && coding != "identity")
+    co_return std::unexpected(Refusal{
+        415, "UnsupportedMediaType",
+        "the body of the request was in content encoding " + in_quotes(coding) + ", which this server does not read",
+        Json::object()});
   auto body = co_await exchange->read_all(kMostBody);
   if (body) co_return std::move(*body);
   if (body.error().kind == base::ErrorKind::Exhausted)

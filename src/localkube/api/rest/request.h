@@ -27,6 +27,7 @@ struct RestRequest {
   std::string text(std::string_view parameter) const;  // empty where absent
   bool flag(std::string_view parameter) const;         // "true", "1", or present and empty
   Answer<std::optional<int64_t>> number(std::string_view parameter) const;
+  Answer<std::optional<int64_t>> resource_version() const;
   // get, list, watch, create, update, patch, delete, deletecollection.
   std::string verb() const;
 };
@@ -44,6 +45,9 @@ Answer<void> resolve(const Catalog& catalog, const ApiPath& path, RestRequest& r
 
 // The first form of Accept that can be served, or nullopt: 406.
 std::optional<Shape> accepted_shape(const http::RequestHead& head);
+
+// Refuses options of a read that could not be meant as they are written.
+Answer<void> check_read_options(const RestRequest& request);
 
 // The options that come in the query of a write.
 Answer<CallPointer> call_of(const RestRequest& request, std::string_view options_kind);

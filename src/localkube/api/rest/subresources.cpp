@@ -118,6 +118,29 @@ net::Task<void> serve_eviction(Services& services, RestRequest request) {
     respond_json(*request.exchange, 201, success(201));
 }
 
+// A member of the wrong type would give a token that is good for more than was asked.
+Answer<void> check_token_order(const Json& document) {
+  auto wrong = [](const char* member, const char* type) {
+    return std::unexpected(bad_request(std::string("TokenRequest in version \"v1\" cannot be handled as a "
+                                                   "TokenRequest: spec") +
+                                       member + " must be of type " + type));
+  };
+  if (!document.is_object()) return std::unexpected(bad_request("a TokenRequest is a JSON object"));
+  const Json* spec = base::find(document, "spec");
+  if (!spec || spec->is_null()) return {};
+  if (!spec->is_object()) return wrong("", "object");
+  if (const Json* list = base::find(*spec, "audiences"); list && !list->is_null()) {
+    if (!list->is_array()) return wrong(".audiences", "array of strings");
+    for (const Json& one : *list)
+      if (!one.is_string()) return wrong(".audiences", "array of strings");
+  }
+  const Json* seconds = base::find(*spec, "expirationSeconds");
+  if (seconds && !seconds->is_null() && !seconds->is_number_integer()) return wrong(".expirationSeconds", "integer");
+  const Json* bound = base::find(*spec, "boundObjectRef");
+  if (bound && !bound->is_null() && !bound->is_object()) return wrong(".boundObjectRef", "object");
+  return {};
+}
+
 net::Task<void> serve_token(Services& services, RestRequest request) {
   Answer<CallPointer> call = call_of(request, "CreateOptions");
   if (!call) {
@@ -127,6 +150,10 @@ net::Task<void> serve_token(Services& services, RestRequest request) {
   Answer<Json> document = co_await read_document(request.exchange, request.target.row, request.target.version, *call);
   if (!document) {
     respond_refusal(*request.exchange, document.error());
+    co_return;
+  }
+  if (auto sound = check_token_order(*document); !sound) {
+    respond_refusal(*request.exchange, sound.error());
     co_return;
   }
   const Json* asked = base::find(*document, "spec", "expirationSeconds");

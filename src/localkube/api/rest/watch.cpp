@@ -247,17 +247,15 @@ net::Task<void> serve_watch(Services& services, RestRequest request) {
   std::shared_ptr<http::Exchange> exchange = request.exchange;
   auto prepared = prepare(request, services.watch_bytes);
   auto seconds = request.number("timeoutSeconds");
-  std::string version = request.text("resourceVersion");
-  auto since = base::parse_number<int64_t>(version);
-  if (prepared && !version.empty() && !since)
-    prepared = std::unexpected(bad_request("resourceVersion: Invalid value: " + in_quotes(version) +
-                                           ": strconv.ParseUint: parsing " + in_quotes(version) + ": invalid syntax"));
+  auto version = request.resource_version();
+  if (prepared && !version) prepared = std::unexpected(std::move(version.error()));
   if (prepared && !seconds) prepared = std::unexpected(std::move(seconds.error()));
   if (!prepared) {
     respond_refusal(*exchange, prepared.error());
     co_return;
   }
   std::shared_ptr<Watching> watching = std::move(*prepared);
+  std::optional<int64_t> since = *version;
   Store& store = services.registry.store();
   std::weak_ptr<Watching> weak = watching;
   exchange->on_closed([weak] {

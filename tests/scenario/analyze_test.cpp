@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+
+#include "scenario.h"
+
+namespace scenario {
+namespace {
+
+TEST(Analyze, TellsOfEveryStoredObjectThatDoesNotAct) {
+  Mesh mesh = Mesh::helloworld(R"yaml(
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: lock, namespace: istio-system}
+spec: {configPatches: []}
+---
+apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata: {name: plugin, namespace: default}
+spec: {url: "file:///etc/passwd"}
+---
+apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {name: tracing, namespace: default}
+spec: {tracing: [{randomSamplingPercentage: 10}]}
+)yaml");
+  std::vector<std::string> idle;
+  for (const config::Finding& finding : mesh.findings())
+    if (finding.code == "SN0199") idle.push_back(finding.object.kind + ": " + finding.message);
+  EXPECT_THAT(idle, testing::UnorderedElementsAre(testing::StartsWith("EnvoyFilter: EnvoyFilter is stored"),
+                                                  testing::StartsWith("WasmPlugin: WasmPlugin is stored"),
+                                                  testing::StartsWith("Telemetry: tracing is stored")));
+}
+
+}  // namespace
+}  // namespace scenario
