@@ -99,9 +99,10 @@ struct Loop::State {
 
   void fire_timers() {
     // Only what is due now: a timer that arms itself again at once waits a turn.
+    // In a late turn, too, a timer that was moved takes its new place before it may fire.
     while (!heap.empty() && heap.front().due <= now) {
       Timer* timer = heap.front().timer;
-      if (timer->due_ > now) {
+      if (timer->due_ > heap.front().due) {
         sift_down(0, {timer->due_, timer});
         continue;
       }
