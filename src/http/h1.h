@@ -161,9 +161,10 @@ class ResponseParser : public MessageParser {
 
 // What to say about the connection in a head that is written.
 enum class Connection : uint8_t {
-  KeepAlive,  // says nothing in HTTP/1.1
-  Close,      // Connection: close
-  Upgrade,    // Connection: Upgrade, and the head's "upgrade" fields are written
+  KeepAlive,      // says nothing in HTTP/1.1
+  SaysKeepAlive,  // Connection: keep-alive, which a client of HTTP/1.0 waits for
+  Close,          // Connection: close
+  Upgrade,        // Connection: Upgrade, and the head's "upgrade" fields are written
 };
 
 // Serializers. Framing comes from `body` alone: of the headers, connection,

@@ -49,8 +49,9 @@ void put_framing(Pen& pen, Body body) {
 // The connection's own fields, and the empty line.
 static void finish_head(net::Buffer& out, Pen pen, const char* begin, const Headers& headers, Connection connection) {
   if (connection == Connection::Close) pen.put("connection: close\r\n");
+  if (connection == Connection::SaysKeepAlive) pen.put("connection: keep-alive\r\n");
   if (connection == Connection::Upgrade) {
-    pen.put("connection: upgrade\r\n");
+    pen.put("connection: Upgrade\r\n");
     for (auto [name, value] : headers) {
       if (name != "upgrade" || !syntax::valid_value(value)) continue;
       pen.put("upgrade: ");

@@ -39,7 +39,7 @@ def differences(envoy, seine):
 def refused(wrong, result):
     """Nothing went upstream that did not go there through Envoy, and whoever was answered was answered with an error."""
     more = any(name.startswith("upstream") and ours for name, _, ours in wrong)
-    return not more and all(one["status"] >= 400 for one in result.get("responses", [])[:1])
+    return not more and all(one["status"] >= 400 or one["status"] == 0 for one in result.get("responses", [])[:1])
 
 
 class Deliberate:

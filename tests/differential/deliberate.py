@@ -16,6 +16,7 @@ STRICTER = [
     ("http1/expect something else", "417 for what cannot be met (RFC 9110, 10.1.1)"),
     ("forwarded/* example.com:x", "a port that is no number"),
     ("forwarded/* /a%zz | forwarded/* /a% | forwarded/* /a%2 | forwarded/* /%", "where paths are normalised, '%' without two digits has no meaning to normalise"),
+    ("http2/* malformed *", "a malformed stream is reset alone (RFC 9113, 8.1.1), where Envoy closes the connection"),
     ("http1/answered GET folded | http1/answered GET bare lf | http1/answered GET status 99 | http1/answered GET status 1000 | http1/answered GET 101 unasked",
      "an upstream's answer that cannot be told apart safely is a 502"),
 ]
@@ -53,6 +54,17 @@ ROWS = [
     # Floods
     ("redirects/answers in a row", "*", ANY, ANY, "answers to a pipeline are made one at a time, so none queue up"),
     ("redirects/answer * /none", "*", ANY, ANY, "a route that forwards nothing says so: 500, where Envoy looks for a cluster without a name"),
+    # HTTP/2
+    ("http2/*", "upstream[0].headers.te", "trailers", None, "TE is for the next hop only (RFC 9110, 10.1.4)"),
+    ("http2/* malformed unknown method", "upstream[0].headers.content-length", "0", None, "no body is said by saying nothing (RFC 9110, 8.6)"),
+    ("http2/* POST with a wrong length | http2/* POST longer than its length | http2/* pseudo-header in trailers", "log[0] end", ANY, ANY,
+     "the stream is reset alone, and the log says that it ended from downstream"),
+    ("http2/* answered close | http2/* answered reset * | resilience/* hang-up | resilience/* reset", "upstream* responses[0].body responses[0].headers.content-length log[0]", ANY, ANY,
+     "a GET that met a kept connection as it closed is sent once more (RFC 9110, 9.2.2)"),
+    ("http2/* answered header transfer-encoding=x", "log[0]", re.compile(r".*\{protocol_error\} - a"), re.compile(r".*\{protocol_error\|.*\} - a"), "the log says what was wrong with the upstream's answer"),
     # Addresses
+    ("forwarded/*", "upstream[0].headers.x-forwarded-for log[0]", re.compile(r".*192\.0\.2\.2.*"), ANY, "a caller on this host is told as it is, not by an address of this host"),
+    ("forwarded/* x-envoy-peer-metadata: x", "upstream[0].headers.x-envoy-peer-metadata", "x", None, "what a mesh's proxies say about themselves is for proxies"),
+    ("forwarded/* x-forwarded-for twice | forwarded/* x-request-id twice", "upstream[0].headers.x-forwarded-for upstream[0].headers.x-request-id log[0]", ANY, ANY, "fields of a name may stay apart (RFC 9110, 5.3)"),
     ("forwarded/* /// | forwarded/* ///", "upstream[0].target log[0]", re.compile(".*//.*"), ANY, "merging slashes leaves no two of them in a row"),
 ]

@@ -109,10 +109,10 @@ class Proxy:
     def named(self, value):
         """Ports by their names and everything that differs from run to run by its kind."""
         if isinstance(value, str):
+            value = UUID.sub("<uuid>", value)
             for name, port in self.ports.items():
                 value = value.replace(str(port), f"<{name}>")
-            value = re.sub(r"127\.0\.0\.1:\d{4,5}", "127.0.0.1:<ephemeral>", value)
-            return UUID.sub("<uuid>", value)
+            return re.sub(r"127\.0\.0\.1:\d{4,5}", "127.0.0.1:<ephemeral>", value)
         if isinstance(value, dict):
             return {key: self.named(one) for key, one in value.items()}
         if isinstance(value, (list, tuple)):

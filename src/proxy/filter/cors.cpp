@@ -8,6 +8,7 @@
 namespace proxy {
 
 static const CorsPolicy* policy_of(const CorsFilter& filter, const Stream& stream) {
+  if (!stream.route() || !std::holds_alternative<Forward>(stream.route()->action)) return nullptr;  // as Envoy
   const auto* own = stream.policy<CorsPolicy>(filter);
   return own && own->enabled ? own : nullptr;
 }
@@ -19,7 +20,7 @@ Verdict CorsFilter::on_request(Stream& stream) const {
   const CorsPolicy* policy = policy_of(*this, stream);
   if (!policy) return Continue{};
   bool allowed = std::any_of(policy->origins.begin(), policy->origins.end(),
-                             [&](const StringMatch& match) { return match.matches(*origin); });
+                             [&](const StringMatch& match) { return match.matches("*") || match.matches(*origin); });
   bool preflight =
       stream.request.method == "OPTIONS" && stream.request.headers.contains("access-control-request-method");
   if (!allowed) {
@@ -29,8 +30,15 @@ Verdict CorsFilter::on_request(Stream& stream) const {
   stream.cors_origin() = *origin;
   if (!preflight) return Continue{};
   Reply reply{.status = 200, .details = "cors_response"};
-  if (!policy->methods.empty()) reply.headers.add("access-control-allow-methods", policy->methods);
-  if (!policy->headers.empty()) reply.headers.add("access-control-allow-headers", policy->headers);
+  // As Envoy: "*" is whatever was asked for.
+  auto allow = [&](std::string_view name, const std::string& said, std::string_view asked) {
+    if (said == "*")
+      reply.headers.add(name, stream.request.headers.get(asked).value_or(std::string_view()));
+    else if (!said.empty())
+      reply.headers.add(name, said);
+  };
+  allow("access-control-allow-methods", policy->methods, "access-control-request-method");
+  allow("access-control-allow-headers", policy->headers, "access-control-request-headers");
   if (!policy->max_age.empty()) reply.headers.add("access-control-max-age", policy->max_age);
   return reply;
 }

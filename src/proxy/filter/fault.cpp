@@ -29,13 +29,7 @@ Verdict FaultFilter::on_request(Stream& stream) const {
               .body = "fault filter abort",
               .details = "fault_filter_abort"};
   reply.flags = static_cast<uint32_t>(telemetry::Flag::FaultInjected);
-  if (policy.abort_grpc_status) {
-    reply.status = 200;
-    reply.body.clear();
-    reply.headers.add("content-type", "application/grpc");
-    reply.headers.add("grpc-status", std::to_string(*policy.abort_grpc_status));
-    reply.headers.add("grpc-message", "fault filter abort");
-  }
+  reply.grpc_status = policy.abort_grpc_status;
   return reply;
 }
 

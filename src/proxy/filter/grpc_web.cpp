@@ -59,6 +59,7 @@ Verdict GrpcWebFilter::on_request(Stream& stream) const {
   if (!text && !is_kind(*type, kBinary)) return Continue{};
   Kinds& kinds = stream.state<Kinds>(*this);
   if (auto accept = headers.get("accept")) kinds.text_response = is_kind(*accept, kText);
+  stream.became_grpc();
   headers.set("content-type", "application/grpc");
   headers.set("te", "trailers");
   headers.set("grpc-accept-encoding", "identity");

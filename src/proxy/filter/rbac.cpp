@@ -27,7 +27,8 @@ bool repeated_matches(const HeaderMatch& match, const http::RequestHead& request
     any |= matched;
     all &= matched;
   }
-  bool joined = plain.matches(request);
+  one.headers.set(match.name, request.headers.joined(match.name));
+  bool joined = plain.matches(one);
   if (match.invert) doubt = flipped(doubt);
   bool matched = doubt == Doubt::Matches ? any || joined : all || joined;
   return matched != match.invert;

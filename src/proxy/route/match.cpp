@@ -66,14 +66,21 @@ std::optional<std::string_view> header_of(const http::RequestHead& request, std:
   return joined;
 }
 
+bool HeaderMatch::one_matches(const http::Headers& headers) const {
+  for (auto field : headers)
+    if (field.name == name && takes(field.value) != invert) return !invert;
+  return invert;
+}
+
 bool HeaderMatch::matches(const http::RequestHead& request) const {
+  if (kind != Kind::Present && request.headers.count(name) > 1) return one_matches(request.headers);
   std::string joined;
   return takes(header_of(request, name, joined));
 }
 
 bool HeaderMatch::matches(const http::ResponseHead& response) const {
   if (name == ":status") return takes(std::to_string(response.status));
-  if (response.headers.count(name) > 1) return takes(response.headers.joined(name));
+  if (kind != Kind::Present && response.headers.count(name) > 1) return one_matches(response.headers);
   return takes(response.headers.get(name));
 }
 
@@ -88,7 +95,7 @@ bool HeaderMatch::takes(std::optional<std::string_view> found) const {
   bool matched = false;
   if (kind == Kind::Value) {
     matched = value.matches(text);
-  } else if (auto number = base::parse_number<int64_t>(text)) {
+  } else if (auto number = base::parse_number<int64_t>(text.substr(text.starts_with('+') ? 1 : 0))) {
     matched = *number >= range_start && *number < range_end;
   }
   return matched != invert;

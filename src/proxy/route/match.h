@@ -37,7 +37,7 @@ struct Facts {
   bool certificate_validated = false;
 };
 
-// One condition on a header; repeated headers count as their values joined by ",".
+// One condition on a header; of repeated headers, one whose value matches is enough (as Envoy).
 struct HeaderMatch {
   enum class Kind : uint8_t { Value, Present, Range };
   std::string name;  // lower case; ":method", ":path", ":authority" and ":scheme" too
@@ -52,6 +52,9 @@ struct HeaderMatch {
   bool matches(const http::ResponseHead& response) const;  // ":status" too
   // `found`: the header's value, or nullopt where the message has none.
   bool takes(std::optional<std::string_view> found) const;
+
+ private:
+  bool one_matches(const http::Headers& headers) const;  // of several fields of the name
 };
 
 // The value as it is written, without percent-decoding (as Envoy matches it).
@@ -78,5 +81,8 @@ struct PathMatch {
 // `joined` holds the text where several values had to be put together.
 std::optional<std::string_view> header_of(const http::RequestHead& request, std::string_view lower_name,
                                           std::string& joined);
+
+// "application/grpc", or that and a message format or parameters.
+bool is_grpc_type(std::string_view content_type);
 
 }  // namespace proxy

@@ -43,6 +43,11 @@ uint32_t bits_of(std::string_view words, std::span<const RetryWord> known_words)
 uint32_t RetryPolicy::on_of(std::string_view words) { return bits_of(words, kRetryWords); }
 uint32_t RetryPolicy::grpc_on_of(std::string_view words) { return bits_of(words, kGrpcRetryWords); }
 
+bool is_grpc_type(std::string_view type) {
+  static constexpr std::string_view kType = "application/grpc";
+  return type.starts_with(kType) && (type.size() == kType.size() || type[kType.size()] == '+' || type[kType.size()] == ';');
+}
+
 bool Route::matches(const http::RequestHead& request, std::string_view path_only, const Facts& facts) const {
   if (!path.matches(request, path_only)) return false;
   for (const HeaderMatch& match : headers)
@@ -51,8 +56,7 @@ bool Route::matches(const http::RequestHead& request, std::string_view path_only
     if (!match.matches(request)) return false;
   if (only_grpc) {
     auto type = request.headers.get("content-type");
-    if (!type || !type->starts_with("application/grpc")) return false;
-    if (type->size() > 16 && (*type)[16] != '+' && (*type)[16] != ';') return false;
+    if (!type || !is_grpc_type(*type)) return false;
   }
   if (!metadata.empty()) {
     static const Metadata kNothing;
@@ -165,9 +169,6 @@ static std::string rewritten(const Route& route, const std::optional<std::string
   if (prefix) {
     std::string out = *prefix;
     std::string_view rest = only.substr(matched_size(route, only));
-    // A separated prefix "/a" rewritten to "/" leaves no empty first segment.
-    if (route.path.kind == PathMatch::Kind::SeparatedPrefix && out.ends_with('/') && rest.starts_with('/'))
-      rest.remove_prefix(1);
     out += rest;
     out += query;
     return out;
@@ -198,8 +199,7 @@ std::string location_of(const Route& route, const Redirect& redirect, const http
       host = bare;
   }
   out += host;
-  if (redirect.port && !(scheme == "http" && redirect.port == 80) && !(scheme == "https" && redirect.port == 443))
-    out += ":" + std::to_string(redirect.port);
+  if (redirect.port && !(scheme == "https" && redirect.port == 443)) out += ":" + std::to_string(redirect.port);
   std::string_view path = request.path;
   if (redirect.strip_query) path = path.substr(0, path.find('?'));
   if (!redirect.path.empty()) {

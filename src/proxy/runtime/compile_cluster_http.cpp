@@ -23,10 +23,11 @@ base::Result<void> common_options(const core::HttpProtocolOptions& from, Cluster
   return {};
 }
 
-base::Result<void> http1_options(const core::Http1ProtocolOptions& from, const Cluster& cluster) {
+base::Result<void> http1_options(const core::Http1ProtocolOptions& from, Cluster& out) {
+  out.http1_trailers = from.enable_trailers();
   if (from.has_header_key_format())
     base::log::warn("cluster {}: http_protocol_options.header_key_format does not act: names go upstream in lower case",
-                    cluster.name);
+                    out.name);
   if (from.send_fully_qualified_url()) return not_acting("http_protocol_options.send_fully_qualified_url");
   return {};
 }

@@ -162,6 +162,8 @@ void compile_limits(const v3::HttpConnectionManager& from, HttpConfig& out) {
   if (from.http2_protocol_options().has_max_concurrent_streams())
     out.http2_streams = from.http2_protocol_options().max_concurrent_streams().value();
   out.accept_http10 = from.http_protocol_options().accept_http_10();
+  out.default_host = from.http_protocol_options().default_host_for_http_10();
+  out.http1_trailers = from.http_protocol_options().enable_trailers();
 }
 
 }  // namespace

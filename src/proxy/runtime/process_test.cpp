@@ -125,8 +125,7 @@ TEST_F(ProxyOnSockets, AnswersInEnvoysWordsWhereItCannotForward) {
   auto dead = get(loop_, proxy.port(), "/dead");
   EXPECT_EQ(dead.status, 503);
   EXPECT_EQ(dead.body,
-            "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure, "
-            "transport failure reason: delayed connect error: Connection refused");
+            "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure");
   auto none = get(loop_, proxy.port(), "/none");
   EXPECT_EQ(none.status, 503);
   EXPECT_EQ(none.body, "");

@@ -108,6 +108,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
         consume();
         request_done_ = true;
         if (!stream_) return true;
+        if (!origin_->http->http1_trailers) parser_.trailers().clear();
         if (parser_.trailers().empty())
           stream_->on_request_data({}, true);
         else
@@ -128,25 +129,37 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     return request_done_;
   }
 
-  void begin_request(h1::Body body, bool end) {
-    body_left_ = body.size;
+  Stream& open_stream() {
     unconsumed_ = 0;
     head_sent_ = false;
-    Stream& stream = worker().new_stream();
-    stream_ = &stream;
-    auto protocol = parser_.minor_version() == 0 ? telemetry::Protocol::Http10 : telemetry::Protocol::Http11;
-    stream.begin(*this, *origin_, protocol, 1);
+    stream_ = &worker().new_stream();
+    stream_->begin(*this, *origin_, is_old() ? telemetry::Protocol::Http10 : telemetry::Protocol::Http11, 1);
+    return *stream_;
+  }
+
+  bool is_old() const { return parser_.minor_version() == 0; }
+
+  void begin_request(h1::Body body, bool end) {
+    body_left_ = body.size;
+    Stream& stream = open_stream();
     std::swap(stream.request, parser_.head());
     keep_alive_ = parser_.keep_alive();
     if (parser_.connection_names_fields()) h1::remove_named_by_connection(stream.request.headers);
-    if (protocol == telemetry::Protocol::Http10 && !origin_->http->accept_http10) {
+    if (is_old() && !origin_->http->accept_http10) {
       keep_alive_ = false;
-      Reply answer{.status = 426, .details = "low_version"};
+      Reply answer{.status = 426, .body = "Upgrade Required", .details = "low_version"};
       return stream.reply(std::move(answer));
     }
-    if (parser_.expects_continue() && !origin_->http->forward_100_continue) {
-      h1::write_interim(connection_->output(), 100);
-      stream.request.headers.remove("expect");
+    if (is_old() && stream.request.authority.empty()) {
+      if (origin_->http->default_host.empty()) {
+        Reply answer{.status = 400, .details = "missing_host_header"};
+        return stream.reply(std::move(answer));
+      }
+      stream.request.authority = origin_->http->default_host;
+    }
+    if (!origin_->http->forward_100_continue) {
+      if (parser_.expects_continue()) h1::write_interim(connection_->output(), 100);
+      stream.request.headers.remove("expect");  // the codec refuses all others
     }
     stream.on_request(body, end, parser_.wants_upgrade());
   }
@@ -155,20 +168,23 @@ class Http1Session final : public Session, public Downstream, private net::Conne
   void refuse() {
     ++worker().counts.protocol_errors;
     int status = parser_.error_status();
-    if (stream_) {
-      Stream& stream = *stream_;
-      stream.record.set(telemetry::Flag::DownstreamProtocolError);
-      bool started = head_sent_;
-      keep_alive_ = false;
-      if (!started) {
-        Reply answer{.status = status, .body = "Bad Request", .details = "http1.codec_error"};
-        return stream.reply(std::move(answer));
-      }
+    if (!stream_) {
+      http::RequestHead& unknown = open_stream().request;
+      unknown.headers.clear();
+      for (std::string* word : {&unknown.method, &unknown.path, &unknown.authority}) word->clear();
+    }
+    Stream& stream = *stream_;
+    stream.record.set(telemetry::Flag::DownstreamProtocolError);
+    keep_alive_ = false;
+    if (head_sent_) {
       stream.on_downstream_reset();
       connection_->close();
       return end();
     }
-    answer_and_close(status, status == 400 ? "Bad Request" : http::reason_phrase(status));
+    Reply answer{.status = status, .body = std::string(http::reason_phrase(status)), .details = "http1.codec_error"};
+    if (status == 431)
+      answer.details = parser_.error().starts_with("too many") ? "http1.too_many_headers" : "http1.headers_too_large";
+    stream.reply(std::move(answer));
   }
 
   // To a peer whose message never became a request.
@@ -231,7 +247,9 @@ class Http1Session final : public Session, public Downstream, private net::Conne
       auto length = head.headers.get("content-length");
       auto size = length ? base::parse_number<uint64_t>(*length) : std::nullopt;
       body = size ? h1::Body::length(*size) : h1::Body::none();
-    } else if (ended && head.status != 204) {
+    } else if (head.status == 204) {  // no length either (RFC 9110, 8.6)
+      body = h1::Body::none();
+    } else if (ended) {
       body = h1::Body::length(0);
     } else if (body.kind == h1::Body::Kind::UntilClose || body.kind == h1::Body::Kind::Chunked) {
       if (parser_.minor_version() == 0) {
@@ -242,11 +260,12 @@ class Http1Session final : public Session, public Downstream, private net::Conne
         chunked_ = true;
       }
     }
-    if (!request_done_ || (draining_ && worker().time_to_close(drain_began_)) ||
+    delimited_ = body.kind != h1::Body::Kind::UntilClose;
+    if (!request_done_ || (head.status == 400 && stream.replied()) || (draining_ && worker().time_to_close(drain_began_)) ||
         worker().overloaded(&OverloadState::close_connections))
       keep_alive_ = false;
-    h1::write_response(connection_->output(), head, body,
-                       keep_alive_ ? h1::Connection::KeepAlive : h1::Connection::Close);
+    auto stays = is_old() ? h1::Connection::SaysKeepAlive : h1::Connection::KeepAlive;
+    h1::write_response(connection_->output(), head, body, keep_alive_ ? stays : h1::Connection::Close);
   }
   void send_interim(Stream&, const http::ResponseHead& head) override {
     h1::write_interim(connection_->output(), head.status);
@@ -264,9 +283,15 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     return bytes.size();
   }
   void send_trailers(Stream&, const http::Headers& trailers) override {
-    if (chunked_) h1::write_last_chunk(connection_->output(), trailers);
+    if (chunked_)
+      h1::write_last_chunk(connection_->output(), origin_->http->http1_trailers ? trailers : http::Headers{});
   }
+  // A body whose end is told is seen to be cut off; one that ends with the connection needs a reset to say so.
   void abort(Stream&) override {
+    if (delimited_) {
+      keep_alive_ = false;
+      return;
+    }
     broken_ = true;
     connection_->reset_on_close();
   }
@@ -308,6 +333,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
   bool head_sent_ = false;
   bool chunked_ = false;
   bool tunnel_ = false;
+  bool delimited_ = true;
   bool draining_ = false;
   bool closing_ = false;
   bool broken_ = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/stream/http2_session.h"
 
+#include "base/strings.h"
 #include "http/h2.h"
 #include "proxy/stream/stream.h"
 
@@ -90,6 +91,15 @@ class Http2Session final : public Session, public Downstream, private net::Conne
     stream.begin(*this, *origin_, telemetry::Protocol::Http2, at.id);
     std::swap(stream.request, head);
     http::h1::Body body = end ? http::h1::Body::none() : body_of(stream.request.headers);
+    if (!origin_->http->forward_100_continue) {
+      auto expect = stream.request.headers.get("expect");
+      if (expect && !end && base::equal_ignoring_case(*expect, "100-continue")) {
+        http::ResponseHead go_on;
+        go_on.status = 100;
+        send_interim(stream, go_on);
+      }
+      stream.request.headers.remove("expect");
+    }
     stream.on_request(body, end, false);
   }
   static http::h1::Body body_of(const http::Headers& headers) {

@@ -61,13 +61,20 @@ std::string percent_encoded(std::string_view text) {  // gRPC's message: printab
 
 }  // namespace
 
+void append_to(http::Headers& headers, std::string_view name, std::string_view value, std::string_view separator) {
+  std::string all = headers.joined(name);
+  if (!all.empty()) all += separator;
+  headers.set(name, all += value);
+}
+
 // The fields that every response of a listener carries.
 void Stream::prepare_response_head(bool from_upstream) {
   const HttpConfig& http = *origin_->http;
   http::Headers& headers = response.headers;
   response_coming_ = true;
   if (from_upstream && headers.remove(kPeerMetadata)) headers.remove(kPeerMetadataId);
-  if (from_upstream && !http.suppress_envoy_headers) {
+  record.status = response.status;
+  if (from_upstream && request_ended_ && !upgrade_ && !http.suppress_envoy_headers) {
     auto taken = std::chrono::duration_cast<std::chrono::milliseconds>(worker_.loop().now() - upstream_began_).count();
     char text[16];
     auto [end, error] = std::to_chars(text, text + sizeof text, taken);
@@ -78,13 +85,12 @@ void Stream::prepare_response_head(bool from_upstream) {
     if (chosen_.host->attempt_count_in_response && attempts_)
       headers.set("x-envoy-attempt-count", std::to_string(attempts_));
     const Route* route = chosen_.route;
+    if (target_) target_->response.apply(headers, record);
     if (table_->most_specific_wins) {
       table_->response.apply(headers, record);
       chosen_.host->response.apply(headers, record);
       if (route) route->response.apply(headers, record);
-      if (target_) target_->response.apply(headers, record);
     } else {
-      if (target_) target_->response.apply(headers, record);
       if (route) route->response.apply(headers, record);
       chosen_.host->response.apply(headers, record);
       table_->response.apply(headers, record);
@@ -108,17 +114,13 @@ void Stream::finish_response_head() {
     case HttpConfig::ServerHeader::PassThrough:
       break;
   }
-  if (!http.via.empty()) {
-    std::string before = headers.joined("via");
-    headers.set("via", before.empty() ? http.via : before + ", " + http.via);
-  }
+  if (!http.via.empty()) append_to(headers, "via", http.via, ", ");
   if (http.request_id_in_response)
     if (auto request_id = request.headers.get("x-request-id")) headers.set("x-request-id", *request_id);
 }
 
 void Stream::send_response_head(http::h1::Body body, bool end) {
   response_started_ = true;
-  record.status = response.status;
   record.mark(telemetry::Point::DownstreamTxBegin, worker_.loop().now());
   downstream_->send_head(*this, response, body, end);
 }
@@ -179,7 +181,7 @@ void Stream::reply(Reply answer) {
   response.status = answer.status;
   phase_ = Phase::Streaming;
   response_ended_ = true;
-  if (grpc_ && answer.status != 200) {
+  if (grpc_ && !response.headers.contains("grpc-status")) {
     response.status = 200;
     response.headers.add("content-type", "application/grpc");
     response.headers.add("grpc-status",
@@ -193,7 +195,10 @@ void Stream::reply(Reply answer) {
   if (!answer.body.empty() && !response.headers.contains("content-type"))
     response.headers.add("content-type", "text/plain");
   bool bodyless = head_request_ || answer.body.empty() || answer.status == 204 || answer.status == 304;
-  response.headers.set("content-length", std::to_string(answer.body.size()));
+  if (answer.status == 204 || answer.body.empty())
+    response.headers.remove("content-length");
+  else
+    response.headers.set("content-length", std::to_string(answer.body.size()));
   response_body_ = http::h1::Body::length(answer.body.size());
   response_bodyless_ = bodyless;
   response_ended_ = bodyless;

@@ -66,14 +66,14 @@ void append_quoted(std::string& out, std::string_view value) {
 
 bool Stream::prepare_request() {
   const HttpConfig& http = *origin_->http;
-  if (auto type = request.headers.get("content-type")) grpc_ = type->starts_with("application/grpc");
+  if (auto type = request.headers.get("content-type")) grpc_ = is_grpc_type(*type);
   if (!upgrade_ || connect_) request.headers.remove("upgrade");
   if (http.reject_underscores || http.drop_underscores) {
     std::vector<std::string> bad;
     for (auto field : request.headers)
       if (field.name.find('_') != std::string_view::npos) bad.emplace_back(field.name);
     if (!bad.empty() && http.reject_underscores) {
-      send_reply(400, {}, "http1.unexpected_underscore");
+      send_reply(400, "Bad Request", "http1.unexpected_underscore");
       return false;
     }
     for (const std::string& name : bad) request.headers.remove(name);
@@ -116,29 +116,32 @@ bool Stream::normalize_target() {
       if (port && (http.strip_any_port || *port == origin_->local.port())) authority.resize(colon);
     }
   }
-  if (http.strip_trailing_dot && authority.ends_with('.')) authority.pop_back();
+  if (http.strip_trailing_dot) {
+    size_t end = authority.rfind(':');
+    if (end == std::string::npos || authority.find(']', end) != std::string::npos) end = authority.size();
+    if (end > 0 && authority[end - 1] == '.') authority.erase(end - 1, 1);
+  }
   if (connect_) return true;  // there is no path
+  bool elsewhere = false;
   if (http.escaped_slashes != HttpConfig::EscapedSlashes::Keep && has_escaped_slash(request.path)) {
     if (http.escaped_slashes == HttpConfig::EscapedSlashes::Reject) {
-      send_reply(400, {}, "escaped_slashes_in_path");
+      send_reply(400, {}, "path_normalization_failed");
       return false;
     }
-    std::string unescaped = unescape_slashes(request.path);
-    if (http.escaped_slashes == HttpConfig::EscapedSlashes::Redirect) {
-      Reply answer{.status = 307, .details = "path_normalization_failed"};
-      answer.headers.add("location", unescaped);
-      reply(std::move(answer));
-      return false;
-    }
-    request.path = std::move(unescaped);
+    request.path = unescape_slashes(request.path);
+    elsewhere = http.escaped_slashes == HttpConfig::EscapedSlashes::Redirect;
   }
-  if (!http.normalize_path && !http.merge_slashes) return true;
-  if (!normalize_path(request.path, http.normalize_path, http.merge_slashes)) {
+  if ((http.normalize_path || http.merge_slashes) &&
+      !normalize_path(request.path, http.normalize_path, http.merge_slashes)) {
     ++counts().bad_paths;
     send_reply(400, {}, "path_normalization_failed");
     return false;
   }
-  return true;
+  if (!elsewhere) return true;
+  Reply answer{.status = 307, .details = "path_normalization_failed"};
+  answer.headers.add("location", request.path);
+  reply(std::move(answer));
+  return false;
 }
 
 // The client's address by x-forwarded-for, looking past `skip` entries from its end; nothing where there are too few
@@ -206,27 +209,16 @@ bool Stream::find_client() {
   return true;
 }
 
-static void append_value(http::Headers& headers, std::string_view name, std::string_view value,
-                         std::string_view separator) {
-  std::string before = headers.joined(name);
-  if (!before.empty()) before += separator;
-  headers.set(name, before += value);
-}
-
 void Stream::prepare_forwarded_headers() {
   if (!origin_->listener) return;  // a side call: nobody is behind it
   const HttpConfig& http = *origin_->http;
   http::Headers& headers = request.headers;
-  if (!origin_->listener) {
-    if (!headers.contains("x-forwarded-proto")) headers.add("x-forwarded-proto", "http");
-    return;
-  }
   const bool edge = external_ && http.use_remote_address;
   const bool distrusted = http.use_remote_address && http.trusted_hops == 0;  // whatever the hop before said
   if (http.use_remote_address && !http.skip_forwarded_append) {
     std::string_view hop = origin_->remote_ip;
     bool loopback = hop.starts_with("127.") || hop == "::1";
-    append_value(headers, "x-forwarded-for",
+    append_to(headers, "x-forwarded-for",
                  loopback && !worker_.options.local_ip.empty() ? worker_.options.local_ip : hop, ",");
   }
   if (distrusted || !headers.contains("x-forwarded-proto"))
@@ -234,8 +226,9 @@ void Stream::prepare_forwarded_headers() {
   if (http.append_forwarded_port && (distrusted || !headers.contains("x-forwarded-port")))
     headers.set("x-forwarded-port", std::to_string(origin_->local.port()));
 
-  // HTTP/1.1 says no scheme: the hop before us may know how the client came.
-  if (record.protocol != telemetry::Protocol::Http2) {
+  // HTTP/1.1 says no scheme but in the absolute form: the hop before us may know how the client came.
+  bool told = request.scheme == "https" || (record.protocol == telemetry::Protocol::Http2 && request.scheme == "http");
+  if (!told) {
     auto said = headers.get("x-forwarded-proto");
     request.scheme = said == "http" || said == "https" ? *said : std::string_view(record.tls ? "https" : "http");
   }
@@ -248,7 +241,7 @@ void Stream::prepare_forwarded_headers() {
     headers.set("x-envoy-internal", "true");
   }
   if (edge && !http.keep_external_request_id) headers.remove("x-request-id");
-  if (!http.via.empty()) append_value(headers, "via", http.via, ", ");
+  if (!http.via.empty()) append_to(headers, "via", http.via, ", ");
 }
 
 // As Envoy: this many addresses from the end of x-forwarded-for are proxies'. Where the listener uses the connection's
@@ -267,7 +260,8 @@ net::Address Stream::client_address() const {
 }
 
 void Stream::prepare_request_id() {
-  if (!origin_->http->request_ids || request.headers.contains("x-request-id")) return;
+  if (!origin_->http->request_ids) return;
+  if (auto given = request.headers.get("x-request-id"); given && !given->empty()) return;
   Dice& dice = worker_.dice();
   uint64_t high = (dice.next() & ~0xf000ull) | 0x4000;                           // version 4
   uint64_t low = (dice.next() & 0x3fffffffffffffffull) | 0x8000000000000000ull;  // its variant
@@ -277,7 +271,7 @@ void Stream::prepare_request_id() {
     *at++ = '-';
     at = put_hex(at, part, digits);
   }
-  request.headers.add("x-request-id", {text, sizeof text});
+  request.headers.set("x-request-id", {text, sizeof text});
 }
 
 // The peer's certificate as percent-encoded PEM, made once a connection.

@@ -247,11 +247,7 @@ void Stream::fail_with(const Failure& failure) {
   std::string body = "upstream connect error or disconnect/reset before headers. ";
   if (attempts_ > 1) body += "retried and the latest ";
   body += "reset reason: ";
-  body += reason;
-  if (!failure.transport.empty()) {
-    body += ", transport failure reason: ";
-    body += failure.transport;
-  }
+  body += reason;  // what the transport said is for the log, not for strangers
   if (failure.kind == Failure::Kind::Overflow) {
     Reply answer{.status = 503, .body = std::move(body), .details = details_};
     answer.headers.add("x-envoy-overloaded", "true");

@@ -117,9 +117,13 @@ void Stream::route_request() {
   if (auto* to = std::get_if<Redirect>(&action)) return redirect(*to);
   if (auto* direct = std::get_if<DirectResponse>(&action)) {
     ++counts().direct_responses;
-    if (!direct->body_format) return send_reply(direct->status, direct->body, "direct_response");
-    Reply answer{.status = direct->status, .details = "direct_response"};
+    Reply answer{.status = direct->status, .body = direct->body, .details = "direct_response"};
+    // As Envoy: what was made, or has moved, without a place of its own is where it was asked for.
+    if (direct->status == 201 || direct->status / 100 == 3)
+      answer.headers.add("location", location_of(*chosen_.route, Redirect{}, request));
+    if (!direct->body_format) return reply(std::move(answer));
     note_record();
+    answer.body.clear();
     record.status = direct->status;
     record.local_reply_body = direct->body;
     direct->body_format->append(record, answer.body);
@@ -210,17 +214,14 @@ void Stream::begin_copy(Downstream& downstream, const Origin& origin, const Stre
     request.authority.insert(colon, "-shadow");
   }
   request.headers.set("x-envoy-internal", "true");
-  std::string before = request.headers.joined("x-forwarded-for");
-  request.headers.set("x-forwarded-for", (before.empty() ? before : before + ",") + origin.local.ip());
+  append_to(request.headers, "x-forwarded-for", origin.local.ip(), ",");
   forward(*mirror.forward);
 }
 
 void Stream::rewrite_authority(std::string_view host, const Forward& forward) {
   if (host.empty() || host == request.authority) return;
-  if (forward.append_forwarded_host && !request.authority.empty()) {
-    std::string before = request.headers.joined("x-forwarded-host");
-    request.headers.set("x-forwarded-host", before.empty() ? request.authority : before + "," + request.authority);
-  }
+  if (forward.append_forwarded_host && !request.authority.empty())
+    append_to(request.headers, "x-forwarded-host", request.authority, ",");
   if (!origin_->http->suppress_envoy_headers) request.headers.set("x-envoy-original-host", request.authority);
   request.authority = host;
 }
@@ -244,13 +245,12 @@ void Stream::rewrite_path(const Forward& forward) {
 // so that their formats see the request as it came.
 void Stream::prepare_upstream_head(const Forward& forward) {
   const Route& route = *chosen_.route;
+  target_->request.apply(request.headers, record);  // first, whoever wins among the others
   if (table_->most_specific_wins) {
     table_->request.apply(request.headers, record);
     chosen_.host->request.apply(request.headers, record);
     route.request.apply(request.headers, record);
-    target_->request.apply(request.headers, record);
   } else {
-    target_->request.apply(request.headers, record);
     route.request.apply(request.headers, record);
     chosen_.host->request.apply(request.headers, record);
     table_->request.apply(request.headers, record);

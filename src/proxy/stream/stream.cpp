@@ -427,6 +427,12 @@ void Stream::note_record() {
   record.start = worker_.wall_clock() - std::chrono::duration_cast<std::chrono::system_clock::duration>(since);
   record.method = request.method;
   record.path = request.path;
+  // As Envoy: a request that its route would forward has its cluster, whoever answers.
+  if (const auto* to = chosen_.route ? std::get_if<Forward>(&chosen_.route->action) : nullptr;
+      to && record.cluster.empty()) {
+    if (!target_) target_ = &pick_target(*to);
+    if (const Cluster* cluster = pin_->config->cluster(slot_of(*target_))) record.cluster = cluster->name;
+  }
   record.request_headers_bytes = request.headers.bytes();
   record.response_headers_bytes = response_started_ ? response.headers.bytes() : 0;
   record.response_trailers_bytes = has_response_trailers_ ? response_trailers_.bytes() : 0;

@@ -151,6 +151,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   bool done() const { return phase_ == Phase::Done; }
   bool response_started() const { return response_started_; }
   bool is_grpc() const { return grpc_; }
+  void became_grpc() { grpc_ = true; }  // by a filter's hand
   bool head_request() const { return head_request_; }
   // Asks for its bytes to be passed on as they are: by Upgrade, CONNECT or extended CONNECT.
   bool upgrading() const { return upgrade_; }
@@ -348,5 +349,8 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   std::string cors_origin_, awaited_host_, scratch_, details_, transport_failure_, upstream_host_, upstream_local_,
       cookie_, client_ip_, client_text_;
 };
+
+// Adds to what a field says already, or adds the field.
+void append_to(http::Headers& headers, std::string_view name, std::string_view value, std::string_view separator);
 
 }  // namespace proxy

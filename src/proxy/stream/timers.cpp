@@ -46,7 +46,6 @@ static Milliseconds capped(Milliseconds timeout, const Forward& forward) {
 // How long the upstream may take: the route's word, and the request's headers, which go no further.
 void Stream::start_timeouts(const Forward& forward) {
   if (forward.idle_timeout) idle_timeout_ = *forward.idle_timeout;
-  if (upgrade_) return;
   route_timeout_ = forward.timeout;
   if (retry_) {
     try_timeout_ = retry_->per_try_timeout;
@@ -179,6 +178,7 @@ void Stream::on_route_timeout() {
 
 void Stream::on_duration() {
   ++counts().too_long;
+  attempts_ = 0;  // as Envoy: what the router does not say tells of no attempts
   release_upstream();
   if (response_started_) {
     record.details = "max_duration_timeout";
@@ -193,6 +193,7 @@ void Stream::on_duration() {
 
 void Stream::on_idle() {
   ++counts().idle;
+  attempts_ = 0;
   record.set(Flag::StreamIdleTimeout);
   if (response_started_) {
     record.details = "stream_idle_timeout";

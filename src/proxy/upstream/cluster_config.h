@@ -184,6 +184,7 @@ struct Cluster {
   Http http = Http::Http1;
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds idle_timeout{3'600'000};     // of connections; 0: none
+  bool http1_trailers = false;                           // passed on, both ways
   uint32_t max_requests_per_connection = 0;              // 0: any number
   std::chrono::milliseconds max_connection_duration{0};  // 0: any
   uint32_t http2_streams = 1024;                         // at a time on one connection, where the peer allows them

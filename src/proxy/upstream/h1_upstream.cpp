@@ -72,7 +72,9 @@ size_t H1Upstream::send_data(Stream&, std::string_view bytes, bool end) {
 }
 
 void H1Upstream::send_trailers(Stream&, const http::Headers& trailers) {
-  if (chunked_) h1::write_last_chunk(connection_->output(), trailers);
+  const Cluster* config = host_.cluster.config();
+  if (chunked_)
+    h1::write_last_chunk(connection_->output(), config && config->http1_trailers ? trailers : http::Headers{});
   request_done_ = true;
 }
 
@@ -153,6 +155,8 @@ bool H1Upstream::step() {
     case h1::Event::Complete:
       consume();
       ended();
+      if (const Cluster* config = host_.cluster.config(); !config || !config->http1_trailers)
+        parser_.trailers().clear();
       if (parser_.trailers().empty())
         stream_->on_response_data({}, true);
       else
@@ -175,7 +179,8 @@ void H1Upstream::on_end(net::Connection&) {
       stream_->on_response_data({}, true);
       return;
     }
-    return fail(Failure::Kind::Terminated);
+    // As Envoy: an answer that was cut off is a broken one.
+    return fail(parser_.in_message() ? Failure::Kind::Protocol : Failure::Kind::Terminated);
   }
   reusable_ = false;
   if (stream_) return;

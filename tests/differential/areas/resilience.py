@@ -33,7 +33,7 @@ RETRIES = host(
     to("half", "/half", action={"retry_policy": {"retry_on": "connect-failure", "num_retries": 5, "retry_host_predicate": [
         {"name": "envoy.retry_host_predicates.previous_hosts", "typed_config": typed("envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate")}], "host_selection_retry_max_attempts": 5}}),
     retried("/pertry", "5xx", per_try_timeout="0.1s"), to("a", "/timeout", action={"timeout": "0.1s"}), to("a", "/notimeout", action={"timeout": "0s"}),
-    to("a", "/pertimeout", action={"timeout": "0.25s", "retry_policy": {"retry_on": "5xx", "num_retries": 9, "per_try_timeout": "0.1s"}}),
+    to("a", "/pertimeout", action={"timeout": "0.25s", "retry_policy": {"retry_on": "5xx", "num_retries": 9, "retry_back_off": {"base_interval": "0.001s"}, "per_try_timeout": "0.1s"}}),
     to("a", "/stream", action={"max_stream_duration": {"max_stream_duration": "0.1s"}}), to("a", "/idle", action={"idle_timeout": "0.1s"}),
     to("full", "/full"), to("a"), include_request_attempt_count=True, include_attempt_count_in_response=True)
 CORSES = host(
