@@ -198,6 +198,37 @@ TEST(Tls, AServerThatIsNotTheOneMeantIsRefused) {
   EXPECT_FALSE(run_to_end(loop, connect(loop, address, options_of(TlsSettings{}, "example.test"))));
 }
 
+TEST(Tls, VersionsCiphersAndGroupsAreThoseOfTheSettings) {
+  Loop loop;
+  const Certificates made;
+  auto settings = made.server_settings();
+  settings.tls12_only = true;
+  settings.ciphers = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256";
+  settings.groups = "P-384";
+  EchoServer server(loop, kAnyPort, TlsContext::server(settings).value());
+  auto connects = [&](auto change) {
+    auto client = made.client_settings();
+    change(client);
+    return run_to_end(loop, connect(loop, server.listener->address(), options_of(client, "example.test"))).has_value();
+  };
+  EXPECT_TRUE(connects([](TlsSettings&) {}));
+  EXPECT_FALSE(connects([](TlsSettings& client) { client.tls13_only = true; }));
+  EXPECT_TRUE(connects([](TlsSettings& client) { client.ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256"; }));
+  EXPECT_FALSE(connects([](TlsSettings& client) { client.ciphers = "ECDHE-ECDSA-CHACHA20-POLY1305"; }));
+  EXPECT_FALSE(connects([](TlsSettings& client) { client.groups = "X25519"; }));
+}
+
+TEST(Tls, AlgorithmsAreKnownByNameOrRefusedByName) {
+  EXPECT_TRUE(check_algorithms("", ""));
+  EXPECT_TRUE(check_algorithms("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-CHACHA20-POLY1305", "X25519:P-256"));
+  for (const char* word : {"ALL", "NO-SUCH-CIPHER", "ECDHE-ECDSA-AES128-GCM-SHA256:", "!aNULL"}) {
+    auto checked = check_algorithms(word, "");
+    EXPECT_FALSE(checked) << word;
+  }
+  EXPECT_NE(check_algorithms("NO-SUCH-CIPHER", "").error().message.find("NO-SUCH-CIPHER"), std::string::npos);
+  EXPECT_FALSE(check_algorithms("", "P-257"));
+}
+
 TEST(Tls, AnExpiredCertificateIsRefused) {
   Loop loop;
   Certificates made;

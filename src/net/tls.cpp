@@ -7,6 +7,9 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <set>
+
+#include "base/strings.h"
 #include "net/tls_session.h"
 
 namespace net {
@@ -121,8 +124,17 @@ int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const 
   return SSL_TLSEXT_ERR_NOACK;
 }
 
+base::Result<void> use_algorithms(SSL_CTX* context, const std::string& ciphers, const std::string& groups) {
+  if (SSL_CTX_set_cipher_list(context, ciphers.empty() ? kTls12Ciphers : ciphers.c_str()) != 1)
+    return refuse("cipher suites " + ciphers);
+  if (SSL_CTX_set1_groups_list(context, groups.empty() ? "X25519:P-256:P-384" : groups.c_str()) != 1)
+    return refuse("key exchange groups " + groups);
+  return {};
+}
+
 base::Result<void> set_up(SSL_CTX* context, const TlsSettings& settings, bool is_server) {
   SSL_CTX_set_min_proto_version(context, settings.tls13_only ? TLS1_3_VERSION : TLS1_2_VERSION);
+  if (settings.tls12_only) SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                    SSL_OP_PRIORITIZE_CHACHA);
   // A resumed session skips OpenSSL's check of the peer's certificate, so only who asks for it gets it.
@@ -147,10 +159,8 @@ base::Result<void> set_up(SSL_CTX* context, const TlsSettings& settings, bool is
   SSL_CTX_set_mode(context,
                    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_read_ahead(context, 1);
-  if (SSL_CTX_set_cipher_list(context, kTls12Ciphers) != 1 || SSL_CTX_set_ciphersuites(context, kTls13Ciphers) != 1 ||
-      SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384") != 1) {
-    return refuse("TLS algorithms");
-  }
+  if (SSL_CTX_set_ciphersuites(context, kTls13Ciphers) != 1) return refuse("TLS algorithms");
+  TRY(use_algorithms(context, settings.ciphers, settings.groups));
   TRY(use_certificate(context, settings));
   TRY(use_roots(context, settings, is_server));
 
@@ -221,6 +231,21 @@ void add_alternative_names(X509* certificate, TlsPeer& peer) {
 }
 
 }  // namespace
+
+base::Result<void> check_algorithms(const std::string& ciphers, const std::string& groups) {
+  ERR_clear_error();
+  std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_method()), &SSL_CTX_free);
+  if (!context) return refuse("SSL_CTX_new");
+  // One by one, and by name alone: OpenSSL passes over what it does not know, and takes words like "ALL".
+  if (SSL_CTX_set_cipher_list(context.get(), "ALL:!aNULL") != 1) return refuse("SSL_CTX_set_cipher_list");
+  std::set<std::string_view> known;
+  const STACK_OF(SSL_CIPHER)* all = SSL_CTX_get_ciphers(context.get());
+  for (int i = 0; i < sk_SSL_CIPHER_num(all); ++i) known.insert(SSL_CIPHER_get_name(sk_SSL_CIPHER_value(all, i)));
+  for (std::string_view name : base::split(ciphers, ':'))
+    if (!ciphers.empty() && !known.contains(name))
+      return base::fail(base::ErrorKind::Invalid, "cipher suite " + std::string(name) + " is not known");
+  return use_algorithms(context.get(), ciphers, groups);
+}
 
 base::Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsSettings& settings, TlsRole role) {
   std::shared_ptr<TlsContext> out(new TlsContext);

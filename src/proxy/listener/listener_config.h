@@ -77,6 +77,7 @@ struct HttpConfig {
   std::chrono::milliseconds headers_timeout{10'000};
   std::vector<std::shared_ptr<const Filter>> filters;  // in order, without the router
   bool suppress_envoy_headers = false;
+  bool add_user_agent = false;  // the node's cluster, where the client says none
   bool tells_overload = false;  // a response that overload made says so in a header
   std::vector<std::shared_ptr<const AccessLog>> access_logs;
 };

@@ -11,6 +11,7 @@
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
 #include "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.pb.h"
 #include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
+#include "proxy/runtime/unread.h"
 
 namespace proxy {
 
@@ -49,6 +50,7 @@ static base::Result<void> load(const google::protobuf::RepeatedPtrField<Message>
 base::Result<void> validate(const Bootstrap& bootstrap) {
   Slots slots;
   LogFiles logs;
+  TRY(check_unread(bootstrap, slots));
   Compiler compiler{slots, logs};
   auto about = [](const std::string& name, const base::Error& error) {
     return base::fail(error.kind, name + ": " + error.message);
@@ -62,6 +64,7 @@ base::Result<void> validate(const Bootstrap& bootstrap) {
 
 base::Result<void> load_static(const Bootstrap& bootstrap, Configuration& configuration) {
   const auto& resources = bootstrap.static_resources();
+  TRY(configuration.check(bootstrap));
   TRY(load(resources.secrets(), Kind::Secret, configuration));
   TRY(load(resources.clusters(), Kind::Cluster, configuration));
   return load(resources.listeners(), Kind::Listener, configuration);

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol.pb.h"
 #include "proxy/runtime/compile_upstream.h"
+#include "proxy/runtime/unread.h"
 
 namespace proxy {
 
@@ -94,6 +95,16 @@ base::Result<void> compile_sockets(const v3::Cluster& from, Cluster& out) {
   return {};
 }
 
+// What does not go together.
+base::Result<void> check_kinds(const v3::Cluster& from) {
+  bool original = from.type() == v3::Cluster::ORIGINAL_DST;
+  if ((original || from.type() == v3::Cluster::EDS) && from.has_load_assignment())
+    return base::fail(base::ErrorKind::Invalid, "its type takes no load_assignment");
+  if (original != (from.lb_policy() == v3::Cluster::CLUSTER_PROVIDED) && !from.has_load_balancing_policy())
+    return base::fail(base::ErrorKind::Invalid, "ORIGINAL_DST and CLUSTER_PROVIDED go together only");
+  return {};
+}
+
 base::Result<void> refuse(const v3::Cluster& from) {
   if (from.has_cluster_type()) return not_acting("cluster_type " + from.cluster_type().name());
   if (from.has_preconnect_policy() && (from.preconnect_policy().per_upstream_preconnect_ratio().value() > 1 ||
@@ -111,6 +122,8 @@ base::Result<void> refuse(const v3::Cluster& from) {
 }  // namespace
 
 base::Result<std::shared_ptr<const Cluster>> Compiler::cluster(const v3::Cluster& from) const {
+  TRY(check_unread(from, slots));
+  TRY(check_kinds(from));
   auto out = std::make_shared<Cluster>();
   out->name = from.name();
   if (from.name().empty()) return base::fail(base::ErrorKind::Invalid, "a cluster without a name");

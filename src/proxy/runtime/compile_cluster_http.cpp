@@ -99,6 +99,8 @@ base::Result<void> compile_http(const v3::Cluster& from, Cluster& out) {
   if (it == from.typed_extension_protocol_options().end()) return {};
   auto options = TRY(unpack<HttpProtocolOptions>(it->second));
   TRY(refuse_filters(options));
+  if (options.upstream_protocol_options_case() == 0)
+    return base::fail(base::ErrorKind::Invalid, "HttpProtocolOptions say no upstream_protocol_options");
   auto both = [&](const auto& protocols) -> base::Result<void> {
     if (protocols.has_http_protocol_options()) TRY(http1_options(protocols.http_protocol_options(), out));
     if (protocols.has_http2_protocol_options()) TRY(http2_options(protocols.http2_protocol_options(), out));

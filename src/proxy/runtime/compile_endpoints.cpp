@@ -3,6 +3,7 @@
 
 #include "envoy/extensions/network/dns_resolver/cares/v3/cares_dns_resolver.pb.h"
 #include "proxy/runtime/compile_upstream.h"
+#include "proxy/runtime/unread.h"
 
 namespace proxy {
 
@@ -86,6 +87,7 @@ std::vector<net::Address> servers_of(const google::protobuf::RepeatedPtrField<co
 }  // namespace
 
 base::Result<std::shared_ptr<const EndpointSet>> Compiler::endpoints(const ClusterLoadAssignment& from) const {
+  TRY(check_unread(from, slots));
   auto out = std::make_shared<EndpointSet>();
   size_t count = 0;
   for (const auto& group : from.endpoints()) count += static_cast<size_t>(group.lb_endpoints_size());

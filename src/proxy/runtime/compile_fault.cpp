@@ -11,14 +11,26 @@ namespace {
 using envoy::extensions::filters::http::fault::v3::HTTPFault;
 using google::protobuf::Any;
 
+// Of a million, one unit of the percentage.
+uint32_t step_of(const envoy::type::v3::FractionalPercent& from) {
+  envoy::type::v3::FractionalPercent one = from;
+  one.set_numerator(1);
+  return per_million(one);
+}
+
 base::Result<FaultPolicy> fault_of(const HTTPFault& from) {
   FaultPolicy out;
+  out.upstream_cluster = from.upstream_cluster();
+  out.delay_by_header = from.delay().has_header_delay();
+  out.abort_by_header = from.abort().has_header_abort();
+  out.delay_step = step_of(from.delay().percentage());
+  out.abort_step = step_of(from.abort().percentage());
   out.delay = milliseconds_of(from.delay().fixed_delay());
   if (from.has_delay()) out.delay_per_million = per_million(from.delay().percentage());
   out.abort_status = static_cast<int>(from.abort().http_status());
   if (from.abort().has_grpc_status()) out.abort_grpc_status = static_cast<int>(from.abort().grpc_status());
   if (from.has_abort()) out.abort_per_million = per_million(from.abort().percentage());
-  if (from.has_abort() && !out.abort_grpc_status && (out.abort_status < 200 || out.abort_status > 599))
+  if (from.has_abort() && !out.abort_by_header && !out.abort_grpc_status && (out.abort_status < 200 || out.abort_status > 599))
     return base::fail(base::ErrorKind::Invalid, "fault abort with status " + std::to_string(out.abort_status));
   for (const auto& header : from.headers()) out.headers.push_back(TRY(compile(header)));
   return out;

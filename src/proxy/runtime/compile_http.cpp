@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/json.h"
-#include "base/log.h"
+#include "base/strings.h"
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
 #include "envoy/extensions/http/original_ip_detection/custom_header/v3/custom_header.pb.h"
 #include "envoy/extensions/http/original_ip_detection/xff/v3/xff.pb.h"
@@ -127,24 +127,15 @@ ProxyStatus proxy_status_of(const v3::HttpConnectionManager::ProxyStatusConfig& 
           .recommended_status = from.set_recommended_response_code()};
 }
 
-// What would change a request or an answer and cannot be done is refused; what only tunes is told.
+// What would change a request or an answer and cannot be done is refused; see unread.h too.
 base::Result<void> refuse_unknown(const v3::HttpConnectionManager& from) {
-  if (from.early_header_mutation_extensions_size())
-    return refused("early_header_mutation_extensions",
-                   from.early_header_mutation_extensions(0).name() + " is not known");
-  if (from.has_typed_header_validation_config()) return refused("typed_header_validation_config", "not known");
-  if (from.add_user_agent().value()) return refused("add_user_agent", "not known");
-  if (from.represent_ipv4_remote_address_as_ipv4_mapped_ipv6())
-    return refused("represent_ipv4_remote_address_as_ipv4_mapped_ipv6", "not known");
-  if (from.set_current_client_cert_details().chain())
-    return refused("set_current_client_cert_details.chain", "not known");
   if (from.proxy_status_config().use_node_id())
     return refused("proxy_status_config.use_node_id", "write literal_proxy_name");
   if (from.has_request_id_extension() &&
       type_of(from.request_id_extension().typed_config()) != "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig")
     return refused("request_id_extension", type_of(from.request_id_extension().typed_config()) + " is not known");
-  if (from.has_access_log_flush_interval() || from.flush_access_log_on_new_request() || from.has_access_log_options())
-    base::log::warn("{}: access_log_options: a stream is logged at its end alone", from.stat_prefix());
+  if (from.strip_any_host_port() && from.strip_matching_host_port())
+    return refused("strip_any_host_port", "it does not go together with strip_matching_host_port");
   return {};
 }
 
@@ -202,11 +193,15 @@ base::Result<std::shared_ptr<const HttpConfig>> Compiler::http(const v3::HttpCon
   out->request_id_in_response = from.always_set_request_id_in_response();
   out->forward_100_continue = from.proxy_100_continue();
   out->allow_connect = from.http2_protocol_options().allow_connect();
+  out->add_user_agent = from.add_user_agent().value();
   out->tells_overload = from.append_local_overload();
   for (const auto& upgrade : from.upgrade_configs()) {
     if (upgrade.filters_size())
       return base::fail(base::ErrorKind::Invalid,
                         "upgrade_configs.filters: filters for one kind of upgrade are not known");
+    for (const UpgradeChoice& other : out->upgrades)
+      if (base::equal_ignoring_case(other.type, upgrade.upgrade_type()))
+        return refused("upgrade_configs", upgrade.upgrade_type() + " twice");
     out->upgrades.push_back(
         {base::to_lower(upgrade.upgrade_type()), !upgrade.has_enabled() || upgrade.enabled().value()});
   }

@@ -4,6 +4,7 @@
 #include "envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol.pb.h"
 #include "envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.pb.h"
 #include "proxy/runtime/compile_filters.h"
+#include "proxy/runtime/unread.h"
 
 namespace proxy {
 namespace {
@@ -53,9 +54,6 @@ base::Result<std::shared_ptr<FilterChain>> chain_of(const Compiler& compiler, co
   if (from.use_proxy_proto().value())
     return base::fail(base::ErrorKind::Invalid, "use_proxy_proto is not known: use the listener filter proxy_protocol");
   for (const auto& filter : from.filters()) {
-    if (filter.has_config_discovery())
-      return base::fail(base::ErrorKind::Invalid,
-                        "network filter " + filter.name() + ": config_discovery (ECDS) is not supported");
     std::string type = type_of(filter.typed_config());
     if (out->http || out->tcp)
       return base::fail(base::ErrorKind::Invalid, "filter " + filter.name() + " follows a terminal filter");
@@ -127,9 +125,6 @@ base::Result<ProxyHeaderPolicy> proxy_protocol_of(const v3::ListenerFilter& filt
 
 base::Result<void> add_listener_filters(const v3::Listener& from, Listener& out) {
   for (const auto& filter : from.listener_filters()) {
-    if (filter.has_config_discovery())
-      return base::fail(base::ErrorKind::Invalid,
-                        "listener filter " + filter.name() + ": config_discovery (ECDS) is not supported");
     std::string type = type_of(filter.typed_config());
     if (type.ends_with(".OriginalDst")) {
       out.original_destination = true;
@@ -264,6 +259,7 @@ base::Result<AddressRange> compile(const core::CidrRange& from) {
 }
 
 base::Result<std::shared_ptr<Listener>> Compiler::listener(const v3::Listener& from, const Listener* before) const {
+  TRY(check_unread(from, slots));
   TRY(refuse_unknown(from));
   auto out = std::make_shared<Listener>();
   out->name = from.name();

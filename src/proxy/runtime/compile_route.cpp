@@ -2,6 +2,7 @@
 #include "envoy/config/route/v3/route_components.pb.h"
 #include "envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.pb.h"
 #include "proxy/runtime/compile.h"
+#include "proxy/runtime/unread.h"
 
 namespace proxy {
 namespace {
@@ -30,6 +31,8 @@ struct Around {
 std::unexpected<base::Error> refused(std::string_view field, std::string_view why) {
   return base::fail(base::ErrorKind::Invalid, std::string(field) + ": " + std::string(why));
 }
+
+bool breaks_lines(std::string_view text) { return text.find_first_of(std::string_view("\r\n\0", 3)) != text.npos; }
 
 base::Result<RegexRewrite> rewrite_of(const envoy::type::matcher::v3::RegexMatchAndSubstitute& from) {
   RegexRewrite out;
@@ -144,9 +147,6 @@ base::Result<void> add_hash_policies(const v3::RouteAction& from, Forward& out) 
 base::Result<void> add_weighted(const v3::WeightedCluster& from, Slots& slots, Forward& out) {
   uint64_t total = 0;
   for (const auto& entry : from.clusters()) {
-    if (entry.typed_per_filter_config_size())
-      return refused("weighted_clusters.clusters.typed_per_filter_config",
-                     "not known for one cluster; say it for the route");
     if (entry.name().empty() == entry.cluster_header().empty())
       return refused("weighted_clusters.clusters", "exactly one of name and cluster_header is needed");
     WeightedTarget target{.cluster = entry.name().empty() ? kNone : slots.cluster(entry.name())};
@@ -173,8 +173,6 @@ base::Result<void> add_targets(const v3::RouteAction& from, Slots& slots, Forwar
     return add_weighted(from.weighted_clusters(), slots, out);
   } else if (from.has_cluster()) {
     out.targets.push_back({.cluster = slots.cluster(from.cluster())});
-  } else if (from.has_cluster_specifier_plugin() || from.has_inline_cluster_specifier_plugin()) {
-    return refused("cluster_specifier_plugin", "not known");
   } else {
     return base::fail(base::ErrorKind::Invalid, "a route action without a cluster");
   }
@@ -185,8 +183,6 @@ base::Result<void> add_rewrites(const v3::RouteAction& from, Forward& out) {
   int paths = !from.prefix_rewrite().empty() + from.has_regex_rewrite() + !from.path_rewrite().empty();
   if (paths > 1)
     return refused("prefix_rewrite", "only one of prefix_rewrite, regex_rewrite and path_rewrite may be there");
-  if (from.has_path_rewrite_policy())
-    return refused("path_rewrite_policy", from.path_rewrite_policy().name() + " is not known");
   if (!from.prefix_rewrite().empty()) out.prefix_rewrite = from.prefix_rewrite();
   if (from.has_regex_rewrite()) out.regex_rewrite = TRY(rewrite_of(from.regex_rewrite()));
   if (!from.path_rewrite().empty()) out.path_format = TRY(telemetry::Format::parse(from.path_rewrite()));
@@ -237,17 +233,10 @@ base::Result<Forward> forward_of(const v3::RouteAction& from, const Around& arou
     out.cluster_not_found_status = 500;
   TRY(add_rewrites(from, out));
   add_timeouts(from, out);
-  if (from.has_hedge_policy() || around.host.has_hedge_policy())
-    return refused("hedge_policy", "hedged requests are not known");
-  if (from.has_retry_policy_typed_config() || around.host.has_retry_policy_typed_config())
-    return refused("retry_policy_typed_config", "not known");
   if (from.has_retry_policy())
     out.retry = TRY(retry_of(from.retry_policy()));
   else if (around.host.has_retry_policy())
     out.retry = TRY(retry_of(around.host.retry_policy()));
-  if (from.has_cors() || around.host.has_cors())
-    return refused("cors", "deprecated; say it in typed_per_filter_config");
-  if (from.has_flush_timeout()) return refused("flush_timeout", "not known");
   TRY(add_hash_policies(from, out));
   const Mirrors* mirrors = from.request_mirror_policies_size() ? &from.request_mirror_policies() : around.mirrors();
   if (mirrors) out.mirrors = TRY(mirrors_of(*mirrors, out.timeout, slots));
@@ -289,6 +278,9 @@ base::Result<DirectResponse> direct_of(const v3::DirectResponseAction& from, con
 }
 
 base::Result<Redirect> redirect_of(const v3::RedirectAction& from) {
+  for (std::string_view text :
+       {from.host_redirect(), from.path_redirect(), from.prefix_rewrite(), from.scheme_redirect()})
+    if (breaks_lines(text)) return base::fail(base::ErrorKind::Invalid, "a redirect holds CR, LF or NUL");
   Redirect out;
   constexpr int kCodes[] = {301, 302, 303, 307, 308};
   out.status = kCodes[std::min<size_t>(from.response_code(), 4)];
@@ -319,6 +311,9 @@ base::Result<void> compile_match_into(const v3::RouteMatch& from, Route& out) {
     case v3::RouteMatch::kPathSeparatedPrefix:
       path.kind = PathMatch::Kind::SeparatedPrefix;
       path.value = from.path_separated_prefix();
+      if (!path.value.starts_with('/') || path.value.ends_with('/') ||
+          path.value.find_first_of("?#") != std::string::npos)
+        return refused("match.path_separated_prefix", "\"" + path.value + "\" is no path without its last slash");
       break;
     case v3::RouteMatch::kSafeRegex:
       path.kind = PathMatch::Kind::Regex;
@@ -414,6 +409,7 @@ base::Result<HeaderMutation> mutation_of(const RepeatedPtrField<core::HeaderValu
   auto fixed = [](const std::string& name) { return name.starts_with(':') || name == "host"; };
   for (const std::string& name : remove) {
     out.remove.push_back(base::to_lower(name));
+    if (name.empty()) return base::fail(base::ErrorKind::Invalid, "a header to remove has no name");
     if (fixed(out.remove.back()))
       return base::fail(base::ErrorKind::Invalid, ":-prefixed or host headers may not be removed");
   }
@@ -423,6 +419,8 @@ base::Result<HeaderMutation> mutation_of(const RepeatedPtrField<core::HeaderValu
     if (write.name.empty()) return base::fail(base::ErrorKind::Invalid, "a header to add has no name");
     if (fixed(write.name))
       return base::fail(base::ErrorKind::Invalid, ":-prefixed or host headers may not be modified");
+    if (breaks_lines(write.name) || breaks_lines(entry.header().value()) || breaks_lines(entry.header().raw_value()))
+      return base::fail(base::ErrorKind::Invalid, "a header to add, or its value, holds CR, LF or NUL");
     write.keep_empty = entry.keep_empty_value();
     switch (entry.append_action()) {
       case core::HeaderValueOption::ADD_IF_ABSENT:
@@ -457,6 +455,7 @@ base::Result<HeaderMutation> compile_headers(const RepeatedPtrField<core::Header
 
 base::Result<std::shared_ptr<const VirtualHost>> Compiler::virtual_host(const v3::VirtualHost& from,
                                                                         const v3::RouteConfiguration* table) const {
+  if (!table) TRY(check_unread(from, slots));  // it came on its own
   auto out = std::make_shared<VirtualHost>();
   out->name = from.name();
   if (from.name().empty()) return base::fail(base::ErrorKind::Invalid, "a virtual host without a name");
@@ -489,6 +488,7 @@ base::Result<std::shared_ptr<const VirtualHost>> Compiler::virtual_host(const v3
 }
 
 base::Result<std::shared_ptr<const RouteTable>> Compiler::route_table(const v3::RouteConfiguration& from) const {
+  TRY(check_unread(from, slots));
   auto out = std::make_shared<RouteTable>();
   out->name = from.name();
   out->ignore_port = from.ignore_port_in_host_matching();

@@ -7,29 +7,6 @@ namespace {
 
 namespace v3 = envoy::extensions::filters::network::tcp_proxy::v3;
 
-base::Error refusal(const char* field) {
-  return {.kind = base::ErrorKind::Invalid, .message = std::string("tcp_proxy: ") + field + " is not supported"};
-}
-
-// What would act otherwise than it says.
-base::Result<void> refuse_unknown(const v3::TcpProxy& from) {
-  const char* field = nullptr;
-  if (from.has_tunneling_config()) field = "tunneling_config";
-  if (from.has_metadata_match()) field = "metadata_match";
-  if (from.has_downstream_idle_timeout()) field = "downstream_idle_timeout";
-  if (from.has_upstream_idle_timeout()) field = "upstream_idle_timeout";
-  if (from.has_backoff_options()) field = "backoff_options";
-  if (from.proxy_protocol_tlvs_size()) field = "proxy_protocol_tlvs";
-  if (from.upstream_connect_mode() != v3::IMMEDIATE) field = "upstream_connect_mode other than IMMEDIATE";
-  if (from.has_max_early_data_bytes()) field = "max_early_data_bytes";
-  for (const auto& cluster : from.weighted_clusters().clusters())
-    if (cluster.has_metadata_match()) field = "weighted_clusters.metadata_match";
-  for (const auto& policy : from.hash_policy())
-    if (!policy.has_source_ip()) field = "hash_policy other than source_ip";
-  if (field) return std::unexpected(refusal(field));
-  return {};
-}
-
 base::Result<void> add_targets(const Compiler& compiler, const v3::TcpProxy& from, TcpConfig& out) {
   if (!from.has_weighted_clusters()) {
     if (from.cluster().empty()) return base::fail(base::ErrorKind::Invalid, "tcp_proxy without a cluster");
@@ -53,7 +30,9 @@ base::Result<void> add_targets(const Compiler& compiler, const v3::TcpProxy& fro
 
 base::Result<std::shared_ptr<const TcpConfig>> Compiler::tcp(const google::protobuf::Any& any) const {
   auto from = TRY(unpack<v3::TcpProxy>(any));
-  TRY(refuse_unknown(from));
+  for (const auto& policy : from.hash_policy())
+    if (!policy.has_source_ip())
+      return base::fail(base::ErrorKind::Invalid, "tcp_proxy: hash_policy other than source_ip is not supported");
   auto out = std::make_shared<TcpConfig>();
   out->stat_prefix = from.stat_prefix();
   TRY(add_targets(*this, from, *out));

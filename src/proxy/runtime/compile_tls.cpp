@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "base/strings.h"
 #include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
+#include "net/tls.h"
 #include "proxy/runtime/compile.h"
 
 namespace proxy {
@@ -37,6 +39,27 @@ base::Result<std::string> secret_of(const tls::SdsSecretConfig& from, Slots& slo
   return from.name();
 }
 
+// BoringSSL's words, in which Envoy takes them, in OpenSSL's: "[A|B]" is a group of equals, here in that order.
+base::Result<void> add_parameters(const tls::TlsParameters& from, TlsSpec& out) {
+  using Parameters = tls::TlsParameters;
+  const auto least = from.tls_minimum_protocol_version(), most = from.tls_maximum_protocol_version();
+  if (most == Parameters::TLSv1_0 || most == Parameters::TLSv1_1)
+    return base::fail(base::ErrorKind::Invalid, "tls_maximum_protocol_version: TLS below 1.2 is not spoken");
+  out.tls13_only = least == Parameters::TLSv1_3;
+  out.tls12_only = most == Parameters::TLSv1_2;
+  if (out.tls13_only && out.tls12_only)
+    return base::fail(base::ErrorKind::Invalid, "tls_maximum_protocol_version is below the minimum");
+  auto add = [](std::string& list, std::string_view word) { (list += list.empty() ? "" : ":") += word; };
+  for (std::string words : from.cipher_suites()) {
+    std::erase_if(words, [](char c) { return c == '[' || c == ']'; });
+    for (std::string_view word : base::split(words, '|')) add(out.ciphers, word);
+  }
+  for (const std::string& word : from.ecdh_curves()) add(out.groups, word);
+  if (auto fine = net::check_algorithms(out.ciphers, out.groups); !fine)
+    return base::fail(base::ErrorKind::Invalid, "tls_params: " + fine.error().message);
+  return {};
+}
+
 base::Result<TlsSpec> common_spec(const tls::CommonTlsContext& from, Slots& slots, Transport& out) {
   TlsSpec spec;
   if (from.tls_certificate_sds_secret_configs_size()) {
@@ -67,7 +90,7 @@ base::Result<TlsSpec> common_spec(const tls::CommonTlsContext& from, Slots& slot
     if (validation->trust_chain_verification() == tls::CertificateValidationContext::ACCEPT_UNTRUSTED)
       spec.verify_peer = false;
   }
-  spec.tls13_only = from.tls_params().tls_minimum_protocol_version() == tls::TlsParameters::TLSv1_3;
+  TRY(add_parameters(from.tls_params(), spec));
   spec.alpn.assign(from.alpn_protocols().begin(), from.alpn_protocols().end());
   return spec;
 }

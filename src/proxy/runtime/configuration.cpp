@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/runtime/configuration.h"
+#include "proxy/runtime/unread.h"
 
 #include <unistd.h>
 
@@ -134,12 +135,17 @@ base::Result<void> Configuration::take(Kind kind, const Resource& resource, Entr
   return {};
 }
 
+base::Result<void> Configuration::check(const google::protobuf::Message& message) {
+  return check_unread(message, slots_);
+}
+
 // A secret that cannot be used is refused while the one before it still serves.
 base::Result<void> Configuration::take_secret(const Resource& resource, Entry& entry) {
   auto message = TRY(unpack<envoy::extensions::transport_sockets::tls::v3::Secret>(resource.body));
   if (!message.name().empty() && message.name() != resource.name)
     return base::fail(base::ErrorKind::Invalid,
                       "the resource " + resource.name + " holds one that is named " + message.name());
+  TRY(check(message));
   net::TlsSettings settings{.verify_peer = false};
   if (message.has_tls_certificate()) {
     settings.certificate_chain = TRY(compile(message.tls_certificate().certificate_chain()));
@@ -346,6 +352,9 @@ base::Result<std::shared_ptr<const net::TlsContext>> Configuration::make_context
   settings.check_server_name = spec.check_server_name;
   settings.alpn = spec.alpn;
   settings.tls13_only = spec.tls13_only;
+  settings.tls12_only = spec.tls12_only;
+  settings.ciphers = spec.ciphers;
+  settings.groups = spec.groups;
   if (!spec.certificate_secret.empty()) {
     const Entry* entry = find(Kind::Secret, spec.certificate_secret);
     if (!entry || !entry->secret.has_tls_certificate())

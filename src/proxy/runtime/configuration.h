@@ -62,6 +62,9 @@ class Configuration {
 
   const Source& source(Kind kind, std::string_view name) const;
 
+  // Refuses what a message sets and nothing here can heed, and tells what is left out: unread.h.
+  base::Result<void> check(const google::protobuf::Message& message);
+
   // Endpoints of a DNS cluster.
   void resolved(const std::string& cluster, std::shared_ptr<const EndpointSet> endpoints);
 

@@ -219,6 +219,28 @@ TEST_F(ProxyOnSockets, AFaultIsInjectedByTheRoutesPolicy) {
   EXPECT_EQ(response.body, "fault filter abort");
 }
 
+TEST_F(ProxyOnSockets, AFaultIsWhatTheRequestAsksForWhereItMay) {
+  auto route = [](const std::string& path, const std::string& cluster) {
+    return "              - {match: {prefix: " + path +
+           "}, route: {cluster: backend}, typed_per_filter_config: {envoy.filters.http.fault: {\"@type\": "
+           "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, "
+           "abort: {header_abort: {}, percentage: {numerator: 100}}, upstream_cluster: " +
+           cluster + "}}}\n";
+  };
+  Proxy proxy(loop_, usual(route("/free", "dead") + route("/", "backend")), backend_.port());
+  auto status = [&](std::initializer_list<std::pair<const char*, const char*>> headers, const char* path = "/") {
+    http::Request request;
+    request.path = path;
+    for (auto [name, value] : headers) request.headers.add(name, value);
+    return fetch(loop_, proxy.port(), std::move(request)).status;
+  };
+  EXPECT_EQ(status({}), 200) << "a request that asks for nothing gets no fault";
+  EXPECT_EQ(status({{"x-envoy-fault-abort-request", "418"}}), 418);
+  EXPECT_EQ(status({{"x-envoy-fault-abort-request", "99"}}), 200);
+  EXPECT_EQ(status({{"x-envoy-fault-abort-request", "418"}}, "/free"), 200) << "the fault is another cluster's";
+  EXPECT_EQ(status({{"x-envoy-fault-abort-request", "418"}, {"x-envoy-fault-abort-request-percentage", "0"}}), 200);
+}
+
 TEST_F(ProxyOnSockets, AnUpgradedConnectionCarriesWhateverItsEndsSay) {
   Proxy proxy(loop_, usual(kAll, "          upgrade_configs: [{upgrade_type: websocket}]\n"), backend_.port());
   // The backend does not upgrade; it answers as to any request, and that passes too.

@@ -13,7 +13,8 @@ std::string TlsSpec::key() const {
   out += server ? 's' : 'c';
   out += require_client_certificate ? 'r' : '-';
   out += verify_peer ? 'v' : '-';
-  out += tls13_only ? '3' : '-';
+  out += tls13_only ? '3' : tls12_only ? '2' : '-';
+  for (const std::string* words : {&ciphers, &groups}) out += *words + '\n';
   out += check_server_name ? 'n' : '-';
   for (std::string_view part :
        {std::string_view(certificate_secret), std::string_view(roots_secret), std::string_view(certificate_chain),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,8 @@ struct TlsSpec {
   std::string certificate_chain, private_key, roots;  // PEM, in line
   bool require_client_certificate = false;
   bool verify_peer = true;
-  bool tls13_only = false;
+  bool tls13_only = false, tls12_only = false;
+  std::string ciphers, groups;     // in OpenSSL's words; empty: the defaults of net
   bool check_server_name = false;  // client: the certificate must carry the name asked for
   std::vector<std::string> alpn;
 
@@ -53,6 +55,7 @@ class Slots {
   Slot filter(std::string_view name);                            // of HTTP filters, as listeners and routes name them
 
   std::shared_ptr<const base::StringMap<Slot>> cluster_names();  // a copy that threads may share
+  bool first_mention(const std::string& what) { return mentioned_.insert(what).second; }  // what is warned about once
   size_t clusters() const { return clusters_.size(); }
   size_t route_tables() const { return route_tables_.size(); }
   const std::vector<TlsSpec>& tls_specs() const { return specs_; }
@@ -62,6 +65,7 @@ class Slots {
   base::StringMap<Source> sources_[kResourceKinds];
   base::StringMap<Slot> clusters_, route_tables_, tls_, filters_;
   std::vector<TlsSpec> specs_;
+  std::set<std::string> mentioned_;
   const unsigned workers_;
   std::vector<std::shared_ptr<ClusterShared>> clusters_shared_;  // by slot
   std::shared_ptr<const base::StringMap<Slot>> shared_;

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "base/json.h"
+#include "base/log.h"
 #include "proxy/runtime/compile.h"
 #include "udpa/type/v1/typed_struct.pb.h"
 #include "xds/type/v3/typed_struct.pb.h"
@@ -43,10 +44,18 @@ static base::Result<void> unpack_with(const google::protobuf::Any& from, google:
   if (auto wrapped = typed_struct(from)) {
     std::string json;
     google::protobuf::util::JsonParseOptions options;
-    options.ignore_unknown_fields = ignore_unknown;
     auto written = google::protobuf::util::MessageToJsonString(wrapped->value(), &json);
-    if (!written.ok() || !google::protobuf::util::JsonStringToMessage(json, &to, options).ok())
-      return base::fail(base::ErrorKind::Invalid, "cannot read the TypedStruct as " + type);
+    auto read = written.ok() ? google::protobuf::util::JsonStringToMessage(json, &to, options) : written;
+    if (!read.ok() && ignore_unknown) {  // what is not known is said, and left out
+      std::string why(read.message());
+      options.ignore_unknown_fields = true;
+      to.Clear();
+      read = google::protobuf::util::JsonStringToMessage(json, &to, options);
+      if (read.ok()) base::log::warn("TypedStruct of {}: {}", type, why);
+    }
+    if (!read.ok())
+      return base::fail(base::ErrorKind::Invalid,
+                        "cannot read the TypedStruct as " + type + ": " + std::string(read.message()));
     return {};
   }
   if (!to.ParseFromString(from.value())) return base::fail(base::ErrorKind::Invalid, "malformed " + type);

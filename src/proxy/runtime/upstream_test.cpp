@@ -167,6 +167,37 @@ TEST_F(Upstreams, NamesAreResolvedInTheWantedFamily) {
   }
 }
 
+TEST_F(Upstreams, TlsParametersAreThoseOfBothSides) {
+  net::TestAuthority authority;
+  const auto leaf = authority.leaf("server", "DNS:good.example");
+  auto quoted = [](const std::string& pem) { return base::Json(pem).dump(); };
+  std::string text = bootstrap_of("              - {match: {prefix: /}, direct_response: {status: 200}}\n", "  []\n");
+  text.replace(text.find("    - filters:\n"), 15,
+               "    - transport_socket: {name: tls, typed_config: {\"@type\": "
+               "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext, "
+               "common_tls_context: {tls_params: {tls_maximum_protocol_version: TLSv1_2, "
+               "cipher_suites: ['[ECDHE-ECDSA-AES256-GCM-SHA384|ECDHE-ECDSA-AES128-GCM-SHA256]'], ecdh_curves: [P-256]}, "
+               "tls_certificates: [{certificate_chain: {inline_string: " +
+                   quoted(leaf.certificate) + "}, private_key: {inline_string: " + quoted(leaf.key) +
+                   "}}]}}}\n      filters:\n");
+  Proxy server(loop_, text);
+  auto status = [&](const std::string& parameters) {
+    Proxy client(loop_, bootstrap_of(kAll, cluster({std::to_string(server.port())},
+                                                   "    transport_socket: {name: tls, typed_config: {\"@type\": "
+                                                   "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3."
+                                                   "UpstreamTlsContext, common_tls_context: {validation_context: "
+                                                   "{trusted_ca: {inline_string: " +
+                                                       quoted(authority.pem()) + "}}, tls_params: {" + parameters +
+                                                       "}}}}\n")));
+    return get(loop_, client.port(), "/").status;
+  };
+  EXPECT_EQ(status(""), 200);
+  EXPECT_EQ(status("tls_minimum_protocol_version: TLSv1_3"), 503);
+  EXPECT_EQ(status("cipher_suites: [ECDHE-ECDSA-AES128-GCM-SHA256]"), 200);
+  EXPECT_EQ(status("cipher_suites: [ECDHE-ECDSA-CHACHA20-POLY1305]"), 503);
+  EXPECT_EQ(status("ecdh_curves: [X25519]"), 503);
+}
+
 TEST_F(Upstreams, ThePeersNameIsTheOneAskedFor) {
   net::TestAuthority authority;
   const auto leaf = authority.leaf("server", "DNS:good.example,DNS:*.wild.example,IP:127.0.0.1");
@@ -256,7 +287,7 @@ TEST_F(Upstreams, WhatDoesNotActIsRefusedByName) {
            {"    lb_subset_config: {}\n", "lb_subset_config"},
            {"    lb_policy: MAGLEV\n    maglev_lb_config: {table_size: 100}\n", "prime"},
            {"    lb_policy: CLUSTER_PROVIDED\n", "CLUSTER_PROVIDED"},
-           {"    outlier_detection: {max_ejection_percent: 101}\n", "percentage"},
+           {"    outlier_detection: {max_ejection_percent: 101}\n", "max_ejection_percent"},
            {"    load_balancing_policy: {policies: [{typed_extension_config: {name: csw, typed_config: {\"@type\": "
             "type.googleapis.com/envoy.extensions.load_balancing_policies.pick_first.v3.PickFirst}}}]}\n",
             "PickFirst"}})

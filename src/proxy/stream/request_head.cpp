@@ -241,6 +241,12 @@ void Stream::prepare_forwarded_headers() {
     headers.set("x-envoy-internal", "true");
   }
   if (edge && !http.keep_external_request_id) headers.remove("x-request-id");
+  if (http.add_user_agent && !worker_.options.service_cluster.empty()) {
+    headers.set("x-envoy-downstream-service-cluster", worker_.options.service_cluster);
+    if (headers.get("user-agent").value_or(std::string_view()).empty())
+      headers.set("user-agent", worker_.options.service_cluster);
+    if (!worker_.options.node_id.empty()) headers.set("x-envoy-downstream-service-node", worker_.options.node_id);
+  }
   if (!http.via.empty()) append_to(headers, "via", http.via, ", ");
 }
 

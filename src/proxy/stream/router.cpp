@@ -331,6 +331,7 @@ void Stream::start_attempt() {
   kept_sent_ = 0;
   ++attempts_;
   record.attempts = static_cast<uint16_t>(attempts_);
+  if (attempts_ > 1) tell_timeout();
   ClusterState::Wish wish;
   const Cluster& config = *cluster_->config();
   wish.hash = hash_;

@@ -231,6 +231,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   void on_idle();
   void arm_timers();
   void start_timeouts(const Forward& forward);
+  void tell_timeout();
   void start_duration();
   // router.cpp
   void choose_route();

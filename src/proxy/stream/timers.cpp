@@ -64,13 +64,21 @@ void Stream::start_timeouts(const Forward& forward) {
     take("x-envoy-upstream-rq-per-try-timeout-ms", try_timeout_);
   }
   if (route_timeout_.count() && try_timeout_ >= route_timeout_) try_timeout_ = Milliseconds(0);
-  Milliseconds expected = try_timeout_.count() ? try_timeout_ : route_timeout_;
-  if (expected.count() && !origin_->http->suppress_envoy_headers) {
-    char text[16];
-    auto [end, error] = std::to_chars(text, text + sizeof text, expected.count());
-    request.headers.set("x-envoy-expected-rq-timeout-ms", {text, static_cast<size_t>(end - text)});
-  }
   if (request_ended_ && route_timeout_.count()) route_deadline_ = worker_.loop().now() + route_timeout_;
+  tell_timeout();
+}
+
+// How long this try may take, for the upstream.
+void Stream::tell_timeout() {
+  Milliseconds expected = try_timeout_.count() ? try_timeout_ : route_timeout_;
+  if (!expected.count() || origin_->http->suppress_envoy_headers) return;
+  if (route_deadline_ != TimePoint{}) {
+    auto left = std::chrono::duration_cast<Milliseconds>(route_deadline_ - worker_.loop().now());
+    expected = std::clamp(left, Milliseconds(1), expected);
+  }
+  char text[16];
+  auto [end, error] = std::to_chars(text, text + sizeof text, expected.count());
+  request.headers.set("x-envoy-expected-rq-timeout-ms", {text, static_cast<size_t>(end - text)});
 }
 
 // How long the whole stream may last, by its route or its listener; and how long its request.

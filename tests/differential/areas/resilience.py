@@ -49,6 +49,9 @@ FAULTS = host(
     faulty("/grpc", abort={"grpc_status": 14, "percentage": ALWAYS}), faulty("/never", abort={"http_status": 503, "percentage": {"numerator": 0}}),
     faulty("/delay", delay={"fixed_delay": "0.05s", "percentage": ALWAYS}), faulty("/both", delay={"fixed_delay": "0.05s", "percentage": ALWAYS}, abort={"http_status": 500, "percentage": ALWAYS}),
     faulty("/match", abort={"http_status": 503, "percentage": ALWAYS}, headers=[{"name": "x-fault", "string_match": {"exact": "yes"}}]),
+    faulty("/asked", abort={"header_abort": {}, "percentage": ALWAYS}, delay={"header_delay": {}, "percentage": ALWAYS}),
+    faulty("/half-asked", abort={"http_status": 503, "percentage": {"numerator": 0}}, delay={"header_delay": {}, "percentage": {"numerator": 0}}),
+    faulty("/upstream-own", upstream_cluster="a", abort={"http_status": 503, "percentage": ALWAYS}),
     faulty("/upstream", upstream_cluster="b", abort={"http_status": 503, "percentage": ALWAYS}), faulty("/200", abort={"http_status": 200, "percentage": ALWAYS}), to("a"))
 FULL = cluster("full", "a", circuit_breakers={"thresholds": [{"max_requests": 0, "max_connections": 0, "max_pending_requests": 0}]})
 
@@ -96,6 +99,14 @@ def cases():
         yield Case(f"fault {path}", get(path), "fault")
         yield Case(f"fault {path} of grpc", get(path, "example.com", "content-type: application/grpc", method="POST", body=""), "fault")
         yield Case(f"fault {path} with its header", get(path, "example.com", "x-fault: yes"), "fault")
+    yield Case("fault of its cluster", get("/upstream-own"), "fault")
+    for asked in ["abort-request: 418", "abort-request: 199", "abort-request: 600", "abort-request: x", "abort-grpc-request: 14", "abort-grpc-request: 99",
+                  "delay-request: 20", "delay-request: x", "delay-request: -5", "abort-request: 503|abort-request-percentage: 0",
+                  "abort-request: 503|abort-grpc-request: 5", "abort-request: 503|delay-request: 20", "abort-request: 503|delay-request: 20|delay-request-percentage: 0"]:
+        headers = [f"x-envoy-fault-{one}" for one in asked.split("|")]
+        for path in ["/asked", "/half-asked", "/503"]:
+            yield Case(f"fault {path} asked {asked}", get(path, "example.com", *headers), "fault")
+        yield Case(f"fault /asked of grpc asked {asked}", get("/asked", "example.com", "content-type: application/grpc", *headers, method="POST", body=""), "fault")
 
 
 def filtered(name, kind):

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/runtime/unread.h"
+
+#include <google/protobuf/any.pb.h>
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/unknown_field_set.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "proxy/runtime/slots.h"
+
+namespace proxy {
+namespace {
+
+namespace pb = google::protobuf;
+
+enum class Effect : uint8_t { Read, Refused, Warned, None };
+
+Effect effect_of(std::string_view message, const pb::FieldDescriptor& field) {
+  auto all = unread_fields();
+  auto at = std::lower_bound(all.begin(), all.end(), message,
+                             [](const UnreadFields& one, std::string_view name) { return one.message < name; });
+  if (at == all.end() || at->message != message) return Effect::Read;
+  for (std::string_view word : base::split(at->fields, ' ')) {
+    if (word == field.name()) return Effect::Warned;
+    if (word.size() != field.name().size() + 1 || word.substr(1) != field.name()) continue;
+    return word[0] == '!' ? Effect::Refused : Effect::None;
+  }
+  return Effect::Read;
+}
+
+// Said, and to say no: as if it had not been said.
+bool is_off(const pb::Message& message, const pb::FieldDescriptor& field) {
+  if (field.is_repeated() || field.cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE) return false;
+  return field.message_type()->full_name() == "google.protobuf.BoolValue" &&
+         message.GetReflection()->GetMessage(message, &field).ByteSizeLong() == 0;
+}
+
+bool is_duration(const pb::Message& message) {
+  return message.GetDescriptor()->full_name() == "google.protobuf.Duration";
+}
+
+double seconds_of(const pb::Message& duration) {
+  const pb::Reflection& reflection = *duration.GetReflection();
+  const pb::Descriptor& type = *duration.GetDescriptor();
+  return static_cast<double>(reflection.GetInt64(duration, type.field(0))) +
+         reflection.GetInt32(duration, type.field(1)) / 1e9;
+}
+
+// The text's length, the number, or the duration in seconds.
+double size_of(const pb::Message& message, const pb::FieldDescriptor& field) {
+  const pb::Reflection& reflection = *message.GetReflection();
+  switch (field.cpp_type()) {
+    case pb::FieldDescriptor::CPPTYPE_STRING:
+      return static_cast<double>(reflection.GetString(message, &field).size());
+    case pb::FieldDescriptor::CPPTYPE_UINT32:
+      return reflection.GetUInt32(message, &field);
+    case pb::FieldDescriptor::CPPTYPE_UINT64:
+      return static_cast<double>(reflection.GetUInt64(message, &field));
+    case pb::FieldDescriptor::CPPTYPE_DOUBLE:
+      return reflection.GetDouble(message, &field);
+    case pb::FieldDescriptor::CPPTYPE_MESSAGE: {
+      const pb::Message& inner = reflection.GetMessage(message, &field);
+      const pb::Descriptor& type = *inner.GetDescriptor();
+      if (is_duration(inner)) return seconds_of(inner);
+      return type.field_count() ? size_of(inner, *type.field(0)) : 0;
+    }
+    default:
+      return 0;
+  }
+}
+
+base::Result<void> check_limits(const pb::Message& message) {
+  auto all = limits();
+  std::string_view name = message.GetDescriptor()->full_name();
+  auto at = std::lower_bound(all.begin(), all.end(), name,
+                             [](const Limit& one, std::string_view wanted) { return one.message < wanted; });
+  for (; at != all.end() && at->message == name; ++at) {
+    const auto* field = message.GetDescriptor()->FindFieldByName(std::string(at->field));
+    if (!field || (!at->always && !message.GetReflection()->HasField(message, field))) continue;
+    double size = size_of(message, *field);
+    if (size < at->least || size > at->most)
+      return base::fail(base::ErrorKind::Invalid, field->full_name() + " is out of its limits");
+  }
+  if (is_duration(message) && seconds_of(message) < 0)
+    return base::fail(base::ErrorKind::Invalid, "a negative duration");
+  return {};
+}
+
+class Look {
+ public:
+  explicit Look(Slots& slots) : slots_(slots) {}
+
+  // `place`: the field in which the message stands.
+  base::Result<void> at(const pb::Message& message, const pb::FieldDescriptor* place = nullptr) {
+    if (message.GetDescriptor()->full_name() == "google.protobuf.Any") return inside(message);
+    TRY(check_limits(message));
+    const pb::Reflection& reflection = *message.GetReflection();
+    note_unknown(message, reflection.GetUnknownFields(message));
+    std::vector<const pb::FieldDescriptor*> set;
+    reflection.ListFields(message, &set);
+    for (const pb::FieldDescriptor* field : set) {
+      Effect effect = effect_of(message.GetDescriptor()->full_name(), *field);
+      if (effect == Effect::Read && place) effect = effect_of(place->full_name(), *field);
+      if (effect != Effect::Read && is_off(message, *field)) continue;
+      switch (effect) {
+        case Effect::Read:
+          break;
+        case Effect::None:
+          continue;
+        case Effect::Warned:
+          warn(field->containing_type()->full_name() + "." + field->name());
+          continue;
+        case Effect::Refused:
+          return base::fail(base::ErrorKind::Invalid,
+                            field->containing_type()->full_name() + "." + field->name() + " is not supported");
+      }
+      if (field->cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE) continue;
+      if (!field->is_repeated()) {
+        TRY(named(field->name(), at(reflection.GetMessage(message, field), field)));
+        continue;
+      }
+      for (int i = 0; i < reflection.FieldSize(message, field); ++i)
+        TRY(named(field->name() + '[' + std::to_string(i) + ']',
+                  at(reflection.GetRepeatedMessage(message, field, i), field)));
+    }
+    return {};
+  }
+
+ private:
+  // Says where, too: "routes[0].route: ...".
+  static base::Result<void> named(const std::string& step, base::Result<void> result) {
+    if (result) return result;
+    std::string text = result.error().message;
+    size_t end = std::min(text.find(' '), text.size());
+    const char* between = end && text[end - 1] == ':' ? "." : ": ";
+    return base::fail(result.error().kind, step + between + text);
+  }
+
+  // What the program has no schema for is refused, or left out by name, where it would be used.
+  base::Result<void> inside(const pb::Message& message) {
+    pb::Any any;
+    any.CopyFrom(message);
+    std::string_view type = any.type_url();
+    type.remove_prefix(std::min(type.rfind('/') + 1, type.size()));
+    const auto* descriptor = pb::DescriptorPool::generated_pool()->FindMessageTypeByName(std::string(type));
+    const pb::Message* prototype =
+        descriptor ? pb::MessageFactory::generated_factory()->GetPrototype(descriptor) : nullptr;
+    if (!prototype) return {};
+    std::unique_ptr<pb::Message> content(prototype->New());
+    if (!content->ParseFromString(any.value())) return {};  // said where it is used
+    return at(*content);
+  }
+
+  void note_unknown(const pb::Message& message, const pb::UnknownFieldSet& unknown) {
+    for (int i = 0; i < unknown.field_count(); ++i)
+      warn(message.GetDescriptor()->full_name() + ", field number " + std::to_string(unknown.field(i).number()));
+  }
+
+  void warn(const std::string& what) {
+    if (slots_.first_mention(what)) base::log::warn("the configuration sets {}, which has no effect", what);
+  }
+
+  Slots& slots_;
+};
+
+}  // namespace
+
+base::Result<void> check_unread(const pb::Message& resource, Slots& slots) { return Look(slots).at(resource); }
+
+}  // namespace proxy

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/runtime/unread.h"
+
+#include <google/protobuf/descriptor.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+
+#include <sstream>
+
+#include "base/strings.h"
+#include "proxy/runtime/harness.h"
+#include "proxy/runtime/slots.h"
+
+namespace proxy {
+namespace {
+
+using namespace proxy::testing;
+
+const google::protobuf::Descriptor* message_of(std::string_view name) {
+  const auto& pool = *google::protobuf::DescriptorPool::generated_pool();
+  if (const auto* message = pool.FindMessageTypeByName(std::string(name))) return message;
+  const auto* field = pool.FindFieldByName(std::string(name));
+  return field ? field->message_type() : nullptr;
+}
+
+std::string checked(const std::string& routes, const std::string& options = "", const std::string& more = "") {
+  auto bootstrap = parse_bootstrap(bootstrap_of(routes, cluster_of("backend", "80", more), options));
+  if (!bootstrap) return bootstrap.error().message;
+  auto good = validate(*bootstrap);
+  return good ? "good" : good.error().message;
+}
+
+std::string route(const std::string& action, const std::string& more = "") {
+  return "              - {match: {prefix: /}, route: {cluster: backend" + action + "}" + more + "}\n";
+}
+
+// What is logged while it is there.
+class Logged {
+ public:
+  Logged() : before_(spdlog::default_logger()) {
+    spdlog::set_default_logger(
+        std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(text_)));
+  }
+  ~Logged() { spdlog::set_default_logger(before_); }
+  size_t count(std::string_view what) const {
+    std::string text = text_.str();
+    size_t out = 0;
+    for (size_t at = text.find(what); at != text.npos; at = text.find(what, at + 1)) ++out;
+    return out;
+  }
+
+ private:
+  std::ostringstream text_;
+  std::shared_ptr<spdlog::logger> before_;
+};
+
+TEST(Unread, TheTablesAreInOrderAndNameWhatTheSchemasHave) {
+  std::string_view before;
+  for (const UnreadFields& one : unread_fields()) {
+    EXPECT_LT(before, one.message);
+    before = one.message;
+    const auto* message = message_of(one.message);
+    if (!message) continue;  // a schema that this program does not link
+    for (std::string_view word : base::split(one.fields, ' ')) {
+      if (word[0] == '!' || word[0] == '-') word.remove_prefix(1);
+      EXPECT_NE(message->FindFieldByName(std::string(word)), nullptr) << one.message << "." << word;
+    }
+  }
+  before = {};
+  for (const Limit& one : limits()) {
+    EXPECT_LE(before, one.message);
+    before = one.message;
+    const auto* message = message_of(one.message);
+    ASSERT_NE(message, nullptr) << one.message;
+    EXPECT_NE(message->FindFieldByName(std::string(one.field)), nullptr) << one.message << "." << one.field;
+  }
+}
+
+TEST(Unread, WhatWouldRouteOtherwiseIsRefusedByName) {
+  EXPECT_EQ(checked(route("")), "good");
+  EXPECT_NE(checked(route(", metadata_match: {filter_metadata: {envoy.lb: {a: b}}}"))
+                .find("envoy.config.route.v3.RouteAction.metadata_match is not supported"),
+            std::string::npos);
+  EXPECT_NE(checked(route(""), "          path_normalization_options: {}\n").find("path_normalization_options"),
+            std::string::npos);
+}
+
+TEST(Unread, AFieldMayBeReadInOnePlaceAndRefusedInAnother) {
+  const std::string options = "http2_protocol_options: {allow_metadata: true}";
+  EXPECT_NE(checked(route(""), "          " + options + "\n").find("allow_metadata is not supported"),
+            std::string::npos);
+  EXPECT_EQ(checked(route(""), "          http2_protocol_options: {max_concurrent_streams: 10}\n"), "good");
+}
+
+TEST(Unread, WhatCostsNoMoreThanComfortIsSaidOnce) {
+  Logged logged;
+  auto bootstrap = parse_bootstrap(bootstrap_of(route("", ", tracing: {}") + route("", ", tracing: {}"),
+                                                cluster_of("backend", "80"), ""));
+  ASSERT_TRUE(bootstrap) << bootstrap.error().message;
+  Slots slots;
+  EXPECT_TRUE(check_unread(*bootstrap, slots));
+  EXPECT_TRUE(check_unread(*bootstrap, slots));
+  EXPECT_EQ(logged.count("envoy.config.route.v3.Route.tracing"), 1u);
+}
+
+TEST(Unread, ValuesPastTheirLimitsAreRefused) {
+  EXPECT_NE(checked(route(", timeout: -1s")).find("route.timeout: a negative duration"), std::string::npos);
+  EXPECT_NE(checked(route(", retry_policy: {retry_on: 5xx, retry_back_off: {base_interval: 0s}}"))
+                .find("RetryBackOff.base_interval is out of its limits"),
+            std::string::npos);
+  EXPECT_NE(checked(route(""), "          max_request_headers_kb: 100000\n").find("max_request_headers_kb"),
+            std::string::npos);
+  EXPECT_NE(checked(route(""), "", "    outlier_detection: {max_ejection_percent: 200}\n").find("max_ejection_percent"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace proxy
