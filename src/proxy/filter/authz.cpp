@@ -44,6 +44,7 @@ static const AuthzPolicy* policies_of(const Filter& filter, Stream& stream, Auth
   if (stream.route_table()) take(stream.route_table()->policies);
   if (stream.virtual_host()) take(stream.virtual_host()->policies);
   if (stream.route()) take(stream.route()->policies);
+  if (stream.target()) take(stream.target()->policies);
   return last;
 }
 

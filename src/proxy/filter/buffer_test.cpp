@@ -10,6 +10,10 @@ constexpr const char* kRoutes =
     "              - {match: {prefix: /free}, route: {cluster: backend}, typed_per_filter_config: "
     "{envoy.filters.http.buffer: "
     "{\"@type\": type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute, disabled: true}}}\n"
+    "              - {match: {prefix: /weighted}, route: {weighted_clusters: {clusters: [{name: backend, weight: 1, "
+    "typed_per_filter_config: {envoy.filters.http.buffer: {\"@type\": "
+    "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute, disabled: true}}}, {name: backend, "
+    "weight: 0}]}}}\n"
     "              - {match: {prefix: /}, route: {cluster: backend}}\n";
 constexpr const char* kBuffer =
     "{name: envoy.filters.http.buffer, typed_config: {\"@type\": "
@@ -51,11 +55,13 @@ TEST_F(BufferOnSockets, TooMuchIs413AndNothingReachesTheUpstream) {
 }
 
 TEST_F(BufferOnSockets, RequestsWithoutABodyAndRoutesThatSaySoPassAtOnce) {
-  http::Request free;
-  free.method = "POST";
-  free.path = "/free";
-  free.body = bytes(100'000);
-  EXPECT_TRUE(fetch(loop_, proxy_->port(), std::move(free)).body.ends_with("body=100000"));
+  for (const char* path : {"/free", "/weighted"}) {
+    http::Request free;
+    free.method = "POST";
+    free.path = path;
+    free.body = bytes(100'000);
+    EXPECT_TRUE(fetch(loop_, proxy_->port(), std::move(free)).body.ends_with("body=100000")) << path;
+  }
   EXPECT_EQ(get(loop_, proxy_->port(), "/x").status, 200);
   EXPECT_EQ(get(loop_, proxy_->port(), "/big").body.size(), 5'000'000u);
 }

@@ -94,6 +94,7 @@ struct WeightedTarget {
   uint32_t weight = 1;
   std::string host_rewrite;
   HeaderMutation request, response;
+  Policies policies;
 };
 
 // Which responses are followed here rather than by the client.
@@ -113,8 +114,9 @@ struct UpgradeChoice {
 struct Forward {
   std::vector<WeightedTarget> targets;  // one, or several by weight
   uint32_t total_weight = 1;
-  std::string random_header;    // its number decides among the targets, in place of dice
-  bool weight_by_hash = false;  // the hash policy decides
+  std::string random_header;        // its number decides among the targets, in place of dice
+  bool weight_by_hash = false;      // the hash policy decides
+  bool policies_by_target = false;  // some of targets have policies: one is picked before the filters run
   int cluster_not_found_status = 503;
   std::optional<std::string> prefix_rewrite;
   std::optional<RegexRewrite> regex_rewrite;

@@ -387,6 +387,12 @@ base::Result<Route> route_of(const v3::Route& from, const Around& around, const 
   out.request = TRY(mutation_of(from.request_headers_to_add(), from.request_headers_to_remove()));
   out.response = TRY(mutation_of(from.response_headers_to_add(), from.response_headers_to_remove()));
   out.policies = TRY(compiler.policies(from.typed_per_filter_config()));
+  if (auto* forward = std::get_if<Forward>(&out.action))
+    for (int i = 0; i < from.route().weighted_clusters().clusters_size(); ++i) {
+      const auto& entry = from.route().weighted_clusters().clusters(i);
+      forward->targets[static_cast<size_t>(i)].policies = TRY(compiler.policies(entry.typed_per_filter_config()));
+      forward->policies_by_target |= entry.typed_per_filter_config_size() > 0;
+    }
   if (!from.metadata().filter_metadata().empty()) {
     auto facts = std::make_shared<Metadata>();
     for (const auto& [name, object] : from.metadata().filter_metadata()) facts->merge(name, json_of(object));

@@ -30,6 +30,13 @@ void Stream::choose_route() {
                     .certificate_presented = origin_->mutual_tls,
                     .certificate_validated = origin_->mutual_tls};
   chosen_ = choose(*table_, request, facts);
+  const Forward* forward = chosen_.route ? std::get_if<Forward>(&chosen_.route->action) : nullptr;
+  if (forward && forward->policies_by_target) choose_target(*forward);
+}
+
+void Stream::choose_target(const Forward& forward) {
+  if (!forward.hash.empty() && !hash_) hash_ = hash_of(forward);
+  if (!target_) target_ = &pick_target(forward);
 }
 
 void Stream::clear_route_cache() {
@@ -43,8 +50,7 @@ void Stream::clear_route_cache() {
 std::optional<std::string_view> Stream::target_cluster_name() {
   const auto* to = chosen_.route ? std::get_if<Forward>(&chosen_.route->action) : nullptr;
   if (!to) return std::nullopt;
-  if (!to->hash.empty() && !hash_) hash_ = hash_of(*to);
-  if (!target_) target_ = &pick_target(*to);
+  choose_target(*to);
   if (!target_->cluster_header.empty()) return request.headers.get(target_->cluster_header);
   const Cluster* cluster = pin_->config->cluster(target_->cluster);
   if (!cluster) return std::nullopt;
@@ -162,8 +168,7 @@ Slot Stream::slot_of(const WeightedTarget& target) const {
 
 void Stream::forward(const Forward& forward) {
   forward_ = &forward;
-  if (!forward.hash.empty() && !hash_) hash_ = hash_of(forward);
-  if (!target_) target_ = &pick_target(forward);
+  choose_target(forward);
   cluster_ = worker_.cluster(slot_of(*target_));
   if (!cluster_) {
     record.set(Flag::NoClusterFound);

@@ -68,10 +68,13 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   const VirtualHost* virtual_host() const { return chosen_.host; }
   const Route* route() const { return chosen_.route; }
   const RouteTable* route_table() const { return table_; }
-  // What the most specific of route, virtual host and route table says to the
+  const WeightedTarget* target() const { return target_; }  // nullptr: not picked yet
+  // What the most specific of weighted cluster, route, virtual host and route table says to the
   // filters of that name; nullptr: nothing.
   const Policies::Entry* policy_entry(Slot filter) const {
     if (!chosen_.host || filter == kNone) return table_ ? table_->policies.find(filter) : nullptr;
+    if (target_)
+      if (auto* entry = target_->policies.find(filter)) return entry;
     if (chosen_.route)
       if (auto* entry = chosen_.route->policies.find(filter)) return entry;
     if (auto* entry = chosen_.host->policies.find(filter)) return entry;
@@ -242,6 +245,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   void forward(const Forward& forward);
   void start_mirrors(const Forward& forward);
   Slot slot_of(const WeightedTarget& target) const;
+  void choose_target(const Forward& forward);
   const WeightedTarget& pick_target(const Forward& forward);
   void redirect(const Redirect& redirect);
   void start_attempt();
