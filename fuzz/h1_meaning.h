@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdlib>
 #include <string>
 
+#include "fuzz/require.h"
 #include "http/h1.h"
 
 // What a parser understood, for the HTTP/1 targets.
@@ -14,10 +14,6 @@ struct Meaning {
   std::string head, body, trailers;
   size_t used = 0;
 };
-
-inline void require(bool holds) {
-  if (!holds) std::abort();
-}
 
 inline std::string text_of(const http::Headers& headers) {
   std::string out;

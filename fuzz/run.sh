@@ -1,31 +1,50 @@
 #!/bin/bash
-# fuzz/run.sh [SECONDS [NAME...]]: builds the fuzz targets and runs each for SECONDS (30).
+# fuzz/run.sh [SECONDS [NAME...]]: builds the fuzz targets, replays what is kept of each and runs it for SECONDS (30).
 # SPDX-License-Identifier: Apache-2.0
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 build=$here/../build/fuzz
 seconds=${1:-30}
 shift || true
-mkdir -p "$build"
+mkdir -p "$build/found"
 cmake -S "$here" -B "$build" -G Ninja -DCMAKE_CXX_COMPILER="${CXX:-clang++-19}" >"$build/configure.log" 2>&1 || { cat "$build/configure.log"; exit 1; }
-ninja -C "$build" --quiet
+NINJA_STATUS='[%f/%t %es] ' ninja -C "$build" --quiet
 
-failed=0
-for program in "$build"/bin/fuzz_*; do
-  name=${program##*/fuzz_}
-  if [ $# -gt 0 ] && [[ " $* " != *" $name "* ]]; then continue; fi
-  corpus=$build/corpus/$name known=$here/corpus/$name
-  mkdir -p "$corpus" "$build/found"
-  inputs=("$corpus")
-  [ -d "$known" ] && inputs+=("$known")
-  if "$program" -max_total_time="$seconds" -max_len=8192 -timeout=10 -print_final_stats=1 \
-    -artifact_prefix="$build/found/$name-" "${inputs[@]}" >"$build/$name.log" 2>&1; then
-    runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$build/$name.log")
-    echo "$name: $runs runs, nothing found"
-  else
-    failed=1
-    echo "$name: FAILED, see $build/$name.log"
-    tail -30 "$build/$name.log"
-  fi
+say_failed() { # NAME
+  echo "$1: FAILED, see $build/$1.log"
+  tail -30 "$build/$1.log"
+}
+
+# One target: every kept input once, then SECONDS of new ones. What is learnt stays in the build tree.
+run_one() { # NAME
+  local name=$1 program=$build/bin/fuzz_$1 corpus=$build/corpus/$1 kept=()
+  mkdir -p "$corpus"
+  for file in "$here/corpus/$name"/*; do [ -f "$file" ] && kept+=("$file"); done
+  if [ ${#kept[@]} = 0 ]; then echo "$name: FAILED, nothing is kept in fuzz/corpus/$name"; return 1; fi
+  "$program" "${kept[@]}" >"$build/$name.log" 2>&1 || { say_failed "$name"; return 1; }
+  "$program" -max_total_time="$seconds" -max_len=8192 -timeout=30 -rss_limit_mb=4096 -print_final_stats=1 \
+    -artifact_prefix="$build/found/$name-" "$corpus" "$here/corpus/$name" >"$build/$name.log" 2>&1 || { say_failed "$name"; return 1; }
+  local runs; runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$build/$name.log")
+  echo "$name: ${#kept[@]} kept inputs, $runs runs, nothing found"
+}
+
+names=()
+for source in "$here"/*.cpp; do
+  name=$(basename "$source" .cpp)
+  if [ $# = 0 ] || [[ " $* " == *" $name "* ]]; then names+=("$name"); fi
 done
-exit $failed
+[ ${#names[@]} -gt 0 ] || { echo "there is no target named $*"; exit 1; }
+
+passed=0 failed=0 running=()
+settle() { # the oldest of those that run
+  if wait "${running[0]}"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+  running=("${running[@]:1}")
+}
+for name in "${names[@]}"; do
+  [ ${#running[@]} -lt "$(nproc)" ] || settle
+  run_one "$name" &
+  running+=($!)
+done
+while [ ${#running[@]} -gt 0 ]; do settle; done
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]

@@ -11,56 +11,6 @@ using base::ErrorKind;
 constexpr size_t kPrefix = 5;  // a flag for compression, then the size, four bytes
 constexpr int kLastCode = static_cast<int>(Code::Unauthenticated);
 
-std::string framed(std::string_view message) {
-  const auto size = static_cast<uint32_t>(message.size());
-  std::string out;
-  out.reserve(kPrefix + message.size());
-  out += '\0';
-  for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(size >> shift & 0xff);
-  out += message;
-  return out;
-}
-
-// Takes the next message off the buffer's front; nullopt if it is not all there.
-base::Result<std::optional<std::string>> take_message(std::string& buffer, size_t most) {
-  if (buffer.size() < kPrefix) return std::nullopt;
-  if (buffer[0] != 0) return base::fail(ErrorKind::Invalid, "gRPC: a compressed message, which was not offered");
-  uint32_t size = 0;
-  for (size_t i = 1; i < kPrefix; ++i) size = size << 8 | static_cast<uint8_t>(buffer[i]);
-  if (size > most) {
-    return base::fail(ErrorKind::Exhausted, "gRPC: a message of " + std::to_string(size) + " bytes; at most " +
-                                                std::to_string(most) + " are taken");
-  }
-  if (buffer.size() < kPrefix + size) {
-    buffer.reserve(kPrefix + size);
-    return std::nullopt;
-  }
-  std::string message = buffer.substr(kPrefix, size);
-  buffer.erase(0, kPrefix + size);
-  return message;
-}
-
-// grpc-message: percent-encoded where it is not printable ASCII, or "%".
-std::string encode_message(std::string_view text) {
-  static constexpr char kDigits[] = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<uint8_t>(c);
-    if (byte >= 0x20 && byte <= 0x7e && c != '%') {
-      out += c;
-    } else {
-      out += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
-    }
-  }
-  return out;
-}
-
-// A wrong escape is shown as it came: an error's text must not get lost.
-std::string decode_message(std::string_view text) {
-  auto decoded = percent_decode(text);
-  return decoded ? *decoded : std::string(text);
-}
-
 std::string_view name(Code code) {
   static constexpr std::string_view kNames[] = {
       "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
@@ -141,6 +91,53 @@ base::Error error_of(const Status& status) {
 }
 
 }  // namespace
+
+std::string framed(std::string_view message) {
+  const auto size = static_cast<uint32_t>(message.size());
+  std::string out;
+  out.reserve(kPrefix + message.size());
+  out += '\0';
+  for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(size >> shift & 0xff);
+  out += message;
+  return out;
+}
+
+base::Result<std::optional<std::string>> take_message(std::string& buffer, size_t most) {
+  if (buffer.size() < kPrefix) return std::nullopt;
+  if (buffer[0] != 0) return base::fail(ErrorKind::Invalid, "gRPC: a compressed message, which was not offered");
+  uint32_t size = 0;
+  for (size_t i = 1; i < kPrefix; ++i) size = size << 8 | static_cast<uint8_t>(buffer[i]);
+  if (size > most) {
+    return base::fail(ErrorKind::Exhausted, "gRPC: a message of " + std::to_string(size) + " bytes; at most " +
+                                                std::to_string(most) + " are taken");
+  }
+  if (buffer.size() < kPrefix + size) {
+    buffer.reserve(kPrefix + size);
+    return std::nullopt;
+  }
+  std::string message = buffer.substr(kPrefix, size);
+  buffer.erase(0, kPrefix + size);
+  return message;
+}
+
+std::string encode_message(std::string_view text) {
+  static constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<uint8_t>(c);
+    if (byte >= 0x20 && byte <= 0x7e && c != '%') {
+      out += c;
+    } else {
+      out += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
+    }
+  }
+  return out;
+}
+
+std::string decode_message(std::string_view text) {
+  auto decoded = percent_decode(text);
+  return decoded ? *decoded : std::string(text);
+}
 
 ServerCall::ServerCall(std::shared_ptr<Exchange> exchange, size_t max_message)
     : exchange_(std::move(exchange)), max_message_(max_message) {}

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "http/client.h"
 #include "http/server.h"
@@ -38,6 +39,15 @@ struct Status {
 };
 
 inline constexpr size_t kMaxMessage = 64u << 20;
+
+// A message with its prefix: a flag for compression (0: none) and its size, five bytes.
+std::string framed(std::string_view message);
+// Takes the next message off the buffer's front; nullopt if it is not all there. At most `most` bytes of it.
+base::Result<std::optional<std::string>> take_message(std::string& buffer, size_t most);
+// grpc-message: percent-encoded where it is not printable ASCII, or "%". A wrong escape is shown as it came: an
+// error's text must not get lost.
+std::string encode_message(std::string_view text);
+std::string decode_message(std::string_view text);
 
 // The server's end of one call, over an Exchange.
 class ServerCall {

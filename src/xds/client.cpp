@@ -3,6 +3,8 @@
 
 #include <google/protobuf/io/coded_stream.h>
 
+#include <algorithm>
+
 #include "envoy/service/discovery/v3/discovery.pb.h"
 
 namespace xds {
@@ -16,7 +18,9 @@ using Names = std::set<std::string>;
 constexpr std::string_view kWrapped = "type.googleapis.com/envoy.service.discovery.v3.Resource";
 
 static std::chrono::milliseconds ttl_of(const envoy::service::discovery::v3::Resource& resource) {
-  return std::chrono::seconds(resource.ttl().seconds()) + std::chrono::milliseconds(resource.ttl().nanos() / 1'000'000);
+  constexpr int64_t kLongest = 100ll * 366 * 24 * 3600;  // no clock's sum with it overflows
+  return std::chrono::seconds(std::clamp<int64_t>(resource.ttl().seconds(), -kLongest, kLongest)) +
+         std::chrono::milliseconds(resource.ttl().nanos() / 1'000'000);
 }
 
 std::string name_of(const google::protobuf::Any& resource) {

@@ -36,8 +36,9 @@ Look parse_v1(std::string_view bytes, ProxyHeader& out) {
        destination = net::Address::parse(words[2], *destination_port);
   const int family = words[0] == "TCP4" ? AF_INET : AF_INET6;
   if (!source || !destination || source->family() != family || destination->family() != family) return Look::No;
-  out.source = *source;
-  out.destination = *destination;
+  // As everywhere, an IPv6 address that stands for an IPv4 one is that one: rules about it hold.
+  out.source = net::Address::of(source->data(), source->size());
+  out.destination = net::Address::of(destination->data(), destination->size());
   return Look::Yes;
 }
 

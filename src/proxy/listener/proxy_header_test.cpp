@@ -24,6 +24,8 @@ TEST(ProxyHeader, Version1SaysBothAddresses) {
   EXPECT_EQ(header.destination.text(), "10.1.2.4:80");
   EXPECT_EQ(ProxyHeader::parse("PROXY TCP6 2001:db8::1 ::1 1 2\r\n", {}, header), Look::Yes);
   EXPECT_EQ(header.source.text(), "[2001:db8::1]:1");
+  EXPECT_EQ(ProxyHeader::parse("PROXY TCP6 ::ffff:10.1.2.3 ::1 1 2\r\n", {}, header), Look::Yes);
+  EXPECT_EQ(header.source.text(), "10.1.2.3:1") << "rules about IPv4 addresses hold for it";
   EXPECT_EQ(ProxyHeader::parse("PROXY UNKNOWN whatever it is\r\n", {}, header), Look::Yes);
   EXPECT_FALSE(header.source.valid());
 }

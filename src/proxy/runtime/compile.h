@@ -92,7 +92,7 @@ base::Result<telemetry::LineFormat> line_of(const core::SubstitutionFormatString
 // The content type of what such a format makes: its own word, or JSON's or plain text's.
 std::string content_type_of(const core::SubstitutionFormatString& from);
 
-std::chrono::milliseconds milliseconds_of(const google::protobuf::Duration& from);
+std::chrono::milliseconds milliseconds_of(const google::protobuf::Duration& from);  // a century at most
 uint32_t per_million(const envoy::type::v3::FractionalPercent& from);
 // What a resource's metadata says, for logs; nullptr: nothing beyond what is known elsewhere.
 enum class Known : uint8_t { Nothing, IstioConfig };

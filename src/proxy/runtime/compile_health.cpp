@@ -153,7 +153,7 @@ base::Result<void> compile_breakers(const v3::Cluster& from, Cluster& out) {
     take(thresholds.max_retries(), thresholds.has_max_retries(), breaker.retries);
     breaker.track_remaining = thresholds.track_remaining();
     if (thresholds.has_retry_budget()) {
-      auto& budget = breaker.retry_budget.emplace();
+      auto& budget = breaker.retry_budget.emplace(CircuitBreaker::RetryBudget{});
       if (thresholds.retry_budget().has_budget_percent())
         budget.percent = thresholds.retry_budget().budget_percent().value();
       take(thresholds.retry_budget().min_retry_concurrency(), thresholds.retry_budget().has_min_retry_concurrency(),

@@ -63,7 +63,8 @@ base::Result<JwtProvider> provider_of(const Compiler& compiler, const std::strin
   out.audiences.assign(from.audiences().begin(), from.audiences().end());
   if (from.has_subjects()) out.subjects = TRY(compile(from.subjects()));
   out.needs_expiry = from.require_expiration();
-  if (from.has_max_lifetime()) out.longest_life = std::chrono::seconds(from.max_lifetime().seconds());
+  if (from.has_max_lifetime())
+    out.longest_life = std::chrono::duration_cast<std::chrono::seconds>(milliseconds_of(from.max_lifetime()));
   if (from.clock_skew_seconds()) out.skew = std::chrono::seconds(from.clock_skew_seconds());
   add_places(from, out);
   out.forward = from.forward();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -91,7 +92,9 @@ base::Result<void> unpack_strictly_into(const google::protobuf::Any& from, googl
 }
 
 std::chrono::milliseconds milliseconds_of(const google::protobuf::Duration& from) {
-  return std::chrono::seconds(from.seconds()) + std::chrono::milliseconds(from.nanos() / 1'000'000);
+  constexpr int64_t kLongest = 100ll * 366 * 24 * 3600;  // as good as for ever, and no clock's sum with it overflows
+  const int64_t seconds = std::clamp<int64_t>(from.seconds(), -kLongest, kLongest);
+  return std::chrono::seconds(seconds) + std::chrono::milliseconds(from.nanos() / 1'000'000);
 }
 
 uint32_t per_million(const envoy::type::v3::FractionalPercent& from) {

@@ -19,6 +19,9 @@ bool unreserved(char c) {
          c == '_' || c == '~';
 }
 
+// The byte of two hexadecimal digits; -1 where they are none.
+int byte_of(char high, char low) { return hex(high) < 0 || hex(low) < 0 ? -1 : hex(high) * 16 + hex(low); }
+
 // Nothing in it that normalisation could change; the usual case.
 bool is_plain(std::string_view path) {
   char before = 0;
@@ -34,7 +37,7 @@ bool is_plain(std::string_view path) {
 bool has_escaped_slash(std::string_view path) {
   path = path.substr(0, path.find('?'));
   for (size_t at = path.find('%'); at != path.npos && at + 2 < path.size(); at = path.find('%', at + 1)) {
-    int code = hex(path[at + 1]) * 16 + hex(path[at + 2]);
+    const int code = byte_of(path[at + 1], path[at + 2]);
     if (code == '/' || code == '\\') return true;
   }
   return false;
@@ -44,7 +47,7 @@ std::string unescape_slashes(std::string_view path) {
   std::string out;
   size_t query = std::min(path.find('?'), path.size());
   for (size_t i = 0; i < query; ++i) {
-    int code = path[i] == '%' && i + 2 < query ? hex(path[i + 1]) * 16 + hex(path[i + 2]) : -1;
+    const int code = path[i] == '%' && i + 2 < query ? byte_of(path[i + 1], path[i + 2]) : -1;
     if (code == '/' || code == '\\') {
       out += static_cast<char>(code);
       i += 2;
@@ -69,9 +72,9 @@ bool normalize_path(std::string& path, bool normalize, bool merge_slashes) {
     char c = only[i];
     if (normalize && c == '\\') c = '/';
     if (normalize && c == '%') {
-      if (i + 2 >= only.size() || hex(only[i + 1]) < 0 || hex(only[i + 2]) < 0) return false;
-      char value = static_cast<char>(hex(only[i + 1]) * 16 + hex(only[i + 2]));
-      if (value == 0) return false;
+      const int code = i + 2 < only.size() ? byte_of(only[i + 1], only[i + 2]) : -1;
+      if (code <= 0) return false;
+      const char value = static_cast<char>(code);
       if (unreserved(value)) {
         decoded += value;
       } else {

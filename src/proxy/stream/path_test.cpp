@@ -43,6 +43,8 @@ TEST(Paths, EscapedSlashesAreFoundBeforeTheQuery) {
   EXPECT_TRUE(has_escaped_slash("/a%5Cb"));
   EXPECT_FALSE(has_escaped_slash("/a?b=%2f"));
   EXPECT_EQ(unescape_slashes("/a%2fb?c=%2f"), "/a/b?c=%2f");
+  EXPECT_EQ(unescape_slashes("/a%3zb"), "/a%3zb") << "two digits, or it is no escape";
+  EXPECT_FALSE(has_escaped_slash("/a%3zb"));
 }
 
 }  // namespace
