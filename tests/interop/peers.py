@@ -65,3 +65,16 @@ def get(port, path="/", host=None, address="127.0.0.1", headers=None, method="GE
 def within(count, total, share):
     """Five standard deviations of a binomial share."""
     return abs(count - total * share) <= 5 * math.sqrt(total * share * (1 - share))
+
+
+def connects(port, address="127.0.0.1"):
+    with socket.create_connection((address, port), 2):
+        return True
+
+
+def make_certificate(directory):
+    """cert.pem and key.pem for localhost, signed by itself, whatever the machine's openssl.cnf says."""
+    (directory / "openssl.cnf").write_text("[req]\ndistinguished_name = name\nx509_extensions = ca\nprompt = no\n[name]\nCN = localhost\n[ca]\n"
+                                           "basicConstraints = critical,CA:TRUE\nsubjectAltName = DNS:localhost,IP:127.0.0.1\n")
+    subprocess.run(["openssl", "req", "-x509", "-config", directory / "openssl.cnf", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                    "-nodes", "-days", "2", "-keyout", directory / "key.pem", "-out", directory / "cert.pem"], check=True, capture_output=True)
