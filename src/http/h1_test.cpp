@@ -317,7 +317,7 @@ TEST(H1Write, ResponseSaysWhatBecomesOfTheConnection) {
   head.headers.add("upgrade", "websocket");
   net::Buffer out;
   write_response(out, head, Body::none(), Connection::Upgrade);
-  EXPECT_EQ(out.view(), "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
+  EXPECT_EQ(out.view(), "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n");
   out.clear();
   head.status = 404;
   head.headers.clear();

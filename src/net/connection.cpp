@@ -259,6 +259,22 @@ bool Connection::send(Buffer& bytes) {
   return true;
 }
 
+// A failure shows again, and is told, when flush() sends.
+size_t Connection::send_through(std::string_view bytes) {
+  if (tls_state_ != TlsState::None || connecting_ || !writable_ || choked_ || write_errno_) return 0;
+  iovec parts[] = {{output_.data(), output_.size()}, {const_cast<char*>(bytes.data()), bytes.size()}};
+  const msghdr message{.msg_iov = parts, .msg_iovlen = 2};
+  const ssize_t count = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+  if (count <= 0) return 0;
+  sent_ += static_cast<uint64_t>(count);
+  const size_t before = std::min(output_.size(), static_cast<size_t>(count));
+  output_.consume(before);
+  output_.recycle();
+  const size_t passed = static_cast<size_t>(count) - before;
+  if (passed < bytes.size()) writable_ = false;
+  return passed;
+}
+
 void Connection::flush() {
   if (connecting_) return;
   bool* gone = gone_;

@@ -273,12 +273,11 @@ class Http1Session final : public Session, public Downstream, private net::Conne
   size_t send_data(Stream&, std::string_view bytes, bool ended) override {
     if (!bytes.empty() && connection_->full()) return 0;
     last_active_ = worker().loop().now();
-    net::Buffer& out = connection_->output();
     if (chunked_) {
-      h1::write_chunk(out, bytes);
-      if (ended) h1::write_last_chunk(out);
+      h1::write_chunk(connection_->output(), bytes);
+      if (ended) h1::write_last_chunk(connection_->output());
     } else {
-      out.append(bytes);
+      connection_->write(bytes);
     }
     return bytes.size();
   }

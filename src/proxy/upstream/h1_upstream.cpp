@@ -59,12 +59,11 @@ void H1Upstream::send_head(Stream& stream, const http::RequestHead& head, h1::Bo
 
 size_t H1Upstream::send_data(Stream&, std::string_view bytes, bool end) {
   if (!bytes.empty() && connection_->full()) return 0;
-  net::Buffer& out = connection_->output();
   if (chunked_) {
-    h1::write_chunk(out, bytes);
-    if (end) h1::write_last_chunk(out);
+    h1::write_chunk(connection_->output(), bytes);
+    if (end) h1::write_last_chunk(connection_->output());
   } else {
-    out.append(bytes);
+    connection_->write(bytes);
   }
   request_done_ |= end;
   if (end && tunnel_) connection_->shutdown_write();
