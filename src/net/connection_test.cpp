@@ -418,6 +418,33 @@ TEST(Connection, ALastAnswerArrivesAlthoughTheSenderWasNotDone) {
   EXPECT_EQ(answer.value(), "no");
 }
 
+// Large writes overtake no small ones, whether the kernel takes all, part or nothing of them.
+TEST(Connection, LargeAndSmallWritesArriveInOrder) {
+  Loop loop;
+  struct Teller : Connection::Handler {
+    std::unique_ptr<Connection> connection;
+    std::string told;
+    void on_data(Connection& c) override {
+      c.input().clear();
+      for (int i = 0; i < 600; ++i) {
+        const std::string piece(i % 3 ? 20'000 + i : i % 7, static_cast<char>('a' + i % 26));
+        told += piece;
+        c.write(piece);
+      }
+      c.shutdown_write();
+    }
+    void on_end(Connection&) override {}
+    void on_closed(Connection&, const base::Error&) override {}
+  } teller;
+  auto listener = Listener::listen(loop, kAnyPort, [&](int fd, const Address& from) {
+                    teller.connection = std::make_unique<Connection>(loop, teller);
+                    ASSERT_TRUE(teller.connection->adopt(fd, from));
+                  }).value();
+  auto answer = run_to_end(loop, send_and_read(loop, listener->address(), {}, "go"));
+  EXPECT_GT(teller.told.size(), 8u << 20);
+  EXPECT_TRUE(answer.value() == teller.told);
+}
+
 Task<base::Result<void>> read_one(std::unique_ptr<ByteStream>& stream) {
   Read piece = co_await stream->read();
   if (!piece) co_return std::unexpected(piece.error());
