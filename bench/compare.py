@@ -300,4 +300,5 @@ def main():
             pathlib.Path(given.json).write_text(json.dumps(figures))
 
 
-main()
+if __name__ == "__main__":
+    main()
