@@ -22,6 +22,7 @@ namespace net {
 namespace {
 
 constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+constexpr auto kLastSend = std::chrono::seconds(30);
 constexpr int kReadsATurn = 4;       // then the other connections get their turn
 constexpr size_t kLeastRoom = 4096;  // behind bytes that were not consumed
 
@@ -134,7 +135,7 @@ void Connection::on_io(uint32_t events) {
   if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
     readable_ = true;
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) hung_up_ = true;
-    if (!paused_ || ending_ == Ending::Linger || tls_state_ == TlsState::Handshake) {
+    if (!paused_ || closes() || tls_state_ == TlsState::Handshake) {
       read();
       if (*gone || !open()) return;
     }
@@ -153,7 +154,7 @@ void Connection::run_deferred(void* self) {
   if (connection.read_again_) {
     connection.read_again_ = false;
     if (std::exchange(connection.data_owed_, false) && !connection.paused_ && !connection.input_.empty() &&
-        connection.tls_state_ != TlsState::Handshake && connection.ending_ != Ending::Linger) {
+        connection.tls_state_ != TlsState::Handshake && !connection.closes()) {
       connection.handler_->on_data(connection);
       if (*gone || !connection.open()) return;
       connection.input_.recycle();
@@ -168,6 +169,7 @@ void Connection::read() {
   if (connecting_) return;
   bool* gone = gone_;
   if (tls_state_ == TlsState::Handshake && !handshake()) return;
+  if (ending_ == Ending::Close) return;
   if (ending_ == Ending::Linger) return read_and_drop();
   for (int i = 0; !paused_ && !peer_ended_; ++i) {
     if (i == kReadsATurn) {
@@ -187,7 +189,7 @@ void Connection::read() {
     handler_->on_data(*this);
     if (*gone || !open()) return;
     input_.recycle();
-    if (tls_state_ == TlsState::Handshake || ending_ == Ending::Linger) return;  // begun by on_data; goes on deferred
+    if (tls_state_ == TlsState::Handshake || closes()) return;  // begun by on_data; goes on deferred
     if (tls_state_ == TlsState::None && !readable_) return;
   }
   if (!peer_ended_ || end_told_ || paused_) return;
@@ -297,14 +299,17 @@ void Connection::flush() {
     handler_->on_drained(*this);
     if (*gone || !open()) return;
   }
-  if (ending_ != Ending::None && !end_sent_ && pending() == 0) send_end();
+  if (ending_ == Ending::None || end_sent_) return;
+  if (pending() == 0) return send_end();
+  if (ending_ == Ending::Close && !deadline_) set_deadline(kLastSend, "the last write");
 }
 
 void Connection::send_end() {
   if (tls_state_ == TlsState::Handshake) return;
   if (tls_state_ == TlsState::Open && tls_notify_end() && !send(sealed_)) return;
-  ::shutdown(fd_, SHUT_WR);
   end_sent_ = true;
+  if (ending_ == Ending::Close) return fail({base::ErrorKind::Closed, "this side ended the connection"});
+  ::shutdown(fd_, SHUT_WR);
   if (end_told_ || (ending_ == Ending::Linger && peer_ended_)) {
     fail({base::ErrorKind::Closed, "both sides ended the connection"});
   }
@@ -317,7 +322,7 @@ void Connection::write_failed(int error_number) {
   write_errno_ = error_number;
   output_.clear();
   sealed_.clear();
-  if (paused_ || end_told_ || ending_ == Ending::Linger || tls_state_ == TlsState::Handshake) {
+  if (paused_ || end_told_ || closes() || tls_state_ == TlsState::Handshake) {
     fail(read_error());
     return;
   }
@@ -341,12 +346,20 @@ void Connection::shutdown_write() {
 }
 
 void Connection::close_after_flush(Clock::duration linger) {
-  if (ending_ == Ending::Linger || !open()) return;
+  if (closes() || !open()) return;
   ending_ = Ending::Linger;
   input_.clear();
   input_.recycle();
   set_deadline(linger, "close");
   read_again_ = true;
+  deferred_.schedule();
+}
+
+void Connection::close_when_sent() {
+  if (closes() || !open()) return;
+  ending_ = Ending::Close;
+  input_.clear();
+  input_.recycle();
   deferred_.schedule();
 }
 

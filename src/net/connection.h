@@ -118,6 +118,8 @@ class Connection final : private IoHandler {
   // sends until its end or the time is up; then on_closed. So that a last
   // answer arrives although the peer still sends.
   void close_after_flush(Clock::duration linger);
+  // The same towards a peer that said it would send no more, which costs less: sends what is pending, closes, on_closed.
+  void close_when_sent();
 
   // Takes the socket out of the loop and gives it away; input() keeps what was
   // read and not consumed, output() what was not sent. Not with TLS.
@@ -141,7 +143,7 @@ class Connection final : private IoHandler {
   struct Tls;  // what only a TLS connection needs
   friend struct TlsBio;
   enum class TlsState : uint8_t { None, Handshake, Open };
-  enum class Ending : uint8_t { None, Half, Linger };  // what follows the last byte of output
+  enum class Ending : uint8_t { None, Half, Linger, Close };  // what follows the last byte of output
   enum class Got : uint8_t { Data, Nothing, End, Failed };
   class Guard;
 
@@ -151,6 +153,7 @@ class Connection final : private IoHandler {
   static void run_deferred(void* self);
   base::Result<void> open_socket(const Target& target);
   bool finish_connect();
+  bool closes() const { return ending_ >= Ending::Linger; }
   bool handshake();  // false: not done yet, or nothing may be touched any more
   void read();
   Got read_plain();

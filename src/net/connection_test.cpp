@@ -418,6 +418,37 @@ TEST(Connection, ALastAnswerArrivesAlthoughTheSenderWasNotDone) {
   EXPECT_EQ(answer.value(), "no");
 }
 
+// All of it arrives, however slowly the peer reads, and the end is told without waiting for the peer's.
+TEST(Connection, AConnectionThatClosesWhenSentSendsAllFirst) {
+  Loop loop;
+  struct Closer : Connection::Handler {
+    explicit Closer(Loop& l) : loop(l) {}
+    Loop& loop;
+    std::unique_ptr<Connection> connection;
+    bool closed = false;
+    void on_data(Connection& c) override {
+      c.write(std::string(6u << 20, 'x'));
+      c.close_when_sent();
+    }
+    void on_end(Connection&) override {}
+    void on_closed(Connection&, const base::Error&) override {
+      closed = true;
+      loop.stop();
+    }
+  } closer(loop);
+  auto listener = Listener::listen(loop, kAnyPort, [&](int fd, const Address& from) {
+                    closer.connection = std::make_unique<Connection>(loop, closer);
+                    ASSERT_TRUE(closer.connection->adopt(fd, from));
+                  }).value();
+  auto client = run_to_end(loop, connect(loop, listener->address())).value();
+  run_to_end(loop, client->write("go"));  // and never ends its side
+  std::string all;
+  while (auto piece = run_to_end(loop, client->read()).value()) all += *piece;
+  EXPECT_EQ(all.size(), 6u << 20);
+  if (!closer.closed) loop.run();
+  EXPECT_TRUE(closer.closed);
+}
+
 // Large writes overtake no small ones, whether the kernel takes all, part or nothing of them.
 TEST(Connection, LargeAndSmallWritesArriveInOrder) {
   Loop loop;

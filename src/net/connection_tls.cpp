@@ -159,7 +159,7 @@ bool Connection::handshake() {
   }
   if (code == SSL_ERROR_WANT_READ) return false;
   tls_state_ = TlsState::Open;
-  if (ending_ != Ending::Linger) deadline_.reset();
+  if (!closes()) deadline_.reset();
   if (pending() || ending_ != Ending::None) deferred_.schedule();
   handler_->on_ready(*this);
   return !*gone && open();

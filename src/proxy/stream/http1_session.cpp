@@ -144,6 +144,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     Stream& stream = open_stream();
     std::swap(stream.request, parser_.head());
     keep_alive_ = parser_.keep_alive();
+    last_request_ = !keep_alive_ && stream.request.method != "CONNECT";
     if (parser_.connection_names_fields()) h1::remove_named_by_connection(stream.request.headers);
     if (is_old() && !origin_->http->accept_http10) {
       keep_alive_ = false;
@@ -199,6 +200,8 @@ class Http1Session final : public Session, public Downstream, private net::Conne
 
   void close_softly() {
     closing_ = true;
+    // Who asked for the end sends nothing more that a hard close could answer with a reset.
+    if (request_done_ && last_request_ && connection_->input().empty()) return connection_->close_when_sent();
     connection_->close_after_flush(std::chrono::seconds(1));
   }
 
@@ -329,6 +332,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
   size_t unconsumed_ = 0;
   bool request_done_ = false;
   bool keep_alive_ = true;
+  bool last_request_ = false;  // by the client's own word
   bool head_sent_ = false;
   bool chunked_ = false;
   bool tunnel_ = false;
