@@ -31,8 +31,9 @@ KINDS = {"cluster": "envoy.config.cluster.v3.Cluster", "endpoint": "envoy.config
 
 def endpoints(name, hosts):
     out = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
+    locality = out.endpoints.add()
     for host, port in hosts:
-        address = out.endpoints.add().lb_endpoints.add().endpoint.address.socket_address
+        address = locality.lb_endpoints.add().endpoint.address.socket_address
         address.address, address.port_value = host, port
     return out
 

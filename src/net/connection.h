@@ -118,7 +118,8 @@ class Connection final : private IoHandler {
   // sends until its end or the time is up; then on_closed. So that a last
   // answer arrives although the peer still sends.
   void close_after_flush(Clock::duration linger);
-  // The same towards a peer that said it would send no more, which costs less: sends what is pending, closes, on_closed.
+  // The same towards a peer that said it would send no more, which costs less: sends what is pending, closes,
+  // on_closed.
   void close_when_sent();
 
   // Takes the socket out of the loop and gives it away; input() keeps what was
@@ -161,7 +162,7 @@ class Connection final : private IoHandler {
   void read_and_drop();
   void flush();
   void seal();
-  bool send(Buffer& bytes);  // false: failed, or the kernel takes no more
+  bool send(Buffer& bytes);                     // false: failed, or the kernel takes no more
   size_t send_through(std::string_view bytes);  // behind output(); how many of them the kernel took
   void send_end();
   bool tls_notify_end();  // close_notify into sealed_; false: there is none to send

@@ -34,26 +34,30 @@ Health health_of(core::HealthStatus from) {
   }
 }
 
-base::Result<Endpoint> endpoint_of(const LbEndpoint& from, uint32_t locality, uint32_t priority) {
+// All but the address, and the details that do not depend on it.
+base::Result<Endpoint> endpoint_of(const LbEndpoint& from, uint32_t locality, uint32_t priority,
+                                   EndpointDetails& details) {
   if (from.has_endpoint_name() && !from.endpoint_name().empty()) return not_acting("endpoint_name");
   Endpoint out;
-  out.hostname = from.endpoint().hostname();
+  details.hostname = from.endpoint().hostname();
   out.weight = from.has_load_balancing_weight() ? std::max(1u, from.load_balancing_weight().value()) : 1;
   out.priority = static_cast<uint8_t>(std::min(priority, 127u));
   out.health = health_of(from.health_status());
   out.locality = locality;
   const auto& metadata = from.metadata().filter_metadata();
-  if (auto it = metadata.find("envoy.transport_socket_match"); it != metadata.end()) out.labels = labels_of(it->second);
-  if (auto it = metadata.find("istio"); it != metadata.end()) out.workload = string_field(it->second, "workload");
-  if (auto it = metadata.find("envoy.lb"); it != metadata.end()) out.hash_key = string_field(it->second, "hash_key");
+  if (auto it = metadata.find("envoy.transport_socket_match"); it != metadata.end())
+    details.labels = labels_of(it->second);
+  if (auto it = metadata.find("istio"); it != metadata.end()) details.workload = string_field(it->second, "workload");
+  if (auto it = metadata.find("envoy.lb"); it != metadata.end())
+    details.hash_key = string_field(it->second, "hash_key");
   const auto& check = from.endpoint().health_check_config();
-  out.check_hostname = check.hostname();
+  details.check_hostname = check.hostname();
   out.unchecked = check.disable_active_health_check();
-  if (check.has_address()) out.check_address = TRY(compile(check.address()));
+  if (check.has_address()) details.check_address = TRY(compile(check.address()));
   return out;
 }
 
-// Calls add(endpoint with all but its address, the message) for each endpoint.
+// Calls add(endpoint, its details, the message) for each endpoint.
 template <typename Add>
 base::Result<void> each_endpoint(const ClusterLoadAssignment& from, EndpointSet& set, Add add) {
   if (from.policy().drop_overloads_size()) return not_acting("policy.drop_overloads");
@@ -69,9 +73,10 @@ base::Result<void> each_endpoint(const ClusterLoadAssignment& from, EndpointSet&
     const auto& endpoints =
         group.has_load_balancer_endpoints() ? group.load_balancer_endpoints().lb_endpoints() : group.lb_endpoints();
     for (const auto& endpoint : endpoints) {
-      Endpoint compiled =
-          TRY(endpoint_of(endpoint, static_cast<uint32_t>(set.localities.size() - 1), group.priority()));
-      TRY(add(std::move(compiled), endpoint));
+      EndpointDetails details;
+      const auto locality = static_cast<uint32_t>(set.localities.size() - 1);
+      Endpoint compiled = TRY(endpoint_of(endpoint, locality, group.priority(), details));
+      TRY(add(std::move(compiled), std::move(details), endpoint));
     }
   }
   return {};
@@ -92,17 +97,18 @@ base::Result<std::shared_ptr<const EndpointSet>> Compiler::endpoints(const Clust
   size_t count = 0;
   for (const auto& group : from.endpoints()) count += static_cast<size_t>(group.lb_endpoints_size());
   out->endpoints.reserve(count);
-  TRY(each_endpoint(from, *out, [&](Endpoint endpoint, const LbEndpoint& message) -> base::Result<void> {
+  auto add = [&](Endpoint endpoint, EndpointDetails details, const LbEndpoint& message) -> base::Result<void> {
     endpoint.address = TRY(compile(message.endpoint().address()));
-    endpoint.text = endpoint.address.text();
     for (const auto& more : message.endpoint().additional_addresses())
-      endpoint.additional.push_back(TRY(compile(more.address())));
+      details.additional.push_back(TRY(compile(more.address())));
     if (const uint32_t port = message.endpoint().health_check_config().port_value();
-        port && !endpoint.check_address.valid())
-      endpoint.check_address = endpoint.address.with_port(static_cast<uint16_t>(port));
+        port && !details.check_address.valid())
+      details.check_address = endpoint.address.with_port(static_cast<uint16_t>(port));
+    endpoint.set_details(std::move(details), out->endpoints.empty() ? nullptr : &out->endpoints.back());
     out->endpoints.push_back(std::move(endpoint));
     return {};
-  }));
+  };
+  TRY(each_endpoint(from, *out, add));
   return out;
 }
 
@@ -155,17 +161,17 @@ base::Result<void> compile_dns(const v3::Cluster& from, Cluster& out) {
     }
   }
   auto set = std::make_shared<EndpointSet>();
-  TRY(each_endpoint(
-      from.load_assignment(), *set, [&](Endpoint endpoint, const LbEndpoint& message) -> base::Result<void> {
-        const auto& socket = message.endpoint().address().socket_address();
-        if (socket.address().empty())
-          return base::fail(base::ErrorKind::Invalid, "an endpoint without a name to resolve");
-        if (endpoint.hostname.empty()) endpoint.hostname = socket.address();
-        if (const uint32_t port = message.endpoint().health_check_config().port_value())
-          endpoint.check_port = static_cast<uint16_t>(port);
-        out.dns_names.push_back({socket.address(), static_cast<uint16_t>(socket.port_value()), std::move(endpoint)});
-        return {};
-      }));
+  auto add = [&](Endpoint endpoint, EndpointDetails details, const LbEndpoint& message) -> base::Result<void> {
+    const auto& socket = message.endpoint().address().socket_address();
+    if (socket.address().empty()) return base::fail(base::ErrorKind::Invalid, "an endpoint without a name to resolve");
+    if (details.hostname.empty()) details.hostname = socket.address();
+    if (const uint32_t port = message.endpoint().health_check_config().port_value())
+      details.check_port = static_cast<uint16_t>(port);
+    endpoint.set_details(std::move(details));
+    out.dns_names.push_back({socket.address(), static_cast<uint16_t>(socket.port_value()), std::move(endpoint)});
+    return {};
+  };
+  TRY(each_endpoint(from.load_assignment(), *set, add));
   if (from.type() == v3::Cluster::LOGICAL_DNS && out.dns_names.size() != 1)
     return base::fail(base::ErrorKind::Invalid,
                       "LOGICAL_DNS clusters must have a single locality_lb_endpoint and a single lb_endpoint");

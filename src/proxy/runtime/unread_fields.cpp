@@ -80,7 +80,7 @@ static constexpr UnreadFields kUnread[] = {
     {"envoy.config.route.v3.RouteConfiguration", "-validate_clusters !cluster_specifier_plugins"},
     {"envoy.config.route.v3.VirtualHost", "virtual_clusters !hedge_policy !retry_policy_typed_config !cors"},
     {"envoy.config.route.v3.WeightedCluster", "-runtime_key_prefix total_weight"},
-    {"envoy.config.route.v3.WeightedCluster.ClusterWeight", "!metadata_match !typed_per_filter_config"},
+    {"envoy.config.route.v3.WeightedCluster.ClusterWeight", "!metadata_match"},
     {"envoy.extensions.access_loggers.file.v3.FileAccessLog", "!typed_json_format"},
     {"envoy.extensions.compression.brotli.compressor.v3.Brotli", "-chunk_size"},
     {"envoy.extensions.compression.brotli.decompressor.v3.Brotli", "-chunk_size -disable_ring_buffer_reallocation"},

@@ -264,8 +264,8 @@ class Http1Session final : public Session, public Downstream, private net::Conne
       }
     }
     delimited_ = body.kind != h1::Body::Kind::UntilClose;
-    if (!request_done_ || (head.status == 400 && stream.replied()) || (draining_ && worker().time_to_close(drain_began_)) ||
-        worker().overloaded(&OverloadState::close_connections))
+    if (!request_done_ || (head.status == 400 && stream.replied()) ||
+        (draining_ && worker().time_to_close(drain_began_)) || worker().overloaded(&OverloadState::close_connections))
       keep_alive_ = false;
     auto stays = is_old() ? h1::Connection::SaysKeepAlive : h1::Connection::KeepAlive;
     h1::write_response(connection_->output(), head, body, keep_alive_ ? stays : h1::Connection::Close);

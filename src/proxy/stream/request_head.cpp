@@ -219,7 +219,7 @@ void Stream::prepare_forwarded_headers() {
     std::string_view hop = origin_->remote_ip;
     bool loopback = hop.starts_with("127.") || hop == "::1";
     append_to(headers, "x-forwarded-for",
-                 loopback && !worker_.options.local_ip.empty() ? worker_.options.local_ip : hop, ",");
+              loopback && !worker_.options.local_ip.empty() ? worker_.options.local_ip : hop, ",");
   }
   if (distrusted || !headers.contains("x-forwarded-proto"))
     headers.set("x-forwarded-proto", record.tls ? "https" : "http");

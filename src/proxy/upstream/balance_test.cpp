@@ -26,7 +26,6 @@ class Balance : public testing::Test {
                         .weight = spec.weight,
                         .priority = spec.priority,
                         .health = spec.health};
-      endpoint.text = endpoint.address.text();
       set->endpoints.push_back(std::move(endpoint));
     }
     auto cluster = std::make_shared<Cluster>();
@@ -124,7 +123,6 @@ TEST_F(Balance, LocalitiesShareByTheirWeightAndByTheirHealth) {
   set->localities = {{.weight = 3}, {.weight = 1}, {.weight = 0}};
   for (uint16_t port = 1; port <= 6; ++port) {
     Endpoint endpoint{.address = *net::Address::parse("10.0.0.1", port), .locality = (port - 1u) / 2};
-    endpoint.text = endpoint.address.text();
     set->endpoints.push_back(std::move(endpoint));
   }
   auto cluster = std::make_shared<Cluster>();

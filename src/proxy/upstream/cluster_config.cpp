@@ -63,6 +63,22 @@ const Transport& Cluster::transport_for(const std::vector<std::pair<std::string,
   return transport;
 }
 
-const Transport& Cluster::transport_for(const Endpoint& endpoint) const { return transport_for(endpoint.labels); }
+const Transport& Cluster::transport_for(const Endpoint& endpoint) const {
+  return transport_for(endpoint.more().labels);
+}
+
+const EndpointDetails& Endpoint::more() const {
+  static const EndpointDetails kNone;
+  return details ? *details : kNone;
+}
+
+void Endpoint::set_details(EndpointDetails of, const Endpoint* like) {
+  if (like && like->more() == of)
+    details = like->details;
+  else if (of == EndpointDetails{})
+    details.reset();
+  else
+    details = std::make_shared<const EndpointDetails>(std::move(of));
+}
 
 }  // namespace proxy

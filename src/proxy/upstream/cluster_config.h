@@ -59,22 +59,33 @@ struct Transport {
 
 enum class Health : uint8_t { Healthy, Degraded, Unhealthy, Draining };
 
-struct Endpoint {
-  net::Address address;
-  std::vector<net::Address> additional;  // to be tried where that one cannot be reached
-  std::string text;                      // of the address
-  std::string hostname;                  // as configured; empty: none
-  uint32_t weight = 1;
-  uint8_t priority = 0;
-  Health health = Health::Healthy;
-  uint32_t locality = 0;                                    // index into EndpointSet::localities
+// What few endpoints have, or many have alike.
+struct EndpointDetails {
+  std::vector<net::Address> additional;                     // to be tried where the endpoint's own cannot be reached
+  std::string hostname;                                     // as configured; empty: none
   std::vector<std::pair<std::string, std::string>> labels;  // envoy.transport_socket_match
   std::string hash_key;                                     // envoy.lb hash_key, before the name
   std::string workload;                                     // "name;namespace;canonical;revision;cluster"
-  net::Address check_address;                               // where active checks go; invalid: `address`
+  net::Address check_address;                               // where active checks go; invalid: the endpoint's own
   uint16_t check_port = 0;                                  // of DNS endpoints, the same
   std::string check_hostname;
+
+  bool operator==(const EndpointDetails&) const = default;
+};
+
+// Thousands of them lie in memory, most of them unused: kept small.
+struct Endpoint {
+  net::Address address;
+  std::shared_ptr<const EndpointDetails> details;  // nullptr: none of them
+  uint32_t weight = 1;
+  uint32_t locality = 0;  // index into EndpointSet::localities
+  uint8_t priority = 0;
+  Health health = Health::Healthy;
   bool unchecked = false;  // no active checks for this one
+
+  const EndpointDetails& more() const;
+  // `like` shares its details where they are the same.
+  void set_details(EndpointDetails of, const Endpoint* like = nullptr);
 };
 
 // The endpoints of one cluster; swaps on its own, whatever else changes.

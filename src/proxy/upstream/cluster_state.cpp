@@ -32,7 +32,7 @@ void ClusterState::configure(std::shared_ptr<const Cluster> config) {
   limits_[1] = config_->breaker[1];
   if (config_->endpoints) endpoints_ = config_->endpoints;
   if (config_->type != Cluster::Type::OriginalDst) return;
-  for (auto& [address, host] : hosts_) update(*host, {.address = host->address, .text = host->text});
+  for (auto& [address, host] : hosts_) update(*host, {.address = host->address});
 }
 
 void ClusterState::set_endpoints(std::shared_ptr<const EndpointSet> endpoints) {
@@ -57,12 +57,13 @@ void ClusterState::update(Host& host, const Endpoint& endpoint) {
   host.transport = &transport;
   if (changed) host.retire_connections();
   host.current = true;
-  host.additional = endpoint.additional;
-  host.hostname = endpoint.hostname;
-  host.hash_key = endpoint.hash_key;
-  if (host.workload != endpoint.workload) {
-    host.workload = endpoint.workload;
-    host.workload_number = worker_.metrics.number_of(Workload::parse(endpoint.workload));
+  const EndpointDetails& details = endpoint.more();
+  host.additional = details.additional;
+  host.hostname = details.hostname;
+  host.hash_key = details.hash_key;
+  if (host.workload != details.workload) {
+    host.workload = details.workload;
+    host.workload_number = worker_.metrics.number_of(Workload::parse(details.workload));
   }
   host.weight = endpoint.weight;
   host.priority = endpoint.priority;
@@ -226,7 +227,7 @@ Host* ClusterState::pick_original(const Wish& wish) {
   if (config_->original_port) address = address.with_port(config_->original_port);
   auto& host = hosts_[address];
   if (!host) {
-    Endpoint endpoint{.address = address, .text = address.text()};
+    Endpoint endpoint{.address = address};
     host = std::make_unique<Host>(*this, endpoint);
     update(*host, endpoint);
     shared_->set_size(hosts_.size());

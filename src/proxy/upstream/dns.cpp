@@ -115,11 +115,12 @@ void DnsClusters::publish(const Watch& watch) {
     for (const net::Address& address : watch.addresses[i]) {
       Endpoint endpoint = cluster.dns_names[i].endpoint;
       endpoint.address = address;
-      endpoint.text = address.text();
-      if (endpoint.check_port && !endpoint.check_address.valid())
-        endpoint.check_address = address.with_port(endpoint.check_port);
+      EndpointDetails details = endpoint.more();
+      if (details.check_port && !details.check_address.valid())
+        details.check_address = address.with_port(details.check_port);
       if (logical && cluster.dns_family == Family::All)
-        endpoint.additional.assign(watch.addresses[i].begin() + 1, watch.addresses[i].end());
+        details.additional.assign(watch.addresses[i].begin() + 1, watch.addresses[i].end());
+      endpoint.set_details(std::move(details), set->endpoints.empty() ? nullptr : &set->endpoints.back());
       set->endpoints.push_back(std::move(endpoint));
       if (logical) break;  // one endpoint, wherever it is
     }

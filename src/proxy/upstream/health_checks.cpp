@@ -52,7 +52,7 @@ std::shared_ptr<const EndpointSet> HealthChecks::endpoints(const Cluster& cluste
   for (auto& [address, target] : watch->targets) target->removed = true;
   for (const Endpoint& endpoint : told->endpoints) {
     if (endpoint.unchecked) continue;
-    auto& target = watch->targets[endpoint.text];
+    auto& target = watch->targets[endpoint.address.text()];
     if (target) {
       target->removed = false;
       target->endpoint = endpoint;
@@ -100,12 +100,13 @@ CheckTarget HealthChecks::target_of(const Watch& watch, const Target& target) co
   const Transport& transport = check.transport_labels.empty() ? watch.cluster->transport_for(endpoint)
                                                               : watch.cluster->transport_for(check.transport_labels);
   CheckTarget out;
-  out.address = endpoint.check_address.valid() ? endpoint.check_address : endpoint.address;
-  out.authority = !endpoint.check_hostname.empty() ? endpoint.check_hostname
-                  : !check.host.empty()            ? check.host
-                                                   : watch.cluster->name;
+  const EndpointDetails& details = endpoint.more();
+  out.address = details.check_address.valid() ? details.check_address : endpoint.address;
+  out.authority = !details.check_hostname.empty() ? details.check_hostname
+                  : !check.host.empty()           ? check.host
+                                                  : watch.cluster->name;
   if (!transport.is_tls()) return out;
-  out.server_name = transport.sni_from_endpoint && !endpoint.hostname.empty() ? endpoint.hostname : transport.sni;
+  out.server_name = transport.sni_from_endpoint && !details.hostname.empty() ? details.hostname : transport.sni;
   const bool usual = &transport == &watch.cluster->transport || !check.transport_labels.empty();
   out.tls = configuration_.published().tls_context(usual && check.tls != kNone  ? check.tls
                                                    : transport.tls_tcp != kNone ? transport.tls_tcp
@@ -162,7 +163,7 @@ Milliseconds HealthChecks::judge(Watch& watch, Target& target, CheckResult resul
   if (changed) healthy ? shared.checks.healthy.fetch_add(1) : shared.checks.healthy.fetch_sub(1);
   if (!healthy && target.removed) {  // it was kept only for this
     target.gone = true;
-    const std::string address = target.endpoint.text;
+    const std::string address = target.endpoint.address.text();
     watch.targets.erase(address);
     configuration_.replace_endpoints(cluster.name, counting(watch));
     return {};

@@ -9,7 +9,10 @@
 namespace proxy {
 
 Host::Host(ClusterState& cluster_state, const Endpoint& endpoint)
-    : cluster(cluster_state), worker(cluster_state.worker()), address(endpoint.address), text(endpoint.text) {}
+    : cluster(cluster_state),
+      worker(cluster_state.worker()),
+      address(endpoint.address),
+      text(endpoint.address.text()) {}
 
 Host::~Host() {
   idle_.each([](H1Upstream& upstream) { delete &upstream; });
