@@ -27,25 +27,52 @@ static size_t distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+// What Istio's program has and this one has not, and what serves instead.
+static std::string_view instead_of(std::string_view command) {
+  constexpr std::pair<std::string_view, std::string_view> kAbsent[] = {
+      {"proxy-config", "kubectl exec POD -c istio-proxy -- curl -s localhost:15000/config_dump (or /clusters, /stats)"},
+      {"pc", "kubectl exec POD -c istio-proxy -- curl -s localhost:15000/config_dump (or /clusters, /stats)"},
+      {"dashboard", "istioctl proxy-status and istioctl analyze; there is no console"},
+      {"dash", "istioctl proxy-status and istioctl analyze; there is no console"},
+      {"validate", "istioctl analyze FILE, or kubectl apply --dry-run=server -f FILE"},
+      {"verify-install", "kubectl get pods -n istio-system, and istioctl proxy-status"},
+      {"upgrade", "istioctl install, which changes what is there"},
+      {"operator", "istioctl install"},
+      {"profile", "istioctl manifest generate --set profile=NAME; there are default, demo, minimal and empty"},
+      {"experimental", "istioctl analyze and istioctl proxy-status"},
+      {"x", "istioctl analyze and istioctl proxy-status"},
+      {"bug-report", "the files below logs/ in the state directory (seine up --help), and kubectl logs"},
+      {"tag", "the label istio-injection=enabled; there is one revision"},
+      {"admin", "kubectl logs -n istio-system deploy/istiod"},
+  };
+  for (auto [name, instead] : kAbsent)
+    if (name == command) return instead;
+  return {};
+}
+
 // What the user typed wrong, and what it may have been meant to be.
 static std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
+  const std::string help = "\nRun '" + app.get_name() + " --help' for ";
   std::vector<std::string> unknown = app.remaining();
-  if (!app.get_subcommands().empty() || unknown.empty())
-    return std::string(error.what()) + "\nRun 'istioctl --help' for usage.";
-  if (unknown.front().starts_with('-'))
-    return "unknown flag: " + unknown.front() + "\nRun 'istioctl --help' for usage.";
-  std::string out = "unknown command \"" + unknown.front() + "\"";
+  if (!app.get_subcommands().empty() || unknown.empty()) return std::string(error.what()) + help + "usage.";
+  const std::string& word = unknown.front();
+  if (word.starts_with('-')) return "unknown flag: " + word + help + "usage.";
+  if (auto instead = instead_of(word); !instead.empty())
+    return "\"" + word + "\" is a command of Istio's that Seine does not have yet.\nInstead: " + std::string(instead);
+  std::string out = "unknown command \"" + word + "\" for \"" + app.get_name() + "\"";
   std::string near;
   for (const CLI::App* command : app.get_subcommands(nullptr))
-    if (distance(command->get_name(), unknown.front()) <= 2 || command->get_name().starts_with(unknown.front()))
+    if (distance(command->get_name(), word) <= std::min<size_t>(2, word.size() / 2) ||
+        command->get_name().starts_with(word))
       near += "\n\t" + command->get_name();
   if (!near.empty()) out += "\n\nDid you mean this?" + near + "\n";
-  return out + "\nRun 'istioctl --help' for the list of commands.";
+  return out + help + "the list of commands.";
 }
 
 int run(int argc, char** argv) {
   base::start_log("seine", "warning");
   CLI::App app("Seine: a service mesh that speaks Istio's API. Also installed as istioctl.");
+  app.name(std::filesystem::path(argv[0]).filename().string());
   app.require_subcommand(1);
   app.fallthrough();
   app.get_formatter()->column_width(28);

@@ -138,6 +138,7 @@ net::Task<Answer<objects::Object>> Registry::create_object(Target target, Json o
   const KindRow& row = *target.row;
   CO_TRY(clear_metadata(target, object));
   CO_TRY(conform(row, target.version, object, *call));
+  if (row.idle) call->warnings.push_back(row.kind + " is stored, but nothing acts on it in this one-machine cluster");
   Review review{.row = target.row,
                 .version = target.version,
                 .operation = "CREATE",

@@ -10,6 +10,7 @@
 #include "localkube/fields.h"
 #include "localkube/network/pod_network.h"
 #include "localkube/process/files.h"
+#include "localkube/version.h"
 
 namespace localkube {
 
@@ -74,8 +75,8 @@ static base::Json node_status(const NodeStatus::Facts& facts, const base::Json& 
             {"kernelVersion", kernel.release},
             {"osImage", os},
             {"containerRuntimeVersion", "localkube://" SEINE_VERSION},
-            {"kubeletVersion", "v1.33.0"},
-            {"kubeProxyVersion", "v1.33.0"},
+            {"kubeletVersion", kKubernetesVersion},
+            {"kubeProxyVersion", kKubernetesVersion},
             {"operatingSystem", "linux"},
             {"architecture", "amd64"}}}};
 }

@@ -5,8 +5,13 @@
 
 namespace localkube {
 
-// Binds every pod to the one node, unless the pod asks for another one or for
-// labels that it does not have.
+// Why that pod does not go to that node, in the scheduler's words, or "": a node
+// that is cordoned, taints that the pod does not tolerate, labels that it asks
+// for (nodeSelector, required node affinity), gates of the pod's own.
+std::string why_not(const objects::Object& pod, const objects::Object& node);
+
+// Binds every pod to the one node, unless something speaks against it; it looks
+// again when that may have changed.
 class Scheduler {
  public:
   Scheduler(Cluster& cluster, std::string node);
@@ -18,7 +23,8 @@ class Scheduler {
   Cluster& cluster_;
   const std::string node_;
   WorkQueue queue_;
-  Api::Handle pods_;
+  base::Json seen_;  // what of the node decides
+  Api::Handle pods_, nodes_;
 };
 
 }  // namespace localkube

@@ -124,6 +124,7 @@ std::vector<KindRow> data_kinds() {
 
   KindRow claim = core("PersistentVolumeClaim", "persistentvolumeclaim", {"pvc"});
   claim.has_status = true;
+  claim.idle = true;
   claim.returns_deleted = true;
   claim.columns = {{"Status"},       {"Volume"},
                    {"Capacity"},     {"Access Modes"},

@@ -247,6 +247,7 @@ std::vector<KindRow> policy_kinds() {
   priority.columns = {{"Value", "integer"}, {"Global-Default", "boolean"}, {"Age"}, {"PreemptionPolicy"}};
   priority.rules = {.cells = priority_cells};
 
+  for (KindRow* row : {&autoscaler, &ingress, &network_policy}) row->idle = true;
   return {autoscaler,
           ingress,
           ingress_class,

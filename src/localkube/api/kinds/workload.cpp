@@ -325,6 +325,7 @@ std::vector<KindRow> workload_kinds() {
       {{"Schedule"}, {"Timezone"}, {"Suspend", "boolean"}, {"Active", "integer"}, {"Last Schedule"}, {"Age"}}, 3);
   cron_job.rules = {.defaults = cron_job_defaults, .prepare_create = no_status, .cells = cron_job_cells};
 
+  for (KindRow* row : {&daemon_set, &stateful_set, &cron_job, &job}) row->idle = true;
   return {daemon_set, deployment, replica_set, stateful_set, cron_job, job};
 }
 

@@ -4,13 +4,13 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "localkube/api/rest/respond.h"
+#include "localkube/version.h"
 
 namespace localkube {
 
 namespace {
 
 constexpr const char* kAnonymous = "system:anonymous";
-constexpr std::string_view kVersion = "v1.33.4+seine";
 
 bool is_health(std::string_view path) {
   for (std::string_view one : {"/healthz", "/livez", "/readyz"})
@@ -19,7 +19,7 @@ bool is_health(std::string_view path) {
 }
 
 Json version_document() {
-  return {{"major", "1"},    {"minor", "33"},           {"gitVersion", kVersion},
+  return {{"major", "1"},    {"minor", "33"},           {"gitVersion", kKubernetesVersion},
           {"gitCommit", ""}, {"gitTreeState", "clean"}, {"buildDate", "1970-01-01T00:00:00Z"},
           {"goVersion", ""}, {"compiler", "g++"},       {"platform", "linux/amd64"}};
 }

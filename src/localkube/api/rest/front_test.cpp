@@ -67,6 +67,7 @@ class FrontTest : public testing::Test {
   struct Reply {
     int status = 0;
     Json body;
+    std::string warnings = {};
   };
   Reply ask(http::Request request, bool admin = true) {
     auto from = client(admin);
@@ -74,7 +75,7 @@ class FrontTest : public testing::Test {
     EXPECT_TRUE(response) << response.error().message;
     if (!response) return {};
     auto body = base::parse_json(response->body);
-    return {response->status, body ? *body : Json(response->body)};
+    return {response->status, body ? *body : Json(response->body), response->headers.joined("warning")};
   }
   Reply get(const std::string& path, const char* accept = "application/json", const std::string& token = {}) {
     http::Request request;
@@ -203,6 +204,17 @@ TEST_F(FrontTest, ATokenIsNotIssuedForAnOrderThatIsMisshapen) {
                            R"({"boundObjectRef":"x"})", R"({"boundObjectRef":{"kind":"Secret","name":"s"}})"})
     EXPECT_EQ(post(account, std::string(R"({"spec":)") + spec + "}").status, 400) << spec;
   EXPECT_EQ(post(account, R"({"spec":{"audiences":["x"],"boundObjectRef":null}})").status, 201);
+}
+
+TEST_F(FrontTest, AKindThatNothingActsOnIsStoredWithAWarning) {
+  const std::string name = R"({"metadata":{"name":"x"},"spec":)";
+  Reply idle = post("/apis/networking.k8s.io/v1/namespaces/default/networkpolicies",
+                    name + R"({"podSelector":{},"policyTypes":["Ingress"]}})");
+  EXPECT_EQ(idle.status, 201);
+  EXPECT_EQ(idle.warnings, R"(299 - "NetworkPolicy is stored, but nothing acts on it in this one-machine cluster")");
+  Reply acts = post(kMaps, R"({"metadata":{"name":"x"}})");
+  EXPECT_EQ(acts.status, 201);
+  EXPECT_EQ(acts.warnings, "");
 }
 
 TEST_F(FrontTest, ALongListComesInPages) {

@@ -6,6 +6,7 @@
 #include "localkube/api/openapi_schemas.h"
 #include "localkube/api/rest/front.h"
 #include "localkube/api/rest/respond.h"
+#include "localkube/version.h"
 
 namespace localkube {
 
@@ -50,7 +51,7 @@ Json document_of(const Catalog& catalog, const std::string& group, const std::st
     add_schemas(*row, version, schemas);
   }
   return {{"openapi", "3.0.0"},
-          {"info", {{"title", "Kubernetes"}, {"version", "v1.33.4+seine"}}},
+          {"info", {{"title", "Kubernetes"}, {"version", kKubernetesVersion}}},
           {"paths", std::move(paths)},
           {"components", {{"schemas", std::move(schemas)}}}};
 }
