@@ -368,8 +368,8 @@ def main():
           re.compile(r'^Error from server \(Forbidden\): secrets is forbidden: User "system:serviceaccount:default:default" cannot list'), code=1)
     types("istioctl analyze", ["✔ No validation issues found when analyzing namespace: default."])
     istiod = "http://istiod.istio-system:15014"
-    check("the mesh's insides are not for pods", status_of(f"{istiod}/debug/configz") == 401)
-    check("metrics are", status_of(f"{istiod}/metrics", "-o /dev/null") == 200)
+    until("the mesh's insides are not for pods", lambda: status_of(f"{istiod}/debug/configz") == 401)
+    until("metrics are", lambda: status_of(f"{istiod}/metrics", "-o /dev/null") == 200)
     types("kubectl apply -f -", re.compile("EnvoyFilter is stored, but Seine does not act on it yet"),
           stdin="{apiVersion: networking.istio.io/v1alpha3, kind: EnvoyFilter, metadata: {name: idle}, spec: {configPatches: []}}")
     types("istioctl analyze", re.compile("EnvoyFilter is stored, but Seine does not act on it yet"))
