@@ -146,9 +146,9 @@ bool Operator::append(const Record& record, std::string& out) const {
       append_time(out, form & 2 ? std::chrono::system_clock::now() : record.start, text, form & 1);
       return true;
     case Kind::Flags:
-      return put(flags_text(record.flags));
+      return put(flags_text(record.flags, record.protocol));
     case Kind::LongFlags:
-      return put(long_flags_text(record.flags));
+      return put(long_flags_text(record.flags, record.protocol));
     case Kind::Protocol: {
       Protocol protocol = form ? record.upstream_protocol : record.protocol;
       return protocol != Protocol::Tcp && put(name(protocol));
@@ -183,7 +183,7 @@ bool Operator::append(const Record& record, std::string& out) const {
     case Kind::QueryPart:
       return put(query_of(record.path));
     case Kind::Path: {
-      std::string_view path = record.path;
+      std::string_view path = record.header(Message::Request, ":path").value_or(record.path);
       auto original = form & 4 ? std::nullopt : record.header(Message::Request, "x-envoy-original-path");
       if (original)
         path = *original;

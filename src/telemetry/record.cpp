@@ -38,18 +38,29 @@ static constexpr FlagWords kFlags[] = {
     {Flag::DownstreamRemoteReset, "DR", "DownstreamRemoteReset"},
 };
 
-static std::string text_of(uint32_t flags, std::string_view FlagWords::* word) {
+static std::string text_of(uint32_t flags, Protocol protocol, std::string_view FlagWords::* word) {
   std::string out;
-  for (const FlagWords& known : kFlags) {
-    if (!(flags & static_cast<uint32_t>(known.flag))) continue;
-    if (!out.empty()) out += ',';
-    out += known.*word;
-  }
+  auto add = [&](uint32_t wanted) {
+    for (const FlagWords& known : kFlags) {
+      if (!(wanted & static_cast<uint32_t>(known.flag))) continue;
+      if (!out.empty()) out += ',';
+      out += known.*word;
+    }
+  };
+  // As Envoy, which of a request notes first that it may not be tried again, and then how it failed.
+  constexpr auto kLimit = static_cast<uint32_t>(Flag::UpstreamRetryLimitExceeded);
+  const uint32_t first = protocol == Protocol::Tcp ? 0 : flags & kLimit;
+  add(first);
+  add(flags & ~first);
   return out.empty() ? "-" : out;
 }
 
-std::string flags_text(uint32_t flags) { return flags ? text_of(flags, &FlagWords::word) : "-"; }
-std::string long_flags_text(uint32_t flags) { return text_of(flags, &FlagWords::long_word); }
+std::string flags_text(uint32_t flags, Protocol protocol) {
+  return flags ? text_of(flags, protocol, &FlagWords::word) : "-";
+}
+std::string long_flags_text(uint32_t flags, Protocol protocol) {
+  return text_of(flags, protocol, &FlagWords::long_word);
+}
 
 uint32_t flag_of(std::string_view word) {
   for (const FlagWords& known : kFlags)

@@ -40,14 +40,15 @@ enum class Flag : uint32_t {
   DownstreamRemoteReset = 1u << 23,      // DR
 };
 
-// "UF,URX", in the order of Envoy's list; "-" for none.
-std::string flags_text(uint32_t flags);
+enum class Protocol : uint8_t { Tcp, Http10, Http11, Http2 };
+
+// "UF,URX", in the order of Envoy's list but for URX, which stands first for requests; "-" for none.
+std::string flags_text(uint32_t flags, Protocol protocol = Protocol::Tcp);
 // The same in Envoy's long words: "UpstreamConnectionFailure"; "-" for none.
-std::string long_flags_text(uint32_t flags);
+std::string long_flags_text(uint32_t flags, Protocol protocol = Protocol::Tcp);
 // The flag written so, or 0.
 uint32_t flag_of(std::string_view word);
 
-enum class Protocol : uint8_t { Tcp, Http10, Http11, Http2 };
 std::string_view name(Protocol protocol);  // "HTTP/1.1"; "-" for TCP
 
 // Looks a header up in the message that a record is about.

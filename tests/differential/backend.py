@@ -78,6 +78,7 @@ class Backends:
 
     def __init__(self, names, certificate=None):
         self.ports, self.seen, self.counts, self.lock = {}, [], {}, threading.Lock()
+        self.tunnels = 0
         self.sockets = []
         for name in names:
             listening = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -95,10 +96,14 @@ class Backends:
             listening.close()
 
     def take(self):
-        """What was seen since the last time."""
-        with self.lock:
-            out, self.seen = self.seen, []
-            return out
+        """What was seen since the last time, once the tunnels have ended."""
+        end = time.monotonic() + 2
+        while True:
+            with self.lock:
+                if not self.tunnels or time.monotonic() > end:
+                    out, self.seen = self.seen, []
+                    return out
+            time.sleep(0.005)
 
     def accept(self, listening, name, tls):
         while True:
@@ -132,13 +137,19 @@ class Backends:
             sock.close()
 
     def serve_tcp(self, sock, name):
-        sock.sendall(f"hello from {name}\n".encode())
-        everything = b""
-        while part := sock.recv(65536):
-            everything += part
-            sock.sendall(part)
         with self.lock:
-            self.seen.append({"backend": name, "bytes": everything.decode("latin-1")})
+            self.tunnels += 1
+        try:
+            sock.sendall(f"hello from {name}\n".encode())
+            everything = b""
+            while part := sock.recv(65536):
+                everything += part
+                sock.sendall(part)
+            with self.lock:
+                self.seen.append({"backend": name, "bytes": everything.decode("latin-1")})
+        finally:
+            with self.lock:
+                self.tunnels -= 1
 
     def serve_h1(self, sock, reader, name, about):
         while True:

@@ -24,6 +24,7 @@ class Case:
     again: int = 1           # times; for what is chosen by weight or by turns
     patience: float = 4      # seconds to wait for each piece of the answer
     upstreams: bool = True   # whether what the upstreams saw is compared
+    chance: str = ""         # names of values that chance decides, a glob
 
 
 @dataclasses.dataclass

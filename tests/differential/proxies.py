@@ -2,9 +2,11 @@
 """One proxy with upstreams of its own, so that both can be asked at once."""
 import http.client
 import json
+import random
 import re
 import socket
 import subprocess
+import threading
 import time
 
 import client
@@ -25,14 +27,21 @@ class Certificate:
         return {"certificate_chain": {"filename": str(self.chain)}, "private_key": {"filename": str(self.key)}}
 
 
-def free_port(taken):
+PORTS = iter(random.sample(range(20100, 32700), 12000))  # below the range from which outgoing connections take theirs
+LOCK = threading.Lock()
+
+
+def free_port():
+    """Given to nobody else here."""
     while True:
+        with LOCK:
+            port = next(PORTS)
         with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-        if port not in taken:
-            taken.add(port)
-            return port
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 class Proxy:
@@ -44,12 +53,11 @@ class Proxy:
         self.directory = directory
         self.log = directory / "access.log"
         self.backends = Backends(area.backends, certificate)
-        taken = set(self.backends.ports.values())
         self.ports = dict(self.backends.ports)
-        self.ports["admin"] = free_port(taken)
-        self.ports["nobody"] = free_port(taken)  # refuses connections
+        self.ports["admin"] = free_port()
+        self.ports["nobody"] = free_port()  # refuses connections
         for one in [*area.listeners, {"name": "mark"}]:
-            self.ports[one["name"]] = free_port(taken)
+            self.ports[one["name"]] = free_port()
         self.config = directory / "bootstrap.json"
         self.config.write_text(self.filled(bootstrap(area)))
         if kind == "envoy":

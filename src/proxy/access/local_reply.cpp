@@ -39,7 +39,7 @@ std::string ProxyStatus::value_for(const telemetry::Record& record, std::string_
   };
   if (details) add(record.details);
   if (termination_details) add(record.termination_details);
-  if (flags && record.flags) add(telemetry::flags_text(record.flags));
+  if (flags && record.flags) add(telemetry::flags_text(record.flags, record.protocol));
   if (!about.empty()) out += "; details=\"" + about + "\"";
   return out;
 }

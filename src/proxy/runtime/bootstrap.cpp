@@ -11,6 +11,7 @@
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
 #include "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.pb.h"
 #include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
+#include "proxy/runtime/runtime_values.h"
 #include "proxy/runtime/unread.h"
 
 namespace proxy {
@@ -51,13 +52,15 @@ base::Result<void> validate(const Bootstrap& bootstrap) {
   Slots slots;
   LogFiles logs;
   TRY(check_unread(bootstrap, slots));
+  Bootstrap settled = bootstrap;
+  settle_runtime(settled, runtime_values_of(bootstrap));
   Compiler compiler{slots, logs};
   auto about = [](const std::string& name, const base::Error& error) {
     return base::fail(error.kind, name + ": " + error.message);
   };
-  for (const auto& cluster : bootstrap.static_resources().clusters())
+  for (const auto& cluster : settled.static_resources().clusters())
     if (auto compiled = compiler.cluster(cluster); !compiled) return about(cluster.name(), compiled.error());
-  for (const auto& listener : bootstrap.static_resources().listeners())
+  for (const auto& listener : settled.static_resources().listeners())
     if (auto compiled = compiler.listener(listener); !compiled) return about(listener.name(), compiled.error());
   return {};
 }
@@ -65,6 +68,7 @@ base::Result<void> validate(const Bootstrap& bootstrap) {
 base::Result<void> load_static(const Bootstrap& bootstrap, Configuration& configuration) {
   const auto& resources = bootstrap.static_resources();
   TRY(configuration.check(bootstrap));
+  configuration.set_runtime(runtime_values_of(bootstrap));
   TRY(load(resources.secrets(), Kind::Secret, configuration));
   TRY(load(resources.clusters(), Kind::Cluster, configuration));
   return load(resources.listeners(), Kind::Listener, configuration);

@@ -30,7 +30,8 @@ base::Result<FaultPolicy> fault_of(const HTTPFault& from) {
   out.abort_status = static_cast<int>(from.abort().http_status());
   if (from.abort().has_grpc_status()) out.abort_grpc_status = static_cast<int>(from.abort().grpc_status());
   if (from.has_abort()) out.abort_per_million = per_million(from.abort().percentage());
-  if (from.has_abort() && !out.abort_by_header && !out.abort_grpc_status && (out.abort_status < 200 || out.abort_status > 599))
+  if (from.has_abort() && !out.abort_by_header && !out.abort_grpc_status &&
+      (out.abort_status < 200 || out.abort_status > 599))
     return base::fail(base::ErrorKind::Invalid, "fault abort with status " + std::to_string(out.abort_status));
   for (const auto& header : from.headers()) out.headers.push_back(TRY(compile(header)));
   return out;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <re2/re2.h>
 
+#include <cmath>
 #include <limits>
 
 #include "proxy/runtime/compile.h"
@@ -150,8 +151,11 @@ base::Result<MetadataMatch> compile(const envoy::type::matcher::v3::MetadataMatc
 static base::Json json_of_value(const google::protobuf::Value& from) {
   using From = google::protobuf::Value;
   switch (from.kind_case()) {
-    case From::kNumberValue:
-      return from.number_value();
+    case From::kNumberValue: {
+      const double number = from.number_value();  // a whole one is written as one
+      if (std::abs(number) < 9e15 && number == std::trunc(number)) return static_cast<int64_t>(number);
+      return number;
+    }
     case From::kStringValue:
       return from.string_value();
     case From::kBoolValue:

@@ -202,6 +202,7 @@ void add_timeouts(const v3::RouteAction& from, Forward& out) {
   if (from.has_max_grpc_timeout()) out.grpc_timeout_max = milliseconds_of(from.max_grpc_timeout());
   if (from.has_grpc_timeout_offset()) out.grpc_timeout_offset = milliseconds_of(from.grpc_timeout_offset());
   if (!from.has_max_stream_duration()) return;
+  out.timeout = Milliseconds(0);  // as Envoy: the newer limit stands in the older one's place
   const auto& duration = from.max_stream_duration();
   if (duration.has_max_stream_duration()) out.max_duration = milliseconds_of(duration.max_stream_duration());
   if (!duration.has_grpc_timeout_header_max()) return;

@@ -101,12 +101,14 @@ base::Result<void> Configuration::take(Kind kind, const Resource& resource, Entr
       return take_listener(resource, entry);
     case Kind::Cluster: {
       auto message = TRY(unpack<envoy::config::cluster::v3::Cluster>(resource.body));
+      settle_runtime(message, runtime_);
       TRY(named(message.name()));
       entry.next_cluster = TRY(compiler.cluster(message));
       return {};
     }
     case Kind::RouteTable: {
       auto message = TRY(unpack<envoy::config::route::v3::RouteConfiguration>(resource.body));
+      settle_runtime(message, runtime_);
       TRY(named(message.name()));
       entry.routes = TRY(compiler.route_table(message));
       entry.complete = entry.routes;
@@ -127,6 +129,7 @@ base::Result<void> Configuration::take(Kind kind, const Resource& resource, Entr
         return base::fail(base::ErrorKind::Invalid,
                           "a virtual host's resource is named ROUTE/HOST, not \"" + resource.name + "\"");
       auto message = TRY(unpack<envoy::config::route::v3::VirtualHost>(resource.body));
+      settle_runtime(message, runtime_);
       entry.host = TRY(compiler.virtual_host(message));
       tables_changed_ = true;
       return {};
@@ -161,6 +164,7 @@ base::Result<void> Configuration::take_secret(const Resource& resource, Entry& e
 
 base::Result<void> Configuration::take_listener(const Resource& resource, Entry& entry) {
   auto message = TRY(unpack<envoy::config::listener::v3::Listener>(resource.body));
+  settle_runtime(message, runtime_);
   if (message.name().empty()) message.set_name(resource.name);
   const Listener* before = entry.next_listener ? entry.next_listener.get() : entry.listener.get();
   auto listener = TRY((Compiler{slots_, logs_}.listener(message, before)));

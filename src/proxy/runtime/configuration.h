@@ -12,6 +12,7 @@
 
 #include "envoy/extensions/transport_sockets/tls/v3/secret.pb.h"
 #include "proxy/runtime/compile.h"
+#include "proxy/runtime/runtime_values.h"
 #include "proxy/runtime/worker.h"
 
 namespace proxy {
@@ -61,6 +62,9 @@ class Configuration {
   void read_secrets_again();
 
   const Source& source(Kind kind, std::string_view name) const;
+
+  // Values of the bootstrap's runtime, for resources that come after.
+  void set_runtime(RuntimeValues values) { runtime_ = std::move(values); }
 
   // Refuses what a message sets and nothing here can heed, and tells what is left out: unread.h.
   base::Result<void> check(const google::protobuf::Message& message);
@@ -141,6 +145,7 @@ class Configuration {
   bool given_up(Kind kind, std::string_view name) const { return given_up_[static_cast<size_t>(kind)].contains(name); }
 
   std::vector<Worker*> workers_;
+  RuntimeValues runtime_;
   Slots slots_;
   LogFiles logs_;
   Entries entries_[kResourceKinds];

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/runtime/harness.h"
 
+#include <csignal>
+
 #include "base/strings.h"
 #include "net/byte_stream.h"
 
@@ -51,6 +53,7 @@ static void replace_all(std::string& text, std::string_view from, const std::str
 }
 
 Proxy::Proxy(net::Loop& loop, std::string text, uint16_t backend) {
+  std::signal(SIGPIPE, SIG_IGN);  // as in the program: splice() to a socket that was reset raises it
   replace_all(text, "@backend", std::to_string(backend));
   replace_all(text, "@main", "0");
   auto bootstrap = parse_bootstrap(text);

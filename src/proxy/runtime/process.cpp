@@ -25,16 +25,16 @@ static std::vector<std::unique_ptr<Worker>> make_workers(const ProcessOptions& o
   std::vector<std::unique_ptr<Worker>> out;
   const std::string here = local_ip();
   for (unsigned i = 0; i < std::max(1u, options.concurrency); ++i)
-    out.push_back(
-        std::make_unique<Worker>(WorkerOptions{.index = i,
-                                               .istio_metrics = options.istio_metrics,
-                                               .self = options.self,
-                                               .node_id = options.node_id,
-                                               .service_cluster = bootstrap.node().cluster(),
-                                               .local_ip = here,
-                                               .peer_metadata = options.istio_metrics ? encode_peer(options.self) : "",
-                                               .drain_time = options.drain_time,
-                                               .drain_gradually = options.drain_gradually}));
+    out.push_back(std::make_unique<Worker>(
+        WorkerOptions{.index = i,
+                      .istio_metrics = options.istio_metrics,
+                      .self = options.self,
+                      .node_id = options.node_id.empty() ? bootstrap.node().id() : options.node_id,
+                      .service_cluster = bootstrap.node().cluster(),
+                      .local_ip = here,
+                      .peer_metadata = options.istio_metrics ? encode_peer(options.self) : "",
+                      .drain_time = options.drain_time,
+                      .drain_gradually = options.drain_gradually}));
   return out;
 }
 

@@ -6,7 +6,7 @@ namespace proxy {
 // A field that is taken to mean something must leave this table; one that is new in a schema and means nothing must
 // join it: tests/differential/fields.py compares it with the schemas and with what the sources read.
 static constexpr UnreadFields kUnread[] = {
-    {"envoy.config.accesslog.v3.RuntimeFilter", "-runtime_key -use_independent_randomness"},
+    {"envoy.config.accesslog.v3.RuntimeFilter", "-use_independent_randomness"},
     {"envoy.config.bootstrap.v3.Admin",
      "access_log_path -profile_path socket_options -ignore_global_conn_limit !allow_paths"},
     {"envoy.config.bootstrap.v3.Bootstrap",
@@ -51,10 +51,6 @@ static constexpr UnreadFields kUnread[] = {
      "-user_agent_name -user_agent_version -user_agent_build_version -client_features -listening_addresses "
      "-extensions"},
     {"envoy.config.core.v3.ProxyProtocolPassThroughTLVs", "-match_type -tlv_type"},
-    {"envoy.config.core.v3.RuntimeDouble", "-runtime_key"},
-    {"envoy.config.core.v3.RuntimeFeatureFlag", "-runtime_key"},
-    {"envoy.config.core.v3.RuntimeFractionalPercent", "-runtime_key"},
-    {"envoy.config.core.v3.RuntimeUInt32", "-runtime_key"},
     {"envoy.config.core.v3.SocketOption", "-description"},
     {"envoy.config.core.v3.SocketOption.SocketType", "-stream"},
     {"envoy.config.core.v3.SubstitutionFormatString", "json_format_options"},
@@ -79,7 +75,7 @@ static constexpr UnreadFields kUnread[] = {
     {"envoy.config.route.v3.RouteAction.RequestMirrorPolicy", "-trace_sampled"},
     {"envoy.config.route.v3.RouteConfiguration", "-validate_clusters !cluster_specifier_plugins"},
     {"envoy.config.route.v3.VirtualHost", "virtual_clusters !hedge_policy !retry_policy_typed_config !cors"},
-    {"envoy.config.route.v3.WeightedCluster", "-runtime_key_prefix total_weight"},
+    {"envoy.config.route.v3.WeightedCluster", "total_weight"},
     {"envoy.config.route.v3.WeightedCluster.ClusterWeight", "!metadata_match"},
     {"envoy.extensions.access_loggers.file.v3.FileAccessLog", "!typed_json_format"},
     {"envoy.extensions.compression.brotli.compressor.v3.Brotli", "-chunk_size"},
@@ -90,9 +86,8 @@ static constexpr UnreadFields kUnread[] = {
     {"envoy.extensions.compression.zstd.decompressor.v3.Zstd", "-chunk_size"},
     {"envoy.extensions.filters.http.cors.v3.CorsPolicy", "-shadow_enabled !allow_private_network_access"},
     {"envoy.extensions.filters.http.fault.v3.HTTPFault",
-     "!downstream_nodes !max_active_faults !response_rate_limit -delay_percent_runtime -abort_percent_runtime "
-     "-delay_duration_runtime -abort_http_status_runtime -max_active_faults_runtime "
-     "-response_rate_limit_percent_runtime -abort_grpc_status_runtime -disable_downstream_cluster_stats"},
+     "!downstream_nodes !max_active_faults !response_rate_limit -max_active_faults_runtime "
+     "-response_rate_limit_percent_runtime -disable_downstream_cluster_stats"},
     {"envoy.extensions.filters.http.grpc_stats.v3.FilterConfig", "-emit_filter_state"},
     {"envoy.extensions.filters.http.jwt_authn.v3.JwksAsyncFetch", "-fast_listener"},
     {"envoy.extensions.filters.http.jwt_authn.v3.JwtCacheConfig", "-jwt_cache_size -jwt_max_token_size"},

@@ -94,8 +94,8 @@ TEST(Unread, AFieldMayBeReadInOnePlaceAndRefusedInAnother) {
 
 TEST(Unread, WhatCostsNoMoreThanComfortIsSaidOnce) {
   Logged logged;
-  auto bootstrap = parse_bootstrap(bootstrap_of(route("", ", tracing: {}") + route("", ", tracing: {}"),
-                                                cluster_of("backend", "80"), ""));
+  auto bootstrap = parse_bootstrap(
+      bootstrap_of(route("", ", tracing: {}") + route("", ", tracing: {}"), cluster_of("backend", "80"), ""));
   ASSERT_TRUE(bootstrap) << bootstrap.error().message;
   Slots slots;
   EXPECT_TRUE(check_unread(*bootstrap, slots));

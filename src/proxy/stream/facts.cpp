@@ -56,11 +56,12 @@ std::optional<std::string_view> Stream::find_header(const void* source, Message 
   if (message == Message::Trailers)
     return stream.has_response_trailers_ ? stream.response_trailers_.get(name) : std::nullopt;
   if (name.starts_with(':')) {
-    if (name == ":method") return stream.request.method;
-    if (name == ":path") return stream.request.path;
-    if (name == ":authority") return stream.request.authority;
-    if (name == ":scheme") return stream.request.scheme;
-    return std::nullopt;
+    const std::string* value = name == ":method"      ? &stream.request.method
+                               : name == ":path"      ? &stream.request.path
+                               : name == ":authority" ? &stream.request.authority
+                               : name == ":scheme"    ? &stream.request.scheme
+                                                      : nullptr;
+    return value && !value->empty() ? std::optional<std::string_view>(*value) : std::nullopt;
   }
   if (name == "host") return stream.request.authority;
   return stream.request.headers.get(name);

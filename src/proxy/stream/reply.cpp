@@ -116,7 +116,7 @@ void Stream::finish_response_head() {
   }
   if (!http.via.empty()) append_to(headers, "via", http.via, ", ");
   if (http.request_id_in_response)
-    if (auto request_id = request.headers.get("x-request-id")) headers.set("x-request-id", *request_id);
+    if (request.headers.contains("x-request-id")) headers.set("x-request-id", request.headers.joined("x-request-id"));
 }
 
 void Stream::send_response_head(http::h1::Body body, bool end) {

@@ -177,8 +177,8 @@ void Stream::forward(const Forward& forward) {
   }
   record.cluster = cluster_->config()->name;
   prepare_retries(forward);
-  if (!copy_) prepare_upstream_head(forward);
   start_timeouts(forward);
+  if (!copy_) prepare_upstream_head(forward);
   if (!forward.mirrors.empty() && !copy_ && !upgrade_) start_mirrors(forward);
   start_attempt();
 }

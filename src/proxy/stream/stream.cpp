@@ -100,7 +100,12 @@ bool Stream::shed() {
 
 // The route is as known as it will be.
 void Stream::start_filters() {
-  if (upgrade_ && !upgrade_allowed()) return send_reply(403, {}, "upgrade_failed");
+  if (upgrade_ && !upgrade_allowed()) {
+    if (!connect_ || chosen_.route) return send_reply(403, {}, "upgrade_failed");
+    record.set(telemetry::Flag::NoRouteFound);
+    ++counts().no_route;
+    return send_reply(404, {}, "route_not_found");
+  }
   start_duration();
   run_filters();
 }

@@ -119,7 +119,7 @@ def cases():
     yield Case("websocket turned off", websocket, "nowebsocket")
     yield Case("websocket of HTTP/1.0", websocket.replace(b"HTTP/1.1", b"HTTP/1.0"), "websocket")
     yield Case("websocket without connection", websocket.replace(b"connection: Upgrade", b"x-y: z"), "websocket")
-    yield Case("websocket and keep-alive", websocket.replace(b"connection: Upgrade", b"connection: keep-alive, Upgrade"), "websocket")
+    yield Case("websocket and keep-alive", [websocket.replace(b"connection: Upgrade", b"connection: keep-alive, Upgrade"), "response", ("bytes", len("hello from a\n"))], "websocket", responses=0)
     yield Case("WebSocket in capitals", [websocket.replace(b"websocket\r\n", b"WebSocket\r\n"), "response", b"ping", ("bytes", len("hello from a\nping"))], "websocket", responses=0)
     yield Case("another upgrade", websocket.replace(b"websocket\r\n", b"other\r\n"), "websocket")
     yield Case("h2c", get("/", "example.com", "connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings: AAMAAABkAAQCAAAAAAIAAAAA"))

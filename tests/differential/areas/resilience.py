@@ -35,6 +35,7 @@ RETRIES = host(
     retried("/pertry", "5xx", per_try_timeout="0.1s"), to("a", "/timeout", action={"timeout": "0.1s"}), to("a", "/notimeout", action={"timeout": "0s"}),
     to("a", "/pertimeout", action={"timeout": "0.25s", "retry_policy": {"retry_on": "5xx", "num_retries": 9, "retry_back_off": {"base_interval": "0.001s"}, "per_try_timeout": "0.1s"}}),
     to("a", "/stream", action={"max_stream_duration": {"max_stream_duration": "0.1s"}}), to("a", "/idle", action={"idle_timeout": "0.1s"}),
+    to("a", "/both-limits", action={"timeout": "0.1s", "max_stream_duration": {"max_stream_duration": "0.6s"}}), to("a", "/no-limit", action={"timeout": "0.1s", "max_stream_duration": {}}),
     to("full", "/full"), to("a"), include_request_attempt_count=True, include_attempt_count_in_response=True)
 CORSES = host(
     cors("/star", allow_origin_string_match=[{"exact": "*"}], allow_methods="GET,PUT", allow_headers="x-a", expose_headers="x-b", max_age="60"),
@@ -75,13 +76,15 @@ def cases():
     yield Case("more retries asked for by header", get("/5xx", "example.com", "x-envoy-max-retries: 1", "x-do: fail 5 503 askedmore"))
     yield Case("retry of grpc", get("/istio", "example.com", "content-type: application/grpc", "x-do: header grpc-status=14", method="POST", body=""))
     yield Case("refused", get("/refused"))
-    yield Case("refused by one of two", get("/half"), again=3, upstreams=False)
+    yield Case("refused by one of two", get("/half"), again=3, upstreams=False, chance="*.x-envoy-attempt-count")
     yield Case("per try timeout", get("/pertry", "example.com", "x-do: sleep 0.3"))
     yield Case("timeout", get("/timeout", "example.com", "x-do: sleep 0.3"))
     yield Case("timeout of grpc", get("/timeout", "example.com", "content-type: application/grpc", "x-do: sleep 0.3", method="POST", body=""))
     yield Case("no timeout", get("/notimeout", "example.com", "x-do: sleep 0.2"))
     yield Case("timeout of all tries", get("/pertimeout", "example.com", "x-do: sleep 0.4"), upstreams=False)
     yield Case("stream duration", get("/stream", "example.com", "x-do: sleep 0.3"))
+    yield Case("stream duration and timeout", get("/both-limits", "example.com", "x-do: sleep 0.3"))
+    yield Case("stream duration of none", get("/no-limit", "example.com", "x-do: sleep 0.3"))
     yield Case("route idle timeout", get("/idle", "example.com", "x-do: sleep 0.3"))
     yield Case("timeout asked for by header", get("/", "example.com", "x-envoy-upstream-rq-timeout-ms: 100", "x-do: sleep 0.3"))
     yield Case("per try timeout asked for by header", get("/", "example.com", "x-envoy-upstream-rq-per-try-timeout-ms: 100", "x-do: sleep 0.3"))
