@@ -67,9 +67,13 @@ class Settle {
     std::string_view type = any.type_url();
     type.remove_prefix(std::min(type.rfind('/') + 1, type.size()));
     const auto* descriptor = pb::DescriptorPool::generated_pool()->FindMessageTypeByName(std::string(type));
-    if (!descriptor) return false;
+    if (!descriptor || depth_ >= kMostAnys) return false;
     std::unique_ptr<pb::Message> content(pb::MessageFactory::generated_factory()->GetPrototype(descriptor)->New());
-    if (!content->ParseFromString(any.value()) || !in(*content)) return false;
+    if (!content->ParseFromString(any.value())) return false;
+    ++depth_;
+    const bool changed = in(*content);
+    --depth_;
+    if (!changed) return false;
     any.set_value(content->SerializeAsString());
     return true;
   }
@@ -179,7 +183,10 @@ class Settle {
     return changed;
   }
 
+  static constexpr int kMostAnys = 32;  // in each other; unread.h refuses more
+
   const RuntimeValues& values_;
+  int depth_ = 0;
 };
 
 }  // namespace

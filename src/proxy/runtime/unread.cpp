@@ -152,7 +152,11 @@ class Look {
     if (!prototype) return {};
     std::unique_ptr<pb::Message> content(prototype->New());
     if (!content->ParseFromString(any.value())) return {};  // said where it is used
-    return at(*content);
+    if (depth_ >= 32) return base::fail(base::ErrorKind::Invalid, "Anys stand too deep in each other");
+    ++depth_;
+    auto fine = at(*content);
+    --depth_;
+    return fine;
   }
 
   void note_unknown(const pb::Message& message, const pb::UnknownFieldSet& unknown) {
@@ -165,6 +169,7 @@ class Look {
   }
 
   Slots& slots_;
+  int depth_ = 0;  // of Anys in Anys
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/runtime/unread.h"
 
+#include <google/protobuf/any.pb.h>
 #include <google/protobuf/descriptor.h>
 #include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/spdlog.h>
@@ -101,6 +102,23 @@ TEST(Unread, WhatCostsNoMoreThanComfortIsSaidOnce) {
   EXPECT_TRUE(check_unread(*bootstrap, slots));
   EXPECT_TRUE(check_unread(*bootstrap, slots));
   EXPECT_EQ(logged.count("envoy.config.route.v3.Route.tracing"), 1u);
+}
+
+TEST(Unread, AnysInAnysAreFollowedOnlySoFar) {
+  google::protobuf::Any any;
+  any.set_type_url("x/google.protobuf.Duration");
+  auto wrapped = [&](int times) {
+    google::protobuf::Any out = any;
+    for (int i = 0; i < times; ++i) {
+      google::protobuf::Any outer;
+      outer.PackFrom(out);
+      out = outer;
+    }
+    return out;
+  };
+  Slots slots;
+  EXPECT_TRUE(check_unread(wrapped(20), slots));
+  EXPECT_FALSE(check_unread(wrapped(40), slots));
 }
 
 TEST(Unread, ValuesPastTheirLimitsAreRefused) {
