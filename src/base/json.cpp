@@ -154,6 +154,8 @@ class Builder : public nlohmann::json_sax<Json> {
 };
 
 Result<JsonDocument> parse(std::string_view text, Duplicates duplicates) {
+  // Escaped in strings and nowhere else (RFC 8259 section 7); the parser would take it for the end.
+  if (text.find('\0') != text.npos) return fail(ErrorKind::Invalid, "JSON: a NUL byte");
   Position position{.at = text.data()};
   Builder builder(position, duplicates);
   Bytes begin(text.data(), &position);

@@ -48,6 +48,11 @@ TEST(ParseJson, TellsRepeatedKeysByTheirPath) {
   EXPECT_THAT(problem(parse_json(kText, Duplicates::Refuse)), HasSubstr("\"m.name\" is there twice"));
 }
 
+TEST(ParseJson, WhatFollowsTheTextIsNotHiddenBehindANul) {
+  EXPECT_FALSE(parse_json(std::string_view("{}\0{\"a\":", 7)));
+  EXPECT_FALSE(parse_json_document(std::string_view("{}\n\0", 4)));
+}
+
 TEST(ParseYaml, ReadsPlainScalarsAsKubectlDoes) {
   EXPECT_EQ(yaml("[yes, On, n, ~, '', 0o17, 010, 0x1f, 1_000, 1.0, 1.5, 1e3, -7, 1.2.3, 12:30, 2020-01-02]").dump(),
             R"([true,true,false,null,"",15,8,31,1000,1,1.5,1000,-7,"1.2.3","12:30","2020-01-02"])");
@@ -135,7 +140,7 @@ m: "tab\tx"
 TEST(ToYaml, ReadsBackAsTheSameValue) {
   auto value = parse_json(
       R"([["- x","#a","a #b","a:","-","?","[","{x}","&a","!t","%d","@","`"," a","a ","~","null","\n","\n a\n","a\n\n"],
-          {"y":1,"":2,"a b":{"c":[[]]}},1.5,-3,"é","<<","\u0001","1_0",".5","+1"])");
+          {"y":1,"":2,"a b":{"c":[[]]}},1.5,-3,"é","<<","\u0001","a\u007fb","1_0",".5","+1"])");
   ASSERT_TRUE(value) << problem(value);
   EXPECT_EQ(yaml(to_yaml(*value)).dump(), value->dump());
 }

@@ -42,7 +42,12 @@ std::string single_quoted(std::string_view text) {
   return out + "'";
 }
 
-std::string double_quoted(std::string_view text) { return Json(text).dump(); }
+// As in JSON, which may hold DEL as it is.
+std::string double_quoted(std::string_view text) {
+  std::string out = Json(text).dump();
+  for (size_t at = 0; (at = out.find('\x7f', at)) != out.npos;) out.replace(at, 1, "\\x7f");
+  return out;
+}
 
 std::string one_line(std::string_view text) {
   auto value = plain_scalar(text);
