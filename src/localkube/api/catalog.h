@@ -57,7 +57,7 @@ struct KindRow {
   bool has_scale = false;
   bool counts_generations = false;
   bool returns_deleted = false;  // DELETE answers with the object, not a Status
-  bool idle = false;  // stored and shown, while nothing in this cluster acts on it: writers are warned
+  bool idle = false;             // stored and shown, while nothing in this cluster acts on it: writers are warned
   NameRule name_rule = NameRule::Subdomain;
   std::vector<Column> columns = {};
   KindRules rules = {};

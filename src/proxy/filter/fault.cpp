@@ -28,12 +28,10 @@ struct Abort {
 
 // As Envoy: HTTP's status before gRPC's; what is none aborts nothing.
 std::optional<Abort> abort_of(const Stream& stream, const FaultPolicy& policy) {
-  if (!policy.abort_by_header)
-    return Abort{policy.abort_status ? policy.abort_status : 200, policy.abort_grpc_status};
+  if (!policy.abort_by_header) return Abort{policy.abort_status ? policy.abort_status : 200, policy.abort_grpc_status};
   if (auto status = number_in(stream, "x-envoy-fault-abort-request"); status && *status >= 200 && *status < 600)
     return Abort{static_cast<int>(*status), std::nullopt};
-  if (auto status = number_in(stream, "x-envoy-fault-abort-grpc-request"))
-    return Abort{200, static_cast<int>(*status)};
+  if (auto status = number_in(stream, "x-envoy-fault-abort-grpc-request")) return Abort{200, static_cast<int>(*status)};
   return std::nullopt;
 }
 

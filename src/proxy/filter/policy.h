@@ -59,7 +59,7 @@ struct FaultPolicy final : FilterPolicy {
   uint32_t abort_per_million = 0, abort_step = 0;
   bool delay_by_header = false, abort_by_header = false;  // the request says how long, and with what
   std::string upstream_cluster;                           // only requests that go there; empty: all
-  std::vector<HeaderMatch> headers;  // only requests that match all
+  std::vector<HeaderMatch> headers;                       // only requests that match all
 };
 
 struct CorsPolicy final : FilterPolicy {

@@ -45,7 +45,8 @@ uint32_t RetryPolicy::grpc_on_of(std::string_view words) { return bits_of(words,
 
 bool is_grpc_type(std::string_view type) {
   static constexpr std::string_view kType = "application/grpc";
-  return type.starts_with(kType) && (type.size() == kType.size() || type[kType.size()] == '+' || type[kType.size()] == ';');
+  return type.starts_with(kType) &&
+         (type.size() == kType.size() || type[kType.size()] == '+' || type[kType.size()] == ';');
 }
 
 bool Route::matches(const http::RequestHead& request, std::string_view path_only, const Facts& facts) const {

@@ -135,7 +135,8 @@ TEST_F(Mesh, APeerWithAnotherNameIsRefused) {
   Proxy client(loop_, client_side(identities_.secrets(caller_), server.port(), app_));
   auto response = get(loop_, client.port(), "/");
   EXPECT_EQ(response.status, 503);
-  EXPECT_TRUE(response.body.ends_with("reset reason: remote connection failure")) << "why is for the log: " << response.body;
+  EXPECT_TRUE(response.body.ends_with("reset reason: remote connection failure"))
+      << "why is for the log: " << response.body;
   EXPECT_EQ(backend_.requests, 0);
 }
 

@@ -172,23 +172,24 @@ TEST_F(Upstreams, TlsParametersAreThoseOfBothSides) {
   const auto leaf = authority.leaf("server", "DNS:good.example");
   auto quoted = [](const std::string& pem) { return base::Json(pem).dump(); };
   std::string text = bootstrap_of("              - {match: {prefix: /}, direct_response: {status: 200}}\n", "  []\n");
-  text.replace(text.find("    - filters:\n"), 15,
-               "    - transport_socket: {name: tls, typed_config: {\"@type\": "
-               "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext, "
-               "common_tls_context: {tls_params: {tls_maximum_protocol_version: TLSv1_2, "
-               "cipher_suites: ['[ECDHE-ECDSA-AES256-GCM-SHA384|ECDHE-ECDSA-AES128-GCM-SHA256]'], ecdh_curves: [P-256]}, "
-               "tls_certificates: [{certificate_chain: {inline_string: " +
-                   quoted(leaf.certificate) + "}, private_key: {inline_string: " + quoted(leaf.key) +
-                   "}}]}}}\n      filters:\n");
+  text.replace(
+      text.find("    - filters:\n"), 15,
+      "    - transport_socket: {name: tls, typed_config: {\"@type\": "
+      "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext, "
+      "common_tls_context: {tls_params: {tls_maximum_protocol_version: TLSv1_2, "
+      "cipher_suites: ['[ECDHE-ECDSA-AES256-GCM-SHA384|ECDHE-ECDSA-AES128-GCM-SHA256]'], ecdh_curves: [P-256]}, "
+      "tls_certificates: [{certificate_chain: {inline_string: " +
+          quoted(leaf.certificate) + "}, private_key: {inline_string: " + quoted(leaf.key) +
+          "}}]}}}\n      filters:\n");
   Proxy server(loop_, text);
   auto status = [&](const std::string& parameters) {
-    Proxy client(loop_, bootstrap_of(kAll, cluster({std::to_string(server.port())},
-                                                   "    transport_socket: {name: tls, typed_config: {\"@type\": "
-                                                   "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3."
-                                                   "UpstreamTlsContext, common_tls_context: {validation_context: "
-                                                   "{trusted_ca: {inline_string: " +
-                                                       quoted(authority.pem()) + "}}, tls_params: {" + parameters +
-                                                       "}}}}\n")));
+    Proxy client(
+        loop_, bootstrap_of(kAll, cluster({std::to_string(server.port())},
+                                          "    transport_socket: {name: tls, typed_config: {\"@type\": "
+                                          "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3."
+                                          "UpstreamTlsContext, common_tls_context: {validation_context: "
+                                          "{trusted_ca: {inline_string: " +
+                                              quoted(authority.pem()) + "}}, tls_params: {" + parameters + "}}}}\n")));
     return get(loop_, client.port(), "/").status;
   };
   EXPECT_EQ(status(""), 200);

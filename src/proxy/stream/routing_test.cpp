@@ -214,9 +214,10 @@ TEST(RoutesThatAreRefused, NameTheField) {
   auto route = [](const std::string& action) {
     return "              - {match: {prefix: /}, route: {cluster: backend, " + action + "}}\n";
   };
-  EXPECT_NE(refusal(route("hedge_policy: {hedge_on_per_try_timeout: true}"))
-                .find("virtual_hosts[0].routes[0].route: envoy.config.route.v3.RouteAction.hedge_policy is not supported"),
-            std::string::npos);
+  EXPECT_NE(
+      refusal(route("hedge_policy: {hedge_on_per_try_timeout: true}"))
+          .find("virtual_hosts[0].routes[0].route: envoy.config.route.v3.RouteAction.hedge_policy is not supported"),
+      std::string::npos);
   EXPECT_NE(refusal(route("path_rewrite_policy: {name: x, typed_config: {'@type': "
                           "type.googleapis.com/google.protobuf.Duration, value: 1s}}"))
                 .find("RouteAction.path_rewrite_policy is not supported"),
