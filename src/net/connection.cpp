@@ -289,6 +289,7 @@ void Connection::flush() {
   } else if (send(sealed_) && tls_state_ == TlsState::Open) {
     while (!output_.empty()) {
       seal();
+      if (output_.empty() && ending_ == Ending::Close) tls_notify_end();  // in the same call of send()
       if (!send(sealed_)) break;
     }
     output_.recycle();
