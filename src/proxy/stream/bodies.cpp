@@ -11,29 +11,17 @@ static constexpr size_t kMostWaiting = 32 * 1024;
 void Stream::watch_request_body() {
   if (request_bodyless_ || upgrade_ || phase_ != Phase::Filters || filter_at_ == 0) return;
   const Filter* filter = origin_->http->filters[filter_at_ - 1].get();
-  if (!request_path_.empty() && request_path_.stages.back().filter == filter) return;
-  auto& stage = request_path_.stages.emplace_back();
-  stage.filter = filter;
-  stage.bytes.swap(kept_);  // what came before anybody watched
-  stage.fresh = !stage.bytes.empty() || request_ended_;
-  if (!request_ended_) return;
-  request_path_.end_at = request_path_.stages.size() - 1;
-  request_path_.trailers = std::exchange(has_request_trailers_, false);
-  request_ended_ = false;
+  if (request_path_.ends_at(filter)) return;
+  bool ended = std::exchange(request_ended_, false);
+  request_path_.watch(filter, kept_, ended, ended && std::exchange(has_request_trailers_, false));
 }
 
 void Stream::watch_response_body() {
   if (response_bodyless_ || response_started_ || response_filter_at_ == filter_at_ || response.status == 101) return;
   const Filter* filter = origin_->http->filters[response_filter_at_].get();
-  if (!response_path_.empty() && response_path_.stages.back().filter == filter) return;
-  auto& stage = response_path_.stages.emplace_back();
-  stage.filter = filter;
-  stage.bytes.swap(response_left_);
-  stage.fresh = !stage.bytes.empty() || response_ended_;
-  if (!response_ended_) return;
-  response_path_.end_at = response_path_.stages.size() - 1;
-  response_path_.trailers = std::exchange(has_response_trailers_, false);
-  response_ended_ = false;
+  if (response_path_.ends_at(filter)) return;
+  bool ended = std::exchange(response_ended_, false);
+  response_path_.watch(filter, response_left_, ended, ended && std::exchange(has_response_trailers_, false));
 }
 
 void Stream::set_request_length(std::optional<uint64_t> size) {
@@ -61,30 +49,13 @@ void Stream::request_body_came(std::string_view bytes, bool end, bool trailers) 
     if (!bytes.empty()) downstream_->consumed(*this, bytes.size());
     return;
   }
-  auto& first = request_path_.stages.front();
-  first.bytes.append(bytes);
-  first.fresh = true;
   request_unreported_ += bytes.size();
-  if (end) {
-    request_path_.end_at = 0;
-    request_path_.trailers = trailers;
-  }
+  request_path_.receive(bytes, end, trailers);
   move_request_body();
 }
 
 void Stream::move_request_body() {
-  BodyPath& path = request_path_;
-  if (path.empty()) return;
-  path.again = true;
-  if (path.moving) return;
-  path.moving = true;
-  while (std::exchange(path.again, false))
-    for (size_t i = 0; i < path.stages.size(); ++i)
-      if (path.stages[i].fresh && !ask_request_filter(i)) {
-        path.moving = false;
-        return;
-      }
-  path.moving = false;
+  if (request_path_.empty() || !request_path_.move([this](size_t i) { return ask_request_filter(i); })) return;
   if (phase_ == Phase::Streaming && upstream_ && !response_sent_) push_request();
   if (phase_ != Phase::Done) report_consumed();
 }
@@ -107,10 +78,7 @@ bool Stream::ask_request_filter(size_t i) {
     return false;
   }
   if (auto* pause = std::get_if<Pause>(&verdict)) {
-    auto& stage = path.stages[i];
-    stage.bytes.swap(bytes);
-    stage.gathering = pause->gather;
-    if (!stage.gathering || stage.bytes.size() <= hold_limit()) return true;
+    if (path.hold(i, bytes, pause->gather, hold_limit())) return true;
     send_reply(413, "Payload Too Large", "request_payload_too_large");
     return false;
   }
@@ -119,13 +87,7 @@ bool Stream::ask_request_filter(size_t i) {
     run_filters();
     if (phase_ == Phase::Done || replied_) return false;
   }
-  if (i + 1 < path.stages.size()) {
-    auto& next = path.stages[i + 1];
-    next.bytes.append(std::move(bytes));
-    next.fresh = true;
-    if (end) path.end_at = i + 1;
-    return true;
-  }
+  if (path.hand_on(i, bytes, end)) return true;
   const bool trailers = end && path.trailers;
   for (Shadow* shadow : shadows_) {
     shadow->on_data(bytes.view(), end && !trailers);
@@ -133,7 +95,6 @@ bool Stream::ask_request_filter(size_t i) {
   }
   kept_.append(std::move(bytes));
   if (end) {
-    path.end_at = i + 1;
     request_ended_ = true;
     has_request_trailers_ = trailers && !request_trailers_.empty();
     on_request_end();
@@ -144,26 +105,20 @@ bool Stream::ask_request_filter(size_t i) {
 void Stream::resume_request() {
   if (phase_ != Phase::Filters || replied_) return;
   const Filter* filter = filter_at_ ? origin_->http->filters[filter_at_ - 1].get() : nullptr;
-  for (size_t i = 0; i < request_path_.stages.size(); ++i) {
-    auto& stage = request_path_.stages[i];
-    if (stage.filter == filter && (!stage.bytes.empty() || request_path_.end_at == i))
-      stage.fresh = stage.resumed = true;
-  }
+  request_path_.resume(filter);
   run_filters();
   if (phase_ != Phase::Done && !replied_) move_request_body();
 }
 
 void Stream::resume_request_body(const Filter& filter) {
   if (phase_ == Phase::Done || replied_) return;
-  for (auto& stage : request_path_.stages)
-    if (stage.filter == &filter) stage.fresh = stage.resumed = true;
+  request_path_.wake(filter, true);
   move_request_body();
 }
 
 void Stream::show_request_body_again(const Filter& filter) {
   if (phase_ == Phase::Done || replied_) return;
-  for (auto& stage : request_path_.stages)
-    if (stage.filter == &filter) stage.fresh = true;
+  request_path_.wake(filter, false);
   move_request_body();
 }
 
@@ -180,29 +135,12 @@ void Stream::response_body_came(std::string_view bytes, bool end, bool trailers)
     }
     return;
   }
-  auto& first = response_path_.stages.front();
-  first.bytes.append(bytes);
-  first.fresh = true;
-  if (end) {
-    response_path_.end_at = 0;
-    response_path_.trailers = trailers;
-  }
+  response_path_.receive(bytes, end, trailers);
   move_response_body();
 }
 
 void Stream::move_response_body() {
-  BodyPath& path = response_path_;
-  path.again = true;
-  if (path.moving) return;
-  path.moving = true;
-  while (std::exchange(path.again, false))
-    for (size_t i = 0; i < path.stages.size(); ++i)
-      if (path.stages[i].fresh && !ask_response_filter(i)) {
-        path.moving = false;
-        return;
-      }
-  path.moving = false;
-  flush_response();
+  if (response_path_.move([this](size_t i) { return ask_response_filter(i); })) flush_response();
 }
 
 bool Stream::ask_response_filter(size_t i) {
@@ -223,10 +161,7 @@ bool Stream::ask_response_filter(size_t i) {
     return false;
   }
   if (auto* pause = std::get_if<Pause>(&verdict)) {
-    auto& stage = path.stages[i];
-    stage.bytes.swap(bytes);
-    stage.gathering = pause->gather;
-    if (!stage.gathering || stage.bytes.size() <= hold_limit()) return true;
+    if (path.hold(i, bytes, pause->gather, hold_limit())) return true;
     break_response({.status = 500, .body = "Internal Server Error", .details = "response_payload_too_large"});
     return false;
   }
@@ -236,16 +171,9 @@ bool Stream::ask_response_filter(size_t i) {
     run_response_filters();
     if (phase_ == Phase::Done || path.empty()) return false;
   }
-  if (i + 1 < path.stages.size()) {
-    auto& next = path.stages[i + 1];
-    next.bytes.append(std::move(bytes));
-    next.fresh = true;
-    if (end) path.end_at = i + 1;
-    return true;
-  }
+  if (path.hand_on(i, bytes, end)) return true;
   response_left_.append(std::move(bytes));
   if (end) {
-    path.end_at = i + 1;
     response_ended_ = true;
     has_response_trailers_ = path.trailers && !response_trailers_.empty();
   }
@@ -264,27 +192,20 @@ void Stream::break_response(Reply answer) {
 void Stream::resume_response() {
   if (!response_held_ || phase_ == Phase::Done) return;
   response_held_ = false;
-  const Filter* filter = origin_->http->filters[response_filter_at_].get();
-  for (size_t i = 0; i < response_path_.stages.size(); ++i) {
-    auto& stage = response_path_.stages[i];
-    if (stage.filter == filter && (!stage.bytes.empty() || response_path_.end_at == i))
-      stage.fresh = stage.resumed = true;
-  }
+  response_path_.resume(origin_->http->filters[response_filter_at_].get());
   run_response_filters();
   if (phase_ != Phase::Done) move_response_body();
 }
 
 void Stream::resume_response_body(const Filter& filter) {
   if (phase_ == Phase::Done) return;
-  for (auto& stage : response_path_.stages)
-    if (stage.filter == &filter) stage.fresh = stage.resumed = true;
+  response_path_.wake(filter, true);
   move_response_body();
 }
 
 void Stream::show_response_body_again(const Filter& filter) {
   if (phase_ == Phase::Done) return;
-  for (auto& stage : response_path_.stages)
-    if (stage.filter == &filter) stage.fresh = true;
+  response_path_.wake(filter, false);
   move_response_body();
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "net/buffer.h"
@@ -30,6 +32,67 @@ struct BodyPath {
     for (const Stage& stage : stages)
       if (!stage.gathering) waiting += stage.bytes.size();
     return waiting > limit;
+  }
+  bool ends_at(const Filter* filter) const { return !empty() && stages.back().filter == filter; }
+  // The filter watches from here on; `waiting` came before anybody did, and was all of the body if `ended`.
+  void watch(const Filter* filter, net::Buffer& waiting, bool ended, bool with_trailers) {
+    Stage& stage = stages.emplace_back();
+    stage.filter = filter;
+    stage.bytes.swap(waiting);
+    stage.fresh = !stage.bytes.empty() || ended;
+    if (!ended) return;
+    end_at = stages.size() - 1;
+    trailers = with_trailers;
+  }
+  void receive(std::string_view bytes, bool ended, bool with_trailers) {
+    Stage& first = stages.front();
+    first.bytes.append(bytes);
+    first.fresh = true;
+    if (!ended) return;
+    end_at = 0;
+    trailers = with_trailers;
+  }
+  // The stage's filter is asked again, or passed by without being asked.
+  void wake(const Filter& filter, bool unasked) {
+    for (Stage& stage : stages) {
+      if (stage.filter != &filter) continue;
+      stage.fresh = true;
+      stage.resumed |= unasked;
+    }
+  }
+  // As wake(), where something stands in front of the filter.
+  void resume(const Filter* filter) {
+    for (size_t i = 0; i < stages.size(); ++i)
+      if (stages[i].filter == filter && (!stages[i].bytes.empty() || end_at == i))
+        stages[i].fresh = stages[i].resumed = true;
+  }
+  // Calls ask(stage) for each stage with something new, until none has; false where one said false, or while an outer
+  // call is at it, which then goes on.
+  template <typename Ask>
+  bool move(Ask ask) {
+    again = true;
+    if (moving) return false;
+    moving = true;
+    while (std::exchange(again, false))
+      for (size_t i = 0; i < stages.size(); ++i)
+        if (stages[i].fresh && !ask(i)) return moving = false;
+    moving = false;
+    return true;
+  }
+  // What the stage's filter holds back; false: so much that it must not gather more.
+  bool hold(size_t i, net::Buffer& bytes, bool gather, size_t limit) {
+    Stage& stage = stages[i];
+    stage.bytes.swap(bytes);
+    stage.gathering = gather;
+    return !gather || stage.bytes.size() <= limit;
+  }
+  // Passes on what the stage's filter let go; false where it was the last, and the bytes are the caller's.
+  bool hand_on(size_t i, net::Buffer& bytes, bool end) {
+    if (end) end_at = i + 1;
+    if (i + 1 == stages.size()) return false;
+    stages[i + 1].bytes.append(std::move(bytes));
+    stages[i + 1].fresh = true;
+    return true;
   }
   void clear() {
     stages.clear();
