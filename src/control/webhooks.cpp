@@ -105,7 +105,9 @@ std::vector<Finding> Webhooks::clashes(const Object& object) const {
     count += ingest_.inputs().table(kind.group, kind.kind).size();
   if (count > kMaxObjectsForClashes) return {};
   mesh::Inputs with = ingest_.inputs();
-  with.put(object);
+  Object changed = object;  // an update still has the stored object's version, which would make it the same
+  changed.json()["metadata"].erase("resourceVersion");
+  with.put(std::move(changed));
   auto snapshot = mesh::Snapshot::build(with, ingest_.snapshot().get());
   std::vector<Finding> out;
   objects::Ref ref = object.ref();

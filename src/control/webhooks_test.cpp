@@ -126,6 +126,22 @@ TEST(ValidateWebhook, WarnsOfASecondVirtualServiceForAHostAndNamesBoth) {
   EXPECT_THAT(again["response"].value("warnings", Json::array()).dump(), testing::Not(HasSubstr("second")));
 }
 
+TEST(ValidateWebhook, AnUpdateIsJudgedByWhatItSaysNow) {
+  constexpr std::string_view kStale = R"yaml(
+    apiVersion: networking.istio.io/v1
+    kind: VirtualService
+    metadata: {name: stale, namespace: default, resourceVersion: "7"}
+    spec: {hosts: [a.example.com], http: [{route: [{destination: {host: old-typo}}]}]}
+  )yaml";
+  Bench bench({kStale});
+  Json update = yaml(kStale);
+  update["spec"]["http"][0]["route"][0]["destination"]["host"] = "new-typo";
+  Json answer = bench.webhooks.validate(review(update)).value();
+  std::string warnings = answer["response"].value("warnings", Json::array()).dump();
+  EXPECT_THAT(warnings, HasSubstr("new-typo"));
+  EXPECT_THAT(warnings, testing::Not(HasSubstr("old-typo")));
+}
+
 TEST(Webhooks, RefuseWhatIsNoReview) {
   Bench bench;
   for (const char* text : {"{}", "{kind: AdmissionReview}", "{kind: Pod, request: {uid: a}}",

@@ -112,7 +112,7 @@ void Worker::collect(telemetry::Scrape& scrape) {
   for (Slot slot = 0; slot < counters_.size(); ++slot)
     scrape.counter((*config().counters)[slot].name, (*config().counters)[slot].labels, counters_[slot]);
   grpc_metrics.collect(scrape);
-  if (options.istio_metrics) metrics.collect(config(), options.self, scrape);
+  if (options.istio_metrics) metrics.collect(options.self, scrape);
 }
 
 }  // namespace proxy

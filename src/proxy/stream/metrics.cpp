@@ -34,7 +34,8 @@ void RequestMetrics::count(const Stream& stream) {
   const telemetry::Record& record = stream.record;
   Key key;
   key.inbound = origin.listener->inbound;
-  key.cluster = stream.cluster_slot();
+  const Cluster* cluster = stream.cluster_config();
+  key.cluster = cluster ? cluster->slot : kNone;
   key.peer = key.inbound ? origin.peer_number : stream.destination_number();
   key.flags = record.flags;
   key.status = static_cast<int16_t>(record.status);
@@ -43,17 +44,22 @@ void RequestMetrics::count(const Stream& stream) {
   if (key.grpc)
     if (auto status = stream.grpc_status()) key.grpc_status = static_cast<int8_t>(*status);
   Series& series = series_[key];
+  if (series.requests == 0 && cluster)
+    services_.try_emplace(cluster->slot, Service{cluster->service_host,
+                                                 cluster->service_name.empty() ? cluster->name : cluster->service_name,
+                                                 cluster->service_namespace});
   ++series.requests;
   series.duration.observe(std::chrono::duration<double, std::milli>(record.duration).count());
   series.request_bytes.observe(static_cast<double>(record.bytes_received + stream.request.headers.bytes()));
   series.response_bytes.observe(static_cast<double>(record.bytes_sent + stream.response.headers.bytes()));
 }
 
-telemetry::Labels RequestMetrics::labels_of(const Key& key, const RuntimeConfig& config, const Workload& self) const {
+telemetry::Labels RequestMetrics::labels_of(const Key& key, const Workload& self) const {
   const Workload& peer = workloads_[key.peer];
   const Workload& source = key.inbound ? peer : self;
   const Workload& destination = key.inbound ? self : peer;
-  const Cluster* cluster = config.cluster(key.cluster);
+  auto found = services_.find(key.cluster);
+  const Service service = found == services_.end() ? Service{} : found->second;
   auto known = [](const std::string& text) { return text.empty() ? std::string("unknown") : text; };
   telemetry::Labels out{{"reporter", key.inbound ? "destination" : "source"}};
   auto add = [&](const std::string& side, const Workload& who) {
@@ -69,10 +75,9 @@ telemetry::Labels RequestMetrics::labels_of(const Key& key, const RuntimeConfig&
   };
   add("source", source);
   add("destination", destination);
-  out.emplace_back("destination_service", known(cluster ? cluster->service_host : ""));
-  out.emplace_back("destination_service_name",
-                   known(cluster ? (cluster->service_name.empty() ? cluster->name : cluster->service_name) : ""));
-  out.emplace_back("destination_service_namespace", known(cluster ? cluster->service_namespace : ""));
+  out.emplace_back("destination_service", known(service.host));
+  out.emplace_back("destination_service_name", known(service.name));
+  out.emplace_back("destination_service_namespace", known(service.ns));
   out.emplace_back("request_protocol", key.grpc ? "grpc" : "http");
   out.emplace_back("response_code", std::to_string(key.status));
   out.emplace_back("grpc_response_status", key.grpc_status < 0 ? "" : std::to_string(key.grpc_status));
@@ -81,9 +86,9 @@ telemetry::Labels RequestMetrics::labels_of(const Key& key, const RuntimeConfig&
   return out;
 }
 
-void RequestMetrics::collect(const RuntimeConfig& config, const Workload& self, telemetry::Scrape& scrape) const {
+void RequestMetrics::collect(const Workload& self, telemetry::Scrape& scrape) const {
   for (const auto& [key, series] : series_) {
-    telemetry::Labels labels = labels_of(key, config, self);
+    telemetry::Labels labels = labels_of(key, self);
     scrape.counter("istio_requests_total", labels, series.requests);
     scrape.histogram("istio_request_duration_milliseconds", labels, series.duration);
     scrape.histogram("istio_request_bytes", labels, series.request_bytes);

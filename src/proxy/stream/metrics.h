@@ -29,7 +29,7 @@ class RequestMetrics {
   const Workload& workload(uint32_t number) const { return workloads_[number]; }
 
   void count(const Stream& stream);
-  void collect(const RuntimeConfig& config, const Workload& self, telemetry::Scrape& scrape) const;
+  void collect(const Workload& self, telemetry::Scrape& scrape) const;
 
  private:
   struct Key {
@@ -50,15 +50,19 @@ class RequestMetrics {
       return (a ^ b * 0x9e3779b97f4a7c15ULL) * 0xbf58476d1ce4e5b9ULL >> 7;
     }
   };
+  struct Service {
+    std::string host, name, ns;
+  };
   struct Series {
     uint64_t requests = 0;
     telemetry::Histogram duration, request_bytes, response_bytes;
   };
-  telemetry::Labels labels_of(const Key& key, const RuntimeConfig& config, const Workload& self) const;
+  telemetry::Labels labels_of(const Key& key, const Workload& self) const;
 
   std::vector<Workload> workloads_{Workload{}};
   base::StringMap<uint32_t> numbers_;
   std::unordered_map<Key, Series, Hash> series_;
+  std::unordered_map<Slot, Service> services_;  // of the clusters counted, which may be gone since
 };
 
 }  // namespace proxy

@@ -420,7 +420,7 @@ void Stream::finish() {
   worker_.retire(*this);
 }
 
-Slot Stream::cluster_slot() const { return cluster_ && cluster_->config() ? cluster_->config()->slot : kNone; }
+const Cluster* Stream::cluster_config() const { return cluster_ ? cluster_->config() : nullptr; }
 
 std::optional<int> Stream::grpc_status() const {
   auto text = has_response_trailers_ ? response_trailers_.get("grpc-status") : response.headers.get("grpc-status");

@@ -167,7 +167,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   // The client, as far as its forwarded address is trusted; else the connection's other end.
   std::string_view remote_ip() const { return client_ip_.empty() ? std::string_view(origin_->remote_ip) : client_ip_; }
   uint32_t destination_number() const { return destination_number_; }
-  Slot cluster_slot() const;
+  const Cluster* cluster_config() const;  // nullptr: no cluster was chosen
   std::optional<int> grpc_status() const;
 
  private:
