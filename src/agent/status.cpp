@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/status.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cstdlib>
 
@@ -42,11 +43,18 @@ net::Task<void> Status::answer(std::shared_ptr<http::Exchange> exchange) {
   }
 }
 
+// 0 where it is no port; the injector wrote it, or the pod's author in its place.
+static uint16_t port_of(const Json& action) {
+  const Json* port = base::find(action, "port");
+  if (!port || !port->is_number_integer() || port->get<int64_t>() < 1 || port->get<int64_t>() > 65535) return 0;
+  return port->get<uint16_t>();
+}
+
 // One HTTP request to this pod's own application. Headers of the probe's own are
 // passed on; the host is the pod's address unless a header says otherwise.
 static net::Task<base::Result<http::Response>> ask(net::Loop& loop, std::string host, Json action,
                                                    std::chrono::milliseconds limit) {
-  http::ClientOptions options{.host = host, .port = action.value("port", uint16_t(80)), .timeout = limit};
+  http::ClientOptions options{.host = host, .port = port_of(action), .timeout = limit};
   options.connect_timeout = limit;
   if (base::text(action, "scheme") == "HTTPS") {
     // As the kubelet does: probes do not verify the application's certificate.
@@ -78,7 +86,8 @@ static net::Task<base::Result<http::Response>> ask(net::Loop& loop, std::string 
 net::Task<void> Status::probe(std::shared_ptr<http::Exchange> exchange) {
   Json prober = environment_.probers[std::string(exchange->request().path_only())];
   const Json* seconds = base::find(prober, "timeoutSeconds");
-  auto limit = std::chrono::milliseconds(seconds && seconds->is_number() ? seconds->get<int>() * 1000 : 1000);
+  auto limit = std::chrono::milliseconds(
+      seconds && seconds->is_number_integer() ? std::clamp<int64_t>(seconds->get<int64_t>(), 1, 3600) * 1000 : 1000);
   if (const Json* action = base::find(prober, "httpGet")) {
     auto response = co_await ask(loop_, environment_.ip, *action, limit);
     if (response) {
@@ -89,7 +98,7 @@ net::Task<void> Status::probe(std::shared_ptr<http::Exchange> exchange) {
     co_return;
   }
   if (const Json* action = base::find(prober, "tcpSocket")) {
-    auto address = net::Address::parse(environment_.ip, action->value("port", uint16_t(0)));
+    auto address = net::Address::parse(environment_.ip, port_of(*action));
     if (!address) {
       exchange->respond(500, address.error().message + "\n");
       co_return;

@@ -17,6 +17,7 @@ using http::grpc::Code;
 
 namespace {
 
+constexpr auto kAskAgain = 1min;
 constexpr std::string_view kService = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
 
 base::Result<mesh::Proxy> proxy_of(const envoy::config::core::v3::Node& node) {
@@ -86,6 +87,7 @@ struct Ads::Stream final : xds::Source {
                                                   const xds::Subscription& wanted) override;
   base::Result<void> identify(const envoy::config::core::v3::Node& node);
   const mesh::View& current_view();
+  bool secrets_allowed();
   void push(const Ingest::Change& change);
   std::string name() const { return (proxy ? base::printable(proxy->id) : "unknown") + "-" + std::to_string(id); }
 
@@ -97,6 +99,8 @@ struct Ads::Stream final : xds::Source {
   std::optional<mesh::Proxy> proxy;
   std::optional<mesh::View> view;
   std::shared_ptr<const mesh::Snapshot> seen;  // that `view` was made of
+  bool may_read_secrets = false;
+  net::Clock::time_point secrets_asked{};  // when that was found out, or is being found out
   net::Queue<std::string> out;
   bool writing = false;
   std::optional<Ingest::Change> missed;  // came while the proxy had not taken the last
@@ -155,12 +159,25 @@ std::shared_ptr<const xds::Resources> Ads::Stream::resources(const envoy::config
   } else if (url == xds::type::kEndpoint) {
     made = cache.endpoints(sees, wanted.wildcard ? cache.endpoint_names(sees) : names);
   } else if (url == xds::type::kSecret) {
-    for (translate::Resource& secret : translate::secrets(sees, names))
-      made.push_back(std::make_shared<const translate::Resource>(std::move(secret)));
+    if (secrets_allowed())
+      for (translate::Resource& secret : translate::secrets(sees, names))
+        made.push_back(std::make_shared<const translate::Resource>(std::move(secret)));
   }
   if (!wanted.wildcard)
     std::erase_if(made, [&](const auto& resource) { return !wanted.names.contains(resource->name); });
   return ads.wire_.set_of(made);
+}
+
+// A node id says "router" for free; what it gets for that are private keys. Until the API server has answered there are
+// none; the answer is pushed.
+bool Ads::Stream::secrets_allowed() {
+  if (may_read_secrets || !ads.may_read_secrets || !identity || proxy->type != mesh::ProxyType::Router)
+    return may_read_secrets;
+  const auto now = net::Clock::now();
+  if (secrets_asked != net::Clock::time_point{} && now < secrets_asked + kAskAgain) return false;
+  secrets_asked = now;
+  net::spawn(ads.ask_for_secrets(ads.streams_.at(id)));
+  return false;
 }
 
 void Ads::Stream::push(const Ingest::Change& change) {
@@ -207,6 +224,21 @@ net::Task<void> Ads::write_all(std::shared_ptr<Stream> stream) {
       stream->push(change);
     }
   }
+}
+
+net::Task<void> Ads::ask_for_secrets(std::shared_ptr<Stream> stream) {
+  Identity who = *stream->identity;
+  auto allowed = co_await may_read_secrets(std::move(who));
+  if (!allowed || !*allowed) {
+    std::string why = allowed ? stream->identity->ns + "/" + stream->identity->service_account +
+                                    " may not list secrets in its namespace"
+                              : allowed.error().message;
+    base::log::warn("ads: {} gets no secrets: {}", stream->name(), base::printable(why));
+    co_return;
+  }
+  stream->may_read_secrets = true;
+  constexpr std::string_view kSecrets[] = {xds::type::kSecret};
+  if (streams_.contains(stream->id)) stream->session.push(kSecrets);
 }
 
 net::Task<void> Ads::read_all(std::shared_ptr<Stream> stream) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -34,6 +35,10 @@ class Ads {
   // The whole life of one stream.
   net::Task<void> serve(std::shared_ptr<http::Exchange> exchange, Trust trust, std::optional<Identity> identity);
 
+  // Asked, once a minute at most, for each proxy that wants Kubernetes' Secrets; without it, and where nobody proved
+  // who they are, there are none.
+  std::function<net::Task<base::Result<bool>>(Identity)> may_read_secrets;
+
   // What all proxies are served from now on.
   void publish(const Ingest::Change& change);
 
@@ -52,6 +57,7 @@ class Ads {
   struct Stream;
   net::Task<void> read_all(std::shared_ptr<Stream> stream);
   static net::Task<void> write_all(std::shared_ptr<Stream> stream);
+  net::Task<void> ask_for_secrets(std::shared_ptr<Stream> stream);
   void push_some();  // to a few milliseconds' worth of streams, then the loop breathes
 
   Metrics& metrics_;

@@ -57,6 +57,20 @@ net::Task<base::Result<Identity>> Authenticator::of_token(std::string token) con
   co_return *identity;
 }
 
+net::Task<base::Result<bool>> Authenticator::may_read_secrets(Identity who) const {
+  objects::Json groups = {"system:serviceaccounts", "system:serviceaccounts:" + who.ns, "system:authenticated"};
+  objects::Json spec = {{"user", "system:serviceaccount:" + who.ns + ":" + who.service_account},
+                        {"groups", std::move(groups)},
+                        {"resourceAttributes", {{"namespace", who.ns}, {"verb", "list"}, {"resource", "secrets"}}}};
+  objects::Object review(objects::Json{
+      {"apiVersion", "authorization.k8s.io/v1"}, {"kind", "SubjectAccessReview"}, {"spec", std::move(spec)}});
+  kube::Resource reviews{"authorization.k8s.io", "v1", "subjectaccessreviews"};
+  auto answer = co_await client_.create(reviews, std::move(review));
+  if (!answer) co_return std::unexpected(answer.error());
+  const objects::Json* allowed = base::find(answer->status(), "allowed");
+  co_return allowed && allowed->is_boolean() && allowed->get<bool>();
+}
+
 net::Task<base::Result<Identity>> Authenticator::authenticate(std::shared_ptr<http::Exchange> exchange) const {
   if (exchange->request().headers.contains("authorization")) {
     auto identity = co_await by_token(exchange);

@@ -33,6 +33,10 @@ class Authenticator {
   // By a token that came in some other way.
   net::Task<base::Result<Identity>> of_token(std::string token) const;
 
+  // Whether the account may list the Secrets of its own namespace, as Istio wants it of a gateway that asks for
+  // certificates by name. An error: nobody could be asked.
+  net::Task<base::Result<bool>> may_read_secrets(Identity who) const;
+
  private:
   kube::Client& client_;
   std::string trust_domain_;

@@ -127,6 +127,16 @@ static net::Task<void> serve_secure(Authenticator& authenticator, Ads& ads, Cert
   }
 }
 
+// Anybody may send a review, and the JSON library throws where a field is of another type than it is taken for.
+static base::Result<base::Json> judge(Webhooks& webhooks, bool inject, const base::Json& review) {
+  try {
+    return inject ? webhooks.inject(review) : webhooks.validate(review);
+  } catch (const base::Json::exception& wrong) {
+    return base::fail(ErrorKind::Invalid,
+                      std::string("a field of the reviewed object has the wrong type: ") + wrong.what());
+  }
+}
+
 static net::Task<void> serve_webhooks(Webhooks& webhooks, Exchange exchange) {
   std::string_view path = exchange->request().path_only();
   bool inject = path.starts_with("/inject");
@@ -141,10 +151,7 @@ static net::Task<void> serve_webhooks(Webhooks& webhooks, Exchange exchange) {
   }
   auto review = base::parse_json(*body);
   base::Result<base::Json> answer = std::unexpected(base::Error{ErrorKind::Invalid, "not JSON"});
-  if (review && inject)
-    answer = webhooks.inject(*review);
-  else if (review)
-    answer = webhooks.validate(*review);
+  if (review) answer = judge(webhooks, inject, *review);
   if (!answer)
     exchange->respond(400, answer.error().message + "\n");
   else
@@ -221,6 +228,7 @@ net::Task<base::Result<void>> ControlPlane::Parts::start_with_kubernetes() {
   authority = std::move(*loaded);
   serving = std::make_unique<ServingCertificate>(*authority, ServingCertificate::names(options.ns, options.revision));
   authenticator = std::make_unique<Authenticator>(*api, trust_domain);
+  ads.may_read_secrets = [this](Identity who) { return authenticator->may_read_secrets(std::move(who)); };
   certificates = std::make_unique<CertificateService>(*authority, trust_domain, metrics);
   auto opened = open_ports();
   if (!opened) co_return opened;

@@ -121,6 +121,8 @@ base::Result<Json> Webhooks::validate(const Json& review) {
   const Json& request = *TRY(request_of(review));
   const Json* document = base::find(request, "object");
   if (!document || !document->is_object()) return answer(review, {{"allowed", true}});  // a deletion
+  if (const Json* metadata = base::find(*document, "metadata"); !metadata || !metadata->is_object())
+    return base::fail(ErrorKind::Invalid, "the review's object has no metadata");
   Object object(*document);
   if (object.ns().empty()) object.json()["metadata"]["namespace"] = base::text(request, "namespace");
   std::vector<Finding> findings = config::validate(object);

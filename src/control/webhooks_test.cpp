@@ -142,6 +142,18 @@ TEST(ValidateWebhook, AnUpdateIsJudgedByWhatItSaysNow) {
   EXPECT_THAT(warnings, testing::Not(HasSubstr("old-typo")));
 }
 
+TEST(Webhooks, SurviveObjectsOfOddShapes) {
+  Bench bench;
+  Json object = yaml(kFirst);
+  object["metadata"] = "x";
+  EXPECT_FALSE(bench.webhooks.validate(review(object)));
+  Json pod = yaml(R"yaml(
+    metadata: {name: a, labels: {sidecar.istio.io/inject: "true"}}
+    spec: {containers: [{name: c, image: i, ports: [x], readinessProbe: {httpGet: {port: "", path: /}}}]}
+  )yaml");
+  EXPECT_TRUE(bench.webhooks.inject(review(pod)));
+}
+
 TEST(Webhooks, RefuseWhatIsNoReview) {
   Bench bench;
   for (const char* text : {"{}", "{kind: AdmissionReview}", "{kind: Pod, request: {uid: a}}",

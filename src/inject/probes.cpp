@@ -15,7 +15,7 @@ Json port_of(const Json& port, const Json& container) {
   if (auto number = base::parse_number<int>(name)) return *number;
   if (const Json* ports = base::find(container, "ports"); ports && ports->is_array())
     for (const Json& declared : *ports)
-      if (base::text(declared, "name") == name) return declared.value("containerPort", Json());
+      if (declared.is_object() && base::text(declared, "name") == name) return declared.value("containerPort", Json());
   return nullptr;
 }
 
