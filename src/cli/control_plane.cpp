@@ -70,7 +70,8 @@ net::Task<base::Result<Versions>> control_plane_versions(kube::Client& client, s
   for (const PodAnswer& answer : *answers)
     for (const base::Json& proxy : answer.body) {
       std::string_view running = base::text(proxy, "istio_version");
-      ++out.proxies[running.empty() ? "unknown" : std::string(running)];
+      out.proxies.push_back({.id = std::string(base::text(proxy, "proxy")),
+                             .version = running.empty() ? "unknown" : std::string(running)});
     }
   co_return out;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -20,7 +19,11 @@ net::Task<base::Result<std::vector<PodAnswer>>> ask_control_plane(kube::Client& 
 
 struct Versions {
   std::string control_plane;
-  std::map<std::string, int> proxies;  // version -> how many run it
+  struct Proxy {
+    std::string id;  // POD.NAMESPACE
+    std::string version;
+  };
+  std::vector<Proxy> proxies;
 };
 net::Task<base::Result<Versions>> control_plane_versions(kube::Client& client, std::string istio_ns);
 

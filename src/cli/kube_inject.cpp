@@ -18,9 +18,17 @@ static void kube_inject(const KubeInjectFlags& flags) {
   inject::Settings settings;
   settings.revision = flags.revision;
   std::string out;
-  for (base::Json& document : must(base::parse_yaml(read_all(flags.file)))) {
+  auto of_file = [&](base::Error error) {
+    error.message = (flags.file == "-" ? "standard input" : flags.file) + ": " + error.message;
+    return error;
+  };
+  auto documents = base::parse_yaml(read_all(flags.file));
+  if (!documents) give_up(of_file(std::move(documents.error())));
+  for (base::Json& document : *documents) {
+    auto injected = inject::into_manifest(std::move(document), settings);
+    if (!injected) give_up(of_file(std::move(injected.error())));
     if (!out.empty()) out += "---\n";
-    out += base::to_yaml(must(inject::into_manifest(std::move(document), settings)));
+    out += base::to_yaml(*injected);
   }
   if (flags.output.empty()) {
     std::fputs(out.c_str(), stdout);

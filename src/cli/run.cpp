@@ -52,7 +52,12 @@ static std::string_view instead_of(std::string_view command) {
 
 // What the user typed wrong, and what it may have been meant to be.
 static std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
-  const std::string help = "\nRun '" + app.get_name() + " --help' for ";
+  std::string command = app.get_name();
+  for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+    at = at->get_subcommands().front();
+    command += " " + at->get_name();
+  }
+  const std::string help = "\nRun '" + command + " --help' for ";
   std::vector<std::string> unknown = app.remaining();
   if (!app.get_subcommands().empty() || unknown.empty()) return std::string(error.what()) + help + "usage.";
   const std::string& word = unknown.front();
@@ -95,6 +100,10 @@ int run(int argc, char** argv) {
   add_service(app, flags);
   add_analyze(app, flags);
 
+  if (argc == 1) {
+    std::printf("%s", app.help().c_str());
+    return 0;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

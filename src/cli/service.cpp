@@ -1,10 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 
+#include "base/strings.h"
 #include "cli/cluster.h"
 #include "cli/table.h"
 
 namespace cli {
+
+// The port of the loopback that leads to a node port: the one-machine cluster
+// notes in an annotation those that were taken, e.g. "node/30080=127.0.0.1:30081".
+static std::string host_port(const objects::Object& service, const std::string& node_port) {
+  const std::string label = "node/" + node_port;
+  for (std::string_view entry : base::split(service.annotation("localkube.seine.dev/host-ports"), ','))
+    if (auto parts = base::cut(entry, '='); parts && parts->first == label)
+      return std::string(parts->second.substr(parts->second.rfind(':') + 1));
+  return node_port;
+}
 
 // URLs of a Service's ports that work from this host: its NodePorts on the loopback.
 static std::vector<std::vector<std::string>> rows_of(const objects::Object& service) {
@@ -17,7 +28,7 @@ static std::vector<std::vector<std::string>> rows_of(const objects::Object& serv
     std::string scheme = base::text(port, "name").starts_with("https") ? "https" : "http";
     bool reachable = node_port && node_port->is_number() && node_port->get<int>() != 0;
     rows.push_back({ns, name, label.starts_with('/') ? label.substr(1) : label,
-                    reachable ? scheme + "://127.0.0.1:" + node_port->dump() : "No node port"});
+                    reachable ? scheme + "://127.0.0.1:" + host_port(service, node_port->dump()) : "No node port"});
   }
   return rows;
 }

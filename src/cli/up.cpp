@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,11 +63,27 @@ static bool answers(const State& where) {
   return cluster.wait(ready(*cluster.client));
 }
 
+// Two at once would each start a cluster in one directory. The lock goes with this process.
+static void take_turn(const State& where) {
+  int lock = open((where.dir / "up.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock < 0)
+    give_up({.kind = ErrorKind::Denied,
+             .message = (where.dir / "up.lock").string() + " cannot be opened: " + std::strerror(errno)});
+  if (flock(lock, LOCK_EX | LOCK_NB) == 0) return;
+  std::printf("%s is in use by another seine up, waiting for it\n", where.dir.c_str());
+  std::fflush(stdout);
+  while (flock(lock, LOCK_EX) != 0 && errno == EINTR) continue;
+}
+
 static void await_cluster(const State& where, pid_t hold, std::chrono::seconds patience) {
+  constexpr int kInUse = 3;  // hold's exit code where another one has the directory: that one is starting
   auto limit = net::Clock::now() + patience;
   while (!answers(where)) {
     int status = 0;
-    if (waitpid(hold, &status, WNOHANG) == hold)
+    bool ended = hold != 0 && waitpid(hold, &status, WNOHANG) == hold;
+    bool in_use = ended && WIFEXITED(status) && WEXITSTATUS(status) == kInUse;
+    if (in_use) hold = 0;
+    if (ended && !in_use)
       give_up({.kind = ErrorKind::Unavailable,
                .message = "the cluster did not start; the end of " + (where.logs() / "hold.log").string() + ":\n" +
                           last_lines(where.logs() / "hold.log", 10)});
@@ -89,6 +106,7 @@ static void up(const UpFlags& flags, const RootFlags& root) {
     give_up({.kind = ErrorKind::Denied, .message = "seine up needs root today, for network namespaces: sudo seine up"});
   std::filesystem::create_directories(where.logs());
   std::filesystem::permissions(where.dir, std::filesystem::perms::owner_all);
+  take_turn(where);
   auto began = net::Clock::now();
   if (answers(where)) {
     if (!flags.listen.empty())

@@ -9,7 +9,7 @@ namespace cli {
 
 static void print_version(const RootFlags& flags, bool remote, const std::string& output) {
   std::string control_plane;
-  std::map<std::string, int> proxies;
+  std::vector<Versions::Proxy> proxies;
   if (remote) {
     Cluster cluster(flags);
     auto versions = cluster.wait(control_plane_versions(*cluster.client, flags.istio_ns));
@@ -21,7 +21,8 @@ static void print_version(const RootFlags& flags, bool remote, const std::string
     base::Json out = {{"clientVersion", {{"version", SEINE_VERSION}}}};
     if (remote) {
       out["meshVersion"] = base::Json::array({{{"Component", "pilot"}, {"Info", {{"version", control_plane}}}}});
-      out["dataPlaneVersion"] = proxies;
+      base::Json& planes = out["dataPlaneVersion"] = base::Json::array();
+      for (const Versions::Proxy& proxy : proxies) planes.push_back({{"ID", proxy.id}, {"IstioVersion", proxy.version}});
     }
     std::printf("%s\n", output == "yaml" ? base::to_yaml(out).c_str() : out.dump(2).c_str());
     return;
@@ -32,7 +33,9 @@ static void print_version(const RootFlags& flags, bool remote, const std::string
   }
   std::printf("client version: %s\ncontrol plane version: %s\n", SEINE_VERSION, control_plane.c_str());
   std::string line;
-  for (const auto& [version, count] : proxies)
+  std::map<std::string, int> counts;
+  for (const Versions::Proxy& proxy : proxies) ++counts[proxy.version];
+  for (const auto& [version, count] : counts)
     line +=
         (line.empty() ? "" : ", ") + version + " (" + std::to_string(count) + (count == 1 ? " proxy)" : " proxies)");
   std::printf("data plane version: %s\n", line.empty() ? "none" : line.c_str());

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "localkube/events.h"
 
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
 #include "localkube/api/metadata.h"
 #include "localkube/fields.h"
 
@@ -22,7 +26,10 @@ void EventRecorder::record(const objects::Object& about, Event event) {
                          {"resourceVersion", about.resource_version()}};
   if (!about.ns().empty()) involved["namespace"] = about.ns();
   if (!event.field_path.empty()) involved["fieldPath"] = event.field_path;
-  pending_.push_back({.involved = std::move(involved), .event = std::move(event), .at = now_text()});
+  auto now = std::chrono::system_clock::now().time_since_epoch();
+  last_stamp_ = std::max(last_stamp_ + 1, int64_t{std::chrono::nanoseconds(now).count()});
+  pending_.push_back(
+      {.involved = std::move(involved), .event = std::move(event), .at = now_text(), .stamp = last_stamp_});
   if (!timer_.armed()) timer_.arm(std::chrono::milliseconds(150));
 }
 
@@ -45,7 +52,9 @@ net::Task<void> EventRecorder::write(EventRecorder* self) {
       if (patched) continue;
       self->known_[key] = {.count = 1};
     }
-    std::string name = string_at(next.involved, "name") + "." + random_suffix(16);
+    char stamp[20];
+    std::snprintf(stamp, sizeof stamp, ".%llx", static_cast<unsigned long long>(next.stamp));
+    std::string name = string_at(next.involved, "name") + stamp;
     self->known_[key].name = name;
     base::Json document = {{"apiVersion", "v1"},
                            {"kind", "Event"},

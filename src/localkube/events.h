@@ -11,6 +11,8 @@ namespace localkube {
 
 // Writes Events, in the order they happened and a moment later, so that they
 // never hold up what they tell about. The same one again only raises its count.
+// Names end with the time in hexadecimal nanoseconds, as Kubernetes' do: in the
+// order of names they are in the order of time.
 class EventRecorder {
  public:
   EventRecorder(net::Loop& loop, Api& api);
@@ -35,6 +37,7 @@ class EventRecorder {
     base::Json involved;
     Event event;
     std::string at;
+    int64_t stamp;
   };
   static net::Task<void> write(EventRecorder* self);
 
@@ -44,6 +47,7 @@ class EventRecorder {
   std::deque<Pending> pending_;
   std::map<std::string, Known> known_;
   bool writing_ = false;
+  int64_t last_stamp_ = 0;  // nanoseconds since 1970, each later than the one before
 };
 
 }  // namespace localkube

@@ -75,7 +75,9 @@ void add_uninstall(CLI::App& app, const RootFlags& root) {
 
 void add_manifest(CLI::App& app) {
   auto* command = app.add_subcommand("manifest", "Render what install applies");
-  command->require_subcommand(1);
+  command->callback([command] {
+    if (command->get_subcommands().empty()) std::printf("%s", command->help().c_str());
+  });
   auto* generate = command->add_subcommand("generate", "Print the manifest as YAML");
   generate->footer("Example:\n  istioctl manifest generate --set profile=default | kubectl apply -f -");
   auto flags = std::make_shared<InstallFlags>();

@@ -38,7 +38,8 @@ std::map<std::string, HostAccess::Wanted> HostAccess::wanted_of(const objects::O
     std::string on = everywhere ? listen_ : kLoopback;
     if (node != 0)
       out["node " + std::to_string(node)] = {.candidates = {on + ":" + std::to_string(node)},
-                                             .target = std::string(kGatewayAddress) + ":" + std::to_string(node)};
+                                             .target = std::string(kGatewayAddress) + ":" + std::to_string(node),
+                                             .node_port = node};
     if (type != "LoadBalancer") continue;
     Wanted wanted{.candidates = {on + ":" + std::to_string(outer), on + ":" + second_choice(outer)},
                   .target = string_at(service.spec(), "clusterIP") + ":" + std::to_string(outer),
@@ -89,26 +90,39 @@ net::Task<bool> HostAccess::reconcile(HostAccess* self, std::string key) {
     self->open_[key][what] = {.relay = std::move(*relay), .target = one.target, .host = opened->address};
   }
   if (self->open_[key].empty()) self->open_.erase(key);
-  if (service && !service->deleting() && base::text(service->spec(), "type") == "LoadBalancer") {
+  if (service && !service->deleting()) {
     bool announced = co_await announce(self, std::move(*service));
     all = all && announced;
   }
   co_return all;
 }
 
-net::Task<bool> HostAccess::announce(HostAccess* self, objects::Object service) {
-  std::string key = key_of(service.ns(), service.name()), ns(service.ns()), name(service.name()), ports;
-  for (const auto& [what, wanted] : self->wanted_of(service)) {
-    auto open = self->open_[key].find(what);
-    if (wanted.balanced_port == 0 || open == self->open_[key].end()) continue;
-    ports += (ports.empty() ? "" : ",") + std::to_string(wanted.balanced_port) + "=" + open->second.host.text();
+std::string HostAccess::host_ports_of(const objects::Object& service) const {
+  std::string ports;
+  auto opened = open_.find(key_of(service.ns(), service.name()));
+  if (opened == open_.end()) return ports;
+  for (const auto& [what, wanted] : wanted_of(service)) {
+    auto open = opened->second.find(what);
+    if (open == opened->second.end()) continue;
+    const net::Address& host = open->second.host;
+    bool balanced = wanted.balanced_port != 0;
+    if (!balanced && host.port() == wanted.node_port) continue;
+    std::string label = balanced ? std::to_string(wanted.balanced_port) : "node/" + std::to_string(wanted.node_port);
+    ports += (ports.empty() ? "" : ",") + label + "=" + host.text();
   }
+  return ports;
+}
+
+net::Task<bool> HostAccess::announce(HostAccess* self, objects::Object service) {
+  std::string ns(service.ns()), name(service.name()), ports = self->host_ports_of(service);
   if (service.annotation(kHostPorts) != ports) {
-    base::Json patch = {{"metadata", {{"annotations", {{kHostPorts, ports}}}}}};
+    base::Json value = ports.empty() ? base::Json(nullptr) : base::Json(ports);
+    base::Json patch = {{"metadata", {{"annotations", {{kHostPorts, value}}}}}};
     auto patched = co_await self->cluster_.api.patch(kinds::kServices, ns, name, PatchType::Merge, std::move(patch));
     if (!patched) co_return patched.error().code == 404;
     service = std::move(*patched);
   }
+  if (base::text(service.spec(), "type") != "LoadBalancer") co_return true;
   bool outside = !self->listen_.empty() && self->listen_ != "0.0.0.0";
   base::Json status = {
       {"loadBalancer",

@@ -10,7 +10,8 @@ namespace localkube {
 // Makes Services reachable from the host: node ports on its loopback, the ports
 // of LoadBalancers on the loopback and on the address of --listen. A port that
 // is taken, or not allowed, is replaced by another one; the Service's annotation
-// "localkube.seine.dev/host-ports" ("80=127.0.0.1:8080,...") says where each is.
+// "localkube.seine.dev/host-ports" says where each of a LoadBalancer is, and node
+// ports that are elsewhere: "80=127.0.0.1:8080,node/30080=127.0.0.1:30081".
 // Assigns the LoadBalancers' addresses.
 class HostAccess {
  public:
@@ -26,11 +27,13 @@ class HostAccess {
   struct Wanted {
     std::vector<std::string> candidates;
     std::string target;
-    int64_t balanced_port = 0;  // of a LoadBalancer
+    int64_t balanced_port = 0;  // of a LoadBalancer; else
+    int64_t node_port = 0;
   };
   std::map<std::string, Wanted> wanted_of(const objects::Object& service) const;
   static net::Task<bool> reconcile(HostAccess* self, std::string key);
   static net::Task<bool> announce(HostAccess* self, objects::Object service);
+  std::string host_ports_of(const objects::Object& service) const;
   void close_others(const std::string& service, const std::map<std::string, Wanted>& wanted);
 
   Cluster& cluster_;

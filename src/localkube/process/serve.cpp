@@ -127,6 +127,7 @@ net::Task<void> begin(Machine& machine, int& code) {
     base::log::warn("no control groups can be made here: resources.limits of pods are not enforced");
   co_await open_dns(machine);
   co_await NodeStatus::begin(&machine.node_status);
+  co_await PodRuntime::looked(&machine.pods);
   auto opened = co_await open_front(machine);
   if (opened) co_return;
   base::log::error("{}", opened.error().message);

@@ -163,7 +163,7 @@ std::string log_path(const objects::Object& pod, std::string_view container, int
   return log_directory(pod) + "/" + std::string(container) + "/" + std::to_string(attempt) + ".log";
 }
 
-std::expected<ContainerSpec, PlanError> plan_container(const Node& node, const PlanOrder& order) {
+std::expected<ContainerSpec, PlanError> plan_container(Node& node, const PlanOrder& order) {
   const base::Json& container = order.container;
   auto image = node.images.find(base::text(container, "image"));
   if (!image) return Fault(PlanError{.reason = "ErrImagePull", .message = image.error().message});

@@ -22,7 +22,7 @@ struct PlanOrder {
 // Turns a container of a pod's spec into what a shim runs: image looked up,
 // variables resolved, user and rights decided, volumes by their directories.
 // Makes the files that the container needs beside its volumes.
-std::expected<ContainerSpec, PlanError> plan_container(const Node& node, const PlanOrder& order);
+std::expected<ContainerSpec, PlanError> plan_container(Node& node, const PlanOrder& order);
 
 // Where the log of an attempt lies: logs/NS_POD_UID/CONTAINER/0.log, below the state directory.
 std::string log_directory(const objects::Object& pod);

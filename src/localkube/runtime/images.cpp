@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "base/json.h"
+#include "base/log.h"
 #include "localkube/process/files.h"
 
 namespace localkube {
@@ -71,22 +71,37 @@ ImageName image_name(std::string_view reference) {
   return out;
 }
 
-base::Result<Image> Images::find(std::string_view reference) const {
-  ImageName wanted = image_name(reference);
-  if (auto text = read_file(registered_)) {
-    auto documents = base::parse_yaml(*text);
-    if (!documents)
-      return base::fail(base::ErrorKind::Invalid, registered_.string() + ": " + documents.error().message);
-    for (const base::Json& file : *documents)
-      if (file.is_object())
-        if (auto image = registered_image(file, wanted)) return *image;
+base::Result<void> Images::read() {
+  auto text = read_file(registered_);
+  if (!text && text.error().kind == base::ErrorKind::NotFound) {
+    known_.clear();
+    return {};
   }
+  if (!text) return std::unexpected(std::move(text.error()));
+  auto documents = base::parse_yaml(*text);
+  if (!documents)
+    return base::fail(base::ErrorKind::Invalid, registered_.string() + ": " + documents.error().message);
+  known_ = std::move(*documents);
+  return {};
+}
+
+base::Result<Image> Images::find(std::string_view reference) {
+  ImageName wanted = image_name(reference);
+  auto read_now = read();
+  std::string complaint = read_now ? "" : read_now.error().message;
+  if (complaint != complaint_ && !complaint.empty())
+    base::log::warn("{}; the images that were registered before stay so", complaint);
+  complaint_ = complaint;
+  for (const base::Json& file : known_)
+    if (file.is_object())
+      if (auto image = registered_image(file, wanted)) return *image;
   for (BuiltIn& image : built_ins())
     if (image.repository == wanted.repository)
       return Image{.entrypoint = std::move(image.entrypoint),
                    .arguments = std::move(image.arguments),
                    .env = std::move(image.env),
                    .id = wanted.repository};
+  if (!read_now) return std::unexpected(std::move(read_now.error()));
   return base::fail(base::ErrorKind::NotFound,
                     "image \"" + std::string(reference) +
                         "\" is not known on this machine; register the program that it stands for with a line in " +

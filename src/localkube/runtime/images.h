@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/strings.h"
 
 namespace localkube {
@@ -22,17 +23,22 @@ struct Image {
 
 // Images by repository, whatever the tag: built-in ones, and those that the user
 // registered in STATE/images.yaml, one "NAME: [word, ...]" each, which win. A
-// registered name may carry a tag: then it stands for that tag only.
+// registered name may carry a tag: then it stands for that tag only. While the
+// file cannot be read, the last list that could be stays in force.
 class Images {
  public:
   explicit Images(std::filesystem::path registered) : registered_(std::move(registered)) {}
 
   // Reads the user's file anew, so a registration needs no restart. Errors say
-  // how to register one.
-  base::Result<Image> find(std::string_view reference) const;
+  // how to register one, or what is wrong with the file.
+  base::Result<Image> find(std::string_view reference);
 
  private:
+  base::Result<void> read();
+
   std::filesystem::path registered_;
+  std::vector<base::Json> known_;  // the documents that could be read last
+  std::string complaint_;          // told once
 };
 
 // "nginx" -> {"docker.io/library/nginx", "latest"}

@@ -37,6 +37,25 @@ TEST(Images, TheUsersRegistrationWinsAndMayNameATag) {
   std::filesystem::remove(file);
 }
 
+TEST(Images, ATypoInTheUsersFileStopsOnlyWhatMustBeLookedUpInIt) {
+  auto file = std::filesystem::temp_directory_path() / ("images_test.typo." + std::to_string(getpid()));
+  ASSERT_TRUE(write_file(file, "example.com/app: [app\n"));
+  Images images(file);
+  EXPECT_TRUE(images.find("seine/pilot:1"));
+  auto unknown = images.find("example.com/app");
+  ASSERT_FALSE(unknown);
+  EXPECT_THAT(unknown.error().message, HasSubstr(file.string()));
+
+  ASSERT_TRUE(write_file(file, "example.com/app: [app]\n"));
+  EXPECT_TRUE(images.find("example.com/app"));
+  ASSERT_TRUE(write_file(file, "example.com/app: [app]\nexample.com/other: [other\n"));
+  EXPECT_THAT(images.find("example.com/app")->entrypoint, ElementsAre("app"));
+  EXPECT_FALSE(images.find("example.com/other"));
+
+  std::filesystem::remove(file);
+  EXPECT_FALSE(images.find("example.com/app")) << "a file that is gone registers nothing";
+}
+
 TEST(Images, AnUnknownOneSaysHowToRegisterIt) {
   Images images("/state/images.yaml");
   auto unknown = images.find("example.com/what:1");

@@ -99,6 +99,10 @@ void Pod::event(EventRecorder::Type type, const std::string& reason, const std::
 
 net::Task<void> Pod::run(Self self) {
   co_await look_for_shim(self);
+  // What an earlier serve told of its processes is true no more without them.
+  bool stale = !self->sandbox_ && !items(self->object_.status(), "containerStatuses").empty();
+  if (stale && self->note_status()) co_await write_status(self);
+  self->looked_.set(true);
   for (;;) {
     if (self->gone_ || self->object_.deleting()) break;
     co_await step(self);
@@ -115,7 +119,10 @@ net::Task<void> Pod::look_for_shim(Self self) {
   self->settled_ = !self->account_.final_phase.empty();
   auto adopted = co_await Sandbox::adopt(self->node_, std::string(self->object_.uid()));
   self->recall_containers();
-  if (!adopted) co_return;
+  if (!adopted) {
+    for (ContainerAccount& container : self->account_.containers) container.started = container.ready = false;
+    co_return;
+  }
   self->sandbox_ = std::move(*adopted);
   self->listen_to_sandbox();
   self->adopt_containers();
@@ -277,13 +284,18 @@ void Pod::refresh_volumes() {
   if (auto prepared = volumes_.prepare(facts()); !prepared) base::log::debug("{}", prepared.error().message);
 }
 
-void Pod::publish() {
-  if (settled_) return;
+// Whether there is something new to write.
+bool Pod::note_status() {
+  if (settled_) return false;
   base::Json status = status_of(object_, account_, node_.ip);
-  if (status == published_) return;
+  if (status == published_) return false;
   published_ = status;
   to_write_ = std::move(status);
-  if (!writing_) net::spawn(write_status(shared_from_this()));
+  return true;
+}
+
+void Pod::publish() {
+  if (note_status() && !writing_) net::spawn(write_status(shared_from_this()));
 }
 
 net::Task<void> Pod::write_status(Self self) {

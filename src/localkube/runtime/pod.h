@@ -20,6 +20,9 @@ class Pod : public std::enable_shared_from_this<Pod> {
   Pod(Node& node, objects::Object object, std::function<void()> over);
 
   void begin();                         // adopts the pod's shim where one runs
+  // Set once what was found of the pod's processes is known; where there are
+  // none any more the API tells already that it is not ready.
+  const net::Oneshot<bool>& looked() const { return looked_; }
   void update(objects::Object object);  // it changed, maybe to be deleted
   void removed();                       // it is gone from the API: end at once
   void refresh_volumes();               // a ConfigMap or Secret of the namespace changed
@@ -66,6 +69,7 @@ class Pod : public std::enable_shared_from_this<Pod> {
   PodFacts facts() const;
   void event(EventRecorder::Type type, const std::string& reason, const std::string& message,
              size_t container = SIZE_MAX);
+  bool note_status();
   void publish();
   void arm(net::Clock::time_point when);
 
@@ -82,6 +86,7 @@ class Pod : public std::enable_shared_from_this<Pod> {
   bool stopping_sidecars_ = false;
   bool told_of_limits_ = false;  // that they are not enforced
   net::Queue<bool> bell_;
+  net::Oneshot<bool> looked_;
   net::Timer alarm_;
   int failures_ = 0;  // of making the sandbox, in a row
   base::Json published_;

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "base/log.h"
 #include "localkube/fields.h"
 
 namespace localkube {
@@ -16,6 +17,25 @@ PodRuntime::PodRuntime(Node& node) : node_(node), renewal_(node.loop, [this] { r
   for (const char* plural : {"configmaps", "secrets"})
     watches_.push_back(node_.api.watch({"", "v1", plural}, [this](const Change& change) { on_source_change(change); }));
   renewal_.arm(kRenewal);
+}
+
+static net::Task<void> await_all(std::vector<std::shared_ptr<Pod>> pods, net::Oneshot<bool> all) {
+  for (const auto& pod : pods) {
+    bool looked = co_await pod->looked().wait();
+    (void)looked;
+  }
+  all.set(true);
+}
+
+net::Task<void> PodRuntime::looked(PodRuntime* self) {
+  std::vector<std::shared_ptr<Pod>> pods;
+  for (const auto& [uid, pod] : self->pods_) pods.push_back(pod);
+  net::Oneshot<bool> all;
+  net::Timer limit(self->node_.loop, [all] { all.set(false); });
+  limit.arm(std::chrono::seconds(2));
+  net::spawn(await_all(std::move(pods), all));
+  bool in_time = co_await all.wait();
+  if (!in_time) base::log::warn("a pod's shim does not answer; the API tells of the pod as it was before");
 }
 
 void PodRuntime::on_change(const Change& change) {

@@ -11,6 +11,10 @@ class PodRuntime final : public PodStreams {
  public:
   explicit PodRuntime(Node& node);
 
+  // Ends when the API tells the truth about pods that an earlier serve left, or
+  // after two seconds: a shim that hangs must not keep the API from opening.
+  static net::Task<void> looked(PodRuntime* self);
+
   net::Task<Answer<net::Queue<std::string>>> logs(std::string ns, std::string pod, LogOptions options) override;
   net::Task<Answer<Process>> exec(std::string ns, std::string pod, ExecOptions options) override;
   Answer<std::string> dial_address(std::string_view ns, std::string_view pod, uint16_t port) const override;
