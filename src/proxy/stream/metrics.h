@@ -62,7 +62,7 @@ class RequestMetrics {
   std::vector<Workload> workloads_{Workload{}};
   base::StringMap<uint32_t> numbers_;
   std::unordered_map<Key, Series, Hash> series_;
-  std::unordered_map<Slot, Service> services_;  // of the clusters counted, which may be gone since
+  std::unordered_map<uint32_t, Service> services_;  // of the clusters counted, which may be gone since
 };
 
 }  // namespace proxy
