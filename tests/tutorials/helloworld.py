@@ -327,6 +327,10 @@ def main():
     types("kubectl delete gw helloworld-gateway", re.compile(r'^gateway.networking.istio.io "helloworld-gateway" deleted'))
     types("kubectl delete svc helloworld-v1 helloworld-v2",
           re.compile(r'^service "helloworld-v1" deleted.*\nservice "helloworld-v2" deleted'))
+    until("what was counted keeps the name of a Service that is gone", lambda: re.search(
+        r'istio_requests_total\{.*destination_service="helloworld-v1\.default\.svc\.cluster\.local"',
+        run("kubectl exec nginx -- curl -s localhost:15090/stats/prometheus")[1]) and "||helloworld-v1.default" not in run(
+        "kubectl exec nginx -- curl -s localhost:15000/clusters")[1], 15)
     types("kubectl apply -f -", ["destinationrule.networking.istio.io/helloworld-dr created"], stdin=DR)
     types("kubectl apply -f -", re.compile(r"(?s)(?=.*helloworld-vs\b)(?=.*helloworld-vs-w-dr).*virtualservice.networking.istio.io/helloworld-vs-w-dr created"),
           stdin=VS_DR)
