@@ -143,7 +143,8 @@ void* Session::user(StreamId id) const {
 }
 bool Session::open(StreamId id) const { return state_->streams.find(id) != nullptr; }
 
-void Session::drain() { state_->drain(); }
+void Session::drain(LastWord when) { state_->drain(when); }
+void Session::end_drain() { state_->end_drain(); }
 void Session::close(ErrorCode code, std::string_view debug) {
   if (!state_->failed) {
     state_->failed = true;

@@ -129,7 +129,9 @@ class Session {
 
   // Graceful end: GOAWAY for all that is on its way, then, once the peer has
   // seen it, for good; streams that are open go on. should_close() after the last.
-  void drain();
+  enum class LastWord : uint8_t { OnceSeen, WhenAsked };  // the second GOAWAY comes by itself, or by end_drain()
+  void drain(LastWord when = LastWord::OnceSeen);
+  void end_drain();
   // GOAWAY at once; every stream is reset.
   void close(ErrorCode code, std::string_view debug = {});
   void ping(uint64_t payload);

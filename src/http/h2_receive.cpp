@@ -248,13 +248,17 @@ void Session::State::on_ping(const Frame& frame) {
   }
   uint64_t payload = uint64_t{high} << 32 | low;
   if (payload != kDrainPing) return sink.on_ping_ack(payload);
-  if (draining != Draining::Announced) return;
+  end_drain();
+}
+
+void Session::State::end_drain() {
+  if (draining != Draining::Announced || failed) return;
   draining = Draining::Final;
   goaway_last = last_peer;
   write_goaway(last_peer, ErrorCode::NoError, {});
 }
 
-void Session::State::drain() {
+void Session::State::drain(LastWord when) {
   if (draining != Draining::No || failed) return;
   if (role == Role::Client) {
     draining = Draining::Final;
@@ -263,7 +267,7 @@ void Session::State::drain() {
   }
   draining = Draining::Announced;
   write_goaway(kLastId, ErrorCode::NoError, {});
-  write_numbers(out, FrameType::Ping, 0, 0, kDrainPing >> 32, kDrainPing);
+  if (when == LastWord::OnceSeen) write_numbers(out, FrameType::Ping, 0, 0, kDrainPing >> 32, kDrainPing);
 }
 
 void Session::State::on_goaway(const Frame& frame) {

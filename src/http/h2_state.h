@@ -78,7 +78,8 @@ struct Session::State {
   void notify_writable();
   void give_connection_window(uint32_t bytes);
   void give_stream_window(OpenStream& stream, uint32_t bytes);
-  void drain();
+  void drain(LastWord when);
+  void end_drain();
 
   const Role role;
   const Options options;

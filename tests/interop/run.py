@@ -20,6 +20,7 @@ import envoy_driven  # noqa: E402
 import grpc_clients  # noqa: E402
 import peers  # noqa: E402
 import scenarios_in_envoy  # noqa: E402
+import tcp_tunnels  # noqa: E402
 import tunnels  # noqa: E402
 import under_load  # noqa: E402
 
@@ -30,6 +31,7 @@ if given.only in (None, "ads"):
     for variant in ("GRPC", "DELTA_GRPC"):
         ads_server.drive(str(programs / "seine-proxy"), variant)
     tunnels.drive(str(programs / "seine-proxy"))
+    tcp_tunnels.drive(str(programs / "seine-proxy"))
 if given.only in (None, "load"):
     under_load.drive(str(programs / "seine-proxy"))
 if given.only in (None, "envoy"):

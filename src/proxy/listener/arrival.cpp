@@ -35,7 +35,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
     if (listener.buffer_limit) connection_->set_water_marks(listener.buffer_limit / 2, listener.buffer_limit);
     origin_->remote = origin_->direct = connection_->remote();
     origin_->local = connection_->local();
-    started_ = worker().loop().now();
+    started_ = origin_->began = worker().loop().now();
     if (listener.original_destination)
       if (auto original = capture::original_destination(fd)) origin_->local = *original;
     look_for_header_ = listener.proxy_protocol.has_value();
@@ -59,6 +59,9 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
       look_for_tls_ = look_for_http_ = false;
       choose_chain();
     } else if (!inspecting && now > started_ + std::chrono::seconds(60)) {
+      end();
+    } else if (origin_->http && origin_->too_old(now)) {
+      ++origin_->count->connections_too_old;
       end();
     }
   }

@@ -70,16 +70,31 @@ struct HttpConfig {
   size_t max_header_bytes = 60 * 1024;
   uint32_t max_headers = 100;
   uint32_t http2_streams = 100;
+  Http2Options http2;
   std::chrono::milliseconds idle_timeout{3'600'000};       // of the connection
   std::chrono::milliseconds stream_idle_timeout{300'000};  // 0: none
   std::chrono::milliseconds request_timeout{0};
   std::chrono::milliseconds max_stream_duration{0};  // 0: none
   std::chrono::milliseconds headers_timeout{10'000};
-  std::vector<std::shared_ptr<const Filter>> filters;  // in order, without the router
+  std::chrono::milliseconds max_connection_duration{0};    // 0: any
+  bool spare_idle_http1 = false;                           // when that is over: only a response says so
+  uint32_t max_requests = 0;                               // of one connection; 0: any number
+  std::chrono::milliseconds delayed_close{1'000};          // for the peer's end, before a hard close; 0: at once
+  std::optional<std::chrono::milliseconds> drain_timeout;  // between the two GOAWAY; none: when the peer saw the first
+  std::vector<std::shared_ptr<const Filter>> filters;      // in order, without the router
   bool suppress_envoy_headers = false;
   bool add_user_agent = false;  // the node's cluster, where the client says none
   bool tells_overload = false;  // a response that overload made says so in a header
   std::vector<std::shared_ptr<const AccessLog>> access_logs;
+};
+
+// How a TCP proxy carries bytes in HTTP requests (tunneling_config).
+struct TcpTunnel {
+  telemetry::Format host;  // of the CONNECT: "service:443"
+  HeaderMutation headers;
+  bool post = false;    // POST in place of CONNECT
+  std::string path;     // of the POST
+  HttpConfig requests;  // what is made of them: a route to the TCP proxy's clusters
 };
 
 // A TCP proxy, compiled.
@@ -95,6 +110,7 @@ struct TcpConfig {
   std::chrono::milliseconds log_interval{0};  // a line so often while it lasts; 0: none
   bool log_on_connected = false;              // and one once the upstream connection stands
   std::vector<std::shared_ptr<const AccessLog>> access_logs;
+  std::shared_ptr<const TcpTunnel> tunnel;  // nullptr: bytes go as they are
 };
 
 struct FilterChainMatch {

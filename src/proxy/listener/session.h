@@ -85,6 +85,7 @@ struct Origin {
   Place place, global_place;
   bool draining = false;  // asked to go before it had a codec
   uint64_t id = 0;        // of the connection, in this process
+  net::Clock::time_point began{};
   std::string local_text, remote_text, remote_ip;
   const net::TlsPeer* tls = nullptr;  // nullptr: clear text
   bool tls_on = false;                // also once the connection that `tls` belongs to has gone elsewhere
@@ -101,6 +102,10 @@ struct Origin {
   ConnectionCount count;
 
   void describe(const net::TlsPeer& peer);
+  // Whether the HTTP connection has lasted as long as it may.
+  bool too_old(net::Clock::time_point now) const {
+    return http->max_connection_duration.count() > 0 && now >= began + http->max_connection_duration;
+  }
 
   // What filters keep for as long as the connection lives, by who keeps it; made by the first who asks.
   struct Kept {

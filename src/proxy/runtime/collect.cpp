@@ -101,6 +101,7 @@ void collect_shared(const Cluster& cluster, telemetry::Scrape& scrape) {
 void Worker::collect(telemetry::Scrape& scrape) {
   for (const auto& counted : http_counts_) counted->collect(scrape);
   scrape.counter("envoy_http_downstream_cx_protocol_error", {}, counts.protocol_errors);
+  scrape.counter("envoy_http2_keepalive_timeout", {}, counts.http2_keepalive_timeouts);
   scrape.counter("envoy_listener_no_filter_chain_match", {}, counts.no_filter_chain);
   scrape.counter("envoy_listener_ssl_handshake", {}, counts.tls_handshakes);
   scrape.counter("envoy_listener_ssl_connection_error", {}, counts.tls_failures);

@@ -93,6 +93,7 @@ base::Result<telemetry::LineFormat> line_of(const core::SubstitutionFormatString
 std::string content_type_of(const core::SubstitutionFormatString& from);
 
 std::chrono::milliseconds milliseconds_of(const google::protobuf::Duration& from);  // a century at most
+base::Result<Http2Options> http2_options_of(const envoy::config::core::v3::Http2ProtocolOptions& from);
 uint32_t per_million(const envoy::type::v3::FractionalPercent& from);
 // What a resource's metadata says, for logs; nullptr: nothing beyond what is known elsewhere.
 enum class Known : uint8_t { Nothing, IstioConfig };

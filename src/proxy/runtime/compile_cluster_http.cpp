@@ -33,31 +33,13 @@ base::Result<void> http1_options(const core::Http1ProtocolOptions& from, Cluster
 }
 
 base::Result<void> http2_options(const core::Http2ProtocolOptions& from, Cluster& out) {
-  auto window = [](const google::protobuf::UInt32Value& value, const char* name) -> base::Result<uint32_t> {
-    if (value.value() < 65'535 || value.value() > 2'147'483'647)
-      return base::fail(base::ErrorKind::Invalid, std::string(name) + " lies within 65535 and 2147483647");
-    return value.value();
-  };
-  if (from.has_initial_stream_window_size())
-    out.http2_stream_window = TRY(window(from.initial_stream_window_size(), "initial_stream_window_size"));
-  if (from.has_initial_connection_window_size())
-    out.http2_connection_window = TRY(window(from.initial_connection_window_size(), "initial_connection_window_size"));
-  if (from.has_hpack_table_size()) out.http2_header_table = from.hpack_table_size().value();
+  out.http2 = TRY(http2_options_of(from));
   if (from.has_max_concurrent_streams()) {
     out.http2_streams = from.max_concurrent_streams().value();
     if (!out.http2_streams) return base::fail(base::ErrorKind::Invalid, "max_concurrent_streams must be 1 or more");
   }
   if (from.allow_metadata()) return not_acting("http2_protocol_options.allow_metadata");
   if (from.custom_settings_parameters_size()) return not_acting("http2_protocol_options.custom_settings_parameters");
-  if (from.has_connection_keepalive()) {
-    const auto& keepalive = from.connection_keepalive();
-    out.ping_interval = milliseconds_of(keepalive.interval());
-    out.ping_timeout = milliseconds_of(keepalive.timeout());
-    out.ping_idle = milliseconds_of(keepalive.connection_idle_interval());
-    if (keepalive.has_interval_jitter()) out.ping_jitter = keepalive.interval_jitter().value() / 100;
-    if (out.ping_timeout.count() <= 0)
-      return base::fail(base::ErrorKind::Invalid, "connection_keepalive.timeout is needed");
-  }
   return {};
 }
 
@@ -83,6 +65,29 @@ base::Result<void> refuse_filters(const HttpProtocolOptions& from) {
 }
 
 }  // namespace
+
+base::Result<Http2Options> http2_options_of(const core::Http2ProtocolOptions& from) {
+  auto window = [](const google::protobuf::UInt32Value& value, const char* name) -> base::Result<uint32_t> {
+    if (value.value() < 65'535 || value.value() > 2'147'483'647)
+      return base::fail(base::ErrorKind::Invalid, std::string(name) + " lies within 65535 and 2147483647");
+    return value.value();
+  };
+  Http2Options out;
+  if (from.has_initial_stream_window_size())
+    out.stream_window = TRY(window(from.initial_stream_window_size(), "initial_stream_window_size"));
+  if (from.has_initial_connection_window_size())
+    out.connection_window = TRY(window(from.initial_connection_window_size(), "initial_connection_window_size"));
+  if (from.has_hpack_table_size()) out.header_table = from.hpack_table_size().value();
+  if (!from.has_connection_keepalive()) return out;
+  const auto& keepalive = from.connection_keepalive();
+  out.ping_interval = milliseconds_of(keepalive.interval());
+  out.ping_timeout = milliseconds_of(keepalive.timeout());
+  out.ping_idle = milliseconds_of(keepalive.connection_idle_interval());
+  if (keepalive.has_interval_jitter()) out.ping_jitter = keepalive.interval_jitter().value() / 100;
+  if (out.ping_timeout.count() <= 0)
+    return base::fail(base::ErrorKind::Invalid, "connection_keepalive.timeout is needed");
+  return out;
+}
 
 base::Result<void> compile_http(const v3::Cluster& from, Cluster& out) {
   if (from.has_max_requests_per_connection())

@@ -139,7 +139,7 @@ base::Result<void> refuse_unknown(const v3::HttpConnectionManager& from) {
   return {};
 }
 
-void compile_limits(const v3::HttpConnectionManager& from, HttpConfig& out) {
+base::Result<void> compile_limits(const v3::HttpConnectionManager& from, HttpConfig& out) {
   const auto& common = from.common_http_protocol_options();
   if (common.has_idle_timeout()) out.idle_timeout = milliseconds_of(common.idle_timeout());
   if (common.has_max_headers_count()) out.max_headers = common.max_headers_count().value();
@@ -155,6 +155,14 @@ void compile_limits(const v3::HttpConnectionManager& from, HttpConfig& out) {
   out.accept_http10 = from.http_protocol_options().accept_http_10();
   out.default_host = from.http_protocol_options().default_host_for_http_10();
   out.http1_trailers = from.http_protocol_options().enable_trailers();
+  if (common.has_max_connection_duration())
+    out.max_connection_duration = milliseconds_of(common.max_connection_duration());
+  out.spare_idle_http1 = from.http1_safe_max_connection_duration();
+  out.max_requests = common.max_requests_per_connection().value();
+  if (from.has_delayed_close_timeout()) out.delayed_close = milliseconds_of(from.delayed_close_timeout());
+  if (from.has_drain_timeout()) out.drain_timeout = milliseconds_of(from.drain_timeout());
+  out.http2 = TRY(http2_options_of(from.http2_protocol_options()));
+  return {};
 }
 
 }  // namespace
@@ -207,7 +215,7 @@ base::Result<std::shared_ptr<const HttpConfig>> Compiler::http(const v3::HttpCon
   }
   compile_paths(from, *out);
   compile_identity(from, *out);
-  compile_limits(from, *out);
+  TRY(compile_limits(from, *out));
   Compiler compiler{slots, logs, from.stat_prefix()};
   bool router = false;
   for (const auto& filter : from.http_filters()) {

@@ -26,6 +26,45 @@ base::Result<void> add_targets(const Compiler& compiler, const v3::TcpProxy& fro
   return {};
 }
 
+base::Result<std::shared_ptr<const TcpTunnel>> tunnel_of(const v3::TcpProxy::TunnelingConfig& from,
+                                                         const TcpConfig& tcp) {
+  auto fail = [](std::string_view why) {
+    return base::fail(base::ErrorKind::Invalid, "tcp_proxy: tunneling_config." + std::string(why));
+  };
+  if (from.hostname().empty()) return fail("hostname is needed");
+  if (!from.post_path().empty() && !from.use_post()) return fail("post_path goes with use_post only");
+  auto out = std::make_shared<TcpTunnel>();
+  out->host = TRY(telemetry::Format::parse(from.hostname()));
+  out->headers = TRY(mutation_of(from.headers_to_add(), {}));
+  out->post = from.use_post();
+  out->path = from.post_path().empty() ? "/" : from.post_path();
+  Forward forward;
+  forward.targets = tcp.targets;
+  forward.total_weight = tcp.total_weight;
+  forward.timeout = Milliseconds(0);
+  if (tcp.hash_source_ip) forward.hash.push_back({.kind = HashPolicy::Kind::SourceIp});
+  auto host = std::make_shared<VirtualHost>();
+  host->name = "tunnel";
+  host->domains = {"*"};
+  for (auto kind : {PathMatch::Kind::Connect, PathMatch::Kind::Prefix}) {
+    Route route;
+    route.path.kind = kind;
+    route.action = forward;
+    host->routes.push_back(std::move(route));
+  }
+  auto table = std::make_shared<RouteTable>();
+  TRY(table->add(std::move(host)));
+  HttpConfig& http = out->requests;
+  http.own_routes = std::move(table);
+  http.client_cert = HttpConfig::ClientCert::AlwaysForwardOnly;  // the request is ours, and right as it is
+  http.server_header = HttpConfig::ServerHeader::PassThrough;
+  http.request_ids = false;
+  http.suppress_envoy_headers = true;
+  http.stream_idle_timeout = std::chrono::milliseconds(0);  // the TCP proxy sees to that
+  http.upgrades.push_back({"connect", true});
+  return out;
+}
+
 }  // namespace
 
 base::Result<std::shared_ptr<const TcpConfig>> Compiler::tcp(const google::protobuf::Any& any) const {
@@ -52,6 +91,7 @@ base::Result<std::shared_ptr<const TcpConfig>> Compiler::tcp(const google::proto
   out->log_on_connected =
       from.flush_access_log_on_connected() || from.access_log_options().flush_access_log_on_connected();
   out->access_logs = TRY(access_logs(from.access_log()));
+  if (from.has_tunneling_config()) out->tunnel = TRY(tunnel_of(from.tunneling_config(), *out));
   return out;
 }
 

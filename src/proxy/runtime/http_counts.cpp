@@ -14,6 +14,8 @@ void HttpCounts::collect(telemetry::Scrape& scrape) const {
   counter("downstream_cx_http1_total", connections_http1);
   counter("downstream_cx_http2_total", connections_http2);
   counter("downstream_cx_upgrades_total", upgrades);
+  counter("downstream_cx_max_duration_reached", connections_too_old);
+  counter("downstream_cx_max_requests_reached", connections_of_most_requests);
   scrape.gauge("envoy_http_downstream_cx_active", labels, static_cast<double>(connections - connections_ended));
   scrape.gauge("envoy_http_downstream_rq_active", labels, requests_active);
   counter("downstream_rq_total", requests);

@@ -98,8 +98,8 @@ static constexpr UnreadFields kUnread[] = {
     {"envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.Rule", "-on_tlv_present -tlv_type"},
     {"envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector", "-initial_read_buffer_size"},
     {"envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-     "tracing -http1_safe_max_connection_duration -stream_flush_timeout drain_timeout delayed_close_timeout "
-     "stream_error_on_invalid_http_message !path_normalization_options add_proxy_protocol_connection_state "
+     "tracing -stream_flush_timeout stream_error_on_invalid_http_message !path_normalization_options "
+     "add_proxy_protocol_connection_state "
      "!early_header_mutation_extensions !typed_header_validation_config "
      "!represent_ipv4_remote_address_as_ipv4_mapped_ipv6 access_log_flush_interval flush_access_log_on_new_request "
      "access_log_options"},
@@ -108,17 +108,19 @@ static constexpr UnreadFields kUnread[] = {
     {"envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails",
      "!chain"},
     {"envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.common_http_protocol_options",
-     "max_connection_duration max_requests_per_connection max_response_headers_kb"},
+     "max_response_headers_kb"},
     {"envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.http2_protocol_options",
-     "hpack_table_size initial_stream_window_size initial_connection_window_size !allow_metadata "
-     "custom_settings_parameters connection_keepalive"},
+     "!allow_metadata custom_settings_parameters"},
     {"envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.http_protocol_options",
      "header_key_format send_fully_qualified_url"},
     {"envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter", "!config_discovery"},
     {"envoy.extensions.filters.network.rbac.v3.RBAC", "!enforcement_type"},
     {"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
-     "!metadata_match !tunneling_config !downstream_idle_timeout !upstream_idle_timeout !backoff_options "
+     "!metadata_match !downstream_idle_timeout !upstream_idle_timeout !backoff_options "
      "!proxy_protocol_tlvs !upstream_connect_mode !max_early_data_bytes"},
+    {"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TunnelingConfig",
+     "!propagate_response_headers !propagate_response_trailers !request_id_extension !request_id_header "
+     "!request_id_metadata_key"},
     {"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight", "!metadata_match"},
     {"envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig",
      "-min_cluster_size -routing_enabled"},

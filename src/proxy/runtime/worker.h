@@ -63,7 +63,8 @@ struct Change {
 
 struct WorkerCounts {
   uint64_t connections = 0, connections_closed = 0, no_filter_chain = 0, protocol_errors = 0, tls_handshakes = 0,
-           tls_failures = 0, identity_failures = 0, connections_refused = 0, proxy_header_errors = 0, overloaded = 0;
+           http2_keepalive_timeouts = 0, tls_failures = 0, identity_failures = 0, connections_refused = 0,
+           proxy_header_errors = 0, overloaded = 0;
 };
 
 struct WorkerOptions {

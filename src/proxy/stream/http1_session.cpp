@@ -32,6 +32,11 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     if (how == Drain::Now && !stream_ && !parser_.in_message() && !closing_) close_softly();
   }
   void sweep(net::Clock::time_point now) override {
+    if (!expired_ && origin_->too_old(now)) {
+      expired_ = true;
+      expired_at_ = now;
+      ++origin_->count->connections_too_old;
+    }
     if (stream_) return;  // sees to itself
     if (draining_ && !closing_ && now > drain_began_ + worker().options.drain_time) return close_softly();
     if (closing_) return;
@@ -42,6 +47,8 @@ class Http1Session final : public Session, public Downstream, private net::Conne
       ++worker().counts.protocol_errors;
       return answer_and_close(408, "request header timeout");
     }
+    const auto grace = origin_->http->drain_timeout.value_or(kDrainTimeout);
+    if (expired_ && !origin_->http->spare_idle_http1 && now >= expired_at_ + grace) return close_softly();
     auto limit = origin_->http->idle_timeout;
     if (limit.count() == 0 || now < last_active_ + limit) return;
     connection_->close();
@@ -145,6 +152,10 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     std::swap(stream.request, parser_.head());
     keep_alive_ = parser_.keep_alive();
     last_request_ = !keep_alive_ && stream.request.method != "CONNECT";
+    if (const uint32_t most = origin_->http->max_requests; most && ++requests_ >= most) {
+      ++origin_->count->connections_of_most_requests;
+      keep_alive_ = false;
+    }
     if (parser_.connection_names_fields()) h1::remove_named_by_connection(stream.request.headers);
     if (is_old() && !origin_->http->accept_http10) {
       keep_alive_ = false;
@@ -202,7 +213,8 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     closing_ = true;
     // Who asked for the end sends nothing more that a hard close could answer with a reset.
     if (request_done_ && last_request_ && connection_->input().empty()) return connection_->close_when_sent();
-    connection_->close_after_flush(std::chrono::seconds(1));
+    if (origin_->http->delayed_close.count() == 0) return connection_->close_when_sent();
+    connection_->close_after_flush(origin_->http->delayed_close);
   }
 
   void on_end(net::Connection&) override {
@@ -264,7 +276,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
       }
     }
     delimited_ = body.kind != h1::Body::Kind::UntilClose;
-    if (!request_done_ || (head.status == 400 && stream.replied()) ||
+    if (expired_ || !request_done_ || (head.status == 400 && stream.replied()) ||
         (draining_ && worker().time_to_close(drain_began_)) || worker().overloaded(&OverloadState::close_connections))
       keep_alive_ = false;
     auto stays = is_old() ? h1::Connection::SaysKeepAlive : h1::Connection::KeepAlive;
@@ -322,14 +334,17 @@ class Http1Session final : public Session, public Downstream, private net::Conne
   }
 
   static constexpr size_t kMostUnconsumed = 64 * 1024;
+  static constexpr std::chrono::milliseconds kDrainTimeout{5'000};  // as Envoy's
 
   std::unique_ptr<net::Connection> connection_;
   std::unique_ptr<Origin> origin_;
   h1::RequestParser parser_;
   Stream* stream_ = nullptr;
-  net::Clock::time_point last_active_, head_began_{}, drain_began_{};
+  net::Clock::time_point last_active_, head_began_{}, drain_began_{}, expired_at_{};
   uint64_t body_left_ = 0;
   size_t unconsumed_ = 0;
+  uint32_t requests_ = 0;  // where they are limited
+  bool expired_ = false;   // has lasted as long as it may
   bool request_done_ = false;
   bool keep_alive_ = true;
   bool last_request_ = false;  // by the client's own word

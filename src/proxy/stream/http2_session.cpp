@@ -4,6 +4,7 @@
 #include "base/strings.h"
 #include "http/h2.h"
 #include "proxy/stream/stream.h"
+#include "proxy/upstream/pings.h"
 
 namespace proxy {
 namespace {
@@ -19,6 +20,13 @@ class Http2Session final : public Session, public Downstream, private net::Conne
         session_(h2::Role::Server, options_of(*origin_), *this, connection_->output()),
         last_active_(worker.loop().now()) {
     connection_->set_handler(*this);
+    if (!origin_->http->http2.ping_timeout.count()) return;
+    pings_ = std::make_unique<Pings>(
+        worker, session_, origin_->http->http2, [this] { flush(); },
+        [this] {
+          ++this->worker().counts.http2_keepalive_timeouts;
+          lost();
+        });
   }
 
   void start() {
@@ -27,10 +35,26 @@ class Http2Session final : public Session, public Downstream, private net::Conne
   }
 
   void drain(Drain) override {
-    session_.drain();
+    const auto& grace = origin_->http->drain_timeout;
+    if (!grace) {
+      session_.drain();
+    } else if (drained_by_ == net::Clock::time_point{}) {
+      session_.drain(h2::Session::LastWord::WhenAsked);
+      drained_by_ = worker().loop().now() + *grace;
+      if (!grace->count()) session_.end_drain();
+    }
     flush();
   }
   void sweep(net::Clock::time_point now) override {
+    if (!expired_ && origin_->too_old(now)) {
+      expired_ = true;
+      ++origin_->count->connections_too_old;
+      drain(Drain::Gently);
+    }
+    if (drained_by_ != net::Clock::time_point{} && now >= drained_by_) {
+      session_.end_drain();
+      flush();
+    }
     if (session_.open_streams()) return;  // they see to themselves
     auto limit = origin_->http->idle_timeout;
     if (limit.count() == 0 || now < last_active_ + limit) return;
@@ -42,11 +66,15 @@ class Http2Session final : public Session, public Downstream, private net::Conne
  private:
   static h2::Options options_of(const Origin& origin) {
     const HttpConfig& http = *origin.http;
-    return {.max_streams = http.http2_streams,
-            .max_header_bytes = http.max_header_bytes,
-            .max_header_fields = http.max_headers,
-            .plain_strings = origin.from_seine,
-            .extended_connect = http.allow_connect};
+    h2::Options out{.max_streams = http.http2_streams,
+                    .header_table = http.http2.header_table,
+                    .max_header_bytes = http.max_header_bytes,
+                    .max_header_fields = http.max_headers,
+                    .plain_strings = origin.from_seine,
+                    .extended_connect = http.allow_connect};
+    if (http.http2.stream_window) out.stream_window = http.http2.stream_window;
+    if (http.http2.connection_window) out.connection_window = http.http2.connection_window;
+    return out;
   }
 
   // --- the connection ---
@@ -65,6 +93,7 @@ class Http2Session final : public Session, public Downstream, private net::Conne
 
   void lost() {
     if (buried()) return;
+    if (pings_) pings_->stop();
     session_.connection_lost();
     connection_->close();
     ++worker().counts.connections_closed;
@@ -78,7 +107,9 @@ class Http2Session final : public Session, public Downstream, private net::Conne
     if (!session_.should_close() || closing_) return;
     if (!session_.error().empty()) ++worker().counts.protocol_errors;
     closing_ = true;
-    connection_->close_after_flush(std::chrono::seconds(1));
+    if (pings_) pings_->stop();
+    if (origin_->http->delayed_close.count() == 0) return connection_->close_when_sent();
+    connection_->close_after_flush(origin_->http->delayed_close);
   }
 
   // --- what the peer did ---
@@ -90,6 +121,10 @@ class Http2Session final : public Session, public Downstream, private net::Conne
     session_.set_user(at.id, &stream);
     stream.begin(*this, *origin_, telemetry::Protocol::Http2, at.id);
     std::swap(stream.request, head);
+    if (const uint32_t most = origin_->http->max_requests; most && ++requests_ >= most) {
+      ++origin_->count->connections_of_most_requests;
+      drain(Drain::Gently);
+    }
     http::h1::Body body = end ? http::h1::Body::none() : body_of(stream.request.headers);
     if (!origin_->http->forward_100_continue) {
       auto expect = stream.request.headers.get("expect");
@@ -124,6 +159,9 @@ class Http2Session final : public Session, public Downstream, private net::Conne
     if (Stream* stream = stream_of(at)) stream->on_downstream_writable();
   }
   void on_goaway(h2::StreamId, h2::ErrorCode) override {}
+  void on_ping_ack(uint64_t payload) override {
+    if (pings_) pings_->on_ack(payload);
+  }
 
   // --- Downstream ---
   static h2::StreamId id_of(const Stream& stream) { return static_cast<h2::StreamId>(stream.id); }
@@ -137,7 +175,7 @@ class Http2Session final : public Session, public Downstream, private net::Conne
     } else {
       session_.send_response(id_of(stream), head, end);
     }
-    if (worker().overloaded(&OverloadState::close_connections)) session_.drain();
+    if (worker().overloaded(&OverloadState::close_connections)) drain(Drain::Gently);
     wake();
   }
   void send_interim(Stream& stream, const http::ResponseHead& head) override {
@@ -183,6 +221,10 @@ class Http2Session final : public Session, public Downstream, private net::Conne
   std::unique_ptr<Origin> origin_;
   h2::Session session_;
   net::Clock::time_point last_active_;
+  net::Clock::time_point drained_by_{};  // when the last GOAWAY goes
+  std::unique_ptr<Pings> pings_;         // where they are wanted
+  uint32_t requests_ = 0;                // where they are limited
+  bool expired_ = false;
   bool closing_ = false;
 };
 

@@ -38,6 +38,8 @@ class Downstream {
   virtual void released(Stream& stream) = 0;
   // After a tunnel's head: the connection itself, or nullptr where the protocol has no such thing.
   virtual std::unique_ptr<net::Connection> take_connection(Stream& stream) = 0;
+  // Or it goes on with the upstream's connection itself, which is moved from then.
+  virtual bool goes_on(Stream&, std::unique_ptr<net::Connection>& /*upstream*/) { return false; }
 
  protected:
   ~Downstream() = default;

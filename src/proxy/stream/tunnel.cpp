@@ -67,9 +67,11 @@ void Stream::open_tunnel(bool end) {
     return;
   }
   auto chain = origin_->chain;
-  auto down = downstream_->take_connection(*this);
   auto up = std::exchange(upstream_, nullptr)->take_connection(*this);
-  if (down && up) start_relay(worker_, std::move(down), std::move(up), {.chain = std::move(chain)});
+  if (!downstream_->goes_on(*this, up)) {
+    auto down = downstream_->take_connection(*this);
+    if (down && up) start_relay(worker_, std::move(down), std::move(up), {.chain = std::move(chain)});
+  }
   response_sent_ = request_ended_ = request_sent_ = true;
   finish();
 }

@@ -158,7 +158,7 @@ class TcpSession final : public Session {
       }
       if (end.why == RelayEnd::Why::Idle) record.details = "tcp_session_idle_timeout";
       if (end.why == RelayEnd::Why::Drained) record.details = "drained";
-      write_record(worker, *origin, cluster, began, record);
+      write_tcp_record(worker, *origin, cluster, began, record);
     };
     if (config.log_on_connected) options.report({.final = false});
     start_relay(worker(), std::move(downstream_), std::move(upstream_), std::move(options));
@@ -180,27 +180,10 @@ class TcpSession final : public Session {
     if (tried_enough) record.set(Flag::UpstreamRetryLimitExceeded);
     record.transport_failure = reason;
     if (host_) record.upstream_host = host_->text;
-    write_record(worker(), *origin_, cluster_, began_, record);
+    write_tcp_record(worker(), *origin_, cluster_, began_, record);
     downstream_->close();
     if (upstream_) upstream_->close();
     bury();
-  }
-
-  static void write_record(Worker& worker, const Origin& origin, ClusterState* cluster, net::Clock::time_point began,
-                           telemetry::Record& record) {
-    const auto& logs = origin.chain->tcp->access_logs;
-    if (logs.empty()) return;
-    record.duration = worker.loop().now() - began;
-    record.start =
-        worker.wall_clock() - std::chrono::duration_cast<std::chrono::system_clock::duration>(record.duration);
-    record.downstream_local = origin.local_text;
-    record.downstream_remote = origin.remote_text;
-    record.peer_uri_san = origin.peer_uri;
-    record.tls = origin.tls_on;
-    record.mutual_tls = origin.mutual_tls;
-    record.server_name = origin.server_name;
-    if (cluster && cluster->config()) record.cluster = cluster->config()->name;
-    for (const auto& log : logs) worker.log(*log, record);
   }
 
   std::unique_ptr<net::Connection> downstream_, upstream_;
@@ -218,7 +201,30 @@ class TcpSession final : public Session {
 
 }  // namespace
 
+void describe(Worker& worker, const Origin& origin, net::Clock::time_point began, telemetry::Record& record) {
+  record.duration = worker.loop().now() - began;
+  record.start = worker.wall_clock() - std::chrono::duration_cast<std::chrono::system_clock::duration>(record.duration);
+  record.connection_id = origin.id;
+  if (origin.chain) record.filter_chain = origin.chain->name;
+  record.downstream_local = origin.local_text;
+  record.downstream_remote = origin.remote_text;
+  record.peer_uri_san = origin.peer_uri;
+  record.tls = origin.tls_on;
+  record.mutual_tls = origin.mutual_tls;
+  record.server_name = origin.server_name;
+}
+
+void write_tcp_record(Worker& worker, const Origin& origin, ClusterState* cluster, net::Clock::time_point began,
+                      telemetry::Record& record) {
+  const auto& logs = origin.chain->tcp->access_logs;
+  if (logs.empty()) return;
+  describe(worker, origin, began, record);
+  if (cluster && cluster->config()) record.cluster = cluster->config()->name;
+  for (const auto& log : logs) worker.log(*log, record);
+}
+
 void start_tcp_session(Worker& worker, std::unique_ptr<net::Connection> connection, std::unique_ptr<Origin> origin) {
+  if (origin->chain->tcp->tunnel) return start_tcp_tunnel(worker, std::move(connection), std::move(origin));
   (new TcpSession(worker, std::move(connection), std::move(origin)))->start();
 }
 

@@ -4,10 +4,18 @@
 #include <memory>
 
 #include "proxy/listener/session.h"
+#include "telemetry/record.h"
 
 namespace proxy {
 
 // Connects to an endpoint of the chain's TCP proxy and copies bytes both ways.
 void start_tcp_session(Worker& worker, std::unique_ptr<net::Connection> connection, std::unique_ptr<Origin> origin);
+// The same, in a CONNECT or POST request of the chain's own.
+void start_tcp_tunnel(Worker& worker, std::unique_ptr<net::Connection> connection, std::unique_ptr<Origin> origin);
+
+// What formats may ask about the connection, and its line in the chain's logs. `cluster` may be nullptr.
+void describe(Worker& worker, const Origin& origin, net::Clock::time_point began, telemetry::Record& record);
+void write_tcp_record(Worker& worker, const Origin& origin, ClusterState* cluster, net::Clock::time_point began,
+                      telemetry::Record& record);
 
 }  // namespace proxy

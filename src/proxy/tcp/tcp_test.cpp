@@ -249,16 +249,139 @@ TEST(TcpProxy, DividesConnectionsByWeight) {
 }
 
 TEST(TcpProxy, NamesWhatItDoesNotSupport) {
-  for (std::string field : {"tunneling_config: {hostname: 'a:1'}", "metadata_match: {}", "upstream_idle_timeout: 1s",
-                            "max_early_data_bytes: 1", "hash_policy: [{filter_state: {key: a}}]",
-                            "upstream_connect_mode: ON_DOWNSTREAM_DATA"}) {
+  for (std::string field : {"tunneling_config: {hostname: 'a:1', propagate_response_headers: true}",
+                            "metadata_match: {}", "upstream_idle_timeout: 1s", "max_early_data_bytes: 1",
+                            "hash_policy: [{filter_state: {key: a}}]", "upstream_connect_mode: ON_DOWNSTREAM_DATA"}) {
     auto bootstrap = parse_bootstrap(
         tcp_bootstrap("          cluster: c\n          " + field + "\n", "  - {name: c, type: STATIC}\n"));
     ASSERT_TRUE(bootstrap) << bootstrap.error().message;
     auto good = validate(*bootstrap);
     ASSERT_FALSE(good) << field;
-    EXPECT_NE(good.error().message.find(field.substr(0, field.find(':'))), std::string::npos) << good.error().message;
+    const std::string name =
+        field.starts_with("tunneling") ? "propagate_response_headers" : field.substr(0, field.find(':'));
+    EXPECT_NE(good.error().message.find(name), std::string::npos) << good.error().message;
   }
+}
+
+// A proxy whose listener ends CONNECT towards a TCP server.
+std::string far_side(uint16_t server) {
+  return bootstrap_of(
+      "              - {match: {connect_matcher: {}}, route: {cluster: tcp, upgrade_configs: [{upgrade_type: CONNECT, "
+      "connect_config: {}}]}}\n",
+      cluster_of("tcp", std::to_string(server)),
+      "          upgrade_configs: [{upgrade_type: CONNECT}]\n          http2_protocol_options: {allow_connect: "
+      "true}\n");
+}
+
+std::string read_head(int fd) {
+  std::string head;
+  for (char byte; !head.ends_with("\r\n\r\n") && read(fd, &byte, 1) == 1;) head += byte;
+  return head;
+}
+
+const std::string kHttp2 =
+    "    typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {\"@type\": "
+    "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: "
+    "{http2_protocol_options: {}}}}\n";
+
+TEST(TcpTunnel, BytesTravelInAConnectThatTheNextProxyEnds) {
+  Server echo([](int peer) { write_all(peer, read_all(peer)); });
+  const std::string big = bytes(3 << 20);
+  for (const std::string& protocol : {std::string(), kHttp2}) {
+    TempPath log;
+    {
+      net::Loop loop;
+      Proxy far(loop, far_side(echo.port()));
+      Proxy near(loop,
+                 tcp_bootstrap("          cluster: far\n          tunneling_config: {hostname: 'db.example:5432'}\n" +
+                                   log_to(log.path),
+                               cluster_of("far", std::to_string(far.port()), protocol)));
+      int fd = connect_to(near.port());
+      std::thread writer([&] {
+        write_all(fd, big);
+        shutdown(fd, SHUT_WR);
+      });
+      EXPECT_EQ(read_all(fd).size(), big.size());
+      writer.join();
+      close(fd);
+    }
+    EXPECT_EQ(logged(log.path), "- " + std::to_string(big.size()) + " " + std::to_string(big.size()) + " far\n");
+  }
+}
+
+TEST(TcpTunnel, TheHeadNamesTheHostAndBearsTheHeadersThatAreConfigured) {
+  std::string head;
+  Server next([&](int peer) {
+    head = read_head(peer);
+    write_all(peer, "HTTP/1.1 200 OK\r\n\r\nhello ");
+    write_all(peer, read_all(peer));
+  });
+  {
+    net::Loop loop;
+    Proxy proxy(loop, tcp_bootstrap("          cluster: c\n          tunneling_config: {hostname: "
+                                    "'h-%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%:443', headers_to_add: [{header: {key: "
+                                    "x-port, value: 'p%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%'}}]}\n",
+                                    cluster_of("c", std::to_string(next.port()))));
+    int fd = connect_to(proxy.port());
+    write_all(fd, "world");
+    shutdown(fd, SHUT_WR);
+    EXPECT_EQ(read_all(fd), "hello world");
+    close(fd);
+  }
+  EXPECT_EQ(head, "CONNECT h-127.0.0.1:443 HTTP/1.1\r\nhost: h-127.0.0.1:443\r\nx-port: p127.0.0.1\r\n\r\n");
+}
+
+TEST(TcpTunnel, APostCarriesThemAsItsBody) {
+  std::string head, body;
+  Server next([&](int peer) {
+    head = read_head(peer);
+    write_all(peer, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\nhello \r\n");
+    char block[100];
+    for (ssize_t count; !body.ends_with("0\r\n\r\n") && (count = read(peer, block, sizeof block)) > 0;)
+      body.append(block, static_cast<size_t>(count));
+    write_all(peer, "5\r\nworld\r\n0\r\n\r\n");
+    read_all(peer);
+  });
+  {
+    net::Loop loop;
+    Proxy proxy(loop,
+                tcp_bootstrap("          cluster: c\n          tunneling_config: {hostname: 'a:1', use_post: true, "
+                              "post_path: /into}\n",
+                              cluster_of("c", std::to_string(next.port()))));
+    int fd = connect_to(proxy.port());
+    write_all(fd, "ping");
+    shutdown(fd, SHUT_WR);
+    EXPECT_EQ(read_all(fd), "hello world");
+    close(fd);
+  }
+  EXPECT_TRUE(head.starts_with("POST /into HTTP/1.1\r\nhost: a:1\r\n")) << head;
+  EXPECT_EQ(body, "4\r\nping\r\n0\r\n\r\n");
+}
+
+TEST(TcpTunnel, WhoIsRefusedByTheFarSideIsClosedAfterAsManyAttemptsAsConfigured) {
+  int asked = 0;
+  std::string behind;
+  Server next([&](int peer) {
+    ++asked;
+    read_head(peer);
+    write_all(peer, "HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno");
+    behind += read_all(peer);
+  });
+  TempPath log;
+  {
+    net::Loop loop;
+    Proxy proxy(loop, tcp_bootstrap("          cluster: c\n          max_connect_attempts: 2\n          "
+                                    "tunneling_config: {hostname: 'a:1'}\n" +
+                                        log_to(log.path),
+                                    cluster_of("c", std::to_string(next.port()))));
+    int fd = connect_to(proxy.port());
+    write_all(fd, "GET /secret HTTP/1.1\r\n\r\n");
+    EXPECT_EQ(read_all(fd), "");
+    close(fd);
+  }
+  EXPECT_EQ(logged(log.path), "UF,URX 0 0 c\n");
+  EXPECT_EQ(asked, 2);
+  EXPECT_EQ(behind, "") << "not a byte goes to who did not agree";
 }
 
 }  // namespace

@@ -14,6 +14,15 @@
 
 namespace proxy {
 
+// Settings of HTTP/2 that both sides have.
+struct Http2Options {
+  uint32_t stream_window = 0, connection_window = 0;  // that the peer may send ahead; 0: as usual here
+  uint32_t header_table = 4096;
+  std::chrono::milliseconds ping_interval{0}, ping_timeout{0};  // no timeout: no pings
+  std::chrono::milliseconds ping_idle{0};                       // upstream: a ping ahead of a request after so long
+  double ping_jitter = 0.15;
+};
+
 class ClusterShared;
 
 struct AddressHash {
@@ -199,9 +208,7 @@ struct Cluster {
   uint32_t max_requests_per_connection = 0;              // 0: any number
   std::chrono::milliseconds max_connection_duration{0};  // 0: any
   uint32_t http2_streams = 1024;                         // at a time on one connection, where the peer allows them
-  uint32_t http2_stream_window = 0, http2_connection_window = 0, http2_header_table = 4096;  // 0: as usual here
-  std::chrono::milliseconds ping_interval{0}, ping_timeout{0}, ping_idle{0};                 // of HTTP/2; 0: none
-  double ping_jitter = 0.15;
+  Http2Options http2;
   uint32_t max_response_headers = 100;  // fields
   size_t max_response_header_bytes = 60 * 1024;
   double panic_percent = 50;

@@ -12,6 +12,8 @@
 
 namespace proxy {
 
+class Pings;
+
 // One of the connections that the process may have to a cluster; given back when it is destroyed.
 class ConnectionPermit {
  public:
@@ -179,9 +181,6 @@ class H2Upstream final : public Upstream,
   void on_goaway(http::h2::StreamId last, http::h2::ErrorCode code) override;
   void on_settings() override;
   void on_ping_ack(uint64_t payload) override;
-  void on_timer();
-  void ping();
-  void rest();  // until the next ping
 
   Host& host_;
   const std::shared_ptr<const Cluster> config_;
@@ -193,11 +192,9 @@ class H2Upstream final : public Upstream,
   uint32_t served_ = 0;
   net::Clock::time_point idle_since_{};
   const net::Clock::time_point began_;
-  std::unique_ptr<net::Timer> ping_timer_;  // where pings are wanted
-  uint64_t pings_ = 0;
-  bool ping_out_ = false;   // not answered yet
-  bool went_away_ = false;  // it said GOAWAY
-  bool broken_ = false;     // it broke the protocol
+  std::unique_ptr<Pings> pings_;  // where they are wanted
+  bool went_away_ = false;        // it said GOAWAY
+  bool broken_ = false;           // it broke the protocol
   bool retiring_ = false;
   bool gone_ = false;
   bool lost_ = false;

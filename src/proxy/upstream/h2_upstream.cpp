@@ -4,6 +4,7 @@
 #include "proxy/stream/stream.h"
 #include "proxy/stream/tunnel.h"
 #include "proxy/upstream/connections.h"
+#include "proxy/upstream/pings.h"
 
 namespace proxy {
 
@@ -14,9 +15,9 @@ static h2::StreamId id_of(const Stream& stream) { return static_cast<h2::StreamI
 
 static h2::Options options_of(const Cluster& config, bool seine) {
   h2::Options out{.plain_strings = seine, .extended_connect = false};
-  if (config.http2_stream_window) out.stream_window = config.http2_stream_window;
-  if (config.http2_connection_window) out.connection_window = config.http2_connection_window;
-  out.header_table = config.http2_header_table;
+  if (config.http2.stream_window) out.stream_window = config.http2.stream_window;
+  if (config.http2.connection_window) out.connection_window = config.http2.connection_window;
+  out.header_table = config.http2.header_table;
   out.max_header_fields = config.max_response_headers;
   out.max_header_bytes = config.max_response_header_bytes;
   return out;
@@ -35,38 +36,17 @@ H2Upstream::H2Upstream(Host& host, std::unique_ptr<net::Connection> connection, 
   connection_->set_handler(*this);
   ++host_.connections;
   ++host_.cluster.counts.active_connections;
-  if (!config_->ping_timeout.count()) return;
-  ping_timer_ = std::make_unique<net::Timer>(host.worker.loop(), [this] { on_timer(); });
-  rest();
-}
-
-// --- pings (connection_keepalive) ---------------------------------------
-
-void H2Upstream::rest() {
-  const auto interval = config_->ping_interval;
-  if (!interval.count()) return ping_timer_->cancel();
-  const auto most = static_cast<uint64_t>(static_cast<double>(interval.count()) * config_->ping_jitter);
-  ping_timer_->arm(interval + std::chrono::milliseconds(most ? host_.worker.dice().next() % most : 0));
-}
-
-void H2Upstream::ping() {
-  if (ping_out_ || gone_) return;
-  ping_out_ = true;
-  session_.ping(++pings_);
-  ping_timer_->arm(config_->ping_timeout);
-  flush();
-}
-
-void H2Upstream::on_timer() {
-  if (!ping_out_) return ping();
-  ++host_.cluster.counts.http2_keepalive_timeouts;
-  lost("http2 keepalive timeout");
+  if (!config_->http2.ping_timeout.count()) return;
+  pings_ = std::make_unique<Pings>(
+      host.worker, session_, config_->http2, [this] { flush(); },
+      [this] {
+        ++host_.cluster.counts.http2_keepalive_timeouts;
+        lost("http2 keepalive timeout");
+      });
 }
 
 void H2Upstream::on_ping_ack(uint64_t payload) {
-  if (!ping_out_ || payload != pings_) return;
-  ping_out_ = false;
-  rest();
+  if (pings_) pings_->on_ack(payload);
 }
 
 H2Upstream::~H2Upstream() {
@@ -96,9 +76,9 @@ void H2Upstream::send_head(Stream& stream, const http::RequestHead& head, http::
     stream.upstream_id = session_.send_request(extended_connect(head), false, &stream);
   else
     stream.upstream_id = session_.send_request(head, end, &stream);
-  if (ping_timer_ && streams_ == 1 && config_->ping_idle.count() &&
-      host_.worker.loop().now() - idle_since_ >= config_->ping_idle)
-    ping();
+  if (pings_ && !gone_ && streams_ == 1 && config_->http2.ping_idle.count() &&
+      host_.worker.loop().now() - idle_since_ >= config_->http2.ping_idle)
+    pings_->ping();
   flush();
 }
 
@@ -168,7 +148,7 @@ void H2Upstream::lost(std::string_view reason) {
   base::log::debug("HTTP/2 connection to {} ends: {}", host_.text, reason);
   gone_ = true;
   lost_ = true;
-  if (ping_timer_) ping_timer_->cancel();
+  if (pings_) pings_->stop();
   session_.connection_lost();
   connection_->close();
   host_.gone(*this);
