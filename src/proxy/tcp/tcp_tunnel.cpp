@@ -193,8 +193,8 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
     flags_ = stream.record.flags;
     upstream_host_ = stream.record.upstream_host;
     if (failure_.empty()) failure_ = stream.record.transport_failure;
-    const Slot slot = stream.cluster_slot();
-    cluster_ = slot == kNone ? nullptr : worker().cluster(slot);
+    const Cluster* chosen = stream.cluster_config();
+    cluster_ = chosen ? worker().cluster(chosen->slot) : nullptr;
   }
 
   // After what the stream told: the next attempt, or the end.
