@@ -12,41 +12,12 @@
 #include <cstdlib>
 #include <optional>
 
+#include "base/strings.h"
+
 namespace objects {
 
 using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
-
-// protobuf's own parser says what is wrong but not where; unknown fields, the
-// common slip, are looked for first so that their path can be told.
-static std::string unknown_field(const base::Json& json, const Descriptor& type, const std::string& path) {
-  // Well-known types have JSON forms of their own (Struct, Duration, wrappers, Any).
-  if (!json.is_object() || type.well_known_type() != Descriptor::WELLKNOWNTYPE_UNSPECIFIED) return {};
-  for (const auto& [key, value] : json.items()) {
-    const FieldDescriptor* field = type.FindFieldByCamelcaseName(key);
-    for (int i = 0; !field && i < type.field_count(); ++i)
-      if (type.field(i)->json_name() == key || type.field(i)->name() == key) field = type.field(i);
-    std::string at = path.empty() ? key : path + "." + key;
-    if (!field) return at;
-    if (field->type() != FieldDescriptor::TYPE_MESSAGE) continue;
-    if (field->is_map()) {
-      const FieldDescriptor* inner = field->message_type()->FindFieldByNumber(2);
-      if (inner->type() != FieldDescriptor::TYPE_MESSAGE || !value.is_object()) continue;
-      for (const auto& [entry, item] : value.items())
-        if (auto found = unknown_field(item, *inner->message_type(), at + "[" + entry + "]"); !found.empty())
-          return found;
-    } else if (field->is_repeated()) {
-      if (!value.is_array()) continue;
-      for (size_t i = 0; i < value.size(); ++i)
-        if (auto found = unknown_field(value[i], *field->message_type(), at + "[" + std::to_string(i) + "]");
-            !found.empty())
-          return found;
-    } else if (auto found = unknown_field(value, *field->message_type(), at); !found.empty()) {
-      return found;
-    }
-  }
-  return {};
-}
 
 // "500ms", "1m30s" as nanoseconds; nullopt where it is not of Go's form.
 static std::optional<int64_t> go_duration(std::string_view text) {
@@ -70,6 +41,58 @@ static std::optional<int64_t> go_duration(std::string_view text) {
   }
   if (total > 9e18) return std::nullopt;
   return static_cast<int64_t>(negative ? -std::llround(total) : std::llround(total));
+}
+
+// Seconds past what Go's nanoseconds can count are protobuf's to judge.
+static bool is_duration(const base::Json& value) {
+  if (!value.is_string()) return value.is_null();
+  const auto& text = value.get_ref<const std::string&>();
+  return go_duration(text) || text.find_first_not_of("-0123456789.") == text.size() - 1;
+}
+
+static std::string enum_fault(const base::Json& value, const FieldDescriptor& field, const std::string& at) {
+  const google::protobuf::EnumDescriptor& known = *field.enum_type();
+  if (!value.is_string() || known.full_name() == "google.protobuf.NullValue") return {};
+  const auto& text = value.get_ref<const std::string&>();
+  if (known.FindValueByName(text) || base::parse_number<int32_t>(text)) return {};
+  std::string names;
+  for (int i = 0; i < known.value_count(); ++i) names += (i == 0 ? "" : ", ") + known.value(i)->name();
+  return at + ": " + value.dump() + " is not one of " + names;
+}
+
+// protobuf's own parser says what is wrong but not where, nor what is allowed.
+// The common slips are looked for first: unknown fields, durations, enum values.
+static std::string fault_in(const base::Json& json, const Descriptor& type, const std::string& path) {
+  if (type.full_name() == "google.protobuf.Duration" && !is_duration(json))
+    return path + ": " + json.dump() + " is not a duration; \"5s\", \"500ms\" and \"1m30s\" are";
+  // Well-known types have JSON forms of their own (Struct, Duration, wrappers, Any).
+  if (!json.is_object() || type.well_known_type() != Descriptor::WELLKNOWNTYPE_UNSPECIFIED) return {};
+  for (const auto& [key, value] : json.items()) {
+    const FieldDescriptor* field = type.FindFieldByCamelcaseName(key);
+    for (int i = 0; !field && i < type.field_count(); ++i)
+      if (type.field(i)->json_name() == key || type.field(i)->name() == key) field = type.field(i);
+    std::string at = path.empty() ? key : path + "." + key;
+    if (!field) return "unknown field \"" + at + "\"";
+    const FieldDescriptor* inner = field->is_map() ? field->message_type()->FindFieldByNumber(2) : field;
+    auto check = [&](const base::Json& one, const std::string& where) -> std::string {
+      if (inner->type() == FieldDescriptor::TYPE_ENUM) return enum_fault(one, *inner, where);
+      if (inner->type() == FieldDescriptor::TYPE_MESSAGE) return fault_in(one, *inner->message_type(), where);
+      return {};
+    };
+    std::string fault;
+    if (field->is_map()) {
+      if (!value.is_object()) continue;
+      for (const auto& [entry, item] : value.items())
+        if (fault = check(item, at + "[" + entry + "]"); !fault.empty()) return fault;
+    } else if (field->is_repeated()) {
+      if (!value.is_array()) continue;
+      for (size_t i = 0; i < value.size(); ++i)
+        if (fault = check(value[i], at + "[" + std::to_string(i) + "]"); !fault.empty()) return fault;
+    } else if (fault = check(value, at); !fault.empty()) {
+      return fault;
+    }
+  }
+  return {};
 }
 
 // Istio's users write durations as Go does; protobuf's JSON knows seconds only.
@@ -105,8 +128,8 @@ static void rewrite_durations(base::Json& json, const Descriptor& type) {
 }
 
 base::Result<void> from_json(const base::Json& json, google::protobuf::Message& message) {
-  if (std::string path = unknown_field(json, *message.GetDescriptor(), ""); !path.empty())
-    return base::fail(base::ErrorKind::Invalid, "unknown field \"" + path + "\"");
+  if (std::string fault = fault_in(json, *message.GetDescriptor(), ""); !fault.empty())
+    return base::fail(base::ErrorKind::Invalid, std::move(fault));
   message.Clear();
   base::Json plain = json;
   rewrite_durations(plain, *message.GetDescriptor());

@@ -40,6 +40,14 @@ TEST(ProtoJson, RefusesAWrongType) {
   EXPECT_THAT(read.error().message, HasSubstr("maybe"));
 }
 
+TEST(ProtoJson, NamesWhatAnEnumAllows) {
+  google::protobuf::Api api;
+  auto read = from_json(json(R"({"methods":[{"syntax":"SYNTAX_PROTO4"}]})"), api);
+  ASSERT_FALSE(read);
+  EXPECT_THAT(read.error().message, HasSubstr("methods[0].syntax: \"SYNTAX_PROTO4\" is not one of SYNTAX_PROTO2, "));
+  EXPECT_TRUE(from_json(json(R"({"methods":[{"syntax":"SYNTAX_PROTO3"},{"syntax":1}]})"), api));
+}
+
 TEST(StructuralSchema, DescribesAMessageInItsJsonForm) {
   base::Json schema = structural_schema(*google::protobuf::Method::descriptor());
   EXPECT_EQ(schema["type"], "object");

@@ -25,8 +25,8 @@ void check_server_port(Report& report, const Path& path, const api::Server& serv
   if (protocol.empty())
     report.error("SN0160", path / "protocol", "protocol must be set");
   else if (std::ranges::none_of(kProtocols, same))
-    report.error("SN0160", path / "protocol", "invalid protocol " + in_quotes(protocol),
-                 "one of " + base::join(kProtocols, ", "));
+    report.error("SN0160", path / "protocol",
+                 "invalid protocol " + in_quotes(protocol) + ", it is one of " + base::join(kProtocols, ", "));
 }
 
 void check_server_hosts(Report& report, const Path& path, const api::Server& server) {

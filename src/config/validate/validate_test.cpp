@@ -48,6 +48,15 @@ TEST(VirtualService, AWildcardHostNeedsAGatewayAndIsDeniedInIstiosWords) {
   EXPECT_THAT(errors(good), IsEmpty());
 }
 
+TEST(VirtualService, ADurationThatIsNoneIsToldWithWhereItIsAndWhatOneLooksLike) {
+  auto with = [](std::string timeout) {
+    return virtual_service("{hosts: [a], http: [{route: [{destination: {host: a}}], timeout: " + timeout + "}]}");
+  };
+  EXPECT_THAT(errors(with("5sec")), ElementsAre(HasSubstr("http[0].timeout: \"5sec\" is not a duration; \"5s\", ")));
+  EXPECT_THAT(errors(with("5")), ElementsAre(HasSubstr("http[0].timeout: 5 is not a duration")));
+  for (const char* good : {"5s", "1.5s", "500ms", "1m30s"}) EXPECT_THAT(errors(with(good)), IsEmpty()) << good;
+}
+
 TEST(VirtualService, WeightsNeedNotSumTo100ButAreSharesOfIt) {
   auto weights = [](int one, int two) {
     return virtual_service("{hosts: [a], http: [{route: [{destination: {host: a}, weight: " + std::to_string(one) +
