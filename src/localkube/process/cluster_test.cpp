@@ -141,6 +141,18 @@ std::filesystem::path ClusterTest::state_;
 pid_t ClusterTest::hold_ = 0;
 std::vector<std::filesystem::path> ClusterTest::groups_;
 
+TEST_F(ClusterTest, ASubPathIsMadeInVolumesOfMemoryAndOfTheDisk) {
+  Json object = pod("sub", "touch /memory/file /disk/file && cat /proc/self/mounts");
+  object["spec"]["volumes"] = {{{"name", "memory"}, {"emptyDir", {{"medium", "Memory"}}}},
+                               {{"name", "disk"}, {"emptyDir", Json::object()}}};
+  object["spec"]["containers"][0]["volumeMounts"] = {{{"name", "memory"}, {"mountPath", "/memory"}, {"subPath", "a/b"}},
+                                                     {{"name", "disk"}, {"mountPath", "/disk"}, {"subPath", "a/b"}}};
+  create(object);
+  ASSERT_TRUE(until([] { return phase("sub") == "Succeeded" || phase("sub") == "Failed"; })) << get("sub").dump(2);
+  EXPECT_EQ(phase("sub"), "Succeeded") << get("sub").dump(2);
+  EXPECT_THAT(log("sub"), HasSubstr("tmpfs /memory tmpfs"));
+}
+
 TEST_F(ClusterTest, APodRunsAndItsOutputAndExitCodeAreKept) {
   create(pod("speaks", "echo out; echo err >&2; exit 3"));
   ASSERT_TRUE(until([] { return phase("speaks") == "Failed"; })) << get("speaks").dump(2);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "localkube/runtime/container_plan.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <set>
@@ -103,15 +101,6 @@ std::string resolv_conf(const PodFacts& facts) {
   return options.empty() ? out : out + "options " + options + "\n";
 }
 
-// A pod may have put a link in the way, to lead out of its volume.
-bool leads_through_link(const std::string& volume, std::string_view sub_path) {
-  std::filesystem::path at = volume;
-  std::error_code ignored;
-  for (std::string_view step : base::split(sub_path, '/'))
-    if (std::filesystem::is_symlink(at /= step, ignored)) return true;
-  return false;
-}
-
 std::expected<void, PlanError> place_volumes(const PlanOrder& order, ContainerSpec& spec) {
   std::set<std::string> content, known;
   for (const base::Json& volume : items(order.facts.pod.spec(), "volumes")) {
@@ -126,14 +115,9 @@ std::expected<void, PlanError> place_volumes(const PlanOrder& order, ContainerSp
       sub_path = expand(expression, spec.env);
     if (sub_path.find("..") != sub_path.npos || sub_path.starts_with('/'))
       return config_fault("invalid subPath " + sub_path);
-    std::string source = order.volumes.path(name);
-    if (!sub_path.empty() && !content.contains(name)) {
-      if (leads_through_link(source, sub_path))
-        return config_fault("subPath " + sub_path + " leads through a symbolic link");
-      if (auto made = make_directory(source + "/" + sub_path, 0777); !made) return config_fault(made.error().message);
-    }
-    spec.mounts.push_back({.source = source,
+    spec.mounts.push_back({.source = order.volumes.path(name),
                            .sub_path = sub_path,
+                           .made = !content.contains(name),
                            .target = string_at(mount, "mountPath"),
                            .read_only = truth(mount, "readOnly") || content.contains(name)});
   }

@@ -30,6 +30,48 @@ std::string host_of(const base::Json& action, const Sandbox& sandbox) {
   return host.empty() ? sandbox.address() : host;
 }
 
+constexpr size_t kMostRead = 10 * 1024;  // of an answer's body, as the kubelet does
+
+// A client that is given up when the time is over, wherever it then stands: at
+// the TLS handshake, or in a body that does not end.
+class HurriedClient {
+ public:
+  HurriedClient(net::Loop& loop, const http::ClientOptions& options)
+      : client_(std::make_unique<http::Client>(loop, options)), timeout_(options.timeout), timer_(loop, [this] {
+          late_ = true;
+          client_.reset();
+        }) {
+    timer_.arm(timeout_);
+  }
+
+  http::Client& client() { return *client_; }  // only before anything was awaited
+  std::string why(const base::Error& error) const {
+    return late_ ? "no whole answer within " + std::to_string(timeout_.count()) + " ms" : error.message;
+  }
+
+ private:
+  std::unique_ptr<http::Client> client_;
+  const milliseconds timeout_;
+  bool late_ = false;
+  net::Timer timer_;
+};
+
+// The status of the answer; of the body no more is read than is looked at.
+net::Task<base::Result<int>> status_of(http::Client& client, http::RequestHead request) {
+  auto stream = co_await client.open(std::move(request));
+  if (!stream) co_return std::unexpected(std::move(stream.error()));
+  (*stream)->finish();
+  auto head = co_await (*stream)->response();
+  if (!head) co_return std::unexpected(std::move(head.error()));
+  for (size_t bytes = 0; bytes < kMostRead;) {
+    auto piece = co_await (*stream)->read();
+    if (!piece) co_return std::unexpected(std::move(piece.error()));
+    if (!*piece) break;
+    bytes += (*piece)->size();
+  }
+  co_return head->status;
+}
+
 net::Task<base::Result<void>> get(Node& node, std::shared_ptr<Sandbox> sandbox, ActionOrder order, base::Json action) {
   auto port = port_of(order.container, action);
   if (!port) co_return std::unexpected(std::move(port.error()));
@@ -43,8 +85,8 @@ net::Task<base::Result<void>> get(Node& node, std::shared_ptr<Sandbox> sandbox, 
     if (!tls) co_return std::unexpected(std::move(tls.error()));
     options.tls = *tls;
   }
-  http::Client client(node.loop, options);
-  http::Request request;
+  HurriedClient asks(node.loop, options);
+  http::RequestHead request;
   request.path = string_at(action, "path");
   if (!request.path.starts_with('/')) request.path = "/" + request.path;
   request.headers.add("user-agent", "kube-probe/1.33");
@@ -57,14 +99,13 @@ net::Task<base::Result<void>> get(Node& node, std::shared_ptr<Sandbox> sandbox, 
     else
       request.headers.set(name, base::text(header, "value"));
   }
-  auto response = co_await client.fetch(std::move(request));
-  if (!response)
+  auto status = co_await status_of(asks.client(), std::move(request));
+  if (!status)
     co_return base::fail(ErrorKind::Unavailable, "Get \"" + std::string(secure ? "https" : "http") + "://" +
                                                      options.host + ":" + std::to_string(*port) +
-                                                     string_at(action, "path") + "\": " + response.error().message);
-  if (response->status >= 200 && response->status < 400) co_return base::Result<void>();
-  co_return base::fail(ErrorKind::Unavailable,
-                       "HTTP probe failed with statuscode: " + std::to_string(response->status));
+                                                     string_at(action, "path") + "\": " + asks.why(status.error()));
+  if (*status >= 200 && *status < 400) co_return base::Result<void>();
+  co_return base::fail(ErrorKind::Unavailable, "HTTP probe failed with statuscode: " + std::to_string(*status));
 }
 
 net::Task<base::Result<void>> dial(Node& node, std::shared_ptr<Sandbox> sandbox, ActionOrder order, base::Json action) {
@@ -85,13 +126,13 @@ net::Task<base::Result<void>> check_health(Node& node, std::shared_ptr<Sandbox> 
   http::ClientOptions options{.host = sandbox->address(), .port = static_cast<uint16_t>(number(action, "port"))};
   options.version = http::Version::Http2;
   options.connect_timeout = options.timeout = order.timeout;
-  http::Client client(node.loop, options);
+  HurriedClient asks(node.loop, options);
   // grpc.health.v1.HealthCheckRequest{service = 1} and HealthCheckResponse{status = 1: SERVING}
   std::string service = string_at(action, "service"), message;
   if (!service.empty() && service.size() < 128)
     message = std::string("\x0a") + static_cast<char>(service.size()) + service;
-  auto answer = co_await http::grpc::call(client, "/grpc.health.v1.Health/Check", std::move(message));
-  if (!answer) co_return base::fail(ErrorKind::Unavailable, "service unhealthy: " + answer.error().message);
+  auto answer = co_await http::grpc::call(asks.client(), "/grpc.health.v1.Health/Check", std::move(message));
+  if (!answer) co_return base::fail(ErrorKind::Unavailable, "service unhealthy: " + asks.why(answer.error()));
   if (*answer != "\x08\x01")
     co_return base::fail(ErrorKind::Unavailable, "service unhealthy (responded with \"NOT_SERVING\")");
   co_return base::Result<void>();

@@ -11,6 +11,7 @@
 
 #include "base/strings.h"
 #include "localkube/process/files.h"
+#include "localkube/shim/sub_path.h"
 
 namespace localkube {
 namespace {
@@ -211,11 +212,7 @@ base::Result<void> add_volume(const Root& root, const ContainerSpec::Mount& moun
   if (mount.sub_path.empty()) return root.bind(mount.source, mount.target, attributes);
   Fd volume(open(mount.source.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!volume) return std::unexpected(failure("open volume " + mount.source));
-  open_how how{};
-  how.flags = O_PATH | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT;
-  Fd below(static_cast<int>(syscall(SYS_openat2, volume.get(), mount.sub_path.c_str(), &how, sizeof how)));
-  if (!below) return std::unexpected(failure("open subPath " + mount.sub_path + " for " + mount.target));
+  Fd below = TRY(mount.made ? make_sub_path(volume, mount.sub_path) : open_sub_path(volume, mount.sub_path));
   return root.bind(below, mount.target, attributes);
 }
 

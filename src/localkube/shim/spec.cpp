@@ -12,6 +12,7 @@ base::Json json_of(const ContainerSpec& spec) {
   for (const ContainerSpec::Mount& mount : spec.mounts)
     mounts.push_back({{"source", mount.source},
                       {"sub_path", mount.sub_path},
+                      {"made", mount.made},
                       {"target", mount.target},
                       {"read_only", mount.read_only}});
   return {{"name", spec.name},
@@ -68,6 +69,7 @@ ContainerSpec container_spec_of(const base::Json& json) {
   for (const base::Json& mount : items(json, "mounts"))
     spec.mounts.push_back({.source = string_at(mount, "source"),
                            .sub_path = string_at(mount, "sub_path"),
+                           .made = truth(mount, "made"),
                            .target = string_at(mount, "target"),
                            .read_only = truth(mount, "read_only")});
   for (const auto& [path, text] : fields(json, "files").items())

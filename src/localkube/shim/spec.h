@@ -29,7 +29,8 @@ struct ContainerSpec {
 
   struct Mount {
     std::string source;
-    std::string sub_path;  // below source; made as a directory if missing
+    std::string sub_path;  // below source
+    bool made = false;     // pods write to it: sub_path is made if missing, and must not lead through a link
     std::string target;
     bool read_only = false;
   };

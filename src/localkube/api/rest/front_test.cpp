@@ -10,6 +10,7 @@
 
 #include "base/strings.h"
 #include "http/client.h"
+#include "http/server.h"
 #include "localkube/api/server.h"
 
 namespace localkube {
@@ -196,6 +197,75 @@ TEST_F(FrontTest, LogOptionsOutOfRangeAreRefused) {
     EXPECT_EQ(get(log + query).status, 422) << query;
   for (const char* query : {"sinceTime=x", "tailLines=x"}) EXPECT_EQ(get(log + query).status, 400) << query;
   EXPECT_EQ(get(log + "tailLines=0&sinceTime=2026-01-02T00:00:00Z").status, 200);
+}
+
+// What a pod says goes through piece by piece: a client that reads nothing holds it up.
+TEST_F(FrontTest, TheProxyToAPodGathersNothingOfItsAnswer) {
+  ASSERT_EQ(post("/api/v1/namespaces/default/pods",
+                 R"({"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","image":"busybox"}]}})")
+                .status,
+            201);
+  size_t sent = 0;
+  std::string asked;
+  const size_t kWhole = 96u << 20;
+  http::Server pod(loop_, [&](std::shared_ptr<http::Exchange> exchange) -> net::Task<void> {
+    auto body = co_await exchange->read_all(1000);
+    asked = exchange->request().method + " " + exchange->request().path + " " + body.value_or("?");
+    http::ResponseHead head;
+    head.headers.set("content-length", std::to_string(kWhole));
+    exchange->start(std::move(head));
+    for (; sent < kWhole; sent += 1u << 20) {
+      auto written = co_await exchange->write(std::string(1u << 20, 'x'));
+      if (!written) co_return;
+    }
+    exchange->finish();
+  });
+  auto address = pod.listen(*net::Address::parse("127.0.0.1", 0));
+  ASSERT_TRUE(address);
+  struct OnePod : PodStreams {
+    std::string at;
+    net::Task<Answer<net::Queue<std::string>>> logs(std::string, std::string, LogOptions) override {
+      co_return std::unexpected(Refusal{503, "ServiceUnavailable", "none", {}});
+    }
+    net::Task<Answer<Process>> exec(std::string, std::string, ExecOptions) override {
+      co_return std::unexpected(Refusal{503, "ServiceUnavailable", "none", {}});
+    }
+    Answer<std::string> dial_address(std::string_view, std::string_view, uint16_t) const override { return at; }
+  } streams;
+  streams.at = "127.0.0.1:" + std::to_string(address->port());
+  server_->set_pod_streams(streams);
+
+  auto from = client();
+  http::RequestHead head;
+  head.method = "POST";
+  head.path = "/api/v1/namespaces/default/pods/p:80/proxy/deep?x=1";
+  head.headers.set("content-length", "4");
+  auto through = [&]() -> net::Task<size_t> {
+    auto stream = co_await from->open(std::move(head));
+    EXPECT_TRUE(stream);
+    auto said = co_await (*stream)->write("body");
+    EXPECT_TRUE(said);
+    (*stream)->finish();
+    auto answer = co_await (*stream)->response();
+    EXPECT_TRUE(answer);
+    EXPECT_EQ(answer->status, 200);
+    // Time for the pod to send what it can, while nothing is read here.
+    for (size_t before = 0; before != sent || sent == 0;) {
+      before = sent;
+      co_await net::sleep(loop_, std::chrono::milliseconds(50));
+    }
+    EXPECT_LT(sent, 48u << 20);
+    size_t bytes = 0;
+    for (;;) {
+      auto piece = co_await (*stream)->read();
+      EXPECT_TRUE(piece);
+      if (!piece || !*piece) break;
+      bytes += (*piece)->size();
+    }
+    co_return bytes;
+  };
+  EXPECT_EQ(net::run_to_end(loop_, through()), kWhole);
+  EXPECT_EQ(asked, "POST /deep?x=1 body");
 }
 
 TEST_F(FrontTest, ATokenIsNotIssuedForAnOrderThatIsMisshapen) {
