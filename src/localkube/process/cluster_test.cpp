@@ -282,7 +282,9 @@ TEST_F(ClusterTest, AKilledHoldLeavesNothingAndPodsStartAgainWithTheNextOne) {
   Json first = get("returns");
   bool restarted = number(first["status"]["containerStatuses"][0], "restartCount") == 1;
   for (const Json& condition : items(first, "status", "conditions"))
-    if (condition["type"] == "Ready" && !restarted) EXPECT_EQ(condition["status"], "False") << first.dump(2);
+    if (condition["type"] == "Ready" && !restarted) {
+      EXPECT_EQ(condition["status"], "False") << first.dump(2);
+    }
   EXPECT_TRUE(until([] {
     return ready("returns") && number(get("returns")["status"]["containerStatuses"][0], "restartCount") == 1;
   })) << get("returns").dump(2);
