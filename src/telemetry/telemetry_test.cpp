@@ -38,7 +38,7 @@ std::string rendered(std::string_view format) {
 
 TEST(Format, OperatorsAreReplacedByWhatTheRecordSays) {
   EXPECT_EQ(rendered("%REQUEST_METHOD% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL% %RESPONSE_CODE% %RESPONSE_FLAGS%"),
-            "GET /now HTTP/1.1 503 UF,URX");
+            "GET /now HTTP/1.1 503 URX,UF");
   EXPECT_EQ(rendered("%REQ(USER-AGENT):4% 100%% %REQ(NONE)%"), "curl 100% -");
   EXPECT_EQ(rendered("%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_REMOTE_PORT%"), "::1 4711");
 }
@@ -64,8 +64,8 @@ TEST(Format, TimesDurationsAndPathsHaveTheirVariants) {
   EXPECT_EQ(rendered("%COMMON_DURATION(DS_RX_BEG:US_RX_BEG:us)% %RESPONSE_DURATION% %REQUEST_TX_DURATION%"),
             "1500 1 -");
   EXPECT_EQ(rendered("%RESPONSE_FLAGS_LONG% %RESPONSE_CODE_DETAILS%"),
-            "UpstreamConnectionFailure,UpstreamRetryLimitExceeded a_b");
-  EXPECT_EQ(rendered("%PATH(NQ)% %QUERY_PARAM(x)% %GRPC_STATUS%"), "/p 1 -");
+            "UpstreamRetryLimitExceeded,UpstreamConnectionFailure a_b");
+  EXPECT_EQ(rendered("%PATH(NQ)% %QUERY_PARAM(x)% %GRPC_STATUS%"), "/now 1 -");
 }
 
 TEST(Format, WhatIsNotKnownHereIsRefusedByName) {
