@@ -22,7 +22,8 @@ static void print_version(const RootFlags& flags, bool remote, const std::string
     if (remote) {
       out["meshVersion"] = base::Json::array({{{"Component", "pilot"}, {"Info", {{"version", control_plane}}}}});
       base::Json& planes = out["dataPlaneVersion"] = base::Json::array();
-      for (const Versions::Proxy& proxy : proxies) planes.push_back({{"ID", proxy.id}, {"IstioVersion", proxy.version}});
+      for (const Versions::Proxy& proxy : proxies)
+        planes.push_back({{"ID", proxy.id}, {"IstioVersion", proxy.version}});
     }
     std::printf("%s\n", output == "yaml" ? base::to_yaml(out).c_str() : out.dump(2).c_str());
     return;

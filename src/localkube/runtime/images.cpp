@@ -79,8 +79,7 @@ base::Result<void> Images::read() {
   }
   if (!text) return std::unexpected(std::move(text.error()));
   auto documents = base::parse_yaml(*text);
-  if (!documents)
-    return base::fail(base::ErrorKind::Invalid, registered_.string() + ": " + documents.error().message);
+  if (!documents) return base::fail(base::ErrorKind::Invalid, registered_.string() + ": " + documents.error().message);
   known_ = std::move(*documents);
   return {};
 }

@@ -19,7 +19,7 @@ class Pod : public std::enable_shared_from_this<Pod> {
   // `over` is called when nothing is left of the pod here.
   Pod(Node& node, objects::Object object, std::function<void()> over);
 
-  void begin();                         // adopts the pod's shim where one runs
+  void begin();  // adopts the pod's shim where one runs
   // Set once what was found of the pod's processes is known; where there are
   // none any more the API tells already that it is not ready.
   const net::Oneshot<bool>& looked() const { return looked_; }
