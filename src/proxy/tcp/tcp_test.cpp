@@ -57,9 +57,14 @@ class Server {
     });
   }
   ~Server() {
+    stop();
+    close(fd_);
+  }
+  // What it wrote may be read from here on.
+  void stop() {
+    if (!thread_.joinable()) return;
     shutdown(fd_, SHUT_RDWR);
     thread_.join();
-    close(fd_);
   }
   uint16_t port() const { return port_; }
 
@@ -328,6 +333,7 @@ TEST(TcpTunnel, TheHeadNamesTheHostAndBearsTheHeadersThatAreConfigured) {
     EXPECT_EQ(read_all(fd), "hello world");
     close(fd);
   }
+  next.stop();
   EXPECT_EQ(head, "CONNECT h-127.0.0.1:443 HTTP/1.1\r\nhost: h-127.0.0.1:443\r\nx-port: p127.0.0.1\r\n\r\n");
 }
 
@@ -354,6 +360,7 @@ TEST(TcpTunnel, APostCarriesThemAsItsBody) {
     EXPECT_EQ(read_all(fd), "hello world");
     close(fd);
   }
+  next.stop();
   EXPECT_TRUE(head.starts_with("POST /into HTTP/1.1\r\nhost: a:1\r\n")) << head;
   EXPECT_EQ(body, "4\r\nping\r\n0\r\n\r\n");
 }
@@ -379,6 +386,7 @@ TEST(TcpTunnel, WhoIsRefusedByTheFarSideIsClosedAfterAsManyAttemptsAsConfigured)
     EXPECT_EQ(read_all(fd), "");
     close(fd);
   }
+  next.stop();
   EXPECT_EQ(logged(log.path), "UF,URX 0 0 c\n");
   EXPECT_EQ(asked, 2);
   EXPECT_EQ(behind, "") << "not a byte goes to who did not agree";
