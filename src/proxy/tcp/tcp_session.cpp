@@ -147,17 +147,9 @@ class TcpSession final : public Session {
                       upstream_local = upstream_->local().text(), origin, began = began_, permit = std::move(permit_),
                       use = std::move(use_)](const RelayEnd& end) {
       if (end.final) --cluster->counts.active_connections;
-      telemetry::Record record;
-      record.bytes_received = end.received;
-      record.bytes_sent = end.sent;
+      telemetry::Record record = record_of(end);
       record.upstream_host = host;
       record.upstream_local = upstream_local;
-      if (end.why == RelayEnd::Why::Duration) {
-        record.set(Flag::DurationTimeout);
-        record.details = "max_duration";
-      }
-      if (end.why == RelayEnd::Why::Idle) record.details = "tcp_session_idle_timeout";
-      if (end.why == RelayEnd::Why::Drained) record.details = "drained";
       write_tcp_record(worker, *origin, cluster, began, record);
     };
     if (config.log_on_connected) options.report({.final = false});
@@ -221,6 +213,19 @@ void write_tcp_record(Worker& worker, const Origin& origin, ClusterState* cluste
   describe(worker, origin, began, record);
   if (cluster && cluster->config()) record.cluster = cluster->config()->name;
   for (const auto& log : logs) worker.log(*log, record);
+}
+
+telemetry::Record record_of(const RelayEnd& end) {
+  telemetry::Record record;
+  record.bytes_received = end.received;
+  record.bytes_sent = end.sent;
+  if (end.why == RelayEnd::Why::Duration) {
+    record.set(Flag::DurationTimeout);
+    record.details = "max_duration";
+  }
+  if (end.why == RelayEnd::Why::Idle) record.details = "tcp_session_idle_timeout";
+  if (end.why == RelayEnd::Why::Drained) record.details = "drained";
+  return record;
 }
 
 void start_tcp_session(Worker& worker, std::unique_ptr<net::Connection> connection, std::unique_ptr<Origin> origin) {

@@ -8,6 +8,8 @@
 
 namespace proxy {
 
+struct RelayEnd;
+
 // Connects to an endpoint of the chain's TCP proxy and copies bytes both ways.
 void start_tcp_session(Worker& worker, std::unique_ptr<net::Connection> connection, std::unique_ptr<Origin> origin);
 // The same, in a CONNECT or POST request of the chain's own.
@@ -17,5 +19,7 @@ void start_tcp_tunnel(Worker& worker, std::unique_ptr<net::Connection> connectio
 void describe(Worker& worker, const Origin& origin, net::Clock::time_point began, telemetry::Record& record);
 void write_tcp_record(Worker& worker, const Origin& origin, ClusterState* cluster, net::Clock::time_point began,
                       telemetry::Record& record);
+// The bytes of a relay, and why it ended where somebody else than the peers ended it.
+telemetry::Record record_of(const RelayEnd& end);
 
 }  // namespace proxy

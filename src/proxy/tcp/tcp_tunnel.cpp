@@ -168,17 +168,9 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
     auto origin = std::shared_ptr<Origin>(std::move(origin_));
     options.report = [&worker = worker(), origin, cluster = cluster_, host = upstream_host_,
                       local = upstream->local().text(), began = began_](const RelayEnd& end) {
-      telemetry::Record record;
-      record.bytes_received = end.received;
-      record.bytes_sent = end.sent;
+      telemetry::Record record = record_of(end);
       record.upstream_host = host;
       record.upstream_local = local;
-      if (end.why == RelayEnd::Why::Duration) {
-        record.set(Flag::DurationTimeout);
-        record.details = "max_duration";
-      }
-      if (end.why == RelayEnd::Why::Idle) record.details = "tcp_session_idle_timeout";
-      if (end.why == RelayEnd::Why::Drained) record.details = "drained";
       write_tcp_record(worker, *origin, cluster, began, record);
     };
     chain_ = origin->chain;
