@@ -60,6 +60,32 @@ net::Task<base::Result<std::vector<PodAnswer>>> ask_control_plane(kube::Client& 
   co_return answers;
 }
 
+static base::Result<base::Json> json_of(const base::Result<http::Response>& response) {
+  if (!response) return std::unexpected(response.error());
+  if (response->status != 200) return std::unexpected(kube::refusal(response->status, response->body));
+  return base::parse_json(response->body);
+}
+
+net::Task<base::Result<base::Json>> ask_proxy(kube::Client& client, std::string proxy, std::string path) {
+  kube::Resource pods{"", "v1", "pods"};
+  size_t dot = proxy.rfind('.');
+  std::string target =
+      kube::path_of(pods, proxy.substr(dot + 1), proxy.substr(0, dot) + ":15000", "proxy") + path;
+  auto response = co_await client.request("GET", std::move(target));
+  co_return json_of(response);
+}
+
+net::Task<base::Result<base::Json>> sent_to_proxy(kube::Client& client, std::string istio_ns, std::string istiod,
+                                                  std::string proxy) {
+  kube::Resource pods{"", "v1", "pods"};
+  auto pod = co_await client.get(pods, istio_ns, istiod);
+  if (!pod) co_return std::unexpected(pod.error());
+  std::string target = kube::path_of(pods, istio_ns, istiod + ":15014", "proxy") +
+                       "/debug/config_dump?proxyID=" + http::percent_encode(proxy);
+  auto response = co_await ask_pod(client, *pod, std::move(target));
+  co_return json_of(response);
+}
+
 net::Task<base::Result<Versions>> control_plane_versions(kube::Client& client, std::string istio_ns) {
   auto answers = co_await ask_control_plane(client, istio_ns, "/debug/syncz");
   if (!answers) co_return std::unexpected(answers.error());

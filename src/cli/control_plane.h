@@ -17,6 +17,12 @@ struct PodAnswer {
 net::Task<base::Result<std::vector<PodAnswer>>> ask_control_plane(kube::Client& client, std::string istio_ns,
                                                                   std::string path);
 
+// GET path of the admin port (15000) of a proxy "POD.NAMESPACE", over its pod's loopback.
+net::Task<base::Result<base::Json>> ask_proxy(kube::Client& client, std::string proxy, std::string path);
+// What istiod sent that proxy, in the shape of the proxy's own /config_dump.
+net::Task<base::Result<base::Json>> sent_to_proxy(kube::Client& client, std::string istio_ns, std::string istiod,
+                                                  std::string proxy);
+
 struct Versions {
   std::string control_plane;
   struct Proxy {

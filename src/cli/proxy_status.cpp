@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "cli/cluster.h"
+#include "cli/config_difference.h"
 #include "cli/control_plane.h"
 #include "cli/table.h"
 
@@ -16,7 +17,39 @@ static std::string sync(const base::Json& proxy, const std::string& type) {
   return acked.empty() ? "STALE (Never Acknowledged)" : "STALE";
 }
 
-static void print_status(const RootFlags& flags, const std::string& only, const std::string& output) {
+struct Found {
+  std::string proxy;  // POD.NAMESPACE
+  std::string istiod;
+};
+
+// By POD.NAMESPACE, or by POD: in the namespace asked for, else wherever there is but one.
+static std::optional<Found> find_proxy(const std::vector<PodAnswer>& answers, const std::string& only,
+                                       const std::string& ns) {
+  std::vector<Found> near;
+  for (const PodAnswer& answer : answers)
+    for (const base::Json& proxy : answer.body) {
+      std::string name(base::text(proxy, "proxy"));
+      if (name == only || name == only + "." + ns) return Found{name, answer.pod};
+      if (name.starts_with(only + ".")) near.push_back({name, answer.pod});
+    }
+  if (near.size() != 1) return std::nullopt;
+  return near.front();
+}
+
+// How what istiod sent one proxy differs from what it has.
+static void print_difference(const RootFlags& flags, const std::string& only) {
+  Cluster cluster(flags);
+  auto answers = must(cluster.wait(ask_control_plane(*cluster.client, flags.istio_ns, "/debug/syncz")));
+  auto found = find_proxy(answers, only, flags.ns.empty() ? cluster.client->access().ns : flags.ns);
+  if (!found)
+    give_up({.kind = base::ErrorKind::NotFound,
+             .message = "no proxy \"" + only + "\" is connected; istioctl proxy-status lists those that are"});
+  auto sent = must(cluster.wait(sent_to_proxy(*cluster.client, flags.istio_ns, found->istiod, found->proxy)));
+  auto has = must(cluster.wait(ask_proxy(*cluster.client, found->proxy, "/config_dump")));
+  std::printf("%s", config_difference(sent, has).c_str());
+}
+
+static void print_status(const RootFlags& flags, const std::string& output) {
   Cluster cluster(flags);
   auto answers = must(cluster.wait(ask_control_plane(*cluster.client, flags.istio_ns, "/debug/syncz")));
   if (!output.empty()) {
@@ -30,21 +63,17 @@ static void print_status(const RootFlags& flags, const std::string& only, const 
   for (const PodAnswer& answer : answers)
     for (const base::Json& proxy : answer.body) {
       std::string name(base::text(proxy, "proxy"));
-      if (!only.empty() && name != only && !name.starts_with(only + ".")) continue;
       rows.push_back({name, std::string(base::text(proxy, "cluster_id")), sync(proxy, "cluster"),
                       sync(proxy, "listener"), sync(proxy, "endpoint"), sync(proxy, "route"),
                       sync(proxy, "extensionconfig"), answer.pod, std::string(base::text(proxy, "istio_version"))});
     }
-  if (!only.empty() && rows.empty())
-    give_up({.kind = base::ErrorKind::NotFound,
-             .message = "no proxy \"" + only + "\" is connected; istioctl proxy-status lists those that are"});
   std::sort(rows.begin(), rows.end());
   rows.insert(rows.begin(), {"NAME", "CLUSTER", "CDS", "LDS", "EDS", "RDS", "ECDS", "ISTIOD", "VERSION"});
   std::printf("%s", table(rows, 5).c_str());
 }
 
 void add_proxy_status(CLI::App& app, const RootFlags& root) {
-  auto* command = app.add_subcommand("proxy-status", "Print how far each proxy's configuration is in step");
+  auto* command = app.add_subcommand("proxy-status", "Print how far each proxy's configuration is in step, or how one differs");
   command->alias("ps");
   command->footer("Example:\n  istioctl proxy-status\n  istioctl proxy-status helloworld-v1-5f44dd8565-abcde.default");
   struct Flags {
@@ -52,9 +81,14 @@ void add_proxy_status(CLI::App& app, const RootFlags& root) {
     std::string output;
   };
   auto flags = std::make_shared<Flags>();
-  command->add_option("proxy", flags->only, "one proxy, as POD.NAMESPACE");
+  command->add_option("proxy", flags->only, "one proxy, as POD or POD.NAMESPACE: what istiod sent against what it has");
   command->add_option("-o,--output", flags->output, "yaml or json")->check(CLI::IsMember({"yaml", "json"}));
-  command->callback([flags, &root] { print_status(root, flags->only, flags->output); });
+  command->callback([flags, &root] {
+    if (flags->only.empty() || !flags->output.empty())
+      print_status(root, flags->output);
+    else
+      print_difference(root, flags->only);
+  });
 }
 
 }  // namespace cli

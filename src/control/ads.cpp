@@ -103,6 +103,7 @@ struct Ads::Stream final : xds::Source {
   net::Clock::time_point secrets_asked{};  // when that was found out, or is being found out
   net::Queue<std::string> out;
   bool writing = false;
+  std::map<std::string, std::shared_ptr<const xds::Resources>, std::less<>> sent;  // by type URL, the newest
   std::optional<Ingest::Change> missed;  // came while the proxy had not taken the last
   xds::ServerSession session;
 };
@@ -165,7 +166,9 @@ std::shared_ptr<const xds::Resources> Ads::Stream::resources(const envoy::config
   }
   if (!wanted.wildcard)
     std::erase_if(made, [&](const auto& resource) { return !wanted.names.contains(resource->name); });
-  return ads.wire_.set_of(made);
+  auto now = ads.wire_.set_of(made);
+  if (url != xds::type::kSecret) sent.insert_or_assign(std::string(url), now);
+  return now;
 }
 
 // A node id says "router" for free; what it gets for that are private keys. Until the API server has answered there are
@@ -317,6 +320,21 @@ void Ads::push_some() {
   }
   translations_.sweep();
   wire_.sweep();
+}
+
+std::shared_ptr<const xds::Resources> Ads::sent_to(std::string_view proxy, std::string_view type_url) const {
+  std::shared_ptr<const xds::Resources> out;  // of its newest stream
+  for (const auto& [id, stream] : streams_) {
+    if (!stream->proxy || stream->proxy->id != proxy) continue;
+    auto it = stream->sent.find(type_url);
+    out = it == stream->sent.end() ? nullptr : it->second;
+  }
+  return out;
+}
+
+bool Ads::serves_proxy(std::string_view proxy) const {
+  return std::ranges::any_of(
+      streams_, [&](const auto& stream) { return stream.second->proxy && stream.second->proxy->id == proxy; });
 }
 
 std::vector<Ads::Client> Ads::clients() const {

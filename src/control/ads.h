@@ -51,6 +51,10 @@ class Ads {
     std::map<std::string, xds::ServerSession::Status, std::less<>> types;  // by short name
   };
   std::vector<Client> clients() const;
+  // What the proxy of that node id ("POD.NAMESPACE") was sent last of one type; nullptr if it is not connected or
+  // did not ask for it.
+  std::shared_ptr<const xds::Resources> sent_to(std::string_view proxy, std::string_view type_url) const;
+  bool serves_proxy(std::string_view proxy) const;
   size_t connected() const { return streams_.size(); }
 
  private:

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/debug.h"
 
+#include <google/protobuf/util/json_util.h>
+
 #include <ctime>
 
 #include "base/strings.h"
@@ -62,9 +64,51 @@ constexpr std::pair<std::string_view, std::string_view> kSyncNames[] = {
     {"cds", "cluster"}, {"lds", "listener"}, {"rds", "route"}, {"eds", "endpoint"}};
 
 constexpr std::string_view kIndex =
-    "/metrics\n/version\n/debug/syncz\n/debug/configz\n/debug/registryz\n/debug/connections\n/debug/findings\n";
+    "/metrics\n/version\n/debug/syncz\n/debug/config_dump?proxyID=POD.NAMESPACE\n/debug/configz\n/debug/registryz\n/debug/connections\n/debug/findings\n";
+
+// A resource in protobuf's JSON, or its name alone where it holds what is not linked in.
+Json json_of(std::string_view type_url, const xds::Resource& resource) {
+  google::protobuf::Any any;
+  any.set_type_url(std::string(type_url));
+  any.set_value(resource.body);
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  std::string text;
+  if (google::protobuf::util::MessageToJsonString(any, &text, options).ok())
+    if (auto parsed = base::parse_json(text)) return std::move(*parsed);
+  return {{"@type", type_url}, {"name", resource.name}};
+}
 
 }  // namespace
+
+// In the shape of Envoy's admin page, so that one reader compares both.
+http::Response DebugPages::config_dump(const http::RequestHead& request) const {
+  std::string proxy = http::query_parameter(request.query(), "proxyID").value_or("");
+  if (!ads_.serves_proxy(proxy)) {
+    http::Response none = text_page(proxy.empty() ? "name a proxy: ?proxyID=POD.NAMESPACE\n"
+                                                  : "no proxy of that name is connected to this istiod\n",
+                                    "text/plain; charset=utf-8");
+    none.status = proxy.empty() ? 400 : 404;
+    return none;
+  }
+  Json configs = Json::array();
+  auto add = [&](std::string_view url, const char* dump, const char* list, auto entry_of) {
+    Json entries = Json::array();
+    if (auto sent = ads_.sent_to(proxy, url))
+      for (const auto& [name, resource] : *sent) entries.push_back(entry_of(*resource, json_of(url, *resource)));
+    configs.push_back({{"@type", "type.googleapis.com/envoy.admin.v3." + std::string(dump)}, {list, entries}});
+  };
+  add(xds::type::kCluster, "ClustersConfigDump", "dynamic_active_clusters", [](const xds::Resource& one, Json body) {
+    return Json{{"version_info", one.version}, {"cluster", std::move(body)}};
+  });
+  add(xds::type::kListener, "ListenersConfigDump", "dynamic_listeners", [](const xds::Resource& one, Json body) {
+    return Json{{"name", one.name}, {"active_state", {{"version_info", one.version}, {"listener", std::move(body)}}}};
+  });
+  add(xds::type::kRoute, "RoutesConfigDump", "dynamic_route_configs", [](const xds::Resource& one, Json body) {
+    return Json{{"version_info", one.version}, {"route_config", std::move(body)}};
+  });
+  return json_page({{"configs", std::move(configs)}});
+}
 
 // The shape that istioctl 1.17's proxy-status reads: a nonce sent and a nonce acknowledged for each type.
 Json DebugPages::syncz() const {
@@ -201,6 +245,7 @@ http::Response DebugPages::page(const http::RequestHead& request) const {
   if (path == "/metrics") return text_page(scrape(), "text/plain; version=0.0.4; charset=utf-8");
   if (path == "/version") return json_page({{"version", SEINE_VERSION}});
   if (path == "/debug/syncz") return json_page(syncz());
+  if (path == "/debug/config_dump") return config_dump(request);
   if (path == "/debug/configz") return json_page(configz());
   if (path == "/debug/registryz") return json_page(registryz());
   if (path == "/debug/connections") return json_page(connections());

@@ -38,6 +38,7 @@ class DebugPages {
   base::Json registryz() const;
   base::Json connections() const;
   base::Json findings() const;
+  http::Response config_dump(const http::RequestHead& request) const;
   std::string scrape() const;
 
   const Ingest& ingest_;
