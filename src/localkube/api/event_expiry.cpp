@@ -23,7 +23,7 @@ int64_t last_seen(const Json& event) {
 
 net::Task<void> drop(Store& store, Key key, int64_t revision) {
   auto gone = co_await store.remove(std::move(key), revision);
-  (void)gone;  // nullopt: it was seen again just now
+  (void)gone;  // it was seen again just now, or goes at the next sweep
 }
 
 }  // namespace

@@ -120,6 +120,7 @@ Refusal internal(std::string message) {
 }
 
 Refusal unavailable(std::string message) { return {503, "ServiceUnavailable", std::move(message), {}}; }
+Refusal cannot_store(std::string message) { return {507, "InsufficientStorage", std::move(message), {}}; }
 Refusal gone(std::string message) { return {410, "Expired", std::move(message), {}}; }
 
 Refusal method_not_allowed() {

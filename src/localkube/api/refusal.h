@@ -55,6 +55,7 @@ Refusal bad_request(std::string message);
 Refusal internal(std::string message);
 Refusal unavailable(std::string message);
 Refusal gone(std::string message);
+Refusal cannot_store(std::string message);
 Refusal method_not_allowed();
 Refusal no_such_resource();
 Refusal unsupported_media_type(std::string_view accepted);

@@ -167,9 +167,11 @@ net::Task<Answer<objects::Object>> Registry::create_object(Target target, Json o
   if (!allowed) co_return std::unexpected(std::move(allowed.error()));
   if (store_.latest(key_of(target))) co_return std::unexpected(already_exists(target.resource(), target.name));
   if (call->dry_run) co_return objects::Object(shown(row, target.version, object));
-  reservation.keep();
   auto record = co_await store_.put(key_of(target), 0, std::move(object));
+  if (!record && record.error().kind == base::ErrorKind::Exhausted)
+    co_return std::unexpected(cannot_store(record.error().message));
   if (!record) co_return std::unexpected(already_exists(target.resource(), target.name));
+  reservation.keep();
   co_return objects::Object(shown(row, target.version, *record->object));
 }
 
@@ -291,14 +293,18 @@ net::Task<Answer<objects::Object>> Registry::modify(Target target, Transform tra
     if (call->dry_run) co_return objects::Object(shown(row, target.version, object));
 
     bool going = may_go(object);
-    reservation.keep();
-    if (going) {
-      auto gone = co_await store_.remove(key_of(target), record->revision);
-      if (gone) co_return objects::Object(shown(row, target.version, object));
-    } else {
-      auto written = co_await store_.put(key_of(target), record->revision, std::move(object));
-      if (written) co_return objects::Object(shown(row, target.version, *written->object));
+    Json last = going ? object : Json();
+    base::Result<Record> written = base::fail(base::ErrorKind::Conflict, "");
+    if (going)
+      written = co_await store_.remove(key_of(target), record->revision);
+    else
+      written = co_await store_.put(key_of(target), record->revision, std::move(object));
+    if (written) {
+      reservation.keep();
+      co_return objects::Object(shown(row, target.version, going ? last : *written->object));
     }
+    if (written.error().kind == base::ErrorKind::Exhausted)
+      co_return std::unexpected(cannot_store(written.error().message));
   }
   co_return std::unexpected(modified(target.resource(), target.name));
 }

@@ -113,6 +113,8 @@ net::Task<Answer<Deletion>> Registry::delete_object(Target target, DeleteOrder o
                             string_at(object, "spec", "group") + "/" + string_at(object, "spec", "names", "plural"));
       auto gone = co_await store_.remove(key_of(target), record->revision);
       if (gone) co_return Deletion{objects::Object(shown(row, target.version, before)), true};
+      if (gone.error().kind == base::ErrorKind::Exhausted)
+        co_return std::unexpected(cannot_store(gone.error().message));
       continue;
     }
     bool already = base::find(before, "metadata", "deletionTimestamp") != nullptr;
@@ -126,6 +128,8 @@ net::Task<Answer<Deletion>> Registry::delete_object(Target target, DeleteOrder o
     if (is_namespace) object["status"]["phase"] = "Terminating";
     auto written = co_await store_.put(key_of(target), record->revision, std::move(object));
     if (written) co_return Deletion{objects::Object(shown(row, target.version, *written->object)), false};
+    if (written.error().kind == base::ErrorKind::Exhausted)
+      co_return std::unexpected(cannot_store(written.error().message));
   }
   co_return std::unexpected(modified(target.resource(), target.name));
 }

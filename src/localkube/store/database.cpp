@@ -21,8 +21,8 @@ base::Result<std::unique_ptr<Database>> Database::open(const std::string& path) 
   if (code != SQLITE_OK) return failed("open the store");
   sqlite3_busy_timeout(handle, 0);
   const char* setup =
-      "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-      "PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY; BEGIN IMMEDIATE; COMMIT;";
+      "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+      "PRAGMA wal_autocheckpoint=500; PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY; BEGIN IMMEDIATE; COMMIT;";
   code = sqlite3_exec(handle, setup, nullptr, nullptr, nullptr);
   if (code == SQLITE_BUSY || code == SQLITE_LOCKED) return failed("another process holds the store");
   if (code != SQLITE_OK) return failed("set up the store");
@@ -37,8 +37,26 @@ void Database::die(std::string_view doing) const {
   std::abort();
 }
 
-void Database::execute(const char* sql) {
-  if (sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) die(sql);
+static std::unexpected<base::Error> disk_full() {
+  return base::fail(base::ErrorKind::Exhausted, "the disk is full: nothing more can be stored");
+}
+
+base::Result<void> Database::execute(const char* sql) {
+  int code = sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr);
+  if (code == SQLITE_FULL) return disk_full();
+  if (code != SQLITE_OK) die(sql);
+  return {};
+}
+
+void Database::roll_back() {
+  if (!sqlite3_get_autocommit(handle_) && sqlite3_exec(handle_, "ROLLBACK", nullptr, nullptr, nullptr) != SQLITE_OK)
+    die("ROLLBACK");
+}
+
+void Database::give_space_back() {
+  if (!execute("PRAGMA incremental_vacuum")) roll_back();
+  int code = sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  if (code != SQLITE_OK && code != SQLITE_FULL) die("checkpoint");
 }
 
 Database::Statement::Statement(Database& database, std::string_view sql) : database_(database) {
@@ -49,11 +67,18 @@ Database::Statement::Statement(Database& database, std::string_view sql) : datab
 
 Database::Statement::~Statement() { sqlite3_finalize(statement_); }
 
-void Database::Statement::run(std::initializer_list<Value> values) {
-  each(values, [](const Row&) {});
+base::Result<void> Database::Statement::run(std::initializer_list<Value> values) {
+  int code = step(values, [](const Row&) {});
+  if (code == SQLITE_FULL) return disk_full();
+  if (code != SQLITE_DONE) database_.die(sqlite3_sql(statement_));
+  return {};
 }
 
 void Database::Statement::each(std::initializer_list<Value> values, const std::function<void(const Row&)>& call) {
+  if (step(values, call) != SQLITE_DONE) database_.die(sqlite3_sql(statement_));
+}
+
+int Database::Statement::step(std::initializer_list<Value> values, const std::function<void(const Row&)>& call) {
   int column = 0;
   for (const Value& value : values) {
     ++column;
@@ -70,9 +95,9 @@ void Database::Statement::each(std::initializer_list<Value> values, const std::f
   }
   int code;
   while ((code = sqlite3_step(statement_)) == SQLITE_ROW) call(Row(statement_));
-  if (code != SQLITE_DONE) database_.die(sqlite3_sql(statement_));
   sqlite3_reset(statement_);
   sqlite3_clear_bindings(statement_);
+  return code;
 }
 
 int64_t Database::Row::number(int column) const { return sqlite3_column_int64(statement_, column); }

@@ -17,9 +17,11 @@ typedef struct sqlite3_stmt sqlite3_stmt;
 
 namespace localkube {
 
-// A SQLite file as the store wants it: opening may fail, anything after that is
-// fail-stop (the message goes to the log, then the process aborts), because a
-// write that cannot be made durable must not be acknowledged.
+// A SQLite file as the store wants it: opening may fail, and a full disk makes
+// a transaction fail (ErrorKind::Exhausted; it is to be rolled back, and nothing
+// of it lasts). Anything else is fail-stop (the message goes to the log, then the
+// process aborts), because a write of which nobody knows whether it is durable
+// must be neither acknowledged nor denied.
 class Database {
  public:
   using Value = std::variant<std::nullptr_t, int64_t, std::string_view>;
@@ -47,15 +49,20 @@ class Database {
     Statement(Database& database, std::string_view sql);
     ~Statement();
     Statement(const Statement&) = delete;
-    void run(std::initializer_list<Value> values);
+    base::Result<void> run(std::initializer_list<Value> values);
     void each(std::initializer_list<Value> values, const std::function<void(const Row&)>& call);
 
    private:
+    int step(std::initializer_list<Value> values, const std::function<void(const Row&)>& call);
+
     Database& database_;
     sqlite3_stmt* statement_ = nullptr;
   };
 
-  void execute(const char* sql);
+  base::Result<void> execute(const char* sql);
+  void roll_back();   // the transaction that is open, if one still is
+  // Returns the space of free pages and of the log to the disk, as far as there is room to do so.
+  void give_space_back();
 
  private:
   explicit Database(sqlite3* handle) : handle_(handle) {}

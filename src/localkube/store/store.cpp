@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
+#include <set>
 
 #include "base/log.h"
 
@@ -32,6 +34,10 @@ std::shared_ptr<const Json> parsed(const std::shared_ptr<const std::string>& tex
   return std::make_shared<const Json>(std::move(json));
 }
 
+std::unexpected<base::Error> changed_meanwhile() {
+  return base::fail(base::ErrorKind::Conflict, "the object has been modified");
+}
+
 }  // namespace
 
 struct Store::Change {
@@ -39,7 +45,7 @@ struct Store::Change {
   Event::Type type;
   Record before;  // object null: there was none
   Record after;   // of a deletion: the last state with the new revision
-  net::Oneshot<bool> done;
+  net::Oneshot<base::Result<void>> done;
 };
 
 struct Store::Subscriber {
@@ -47,8 +53,8 @@ struct Store::Subscriber {
   std::function<void(const std::string&, const Event&)> call;
 };
 
-Store::Store(net::Loop& loop, std::unique_ptr<Database> database, Options options)
-    : loop_(loop), database_(std::move(database)), options_(options) {}
+Store::Store(net::Loop& loop, const std::string& path, std::unique_ptr<Database> database, Options options)
+    : loop_(loop), database_(std::move(database)), options_(options), reserve_(path + ".reserve", options.reserve) {}
 
 Store::~Store() { flush(); }
 
@@ -57,8 +63,8 @@ base::Result<std::unique_ptr<Store>> Store::open(net::Loop& loop, const std::str
   auto database = Database::open(path);
   ::umask(before);
   if (!database) return std::unexpected(std::move(database.error()));
-  std::unique_ptr<Store> store(new Store(loop, std::move(*database), options));
-  store->database_->execute(kSchema);
+  std::unique_ptr<Store> store(new Store(loop, path, std::move(*database), options));
+  TRY(store->database_->execute(kSchema));
   store->load();
   store->load_history();
   return store;
@@ -154,57 +160,46 @@ std::optional<Record> Store::enqueue(Key key, int64_t expected, std::optional<Js
   return change->after;
 }
 
-net::Task<std::optional<Record>> Store::put(Key key, int64_t expected, Json object) {
+net::Task<base::Result<Record>> Store::put(Key key, int64_t expected, Json object) {
   Change* change = nullptr;
   std::optional<Record> record = enqueue(std::move(key), expected, std::move(object), change);
-  if (!record) co_return std::nullopt;
-  net::Oneshot<bool> done = change->done;
-  co_await done.wait();
-  co_return record;
+  if (!record) co_return changed_meanwhile();
+  net::Oneshot<base::Result<void>> done = change->done;
+  base::Result<void> stored = co_await done.wait();
+  if (!stored) co_return std::unexpected(std::move(stored.error()));
+  co_return std::move(*record);
 }
 
-net::Task<std::optional<Record>> Store::remove(Key key, int64_t expected) {
-  if (expected == 0) co_return std::nullopt;
+net::Task<base::Result<Record>> Store::remove(Key key, int64_t expected) {
+  if (expected == 0) co_return changed_meanwhile();
   Change* change = nullptr;
   std::optional<Record> record = enqueue(std::move(key), expected, std::nullopt, change);
-  if (!record) co_return std::nullopt;
-  net::Oneshot<bool> done = change->done;
-  co_await done.wait();
-  co_return record;
+  if (!record) co_return changed_meanwhile();
+  net::Oneshot<base::Result<void>> done = change->done;
+  base::Result<void> stored = co_await done.wait();
+  if (!stored) co_return std::unexpected(std::move(stored.error()));
+  co_return std::move(*record);
 }
 
 void Store::flush() {
   scheduled_.reset();
   if (pending_.empty()) return;
-  std::vector<std::unique_ptr<Change>> changes = std::move(pending_);
-  pending_.clear();
+  Changes changes = std::exchange(pending_, {}), refused;
   newest_pending_.clear();
 
-  database_->execute("BEGIN IMMEDIATE");
-  {
-    Database::Statement put(*database_, "INSERT OR REPLACE INTO objects VALUES(?,?,?,?,?)");
-    Database::Statement drop(*database_, "DELETE FROM objects WHERE kind=? AND ns=? AND name=?");
-    Database::Statement past(*database_, "INSERT INTO history VALUES(?,?,?,?,?,?)");
-    Database::Statement meta(*database_, "INSERT OR REPLACE INTO meta VALUES(?,?)");
-    for (const auto& change : changes) {
-      const Key& key = change->key;
-      if (change->type == Event::Type::Deleted)
-        drop.run({key.table, key.ns, key.name});
-      else
-        put.run({key.table, key.ns, key.name, change->after.revision, *change->after.text});
-      Database::Value before = nullptr;
-      if (change->before.text) before = std::string_view(*change->before.text);
-      past.run({change->after.revision, key.table, key.ns, key.name, static_cast<int64_t>(change->type), before});
-      history_.push_back({change->after.revision, key, change->type,
+  int64_t floor = floor_after(changes);
+  base::Result<void> stored = store(changes, floor);
+  if (!stored) {
+    refused = store_the_urgent(changes);
+  } else {
+    forget(floor);
+  }
+  for (const auto& change : changes) {
+    if (change->after.revision > floor_) {
+      history_.push_back({change->after.revision, change->key, change->type,
                           change->type == Event::Type::Deleted ? nullptr : change->after.text, change->before.text});
       history_bytes_ += history_.back().bytes();
     }
-    meta.run({"revision", changes.back()->after.revision});
-    prune();
-  }
-  database_->execute("COMMIT");
-
-  for (const auto& change : changes) {
     Table& table = tables_[change->key.table];
     std::pair at(change->key.ns, change->key.name);
     if (change->type == Event::Type::Deleted)
@@ -212,22 +207,100 @@ void Store::flush() {
     else
       table[at] = change->after;
   }
-  committed_ = changes.back()->after.revision;
+  if (!changes.empty()) committed_ = changes.back()->after.revision;
   // Watches first, then the writers: who has its answer finds that everybody has been told.
   for (const auto& change : changes) publish(*change);
-  for (const auto& change : changes) change->done.set(true);
+  for (const auto& change : changes) change->done.set({});
+  for (const auto& change : refused) change->done.set(stored);
+}
+
+// One transaction; of the history what is not after `floor` goes.
+base::Result<void> Store::store(const Changes& changes, int64_t floor) {
+  auto written = [&]() -> base::Result<void> {
+    TRY(database_->execute("BEGIN IMMEDIATE"));
+    Database::Statement put(*database_, "INSERT OR REPLACE INTO objects VALUES(?,?,?,?,?)");
+    Database::Statement drop(*database_, "DELETE FROM objects WHERE kind=? AND ns=? AND name=?");
+    Database::Statement past(*database_, "INSERT INTO history VALUES(?,?,?,?,?,?)");
+    Database::Statement forget(*database_, "DELETE FROM history WHERE revision <= ?");
+    Database::Statement meta(*database_, "INSERT OR REPLACE INTO meta VALUES(?,?)");
+    if (floor != floor_) {
+      TRY(forget.run({floor}));
+      TRY(meta.run({"floor", floor}));
+    }
+    for (const auto& change : changes) {
+      const Key& key = change->key;
+      if (change->type == Event::Type::Deleted)
+        TRY(drop.run({key.table, key.ns, key.name}));
+      else
+        TRY(put.run({key.table, key.ns, key.name, change->after.revision, *change->after.text}));
+      if (change->after.revision <= floor) continue;
+      Database::Value before = nullptr;
+      if (change->before.text) before = std::string_view(*change->before.text);
+      TRY(past.run({change->after.revision, key.table, key.ns, key.name, static_cast<int64_t>(change->type), before}));
+    }
+    if (!changes.empty()) TRY(meta.run({"revision", changes.back()->after.revision}));
+    return database_->execute("COMMIT");
+  }();
+  if (!written) database_->roll_back();
+  return written;
+}
+
+// The disk is full: what makes room is stored, with the help of the reserve and
+// without any history; the rest is given back. In `changes` stays what was stored.
+Store::Changes Store::store_the_urgent(Changes& changes) {
+  Changes refused, urgent;
+  std::set<std::string> waiting;  // keys of which something was refused: what follows upon it cannot be
+  for (auto& change : changes) {
+    std::string key = text_of(change->key);
+    const Json* metadata = base::find(*change->after.object, "metadata");
+    bool goes = change->type == Event::Type::Deleted || (metadata && base::find(*metadata, "deletionTimestamp"));
+    if (goes && !waiting.contains(key)) {
+      urgent.push_back(std::move(change));
+    } else {
+      waiting.insert(std::move(key));
+      refused.push_back(std::move(change));
+    }
+  }
+  base::log::error("store: the disk is full; {} writes are refused", refused.size());
+  reserve_.release();
+  database_->give_space_back();
+  int64_t floor = urgent.empty() ? committed_ : urgent.back()->after.revision;
+  if (store(urgent, floor)) {
+    forget(floor);
+  } else {
+    std::move(urgent.begin(), urgent.end(), std::back_inserter(refused));
+    urgent.clear();
+  }
+  database_->give_space_back();
+  reserve_.take();
+  changes = std::move(urgent);
+  return refused;
 }
 
 // A tenth more than wanted is let grow, so that not every write prunes.
-void Store::prune() {
-  if (history_.size() <= options_.history + options_.history / 10 && history_bytes_ <= options_.history_bytes) return;
-  while (!history_.empty() && (history_.size() > options_.history || history_bytes_ > options_.history_bytes)) {
-    floor_ = history_.front().revision;
+int64_t Store::floor_after(const Changes& changes) const {
+  size_t count = history_.size() + changes.size(), bytes = history_bytes_;
+  for (const auto& change : changes) bytes += change->before.text ? change->before.text->size() : 0;
+  if (count <= options_.history + options_.history / 10 && bytes <= options_.history_bytes) return floor_;
+  int64_t floor = floor_;
+  auto over = [&] { return count > options_.history || bytes > options_.history_bytes; };
+  for (auto at = history_.begin(); at != history_.end() && over(); ++at, --count) {
+    floor = at->revision;
+    bytes -= at->bytes();
+  }
+  for (auto at = changes.begin(); at != changes.end() && over(); ++at, --count) {
+    floor = (*at)->after.revision;
+    bytes -= (*at)->before.text ? (*at)->before.text->size() : 0;
+  }
+  return floor;
+}
+
+void Store::forget(int64_t floor) {
+  floor_ = floor;
+  while (!history_.empty() && history_.front().revision <= floor) {
     history_bytes_ -= history_.front().bytes();
     history_.pop_front();
   }
-  Database::Statement(*database_, "DELETE FROM history WHERE revision <= ?").run({floor_});
-  Database::Statement(*database_, "INSERT OR REPLACE INTO meta VALUES('floor',?)").run({floor_});
 }
 
 void Store::publish(const Change& change) {

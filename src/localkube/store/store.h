@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/strings.h"
 #include "localkube/store/database.h"
+#include "localkube/store/reserve.h"
 #include "net/loop.h"
 #include "net/task.h"
 
@@ -55,7 +56,8 @@ struct Event {
 // the loop are one transaction; their tasks end after its commit, and only then
 // do reads and subscribers see them. Revisions only rise and are not given out
 // twice, whatever the machine does. A disk that fails ends the process: nothing
-// that was promised may be lost silently.
+// that was promised may be lost silently. On a full disk writes are refused and
+// reads go on; to delete there is a reserve, and the history is forgotten.
 //
 // Lives on one loop. Writers check against latest(), which knows the writes that
 // wait for their commit.
@@ -64,6 +66,7 @@ class Store {
   struct Options {
     size_t history = 10'000;           // changes kept for resuming watches...
     size_t history_bytes = 32u << 20;  // ...and their size
+    size_t reserve = 8u << 20;         // of the disk, for deletions when it is full
   };
   static base::Result<std::unique_ptr<Store>> open(net::Loop& loop, const std::string& path, Options options);
   ~Store();
@@ -78,11 +81,12 @@ class Store {
   bool empty() const { return tables_.empty() && pending_.empty(); }
 
   // Writes. `expected` is the revision that latest() has for the key (0: none):
-  // anything else is nullopt at once, and nothing is written.
+  // anything else is ErrorKind::Conflict at once, and nothing is written.
+  // ErrorKind::Exhausted: the disk is full, and nothing was written.
   std::optional<Record> latest(const Key& key) const;
   // The stored document gets the new revision as metadata.resourceVersion.
-  net::Task<std::optional<Record>> put(Key key, int64_t expected, Json object);
-  net::Task<std::optional<Record>> remove(Key key, int64_t expected);  // gives the last state
+  net::Task<base::Result<Record>> put(Key key, int64_t expected, Json object);
+  net::Task<base::Result<Record>> remove(Key key, int64_t expected);  // gives the last state
 
   void flush();  // commits what waits now, without waiting for the end of the turn
 
@@ -122,23 +126,29 @@ class Store {
     size_t bytes() const { return before ? before->size() : 0; }
   };
 
-  Store(net::Loop& loop, std::unique_ptr<Database> database, Options options);
+  using Changes = std::vector<std::unique_ptr<Change>>;
+
+  Store(net::Loop& loop, const std::string& path, std::unique_ptr<Database> database, Options options);
   void load();
   void load_history();
   std::optional<Record> enqueue(Key key, int64_t expected, std::optional<Json> object, Change*& change);
-  void prune();
+  base::Result<void> store(const Changes& changes, int64_t floor);
+  Changes store_the_urgent(Changes& changes);
+  int64_t floor_after(const Changes& changes) const;
+  void forget(int64_t floor);
   void publish(const Change& change);
 
   net::Loop& loop_;
   std::unique_ptr<Database> database_;
   const Options options_;
+  Reserve reserve_;
   base::StringMap<Table> tables_;
   std::deque<Past> history_;
   size_t history_bytes_ = 0;
   int64_t floor_ = 0;
   int64_t committed_ = 0;
   int64_t given_ = 0;  // the newest revision handed to a write
-  std::vector<std::unique_ptr<Change>> pending_;
+  Changes pending_;
   std::map<std::string, Change*> newest_pending_;  // by key text
   std::shared_ptr<bool> scheduled_;                // set while a commit waits for the end of the turn
   std::vector<std::weak_ptr<Subscriber>> subscribers_;

@@ -2,11 +2,14 @@
 #include "localkube/store/store.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <thread>
 
 namespace localkube {
 namespace {
@@ -52,6 +55,58 @@ TEST_F(StoreTest, RevisionsRiseAndReadsSeeTheLastWrite) {
   ASSERT_NE(record, nullptr);
   EXPECT_EQ((*record->object)["value"], 4);
   EXPECT_EQ((*record->object)["metadata"]["resourceVersion"], std::to_string(revisions.back()));
+}
+
+net::Task<base::Result<void>> put_big(Store& store, std::string name) {
+  Json json = document(name);
+  json["data"] = std::string(50'000, 'x');
+  auto record = co_await store.put(config_map(name), 0, std::move(json));
+  if (!record) co_return std::unexpected(record.error());
+  co_return base::Result<void>();
+}
+
+net::Task<base::Result<void>> remove_one(Store& store, std::string name) {
+  const Record* record = store.find("configmaps", "default", name);
+  if (!record) co_return base::fail(base::ErrorKind::NotFound, name);
+  auto gone = co_await store.remove(config_map(name), record->revision);
+  if (!gone) co_return std::unexpected(gone.error());
+  co_return base::Result<void>();
+}
+
+// A disk of its own, of 6 MB, that this thread alone sees. Needs root.
+void take_small_disk(const std::string& folder) {
+  ASSERT_EQ(unshare(CLONE_NEWNS), 0) << "this test needs root";
+  ASSERT_EQ(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+  ASSERT_EQ(mount("tmpfs", folder.c_str(), "tmpfs", 0, "size=6m"), 0);
+}
+
+TEST_F(StoreTest, OnAFullDiskWritesAreRefusedReadsGoOnAndDeletionsMakeRoom) {
+  std::thread([this] {
+    take_small_disk(folder_);
+    const Store::Options options{.reserve = 3u << 20};
+    int made = 0;
+    {
+      net::Loop loop;
+      auto store = open(loop, options);
+      base::Result<void> put;
+      while (made < 200 && (put = net::run_to_end(loop, put_big(*store, "n" + std::to_string(made))))) ++made;
+      ASSERT_FALSE(put);
+      EXPECT_EQ(put.error().kind, base::ErrorKind::Exhausted);
+      EXPECT_GT(made, 10);
+      EXPECT_EQ(store->find("configmaps", "default", "n" + std::to_string(made)), nullptr);
+      EXPECT_EQ(store->count("configmaps"), static_cast<size_t>(made));
+    }
+    net::Loop loop;
+    auto store = open(loop, options);
+    EXPECT_EQ(store->count("configmaps"), static_cast<size_t>(made)) << "what was acknowledged, and no more";
+    for (int i = 0; i < made; ++i) {
+      auto gone = net::run_to_end(loop, remove_one(*store, "n" + std::to_string(i)));
+      EXPECT_TRUE(gone) << i << ": " << gone.error().message;
+    }
+    EXPECT_EQ(store->count("configmaps"), 0u);
+    auto again = net::run_to_end(loop, put_big(*store, "again"));
+    EXPECT_TRUE(again) << again.error().message;
+  }).join();
 }
 
 net::Task<void> race(Store& store, int& won, int& lost) {
