@@ -69,8 +69,7 @@ static base::Result<base::Json> json_of(const base::Result<http::Response>& resp
 net::Task<base::Result<base::Json>> ask_proxy(kube::Client& client, std::string proxy, std::string path) {
   kube::Resource pods{"", "v1", "pods"};
   size_t dot = proxy.rfind('.');
-  std::string target =
-      kube::path_of(pods, proxy.substr(dot + 1), proxy.substr(0, dot) + ":15000", "proxy") + path;
+  std::string target = kube::path_of(pods, proxy.substr(dot + 1), proxy.substr(0, dot) + ":15000", "proxy") + path;
   auto response = co_await client.request("GET", std::move(target));
   co_return json_of(response);
 }

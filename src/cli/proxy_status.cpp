@@ -36,11 +36,38 @@ static std::optional<Found> find_proxy(const std::vector<PodAnswer>& answers, co
   return near.front();
 }
 
+// "deploy/NAME[.NAMESPACE]" and "pod/NAME[.NAMESPACE]" as "POD.NAMESPACE"; anything else as it is.
+static net::Task<base::Result<std::string>> proxy_of(kube::Client& client, std::string asked, std::string ns) {
+  size_t slash = asked.find('/');
+  if (slash == std::string::npos) co_return asked;
+  std::string kind = asked.substr(0, slash), name = asked.substr(slash + 1);
+  if (size_t dot = name.find('.'); dot != std::string::npos) {
+    ns = name.substr(dot + 1);
+    name.resize(dot);
+  }
+  if (kind == "pod" || kind == "pods" || kind == "po") co_return name + "." + ns;
+  if (kind != "deployment" && kind != "deployments" && kind != "deploy")
+    co_return base::fail(base::ErrorKind::Invalid, asked + ": name a pod, pod/NAME or deployment/NAME");
+  kube::Resource deployments{"apps", "v1", "deployments"}, all_pods{"", "v1", "pods"};
+  auto deployment = co_await client.get(deployments, ns, name);
+  if (!deployment) co_return std::unexpected(deployment.error());
+  kube::ListOptions options;
+  if (const base::Json* labels = base::find(deployment->spec(), "selector", "matchLabels"))
+    for (const auto& [key, value] : labels->items())
+      options.label_selector += (options.label_selector.empty() ? "" : ",") + key + "=" + value.get<std::string>();
+  auto pods = co_await client.list(all_pods, ns, std::move(options));
+  if (!pods) co_return std::unexpected(pods.error());
+  if (pods->items.empty()) co_return base::fail(base::ErrorKind::NotFound, asked + " has no pod");
+  co_return std::string(pods->items.front().name()) + "." + ns;
+}
+
 // How what istiod sent one proxy differs from what it has.
-static void print_difference(const RootFlags& flags, const std::string& only) {
+static void print_difference(const RootFlags& flags, const std::string& asked) {
   Cluster cluster(flags);
+  const std::string ns = flags.ns.empty() ? cluster.client->access().ns : flags.ns;
+  const std::string only = must(cluster.wait(proxy_of(*cluster.client, asked, ns)));
   auto answers = must(cluster.wait(ask_control_plane(*cluster.client, flags.istio_ns, "/debug/syncz")));
-  auto found = find_proxy(answers, only, flags.ns.empty() ? cluster.client->access().ns : flags.ns);
+  auto found = find_proxy(answers, only, ns);
   if (!found)
     give_up({.kind = base::ErrorKind::NotFound,
              .message = "no proxy \"" + only + "\" is connected; istioctl proxy-status lists those that are"});
@@ -73,15 +100,17 @@ static void print_status(const RootFlags& flags, const std::string& output) {
 }
 
 void add_proxy_status(CLI::App& app, const RootFlags& root) {
-  auto* command = app.add_subcommand("proxy-status", "Print how far each proxy's configuration is in step, or how one differs");
+  auto* command =
+      app.add_subcommand("proxy-status", "Print how far each proxy's configuration is in step, or how one differs");
   command->alias("ps");
-  command->footer("Example:\n  istioctl proxy-status\n  istioctl proxy-status helloworld-v1-5f44dd8565-abcde.default");
+  command->footer("Example:\n  istioctl proxy-status\n  istioctl proxy-status deploy/helloworld-v1");
   struct Flags {
     std::string only;
     std::string output;
   };
   auto flags = std::make_shared<Flags>();
-  command->add_option("proxy", flags->only, "one proxy, as POD or POD.NAMESPACE: what istiod sent against what it has");
+  command->add_option("proxy", flags->only,
+                      "one proxy, as POD[.NAMESPACE] or deploy/NAME: what istiod sent against what it has");
   command->add_option("-o,--output", flags->output, "yaml or json")->check(CLI::IsMember({"yaml", "json"}));
   command->callback([flags, &root] {
     if (flags->only.empty() || !flags->output.empty())

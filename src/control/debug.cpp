@@ -64,7 +64,8 @@ constexpr std::pair<std::string_view, std::string_view> kSyncNames[] = {
     {"cds", "cluster"}, {"lds", "listener"}, {"rds", "route"}, {"eds", "endpoint"}};
 
 constexpr std::string_view kIndex =
-    "/metrics\n/version\n/debug/syncz\n/debug/config_dump?proxyID=POD.NAMESPACE\n/debug/configz\n/debug/registryz\n/debug/connections\n/debug/findings\n";
+    "/metrics\n/version\n/debug/syncz\n/debug/config_dump?proxyID=POD.NAMESPACE\n/debug/configz\n/debug/registryz\n/"
+    "debug/connections\n/debug/findings\n";
 
 // A resource in protobuf's JSON, or its name alone where it holds what is not linked in.
 Json json_of(std::string_view type_url, const xds::Resource& resource) {

@@ -76,7 +76,7 @@ void add_uninstall(CLI::App& app, const RootFlags& root) {
 void add_manifest(CLI::App& app) {
   auto* command = app.add_subcommand("manifest", "Render what install applies");
   command->callback([command] {
-    if (command->get_subcommands().empty()) std::printf("%s", command->help().c_str());
+    if (command->get_subcommands().empty()) std::printf("%s", command->help(command->get_parent()->get_name()).c_str());
   });
   auto* generate = command->add_subcommand("generate", "Print the manifest as YAML");
   generate->footer("Example:\n  istioctl manifest generate --set profile=default | kubectl apply -f -");

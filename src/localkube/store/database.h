@@ -60,7 +60,7 @@ class Database {
   };
 
   base::Result<void> execute(const char* sql);
-  void roll_back();   // the transaction that is open, if one still is
+  void roll_back();  // the transaction that is open, if one still is
   // Returns the space of free pages and of the log to the disk, as far as there is room to do so.
   void give_space_back();
 

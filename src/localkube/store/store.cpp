@@ -261,7 +261,8 @@ Store::Changes Store::store_the_urgent(Changes& changes) {
       refused.push_back(std::move(change));
     }
   }
-  base::log::error("store: the disk is full; {} writes are refused", refused.size());
+  base::log::error("store: the disk is full: {} deletions find room in the reserve, {} writes are refused",
+                   urgent.size(), refused.size());
   reserve_.release();
   database_->give_space_back();
   int64_t floor = urgent.empty() ? committed_ : urgent.back()->after.revision;
