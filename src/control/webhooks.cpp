@@ -38,14 +38,29 @@ Json answer(const Json& review, Json response) {
           {"response", std::move(response)}};
 }
 
-Json denial(const std::string& message) { return {{"allowed", false}, {"status", {{"message", message}}}}; }
+// Lines that kubectl prints after "Warning: ".
+Json warnings(const std::vector<Finding>& findings) {
+  Json lines = Json::array();
+  for (const Finding& finding : findings) {
+    if (finding.severity == Severity::Info || lines.size() == kMaxWarnings) continue;
+    std::string line = finding.object.text();
+    if (!finding.path.empty()) line += ", " + finding.path;
+    line += ": " + finding.message;
+    if (!finding.hint.empty()) line += " (" + finding.hint + ")";
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
 
-// One line, as kubectl prints it after "Warning: ".
-std::string warning(const Finding& finding) {
-  std::string out = finding.object.text();
-  if (!finding.path.empty()) out += ", " + finding.path;
-  out += ": " + finding.message;
-  if (!finding.hint.empty()) out += " (" + finding.hint + ")";
+Json verdict_of(bool allowed, const std::vector<Finding>& findings) {
+  Json out = {{"allowed", allowed}};
+  if (Json lines = warnings(findings); !lines.empty()) out["warnings"] = std::move(lines);
+  return out;
+}
+
+Json denial(const std::string& message, const std::vector<Finding>& findings = {}) {
+  Json out = verdict_of(false, findings);
+  out["status"]["message"] = message;
   return out;
 }
 
@@ -130,16 +145,11 @@ base::Result<Json> Webhooks::validate(const Json& review) {
   if (!message.empty()) {
     ++metrics_.validations_failed;
     base::log::info("validate: {} is denied: {}", base::printable(object.ref().text()), base::printable(message));
-    return answer(review, denial(message));
+    return answer(review, denial(message, findings));  // in Istio's words; the warnings say where
   }
   ++metrics_.validations_passed;
   for (Finding& finding : clashes(object)) findings.push_back(std::move(finding));
-  Json warnings = Json::array();
-  for (const Finding& finding : findings)
-    if (finding.severity != Severity::Info && warnings.size() < kMaxWarnings) warnings.push_back(warning(finding));
-  Json response = {{"allowed", true}};
-  if (!warnings.empty()) response["warnings"] = std::move(warnings);
-  return answer(review, std::move(response));
+  return answer(review, verdict_of(true, findings));
 }
 
 }  // namespace control

@@ -76,7 +76,7 @@ TEST(InjectWebhook, TakesMeshConfigsWord) {
   EXPECT_EQ(settings.proxy_config["discoveryAddress"], "here:15012");
 }
 
-TEST(ValidateWebhook, DeniesInIstiosWords) {
+TEST(ValidateWebhook, DeniesInIstiosWordsAndWarnsWhere) {
   Bench bench;
   Json object = yaml(R"yaml(
     apiVersion: networking.istio.io/v1beta1
@@ -88,6 +88,9 @@ TEST(ValidateWebhook, DeniesInIstiosWords) {
   EXPECT_EQ(answer["response"]["allowed"], false);
   EXPECT_EQ(answer["response"]["status"]["message"],
             "configuration is invalid: wildcard host * is not allowed for virtual services bound to the mesh gateway");
+  ASSERT_EQ(answer["response"]["warnings"].size(), 1u);
+  EXPECT_THAT(answer["response"]["warnings"][0].get<std::string>(),
+              HasSubstr("VirtualService default/all, spec.hosts[0]: wildcard host * is not allowed"));
 }
 
 TEST(ValidateWebhook, WarnsByNameOfWhatIsStoredAndDoesNotAct) {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""gRPC clients of three languages through seine-proxy, in clear text and over TLS: gRPC's own interop cases (Go), and
-Python's and Node's clients against an echo service. Then what only time shows: drains, keepalive, servers that end
+"""gRPC clients of four languages through seine-proxy, in clear text and over TLS: gRPC's own interop cases (Go), and
+the clients of C++, Python and Node against an echo service. Then what only time shows: drains, keepalive, servers that end
 connections."""
 import os
 import pathlib
@@ -52,6 +52,17 @@ def node_client(tools):
     if not (there / "node_modules" / ".package-lock.json").exists():
         subprocess.run(["npm", "ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=there, check=True, env=environment)
     return [str(programs / "node"), str(there / "client.js")]
+
+
+def cpp_client(tools):
+    """The C++ client, built once into the tools with Debian's grpc++."""
+    source, out = HERE / "grpc_cpp" / "client.cpp", tools / "grpc-cpp-client"
+    if not out.exists() or out.stat().st_mtime < source.stat().st_mtime:
+        flags = subprocess.run(["pkg-config", "--cflags", "--libs", "grpc++"], check=True, capture_output=True, text=True).stdout.split()
+        building = out.with_suffix(".building")
+        subprocess.run(["g++", "-std=c++17", "-O1", "-o", building, source, *flags], check=True)
+        building.rename(out)
+    return [str(out)]
 
 
 HTTP = """
@@ -138,12 +149,13 @@ def go(programs, port, roots, name):
         check(f"Go, {name}: {case}", done.returncode == 0, done.stderr[-1500:])
 
 
-def node(command, port, roots, name):
+def client(language, command, port, roots, name):
+    """A program that prints a line for each of its checks; there are eleven."""
     done = subprocess.run([*command, f"127.0.0.1:{port}", *([roots] if roots else [])], capture_output=True, text=True, timeout=120)
     lines = done.stdout.splitlines()
     for line in lines:
-        check(f"Node, {name}: {line.partition(' ')[2]}", line.startswith("ok "))
-    check(f"Node, {name}: all was tried", len(lines) == 11, done.stdout + done.stderr)
+        check(f"{language}, {name}: {line.partition(' ')[2]}", line.startswith("ok "))
+    check(f"{language}, {name}: all was tried", len(lines) == 11, done.stdout + done.stderr)
 
 
 def python(port, roots, name, seen):
@@ -278,7 +290,7 @@ def drain(port, admin, write):
 
 def drive(programs, tools):
     print("gRPC clients through seine-proxy")
-    go_bin, node_command = go_programs(tools), node_client(tools)
+    go_bin, others = go_programs(tools), {"C++": cpp_client(tools), "Node": node_client(tools)}
     with tempfile.TemporaryDirectory() as directory:
         where = pathlib.Path(directory)
         peers.make_certificate(where)
@@ -319,7 +331,8 @@ static_resources:
         for name, port, trust, echo in (("h2c", ports["plain"], None, plain_echo), ("TLS", ports["tls"], roots, secure_echo)):
             go(go_bin, port, trust, name)
             python(port, trust and trust.read_bytes(), name, echo.seen)
-            node(node_command, port, trust, name)
+            for language, command in others.items():
+                client(language, command, port, trust, name)
             keepalive(port, trust and trust.read_bytes(), name)
         ticks(ports["ticks"])
         short_connections(ports["hasty"])
