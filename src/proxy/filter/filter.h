@@ -24,6 +24,8 @@ struct Pause {
   // past the listener's buffer limit (Stream::set_hold_limit) the answer is 413,
   // or 500 for a response. Otherwise the sender is held back.
   bool gather = false;
+  // Of a response's body: so many of its first bytes go on now.
+  size_t passes = 0;
 };
 // Answers instead of the upstream.
 struct Reply {

@@ -57,9 +57,13 @@ struct FaultPolicy final : FilterPolicy {
   int abort_status = 0;
   std::optional<int> abort_grpc_status;
   uint32_t abort_per_million = 0, abort_step = 0;
-  bool delay_by_header = false, abort_by_header = false;  // the request says how long, and with what
-  std::string upstream_cluster;                           // only requests that go there; empty: all
-  std::vector<HeaderMatch> headers;                       // only requests that match all
+  uint64_t rate_kib = 0;  // a second, of the response's body
+  uint32_t rate_per_million = 0, rate_step = 0;
+  bool delay_by_header = false, abort_by_header = false, rate_by_header = false;  // the request says how much of it
+  std::string upstream_cluster;                                                   // only requests there; empty: all
+  std::vector<std::string> downstream_nodes;  // only requests from one of these; empty: all
+  std::vector<HeaderMatch> headers;           // only requests that match all
+  std::optional<uint32_t> most_active;        // requests with a fault at a time; above, the others pass unharmed
 };
 
 struct CorsPolicy final : FilterPolicy {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "proxy/filter/fault.h"
 #include "proxy/runtime/harness.h"
 
 namespace proxy::testing {
@@ -62,6 +63,58 @@ TEST(FilterPolicies, AnUnknownPolicyIsRefusedUnlessItIsOptional) {
   };
   EXPECT_FALSE(starts(unknown));
   EXPECT_TRUE(starts(std::string("{") + kConfig + ", is_optional: true, config: " + unknown + "}"));
+}
+
+std::string fault(const std::string& what) {
+  return R"({name: x, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, )" +
+         what + "}}";
+}
+constexpr const char* kEvery = "percentage: {numerator: 100}";
+
+TEST(Fault, ASlowBodyGoesInTwentySlicesASecondAndSavesUpOneSecond) {
+  using namespace std::chrono_literals;
+  net::Clock::time_point now{};
+  SlowBody slow(20, now);  // KiB a second
+  EXPECT_EQ(slow.take(5000, now), 1024);
+  EXPECT_EQ(slow.take(3976, now), 0);
+  EXPECT_EQ(slow.until_next(now + 20ms), 30ms);
+  EXPECT_EQ(slow.take(3976, now + 100ms), 2048);
+  EXPECT_EQ(slow.take(900, now + 150ms), 900);
+  EXPECT_EQ(slow.take(100'000, now + 1h), 20 * 1024);
+}
+
+TEST(Fault, AResponseIsSlowedToItsRateAndArrivesWhole) {
+  net::Loop loop;
+  Backend backend(loop);
+  Proxy proxy(loop,
+              bootstrap_of("              - {match: {prefix: /}, route: {cluster: app}}\n", cluster_of("app", "@backend"),
+                           "", fault(std::string("response_rate_limit: {header_limit: {}, ") + kEvery + "}")),
+              backend.port());
+  http::Request request;
+  request.path = "/big";
+  request.headers.add("x-envoy-fault-throughput-response", "4000");
+  const auto began = net::Clock::now();
+  EXPECT_EQ(fetch(loop, proxy.port(), std::move(request)).body, std::string(5'000'000, 'x'));
+  // 4,096,000 bytes a second, of which at most one second's may be saved up.
+  EXPECT_GE(net::Clock::now() - began, std::chrono::milliseconds(150));
+  EXPECT_EQ(get(loop, proxy.port(), "/big").body.size(), 5'000'000);
+}
+
+TEST(Fault, OnlyRequestsOfTheNamedNodesAndSoManyAtATimeAreHurt) {
+  net::Loop loop;
+  std::string abort = std::string("abort: {http_status: 418, ") + kEvery + "}";
+  auto with = [&](const std::string& more) { return bootstrap_of(route("/", ""), "", "", fault(abort + more)); };
+  Proxy nodes(loop, with(", downstream_nodes: [a, b]"));
+  http::Request request;
+  request.headers.add("x-envoy-downstream-service-node", "b");
+  EXPECT_EQ(fetch(loop, nodes.port(), request).status, 418);
+  request.headers.set("x-envoy-downstream-service-node", "c");
+  EXPECT_EQ(fetch(loop, nodes.port(), request).status, 200);
+  EXPECT_EQ(get(loop, nodes.port(), "/").status, 200);
+
+  Proxy none(loop, with(", max_active_faults: 0")), one(loop, with(", max_active_faults: 1"));
+  EXPECT_EQ(get(loop, none.port(), "/").status, 200);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(get(loop, one.port(), "/").status, 418);  // those before have ended
 }
 
 }  // namespace

@@ -34,6 +34,16 @@ base::Result<FaultPolicy> fault_of(const HTTPFault& from) {
       (out.abort_status < 200 || out.abort_status > 599))
     return base::fail(base::ErrorKind::Invalid, "fault abort with status " + std::to_string(out.abort_status));
   for (const auto& header : from.headers()) out.headers.push_back(TRY(compile(header)));
+  out.downstream_nodes.assign(from.downstream_nodes().begin(), from.downstream_nodes().end());
+  if (from.has_max_active_faults()) out.most_active = from.max_active_faults().value();
+  if (!from.has_response_rate_limit()) return out;
+  const auto& rate = from.response_rate_limit();
+  out.rate_by_header = rate.has_header_limit();
+  out.rate_kib = rate.fixed_limit().limit_kbps();
+  out.rate_per_million = per_million(rate.percentage());
+  out.rate_step = step_of(rate.percentage());
+  if (!out.rate_by_header && !out.rate_kib)
+    return base::fail(base::ErrorKind::Invalid, "fault response_rate_limit: a limit above 0 is needed");
   return out;
 }
 

@@ -86,8 +86,7 @@ static constexpr UnreadFields kUnread[] = {
     {"envoy.extensions.compression.zstd.decompressor.v3.Zstd", "-chunk_size"},
     {"envoy.extensions.filters.http.cors.v3.CorsPolicy", "-shadow_enabled !allow_private_network_access"},
     {"envoy.extensions.filters.http.fault.v3.HTTPFault",
-     "!downstream_nodes !max_active_faults !response_rate_limit -max_active_faults_runtime "
-     "-response_rate_limit_percent_runtime -disable_downstream_cluster_stats"},
+     "-max_active_faults_runtime -response_rate_limit_percent_runtime -disable_downstream_cluster_stats"},
     {"envoy.extensions.filters.http.grpc_stats.v3.FilterConfig", "-emit_filter_state"},
     {"envoy.extensions.filters.http.jwt_authn.v3.JwksAsyncFetch", "-fast_listener"},
     {"envoy.extensions.filters.http.jwt_authn.v3.JwtCacheConfig", "-jwt_cache_size -jwt_max_token_size"},

@@ -161,6 +161,13 @@ bool Stream::ask_response_filter(size_t i) {
     return false;
   }
   if (auto* pause = std::get_if<Pause>(&verdict)) {
+    if (pause->passes) {
+      net::Buffer first;
+      first.append(bytes.view().substr(0, pause->passes));
+      bytes.consume(first.size());
+      last_active_ = worker_.loop().now();
+      if (!path.hand_on(i, first, false)) response_left_.append(std::move(first));
+    }
     if (path.hold(i, bytes, pause->gather, hold_limit())) return true;
     break_response({.status = 500, .body = "Internal Server Error", .details = "response_payload_too_large"});
     return false;
