@@ -361,7 +361,22 @@ def main():
     types("kubectl create job idle --image=busybox", re.compile("Job is stored, but nothing acts on it"))
     types("kubectl delete job idle", re.compile("deleted"))
 
+    print("who may call")
+    policy = ("{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: viewers}, spec: {selector: {matchLabels: "
+              "{app: helloworld}}, rules: [{from: [{source: {principals: [cluster.local/ns/default/sa/NAME]}}], to: [{operation: {methods: [GET]}}]}]}}")
+    types("kubectl apply -f -", ["authorizationpolicy.security.istio.io/viewers created"], stdin=policy.replace("NAME", "another"))
+    until("nobody else may", lambda: status_of(HELLO) == 403, 15)
+    types("kubectl apply -f -", ["authorizationpolicy.security.istio.io/viewers configured"], stdin=policy.replace("NAME", "default"))
+    until("nginx may, by its certificate", lambda: status_of(HELLO) == 200, 15)
+    check("but not POST", status_of(HELLO, "-X POST") == 403)
+    types("kubectl apply -f -", re.compile(r"Warning: RequestAuthentication default/keyless, spec.jwtRules\[0\].jwks: .*valid public key"), code=1,
+          stdin="{apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: keyless}, spec: {jwtRules: [{issuer: me, jwks: "
+                "'{\"keys\":[{\"kty\":\"oct\",\"k\":\"AQ\"}]}'}]}}")
+    types("kubectl delete authorizationpolicy viewers", re.compile("deleted"))
+    until("anybody may again", lambda: status_of(HELLO, "-X POST") != 403, 15)
+
     print("istioctl")
+    types("istioctl proxy-status deploy/helloworld-v1", re.compile(r"^Clusters Match\nListeners Match\nRoutes Match"))
     types("istioctl version --remote=false", [(ROOT / "VERSION").read_text().strip()])
     types("istioctl proxy-status", re.compile(r"^NAME +CLUSTER +CDS +LDS +EDS +RDS +ECDS +ISTIOD +VERSION\n(.*\n)*helloworld-v1-\S+\.default +Kubernetes +SYNCED +SYNCED +SYNCED +SYNCED"))
     types("istioctl install --set profile=default -y", re.compile(

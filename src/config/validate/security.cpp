@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/strings.h"
 #include "config/validate/report.h"
+#include "identity/jwks.h"
 
 namespace config {
 namespace {
@@ -37,13 +38,6 @@ template <typename Spec>
 void refuse_targets(Report& report, const Path& path, const Spec& spec) {
   if (spec.has_targetref() || !spec.targetrefs().empty())
     report.error("SN0190", path / "targetRef", "targetRef is not supported by Seine yet", "use selector");
-}
-
-// Seine's own proxy refuses a listener with these filters and keeps the one it
-// has, which would leave the workload unprotected behind a policy that looks
-// as if it were in force.
-void refuse_unenforced(Report& report, std::string_view kind) {
-  report.error("SN0189", Path("spec"), std::string(kind) + " is not enforced by Seine's proxy yet, so it is refused");
 }
 
 template <typename Values>
@@ -118,13 +112,14 @@ void check_jwt_rule(Report& report, const Path& path, const api::JWTRule& rule) 
   if (!rule.jwks().empty() && !rule.jwks_uri().empty())
     report.error("SN0196", path, "only one of jwks or jwksUri may be set");
   if (rule.jwks().empty() && rule.jwks_uri().empty())
-    report.error("SN0196", path, "Seine needs jwks or jwksUri: the issuer's discovery document is not read yet");
+    report.error("SN0196", path, "Seine needs jwks: the issuer's discovery document is not read yet");
   if (!rule.jwks().empty()) {
-    auto keys = base::parse_json(rule.jwks());
-    if (!keys || !base::find(*keys, "keys")) report.error("SN0196", path / "jwks", "jwks is not a JSON Web Key Set");
+    if (auto keys = identity::Jwks::parse(rule.jwks()); !keys)
+      report.error("SN0196", path / "jwks", keys.error().message,
+                   "a JSON Web Key Set with public keys: RSA of 2048 bits or more, EC, Ed25519");
   }
-  if (!rule.jwks_uri().empty() && !rule.jwks_uri().starts_with("https://") && !rule.jwks_uri().starts_with("http://"))
-    report.error("SN0196", path / "jwksUri", "jwksUri must be an http or https URL");
+  if (!rule.jwks_uri().empty())
+    report.error("SN0196", path / "jwksUri", "keys are not fetched from jwksUri yet", "write them in jwks");
   for (int i = 0; i < rule.from_headers_size(); ++i)
     check_header_name(report, (path / "fromHeaders")[i] / "name", rule.from_headers(i).name());
   for (int i = 0; i < rule.output_claim_to_headers_size(); ++i) {
@@ -139,7 +134,6 @@ void check_jwt_rule(Report& report, const Path& path, const api::JWTRule& rule) 
 
 void check(Report& report, const AuthorizationPolicy& config) {
   const Path path("spec");
-  refuse_unenforced(report, "AuthorizationPolicy");
   refuse_targets(report, path, config.spec);
   check_labels(report, path / "selector" / "matchLabels", config.spec.selector().match_labels());
   if (config.spec.action() == api::AuthorizationPolicy::CUSTOM)
@@ -163,7 +157,6 @@ void check(Report& report, const PeerAuthentication& config) {
 
 void check(Report& report, const RequestAuthentication& config) {
   const Path path("spec");
-  refuse_unenforced(report, "RequestAuthentication");
   refuse_targets(report, path, config.spec);
   check_labels(report, path / "selector" / "matchLabels", config.spec.selector().match_labels());
   for (int i = 0; i < config.spec.jwt_rules_size(); ++i)

@@ -138,7 +138,23 @@ TEST(AuthorizationPolicy, WhatCannotBeEnforcedIsRefused) {
               Contains(HasSubstr("CUSTOM authorization is not supported")));
   EXPECT_THAT(errors(policy("{rules: [{when: [{key: request.heders, values: [x]}]}]}")),
               Contains("spec.rules[0].when[0].key: unknown attribute: request.heders"));
-  EXPECT_THAT(errors(policy("{}")), ElementsAre(HasSubstr("is not enforced by Seine's proxy yet")));
+  EXPECT_THAT(errors(policy("{}")), IsEmpty());  // nobody may do anything
+}
+
+TEST(RequestAuthentication, KeysThatNoTokenCouldBeVerifiedWithAreRefused) {
+  auto rule = [](std::string_view keys) {
+    return object(
+        "{apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: r, namespace: default}, "
+        "spec: {jwtRules: [{issuer: me, " +
+        std::string(keys) + "}]}}");
+  };
+  EXPECT_THAT(errors(rule("jwks: '{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":"
+                          "\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}'")),
+              IsEmpty());
+  EXPECT_THAT(errors(rule("jwks: '{\"keys\":[{\"kty\":\"oct\",\"k\":\"AQ\"}]}'")),
+              ElementsAre(HasSubstr("spec.jwtRules[0].jwks: Jwks doesn't have any valid public key")));
+  EXPECT_THAT(errors(rule("jwks: none")), ElementsAre(HasSubstr("spec.jwtRules[0].jwks")));
+  EXPECT_THAT(errors(rule("jwksUri: 'https://keys.example'")), ElementsAre(HasSubstr("not fetched from jwksUri yet")));
 }
 
 TEST(Validate, SeveralErrorsAreCounted) {
