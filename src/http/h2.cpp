@@ -110,8 +110,8 @@ void Session::connection_lost(ErrorCode code) {
 }
 
 bool Session::can_open() const { return state_->can_open(); }
-StreamId Session::send_request(const RequestHead& head, bool end, void* user) {
-  return state_->send_request(head, end, user);
+StreamId Session::send_request(const RequestHead& head, bool end, void* user, base::ByteMeter* meter) {
+  return state_->send_request(head, end, user, meter);
 }
 void Session::send_response(StreamId id, const ResponseHead& head, bool end) { state_->send_response(id, head, end); }
 size_t Session::send_data(StreamId id, std::string_view bytes, bool end) { return state_->send_data(id, bytes, end); }
@@ -135,7 +135,10 @@ void Session::consumed(StreamId id, size_t bytes) {
   if (OpenStream* stream = state_->streams.find(id)) state_->consumed(*stream, bytes);
 }
 void Session::set_user(StreamId id, void* user) {
-  if (OpenStream* stream = state_->streams.find(id)) stream->user = user;
+  OpenStream* stream = state_->streams.find(id);
+  if (!stream) return;
+  stream->user = user;
+  if (!user) stream->meter = nullptr;
 }
 void* Session::user(StreamId id) const {
   OpenStream* stream = state_->streams.find(id);

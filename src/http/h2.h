@@ -6,6 +6,7 @@
 #include <memory>
 #include <string_view>
 
+#include "base/byte_meter.h"
 #include "http/message.h"
 #include "net/buffer.h"
 
@@ -57,6 +58,10 @@ struct Options {
 struct Stream {
   StreamId id = 0;
   void* user = nullptr;  // the caller's, never touched here
+  // The caller's; frames of the stream are counted into it, their own headers too. A server's sink may set it in
+  // on_request, where `head_bytes` have come already.
+  base::ByteMeter* meter = nullptr;
+  uint32_t head_bytes = 0;
 };
 
 // Told what the peer did, from within receive() and output_drained(). It may
@@ -111,7 +116,7 @@ class Session {
 
   // Client. Opens a stream; 0 if can_open() is false. `end`: no body follows.
   bool can_open() const;
-  StreamId send_request(const RequestHead& head, bool end, void* user);
+  StreamId send_request(const RequestHead& head, bool end, void* user, base::ByteMeter* meter = nullptr);
   // Server. Interim responses (1xx) may come before the final one.
   void send_response(StreamId id, const ResponseHead& head, bool end);
 
@@ -123,7 +128,7 @@ class Session {
   void send_trailers(StreamId id, const Headers& trailers);  // ends this side
   void reset(StreamId id, ErrorCode code);                   // no on_reset for it
   void consumed(StreamId id, size_t bytes);                  // of on_data: the peer may send as much again
-  void set_user(StreamId id, void* user);
+  void set_user(StreamId id, void* user);  // nullptr: its meter goes too
   void* user(StreamId id) const;  // nullptr for a stream that is gone
   bool open(StreamId id) const;
 

@@ -65,6 +65,7 @@ void Session::State::on_request_block(std::string_view bytes) {
   stream.has_length = length_seen;
   stream.body_promised = length;
   stream.remote_ended = block_ends_stream;
+  stream.head_bytes = block_bytes;
   sink.on_request(stream, request, block_ends_stream);
   if (!block_ends_stream) return;
   if (OpenStream* same = streams.find(id)) forget_if_ended(*same);
@@ -73,6 +74,7 @@ void Session::State::on_request_block(std::string_view bytes) {
 void Session::State::on_response_block(OpenStream& stream, std::string_view bytes) {
   const StreamId id = block_id;
   response.status = 0;
+  count_block(stream);
   Verdict verdict = decode(bytes, BlockKind::Response, response.headers);
   if (verdict == Verdict::Broken) return;
   int status = response.status;
@@ -99,6 +101,7 @@ void Session::State::on_response_block(OpenStream& stream, std::string_view byte
 
 void Session::State::on_trailers_block(OpenStream& stream, std::string_view bytes) {
   const StreamId id = block_id;
+  count_block(stream);
   Verdict verdict = decode(bytes, BlockKind::Trailers, trailers);
   if (verdict == Verdict::Broken) return;
   if (verdict != Verdict::Good || !end_of_body_fits(stream)) return stream_error(id, ErrorCode::ProtocolError);

@@ -101,6 +101,7 @@ void Session::State::on_data(const Frame& frame) {
     return;
   }
   bool end = frame.has(flag::kEndStream);
+  if (stream->meter) stream->meter->received += kFrameHeader + size;
   stream->unconsumed += size;
   if (size > stream->receive_window) return stream_error(frame.id, ErrorCode::FlowControlError);
   stream->receive_window -= size;
@@ -134,6 +135,7 @@ void Session::State::on_headers(const Frame& frame) {
   block_id = frame.id;
   block_ends_stream = frame.has(flag::kEndStream);
   continuations = 0;
+  block_bytes = static_cast<uint32_t>(kFrameHeader + frame.payload.size());
   if (!frame.has(flag::kEndHeaders)) {
     block.assign(payload);
     return;
@@ -147,6 +149,7 @@ void Session::State::on_continuation(const Frame& frame) {
   if (++continuations > options.max_continuations)
     return fail(ErrorCode::EnhanceYourCalm, "too many CONTINUATION frames");
   block.append(frame.payload);
+  block_bytes += static_cast<uint32_t>(kFrameHeader + frame.payload.size());
   if (!frame.has(flag::kEndHeaders)) return;
   on_header_block(block);
   block_id = 0;

@@ -11,7 +11,7 @@ static constexpr size_t kWorthyData = 1024;  // DATA of this size pays for contr
 // Encodes straight into the output and puts the frame header before it. A block
 // larger than a frame is moved apart for CONTINUATION headers, from its end.
 template <typename Write>
-void Session::State::write_header_block(StreamId id, bool end, Write write) {
+size_t Session::State::write_header_block(StreamId id, bool end, Write write) {
   size_t frame_at = out.size();
   out.prepare(kFrameHeader);
   out.commit(kFrameHeader);
@@ -33,6 +33,13 @@ void Session::State::write_header_block(StreamId id, bool end, Write write) {
   }
   uint8_t flags = (more == 0 ? flag::kEndHeaders : 0) | (end ? flag::kEndStream : 0);
   put_frame_header(out.data() + frame_at, size, FrameType::Headers, flags, id);
+  return out.size() - frame_at;
+}
+
+static void count_head(base::ByteMeter* meter, size_t bytes) {
+  if (!meter) return;
+  meter->sent += bytes;
+  meter->head_sent += bytes;
 }
 
 void Session::State::write_fields(const Headers& headers) {
@@ -48,16 +55,17 @@ bool Session::State::can_open() const {
          streams.size() < std::min(options.max_local_streams, peer_max_streams);
 }
 
-StreamId Session::State::send_request(const RequestHead& head, bool end, void* user) {
+StreamId Session::State::send_request(const RequestHead& head, bool end, void* user, base::ByteMeter* meter) {
   if (!can_open()) return 0;
   const StreamId id = next_local;
   next_local += 2;
   OpenStream& stream = add_stream(id);
   stream.user = user;
+  stream.meter = meter;
   stream.answers_head = head.method == "HEAD";
   stream.local_ended = end;
   bool plain_connect = head.method == "CONNECT" && head.protocol.empty();
-  write_header_block(id, end, [&] {
+  const size_t bytes = write_header_block(id, end, [&] {
     encoder.field(out, ":method", head.method);
     if (!plain_connect) {
       encoder.field(out, ":scheme", head.scheme);
@@ -67,6 +75,7 @@ StreamId Session::State::send_request(const RequestHead& head, bool end, void* u
     if (!head.protocol.empty()) encoder.field(out, ":protocol", head.protocol);
     write_fields(head.headers);
   });
+  count_head(meter, bytes);
   return id;
 }
 
@@ -79,18 +88,19 @@ static std::string_view status_digits(int status, char (&digits)[3]) {
 void Session::State::send_response(StreamId id, const ResponseHead& head, bool end) {
   OpenStream* stream = streams.find(id);
   if (!stream || stream->local_ended) return;
-  write_header_block(id, end, [&] {
+  const size_t bytes = write_header_block(id, end, [&] {
     char digits[3];
     encoder.field(out, ":status", status_digits(head.status, digits));
     write_fields(head.headers);
   });
+  count_head(stream->meter, bytes);
   if (end) end_local(*stream);
 }
 
 void Session::State::send_trailers(StreamId id, const Headers& fields) {
   OpenStream* stream = streams.find(id);
   if (!stream || stream->local_ended) return;
-  write_header_block(id, true, [&] { write_fields(fields); });
+  count_head(stream->meter, write_header_block(id, true, [&] { write_fields(fields); }));
   end_local(*stream);
 }
 
@@ -113,6 +123,7 @@ size_t Session::State::send_data(StreamId id, std::string_view bytes, bool end) 
   size_t taken = std::min(bytes.size(), room_for(*stream));
   bool ends = end && taken == bytes.size();
   size_t largest = std::min<size_t>(peer_max_frame, kDefaultFrame);
+  const size_t before = out.size();
   for (size_t at = 0; at < taken || (ends && taken == 0);) {
     size_t size = std::min(taken - at, largest);
     char* p = out.prepare(kFrameHeader + size);
@@ -122,6 +133,7 @@ size_t Session::State::send_data(StreamId id, std::string_view bytes, bool end) 
     at += size;
     if (taken == 0) break;
   }
+  if (stream->meter) stream->meter->sent += out.size() - before;
   stream->send_window -= static_cast<int64_t>(taken);
   send_window -= static_cast<int64_t>(taken);
   if (taken >= kWorthyData) count_useful_work();

@@ -65,10 +65,15 @@ struct Session::State {
   // Sending.
   bool can_open() const;
   template <typename Write>
-  void write_header_block(StreamId id, bool end, Write write);
+  size_t write_header_block(StreamId id, bool end, Write write);  // how many bytes it is, with its frames' headers
+  void count_block(OpenStream& stream) const {
+    if (!stream.meter) return;
+    stream.meter->received += block_bytes;
+    stream.meter->head_received += block_bytes;
+  }
   void write_fields(const Headers& headers);
   void write_goaway(StreamId last, ErrorCode code, std::string_view debug);
-  StreamId send_request(const RequestHead& head, bool end, void* user);
+  StreamId send_request(const RequestHead& head, bool end, void* user, base::ByteMeter* meter);
   void send_response(StreamId id, const ResponseHead& head, bool end);
   void send_trailers(StreamId id, const Headers& fields);
   void refuse_too_large(StreamId id, bool ended);
@@ -101,6 +106,7 @@ struct Session::State {
   bool block_ends_stream = false;
   bool block_depends_on_itself = false;
   uint32_t continuations = 0;
+  uint32_t block_bytes = 0;  // with the headers of its frames
   std::string block;
 
   // Heads, used again and again.

@@ -7,6 +7,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <set>
 
 #include "base/strings.h"
@@ -288,6 +289,22 @@ base::Result<void> check_resumed(SSL* ssl, const TlsSettings& settings) {
 
 TlsContext::~TlsContext() { SSL_CTX_free(native_); }
 
+// In the words that lists of groups are written in.
+static const char* group_name(int nid) {
+  switch (nid) {
+    case NID_X25519:
+      return "X25519";
+    case NID_X9_62_prime256v1:
+      return "P-256";
+    case NID_secp384r1:
+      return "P-384";
+    case NID_secp521r1:
+      return "P-521";
+    default:
+      return "";
+  }
+}
+
 std::string take_openssl_errors() {
   std::string out;
   while (const unsigned long error = ERR_get_error()) {
@@ -300,6 +317,15 @@ std::string take_openssl_errors() {
 TlsPeer tls_peer_of(SSL* ssl) {
   TlsPeer out;
   out.resumed = SSL_session_reused(ssl) == 1;
+  out.version = SSL_get_version(ssl);
+  out.cipher = SSL_get_cipher_name(ssl);
+  out.group = group_name(SSL_get_negotiated_group(ssl));
+  if (const SSL_SESSION* session = SSL_get_session(ssl); session && SSL_version(ssl) < TLS1_3_VERSION) {
+    unsigned size = 0;
+    const unsigned char* id = SSL_SESSION_get_id(session, &size);
+    out.session_id_size = static_cast<uint8_t>(std::min<size_t>(size, out.session_id.size()));
+    std::copy_n(id, out.session_id_size, out.session_id.begin());
+  }
   const unsigned char* alpn = nullptr;
   unsigned size = 0;
   SSL_get0_alpn_selected(ssl, &alpn, &size);

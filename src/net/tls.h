@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <string>
@@ -89,6 +90,12 @@ struct TlsPeer {
   std::vector<std::string> dns_names;      // its DNS SANs
   std::vector<std::string> ip_names;       // its IP SANs, as text
   bool resumed = false;                    // an earlier session, whose certificate this is
+  // Static texts: "TLSv1.3"; "TLS_AES_128_GCM_SHA256" or, below 1.3, OpenSSL's word; "X25519", "P-256". Empty: unknown.
+  const char* version = "";
+  const char* cipher = "";
+  const char* group = "";
+  std::array<unsigned char, 32> session_id{};  // below TLS 1.3
+  uint8_t session_id_size = 0;
 };
 
 }  // namespace net

@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/byte_meter.h"
+
 namespace telemetry {
 
 // Why a response is what it is, in Envoy's two-letter words; several may apply.
@@ -77,10 +79,23 @@ enum class Fact : uint8_t {
   PeerNotBefore,
   PeerNotAfter,
   PeerDnsNames,
+  PeerIpNames,
+  TlsVersion,
+  TlsCipher,
+  TlsGroup,
+  TlsSession,
   UpstreamPeerUri,
   UpstreamPeerDnsNames,
+  UpstreamPeerIpNames,
   UpstreamPeerSubject,
   UpstreamPeerIssuer,
+  UpstreamPeerCertificate,
+  UpstreamPeerNotBefore,
+  UpstreamPeerNotAfter,
+  UpstreamTlsVersion,
+  UpstreamTlsCipher,
+  UpstreamTlsGroup,
+  UpstreamTlsSession,
   UpstreamHostName,
   UpstreamHostNameWithoutPort,
   LogType,
@@ -120,6 +135,7 @@ struct Record {
   uint32_t flags = 0;
   uint64_t bytes_received = 0;  // of the body; on the wire for TCP
   uint64_t bytes_sent = 0;
+  base::ByteMeter downstream_wire, upstream_wire;  // the upstream's of the last try
   uint64_t request_headers_bytes = 0, response_headers_bytes = 0, response_trailers_bytes = 0;
   uint64_t connection_id = 0;
 

@@ -1,51 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <ctime>
-
 #include "base/json.h"
-#include "base/strings.h"
-#include "identity/certificate.h"
+#include "proxy/access/tls_facts.h"
 #include "proxy/stream/stream.h"
 
 namespace proxy {
-namespace {
-
 using telemetry::Fact;
 using telemetry::Message;
 using telemetry::MetadataOf;
-
-std::string time_text(std::chrono::system_clock::time_point at) {
-  time_t seconds = std::chrono::system_clock::to_time_t(at);
-  tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[40];
-  return {text, strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S.000Z", &parts)};
-}
-
-std::string fact_of(const net::TlsPeer* peer, const std::string& fingerprint, Fact fact) {
-  if (!peer || peer->certificate_der.empty()) return {};
-  if (fact == Fact::PeerDnsNames) return base::join(peer->dns_names, ",");
-  if (fact == Fact::PeerFingerprint) return fingerprint;
-  auto certificate = identity::Certificate::from_der(peer->certificate_der);
-  if (!certificate) return {};
-  switch (fact) {
-    case Fact::PeerSubject:
-      return certificate->subject;
-    case Fact::PeerIssuer:
-      return certificate->issuer;
-    case Fact::PeerSerial:
-      return base::to_lower(certificate->serial);
-    case Fact::PeerCertificate:
-      return http::percent_encode(certificate->pem());
-    case Fact::PeerNotBefore:
-      return time_text(certificate->not_before);
-    case Fact::PeerNotAfter:
-      return time_text(certificate->not_after);
-    default:
-      return {};
-  }
-}
-
-}  // namespace
 
 std::optional<std::string_view> Stream::find_header(const void* source, Message message, std::string_view name) {
   const auto& stream = *static_cast<const Stream*>(source);
@@ -69,16 +30,20 @@ std::optional<std::string_view> Stream::find_header(const void* source, Message 
 
 std::string Stream::find_fact(const void* source, Fact fact) {
   const auto& stream = *static_cast<const Stream*>(source);
-  const net::TlsPeer* above = stream.upstream_ ? stream.upstream_->connection().tls() : nullptr;
   switch (fact) {
     case Fact::UpstreamPeerUri:
-      return above ? base::join(above->uri_names, ",") : "";
     case Fact::UpstreamPeerDnsNames:
-      return fact_of(above, {}, Fact::PeerDnsNames);
+    case Fact::UpstreamPeerIpNames:
     case Fact::UpstreamPeerSubject:
-      return fact_of(above, {}, Fact::PeerSubject);
     case Fact::UpstreamPeerIssuer:
-      return fact_of(above, {}, Fact::PeerIssuer);
+    case Fact::UpstreamPeerCertificate:
+    case Fact::UpstreamPeerNotBefore:
+    case Fact::UpstreamPeerNotAfter:
+    case Fact::UpstreamTlsVersion:
+    case Fact::UpstreamTlsCipher:
+    case Fact::UpstreamTlsGroup:
+    case Fact::UpstreamTlsSession:
+      return tls_fact(stream.upstream_ ? stream.upstream_->connection().tls() : nullptr, {}, fact);
     case Fact::UpstreamHostName:
     case Fact::UpstreamHostNameWithoutPort: {
       std::string name =
@@ -99,7 +64,7 @@ std::string Stream::find_fact(const void* source, Fact fact) {
           stream.request.headers.get(fact == Fact::TraceId ? "x-b3-traceid" : "x-b3-spanid").value_or(""));
     }
     default:
-      return fact_of(stream.origin_->tls, stream.origin_->certificate_hash, fact);
+      return tls_fact(stream.origin_->tls, stream.origin_->certificate_hash, fact);
   }
 }
 

@@ -113,6 +113,36 @@ TEST_F(Heads, AnAccessLogTakesWhatItsFilterSaysAndNamesTheObjectBehindTheRoute) 
   unlink(file.c_str());
 }
 
+TEST_F(Heads, ALogTellsTheBytesThatStoodOnTheWireOnBothSides) {
+  std::string file = ::testing::TempDir() + "/seine-wire-" + std::to_string(getpid()) + ".log";
+  const std::string head = "POST /x HTTP/1.1\r\nhost: shop\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
+  const std::string body = "5\r\nhello\r\n0\r\n\r\n";
+  std::string answer;
+  {
+    Proxy proxy(loop_,
+                usual("          access_log:\n"
+                      "          - name: file\n"
+                      "            typed_config: {'@type': "
+                      "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: " +
+                      file +
+                      ", log_format: {text_format_source: {inline_string: \"%DOWNSTREAM_WIRE_BYTES_RECEIVED% "
+                      "%DOWNSTREAM_HEADER_BYTES_RECEIVED% %DOWNSTREAM_WIRE_BYTES_SENT% %DOWNSTREAM_HEADER_BYTES_SENT% "
+                      "%UPSTREAM_WIRE_BYTES_RECEIVED%:%UPSTREAM_WIRE_BYTES_SENT%\\n\"}}}\n"),
+                backend_.port());
+    answer = raw(loop_, proxy.port(), head + body);
+  }
+  std::stringstream text;
+  text << std::ifstream(file).rdbuf();
+  const size_t fields = head.size() - sizeof "POST /x HTTP/1.1\r\n\r\n" + 1;
+  const size_t answered = answer.find("\r\n\r\n") - sizeof "HTTP/1.1 200 OK" + 1;
+  const std::string line = std::to_string(head.size() + body.size()) + " " + std::to_string(fields - 3) + " " +
+                           std::to_string(answer.size()) + " " + std::to_string(answered) + " ";
+  EXPECT_EQ(text.str().substr(0, line.size()), line) << text.str() << answer;
+  EXPECT_EQ(text.str().find(" 0:"), std::string::npos) << text.str();
+  EXPECT_EQ(text.str().find(":0\n"), std::string::npos) << text.str();
+  unlink(file.c_str());
+}
+
 TEST_F(Heads, WhatIsCountedBearsEnvoysNames) {
   Proxy proxy(loop_, usual("") + "admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}\n",
               backend_.port());

@@ -77,6 +77,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     if (bytes.empty() || !stream_) return;
     connection_->input().consume(bytes.size());
     unconsumed_ += bytes.size();
+    stream_->record.downstream_wire.received += bytes.size();
     stream_->on_request_data(bytes, false);
     if (connection_ && unconsumed_ >= kMostUnconsumed) connection_->pause_reading();
   }
@@ -86,7 +87,10 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     std::string_view all = connection_->input().view(), left = all;
     if (all.empty()) return false;
     h1::Event event = parser_.parse(left);
-    auto consume = [&] { connection_->input().consume(all.size() - left.size()); };
+    auto consume = [&] {
+      (stream_ ? stream_->record.downstream_wire.received : head_taken_) += all.size() - left.size();
+      connection_->input().consume(all.size() - left.size());
+    };
     switch (event) {
       case h1::Event::NeedMore:
         consume();
@@ -144,12 +148,22 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     return *stream_;
   }
 
+  // As Envoy counts: without the request line, the empty one, and a byte of each field.
+  void count_head(Stream& stream) {
+    const http::RequestHead& head = stream.request;
+    const size_t line = head.method.size() + std::max(head.path.size(), size_t{1}) + sizeof "  HTTP/1.1\r\n\r\n" - 1;
+    base::ByteMeter& wire = stream.record.downstream_wire;
+    wire.received = std::exchange(head_taken_, 0);
+    wire.head_received = wire.received - std::min<uint64_t>(wire.received, line + head.headers.size());
+  }
+
   bool is_old() const { return parser_.minor_version() == 0; }
 
   void begin_request(h1::Body body, bool end) {
     body_left_ = body.size;
     Stream& stream = open_stream();
     std::swap(stream.request, parser_.head());
+    count_head(stream);
     keep_alive_ = parser_.keep_alive();
     last_request_ = !keep_alive_ && stream.request.method != "CONNECT";
     if (const uint32_t most = origin_->http->max_requests; most && ++requests_ >= most) {
@@ -280,25 +294,35 @@ class Http1Session final : public Session, public Downstream, private net::Conne
         (draining_ && worker().time_to_close(drain_began_)) || worker().overloaded(&OverloadState::close_connections))
       keep_alive_ = false;
     auto stays = is_old() ? h1::Connection::SaysKeepAlive : h1::Connection::KeepAlive;
+    const size_t before = connection_->output().size();
     h1::write_response(connection_->output(), head, body, keep_alive_ ? stays : h1::Connection::Close);
+    const size_t line = sizeof "HTTP/1.1 200 \r\n\r\n" - 1 + http::reason_phrase(head.status).size();
+    base::ByteMeter& wire = stream.record.downstream_wire;
+    wire.sent += connection_->output().size() - before;
+    wire.head_sent = wire.sent - std::min<uint64_t>(wire.sent, line);
   }
   void send_interim(Stream&, const http::ResponseHead& head) override {
     h1::write_interim(connection_->output(), head.status);
   }
-  size_t send_data(Stream&, std::string_view bytes, bool ended) override {
+  size_t send_data(Stream& stream, std::string_view bytes, bool ended) override {
     if (!bytes.empty() && connection_->full()) return 0;
     last_active_ = worker().loop().now();
     if (chunked_) {
+      const size_t before = connection_->output().size();
       h1::write_chunk(connection_->output(), bytes);
       if (ended) h1::write_last_chunk(connection_->output());
+      stream.record.downstream_wire.sent += connection_->output().size() - before;
     } else {
+      stream.record.downstream_wire.sent += bytes.size();
       connection_->write(bytes);
     }
     return bytes.size();
   }
-  void send_trailers(Stream&, const http::Headers& trailers) override {
-    if (chunked_)
-      h1::write_last_chunk(connection_->output(), origin_->http->http1_trailers ? trailers : http::Headers{});
+  void send_trailers(Stream& stream, const http::Headers& trailers) override {
+    if (!chunked_) return;
+    const size_t before = connection_->output().size();
+    h1::write_last_chunk(connection_->output(), origin_->http->http1_trailers ? trailers : http::Headers{});
+    stream.record.downstream_wire.sent += connection_->output().size() - before;
   }
   // A body whose end is told is seen to be cut off; one that ends with the connection needs a reset to say so.
   void abort(Stream&) override {
@@ -342,6 +366,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
   Stream* stream_ = nullptr;
   net::Clock::time_point last_active_, head_began_{}, drain_began_{}, expired_at_{};
   uint64_t body_left_ = 0;
+  uint64_t head_taken_ = 0;  // of what is no request yet
   size_t unconsumed_ = 0;
   uint32_t requests_ = 0;  // where they are limited
   bool expired_ = false;   // has lasted as long as it may

@@ -120,6 +120,8 @@ class Http2Session final : public Session, public Downstream, private net::Conne
     at.user = &stream;
     session_.set_user(at.id, &stream);
     stream.begin(*this, *origin_, telemetry::Protocol::Http2, at.id);
+    at.meter = &stream.record.downstream_wire;
+    at.meter->received = at.meter->head_received = at.head_bytes;
     std::swap(stream.request, head);
     if (const uint32_t most = origin_->http->max_requests; most && ++requests_ >= most) {
       ++origin_->count->connections_of_most_requests;

@@ -2,6 +2,7 @@
 #include "proxy/tcp/tcp_session.h"
 
 #include "base/hash.h"
+#include "proxy/access/tls_facts.h"
 #include "proxy/tcp/relay.h"
 #include "proxy/upstream/cluster_state.h"
 #include "proxy/upstream/proxy_protocol.h"
@@ -144,13 +145,13 @@ class TcpSession final : public Session {
                          .report_every = config.log_interval,
                          .chain = origin->chain};
     options.report = [&worker = worker(), cluster = cluster_, host = host_->text,
-                      upstream_local = upstream_->local().text(), origin, began = began_, permit = std::move(permit_),
+                      upstream_local = upstream_->local().text(), above = upstream_->tls(), origin, began = began_, permit = std::move(permit_),
                       use = std::move(use_)](const RelayEnd& end) {
       if (end.final) --cluster->counts.active_connections;
       telemetry::Record record = record_of(end);
       record.upstream_host = host;
       record.upstream_local = upstream_local;
-      write_tcp_record(worker, *origin, cluster, began, record);
+      write_tcp_record(worker, *origin, cluster, began, record, above);
     };
     if (config.log_on_connected) options.report({.final = false});
     start_relay(worker(), std::move(downstream_), std::move(upstream_), std::move(options));
@@ -206,12 +207,54 @@ void describe(Worker& worker, const Origin& origin, net::Clock::time_point began
   record.server_name = origin.server_name;
 }
 
+namespace {
+
+// What a record of a TCP connection asks.
+struct Sides {
+  const Origin& origin;
+  const net::TlsPeer* above;
+};
+
+std::string find_fact(const void* source, telemetry::Fact fact) {
+  using telemetry::Fact;
+  const auto& sides = *static_cast<const Sides*>(source);
+  switch (fact) {
+    case Fact::UpstreamPeerUri:
+    case Fact::UpstreamPeerDnsNames:
+    case Fact::UpstreamPeerIpNames:
+    case Fact::UpstreamPeerSubject:
+    case Fact::UpstreamPeerIssuer:
+    case Fact::UpstreamPeerCertificate:
+    case Fact::UpstreamPeerNotBefore:
+    case Fact::UpstreamPeerNotAfter:
+    case Fact::UpstreamTlsVersion:
+    case Fact::UpstreamTlsCipher:
+    case Fact::UpstreamTlsGroup:
+    case Fact::UpstreamTlsSession:
+      return tls_fact(sides.above, {}, fact);
+    default:
+      return tls_fact(sides.origin.tls, sides.origin.certificate_hash, fact);
+  }
+}
+
+}  // namespace
+
 void write_tcp_record(Worker& worker, const Origin& origin, ClusterState* cluster, net::Clock::time_point began,
-                      telemetry::Record& record) {
+                      telemetry::Record& record, const net::TlsPeer* above) {
   const auto& logs = origin.chain->tcp->access_logs;
   if (logs.empty()) return;
   describe(worker, origin, began, record);
   if (cluster && cluster->config()) record.cluster = cluster->config()->name;
+  const Sides sides{origin, above};
+  record.source = &sides;
+  record.find_fact = &find_fact;
+  base::ByteMeter &down = record.downstream_wire, &up = record.upstream_wire;
+  down.received = record.bytes_received;
+  down.sent = record.bytes_sent;
+  if (!up.sent && !up.received) {  // nothing was wrapped around them
+    up.sent = record.bytes_received;
+    up.received = record.bytes_sent;
+  }
   for (const auto& log : logs) worker.log(*log, record);
 }
 

@@ -15,10 +15,11 @@ void start_tcp_session(Worker& worker, std::unique_ptr<net::Connection> connecti
 // The same, in a CONNECT or POST request of the chain's own.
 void start_tcp_tunnel(Worker& worker, std::unique_ptr<net::Connection> connection, std::unique_ptr<Origin> origin);
 
-// What formats may ask about the connection, and its line in the chain's logs. `cluster` may be nullptr.
+// What formats may ask about the connection, and its line in the chain's logs. `cluster` may be nullptr, and so may
+// `above`: the upstream's TLS.
 void describe(Worker& worker, const Origin& origin, net::Clock::time_point began, telemetry::Record& record);
 void write_tcp_record(Worker& worker, const Origin& origin, ClusterState* cluster, net::Clock::time_point began,
-                      telemetry::Record& record);
+                      telemetry::Record& record, const net::TlsPeer* above = nullptr);
 // The bytes of a relay, and why it ended where somebody else than the peers ended it.
 telemetry::Record record_of(const RelayEnd& end);
 

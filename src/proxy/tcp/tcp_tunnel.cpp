@@ -166,11 +166,14 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
                          .report_every = config_.log_interval,
                          .chain = origin_->chain};
     auto origin = std::shared_ptr<Origin>(std::move(origin_));
-    options.report = [&worker = worker(), origin, cluster = cluster_, host = upstream_host_,
+    options.report = [&worker = worker(), origin, cluster = cluster_, host = upstream_host_, wire = wire_,
                       local = upstream->local().text(), began = began_](const RelayEnd& end) {
       telemetry::Record record = record_of(end);
       record.upstream_host = host;
       record.upstream_local = local;
+      record.upstream_wire = wire;
+      record.upstream_wire.sent += end.received;
+      record.upstream_wire.received += end.sent;
       write_tcp_record(worker, *origin, cluster, began, record);
     };
     chain_ = origin->chain;
@@ -184,6 +187,7 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
   void note(Stream& stream) {
     flags_ = stream.record.flags;
     upstream_host_ = stream.record.upstream_host;
+    wire_ = stream.record.upstream_wire;
     if (failure_.empty()) failure_ = stream.record.transport_failure;
     const Cluster* chosen = stream.cluster_config();
     cluster_ = chosen ? worker().cluster(chosen->slot) : nullptr;
@@ -233,6 +237,7 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
     record.bytes_received = received_;
     record.bytes_sent = sent_;
     record.upstream_host = upstream_host_;
+    record.upstream_wire = stream_ ? stream_->record.upstream_wire : wire_;
     write_tcp_record(worker(), *origin_, cluster_, began_, record);
   }
 
@@ -250,6 +255,7 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
   net::Deferred settle_;
   net::Clock::time_point began_, last_active_, deadline_{}, drained_by_{}, next_log_{};
   std::string upstream_host_, failure_;
+  base::ByteMeter wire_;  // upstream, of the request
   uint64_t received_ = 0, sent_ = 0;
   size_t unconsumed_ = 0;
   uint32_t attempts_ = 0, flags_ = 0;

@@ -110,6 +110,7 @@ class H1Upstream final : public Upstream, public Link<InHost>, private net::Conn
   void on_closed(net::Connection&, const base::Error& error) override;
   void on_drained(net::Connection&) override;
   bool step();
+  void count_head();
   void fail(Failure::Kind kind, std::string_view transport = {});
   void leave_host();
 

@@ -29,6 +29,14 @@ void H1Upstream::send_head(Stream& stream, const http::RequestHead& head, h1::Bo
   request_done_ = end;
   response_done_ = false;
   unconsumed_ = 0;
+  base::ByteMeter& wire = stream.record.upstream_wire;
+  wire = {};
+  const size_t before = connection_->output().size();
+  auto count = [&] {
+    const size_t line = head.method.size() + std::max(head.path.size(), size_t{1}) + sizeof "  HTTP/1.1\r\n\r\n" - 1;
+    wire.sent = connection_->output().size() - before;
+    wire.head_sent = wire.sent - std::min<uint64_t>(wire.sent, line);
+  };
   if (stream.ends_connect()) {
     tunnel_ = true;
     reusable_ = false;
@@ -43,7 +51,7 @@ void H1Upstream::send_head(Stream& stream, const http::RequestHead& head, h1::Bo
     parser_.next(stream.connecting() ? h1::Answers::Connect : h1::Answers::Other);
     h1::write_request(connection_->output(), head, h1::Body::none(),
                       stream.connecting() ? h1::Connection::KeepAlive : h1::Connection::Upgrade);
-    return;
+    return count();
   }
   parser_.next(stream.head_request() ? h1::Answers::Head : h1::Answers::Other);
   // A request without a body says so only where its method would suggest one.
@@ -55,14 +63,18 @@ void H1Upstream::send_head(Stream& stream, const http::RequestHead& head, h1::Bo
     body = h1::Body::chunked();
   chunked_ = body.kind == h1::Body::Kind::Chunked;
   h1::write_request(connection_->output(), head, body, h1::Connection::KeepAlive);
+  count();
 }
 
-size_t H1Upstream::send_data(Stream&, std::string_view bytes, bool end) {
+size_t H1Upstream::send_data(Stream& stream, std::string_view bytes, bool end) {
   if (!bytes.empty() && connection_->full()) return 0;
   if (chunked_) {
+    const size_t before = connection_->output().size();
     h1::write_chunk(connection_->output(), bytes);
     if (end) h1::write_last_chunk(connection_->output());
+    stream.record.upstream_wire.sent += connection_->output().size() - before;
   } else {
+    stream.record.upstream_wire.sent += bytes.size();
     connection_->write(bytes);
   }
   request_done_ |= end;
@@ -70,10 +82,12 @@ size_t H1Upstream::send_data(Stream&, std::string_view bytes, bool end) {
   return bytes.size();
 }
 
-void H1Upstream::send_trailers(Stream&, const http::Headers& trailers) {
+void H1Upstream::send_trailers(Stream& stream, const http::Headers& trailers) {
   const Cluster* config = host_.cluster.config();
+  const size_t before = connection_->output().size();
   if (chunked_)
     h1::write_last_chunk(connection_->output(), config && config->http1_trailers ? trailers : http::Headers{});
+  stream.record.upstream_wire.sent += connection_->output().size() - before;
   request_done_ = true;
 }
 
@@ -102,13 +116,17 @@ bool H1Upstream::step() {
   std::string_view all = connection_->input().view(), left = all;
   if (all.empty()) return false;
   if (tunnel_) {
+    stream_->record.upstream_wire.received += all.size();
     connection_->input().consume(all.size());
     unconsumed_ += all.size();
     stream_->on_response_data(all, false);
     return true;
   }
   h1::Event event = parser_.parse(left);
-  auto consume = [&] { connection_->input().consume(all.size() - left.size()); };
+  auto consume = [&] {
+    stream_->record.upstream_wire.received += all.size() - left.size();
+    connection_->input().consume(all.size() - left.size());
+  };
   auto ended = [&] {
     response_done_ = true;
     if (!parser_.keep_alive() || !left.empty()) reusable_ = false;
@@ -131,6 +149,7 @@ bool H1Upstream::step() {
       if (parser_.connection_names_fields()) h1::remove_named_by_connection(parser_.head().headers);
       std::swap(stream_->response, parser_.head());
       consume();
+      count_head();
       tunnel_ = parser_.switched() && stream_->upgrading();
       if (tunnel_) {
         reusable_ = end = false;
@@ -167,6 +186,14 @@ bool H1Upstream::step() {
       return false;
   }
   return false;
+}
+
+// As Envoy counts: without the status line, the empty one, and a byte of each field.
+void H1Upstream::count_head() {
+  const http::ResponseHead& head = stream_->response;
+  const size_t line = sizeof "HTTP/1.1 200 \r\n\r\n" - 1 + http::reason_phrase(head.status).size();
+  base::ByteMeter& wire = stream_->record.upstream_wire;
+  wire.head_received = wire.received - std::min<uint64_t>(wire.received, line + head.headers.size());
 }
 
 void H1Upstream::on_end(net::Connection&) {

@@ -72,10 +72,12 @@ bool H2Upstream::takes_tunnel(const Stream& stream) const {
 }
 
 void H2Upstream::send_head(Stream& stream, const http::RequestHead& head, http::h1::Body, bool end) {
+  base::ByteMeter* meter = &stream.record.upstream_wire;
+  *meter = {};
   if (stream.upgrading() && !stream.connecting())
-    stream.upstream_id = session_.send_request(extended_connect(head), false, &stream);
+    stream.upstream_id = session_.send_request(extended_connect(head), false, &stream, meter);
   else
-    stream.upstream_id = session_.send_request(head, end, &stream);
+    stream.upstream_id = session_.send_request(head, end, &stream, meter);
   if (pings_ && !gone_ && streams_ == 1 && config_->http2.ping_idle.count() &&
       host_.worker.loop().now() - idle_since_ >= config_->http2.ping_idle)
     pings_->ping();
