@@ -106,6 +106,13 @@ void add_tcp(FilterChain& chain, const mesh::View& view, const TcpTarget& target
     }
   }
   if (target.idle_timeout) *proxy.mutable_idle_timeout() = *target.idle_timeout;
+  if (target.tunnel) {
+    const std::string& host = target.tunnel->target_host();
+    const bool ipv6 = host.find(':') != std::string::npos;
+    auto& tunneling = *proxy.mutable_tunneling_config();
+    tunneling.set_hostname((ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(target.tunnel->target_port()));
+    tunneling.set_use_post(target.tunnel->protocol() == "POST");
+  }
   add_access_log(proxy.mutable_access_log(), view);
   auto* filter = chain.add_filters();
   filter->set_name("envoy.filters.network.tcp_proxy");

@@ -32,6 +32,12 @@ TcpTarget target_of(const auto& routes, const config::VirtualService& virtual_se
     if (policy.connection_pool().tcp().has_idle_timeout())
       out.idle_timeout = policy.connection_pool().tcp().idle_timeout();
   }
+  // It is the listener's, not a cluster's: of several destinations the first one's rule says it, whatever its subset.
+  if (const mesh::Service* first = routes.empty() ? nullptr : place.view.service(routes[0].destination().host())) {
+    auto rule = place.view.destination_rule(*first);
+    if (const auto* tunnel = tunnel_of(rule.get(), routes.size() == 1 ? routes[0].destination().subset() : ""))
+      out.tunnel = *tunnel;
+  }
   const objects::Ref& ref = virtual_service.meta.ref;
   out.stat_prefix = out.clusters.size() == 1 ? out.clusters.front().first : ref.name + "." + ref.ns;
   return out;

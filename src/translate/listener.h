@@ -37,6 +37,7 @@ struct TcpTarget {
   std::string stat_prefix;
   std::vector<std::pair<std::string, uint32_t>> clusters;
   std::optional<google::protobuf::Duration> idle_timeout = std::nullopt;
+  std::optional<istio_api::TrafficPolicy_TunnelSettings> tunnel = std::nullopt;
 };
 void add_tcp(FilterChain& chain, const mesh::View& view, const TcpTarget& target);
 // One cluster, under its own name.

@@ -116,6 +116,7 @@ struct Builder {
     auto policy = policy_of(rule.get(), "", port.number);
     if (policy.connection_pool().tcp().has_idle_timeout())
       out.target.idle_timeout = policy.connection_pool().tcp().idle_timeout();
+    if (const auto* tunnel = tunnel_of(rule.get(), "")) out.target.tunnel = *tunnel;
     return out;
   }
 

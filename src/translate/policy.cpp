@@ -32,6 +32,14 @@ const istio_api::Subset* subset_of(const config::DestinationRule* rule, std::str
   return nullptr;
 }
 
+const istio_api::TrafficPolicy_TunnelSettings* tunnel_of(const config::DestinationRule* rule,
+                                                         std::string_view subset_name) {
+  const istio_api::Subset* subset = subset_of(rule, subset_name);
+  if (!rule || (!subset && !subset_name.empty())) return nullptr;
+  const istio_api::TrafficPolicy& policy = subset ? subset->traffic_policy() : rule->spec.traffic_policy();
+  return policy.has_tunnel() ? &policy.tunnel() : nullptr;
+}
+
 istio_api::TrafficPolicy policy_of(const config::DestinationRule* rule, std::string_view subset_name, int port) {
   istio_api::TrafficPolicy out;
   if (!rule) return out;

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "envoy/config/route/v3/route_components.pb.h"
+#include "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.pb.h"
 #include "scenario.h"
 
 namespace scenario {
@@ -227,6 +228,55 @@ spec: {hosts: [db], tcp: [{route: [{destination: {host: db}, weight: 90}, {desti
   EXPECT_THAT(db.filter_chains(0).filters(0).typed_config().value(), HasSubstr("outbound|443||api.example.org"));
   EXPECT_EQ(mesh.cluster(kClient, "outbound|443||api.example.org").type(), cluster_v3::Cluster::STRICT_DNS);
   EXPECT_EQ(mesh.cluster(kClient, "outbound|443||*.wild.org").type(), cluster_v3::Cluster::ORIGINAL_DST);
+}
+
+TEST(DestinationRule, ATunnelWrapsTcpAndTlsConnectionsToItsHost) {
+  namespace tcp = envoy::extensions::filters::network::tcp_proxy::v3;
+  Mesh mesh = Mesh::helloworld(R"yaml(
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: forward-proxy, namespace: default}
+spec: {hosts: [proxy.example.org], location: MESH_EXTERNAL, resolution: DNS, ports: [{number: 3128, name: tcp, protocol: TCP}]}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: outside, namespace: default}
+spec: {hosts: [www.example.org], location: MESH_EXTERNAL, resolution: NONE, ports: [{number: 443, name: tls, protocol: TLS}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: out, namespace: default}
+spec:
+  hosts: [www.example.org]
+  tls: [{match: [{port: 443, sniHosts: [www.example.org]}], route: [{destination: {host: proxy.example.org, subset: out, port: {number: 3128}}}]}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: forward-proxy, namespace: default}
+spec:
+  host: proxy.example.org
+  subsets: [{name: out, trafficPolicy: {tunnel: {protocol: CONNECT, targetHost: www.example.org, targetPort: 443}}}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: db, namespace: data}
+spec: {host: db, trafficPolicy: {tunnel: {protocol: POST, targetHost: "2001:db8::1", targetPort: 5432}}}
+)yaml");
+  auto proxy_of = [&](const listener_v3::FilterChain& chain) {
+    tcp::TcpProxy out;
+    EXPECT_TRUE(chain.filters(chain.filters_size() - 1).typed_config().UnpackTo(&out));
+    return out;
+  };
+  auto tls = mesh.listener(kClient, "0.0.0.0_443");
+  auto out = proxy_of(tls.filter_chains(0));
+  EXPECT_EQ(out.cluster(), "outbound|3128|out|proxy.example.org");
+  EXPECT_EQ(out.tunneling_config().hostname(), "www.example.org:443");
+  EXPECT_FALSE(out.tunneling_config().use_post());
+  // The rule without the subset says nothing of one.
+  EXPECT_FALSE(proxy_of(mesh.listener(kClient, "0.0.0.0_3128").filter_chains(0)).has_tunneling_config());
+  auto db = proxy_of(mesh.listener(kClient, "10.96.0.20_5432").filter_chains(0));
+  EXPECT_EQ(db.tunneling_config().hostname(), "[2001:db8::1]:5432");
+  EXPECT_TRUE(db.tunneling_config().use_post());
 }
 
 }  // namespace

@@ -115,6 +115,13 @@ void check_blocks(Report& report, const Path& path, const auto& policy) {
   if (policy.has_tls()) check_tls(report, path / "tls", policy.tls());
 }
 
+void check_tunnel(Report& report, const Path& path, const api::TrafficPolicy_TunnelSettings& tunnel) {
+  if (!tunnel.protocol().empty() && tunnel.protocol() != "CONNECT" && tunnel.protocol() != "POST")
+    report.error("SN0157", path / "protocol", "tunnel protocol must be \"CONNECT\" or \"POST\"");
+  check_domain_or_address(report, path / "targetHost", tunnel.target_host());
+  check_port(report, path / "targetPort", tunnel.target_port());
+}
+
 void check_policy(Report& report, const Path& path, const api::TrafficPolicy& policy) {
   if (policy.ByteSizeLong() == 0) report.error("SN0155", path, "traffic policy must have at least one field");
   check_blocks(report, path, policy);
@@ -131,7 +138,9 @@ void check_policy(Report& report, const Path& path, const api::TrafficPolicy& po
                    "port " + std::to_string(level.port().number()) + " has more than one portLevelSettings");
     check_blocks(report, at, level);
   }
-  if (policy.has_tunnel()) report.not_acting(path / "tunnel", "tunnel");
+  if (policy.has_tunnel()) check_tunnel(report, path / "tunnel", policy.tunnel());
+  if (policy.has_tunnel() && policy.has_proxy_protocol())
+    report.error("SN0157", path, "tunnel and proxyProtocol must not be set together");
   if (policy.has_proxy_protocol()) report.not_acting(path / "proxyProtocol", "proxyProtocol");
   if (policy.has_retry_budget()) report.not_acting(path / "retryBudget", "retryBudget");
 }

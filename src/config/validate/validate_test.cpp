@@ -123,8 +123,22 @@ TEST(Gateway, ServersAreCheckedForPortsHostsAndTls) {
 TEST(DestinationRule, WhatDoesNotActIsSaid) {
   auto rule = object(
       "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: d, namespace: default}, "
-      "spec: {host: a, trafficPolicy: {tunnel: {protocol: CONNECT, targetHost: b, targetPort: 1}}}}");
-  EXPECT_THAT(warnings(rule), ElementsAre(HasSubstr("tunnel is stored, but Seine does not act on it yet")));
+      "spec: {host: a, trafficPolicy: {retryBudget: {minRetryConcurrency: 1}}}}");
+  EXPECT_THAT(warnings(rule), ElementsAre(HasSubstr("retryBudget is stored, but Seine does not act on it yet")));
+}
+
+TEST(DestinationRule, ATunnelLeadsToAHostAndPortByConnectOrPost) {
+  auto rule = [](std::string_view tunnel) {
+    return object(
+        "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: d, namespace: default}, spec: "
+        "{host: a, trafficPolicy: {tunnel: " +
+        std::string(tunnel) + "}}}");
+  };
+  EXPECT_THAT(errors(rule("{protocol: CONNECT, targetHost: b.example, targetPort: 443}")), ElementsAre());
+  EXPECT_THAT(warnings(rule("{targetHost: '2001:db8::1', targetPort: 443}")), ElementsAre());
+  EXPECT_THAT(errors(rule("{protocol: GET, targetHost: b.example, targetPort: 443}")),
+              ElementsAre(HasSubstr("CONNECT")));
+  EXPECT_THAT(errors(rule("{targetHost: b.example}")), Contains(HasSubstr("targetPort")));
 }
 
 TEST(AuthorizationPolicy, WhatCannotBeEnforcedIsRefused) {

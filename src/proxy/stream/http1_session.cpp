@@ -154,7 +154,8 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     const size_t line = head.method.size() + std::max(head.path.size(), size_t{1}) + sizeof "  HTTP/1.1\r\n\r\n" - 1;
     base::ByteMeter& wire = stream.record.downstream_wire;
     wire.received = std::exchange(head_taken_, 0);
-    wire.head_received = wire.received - std::min<uint64_t>(wire.received, line + head.headers.size());
+    const size_t fields = head.headers.size() + !head.authority.empty();  // Host stands there
+    wire.head_received = wire.received - std::min<uint64_t>(wire.received, line + fields);
   }
 
   bool is_old() const { return parser_.minor_version() == 0; }

@@ -438,8 +438,11 @@ void Stream::note_record() {
     if (!target_) target_ = &pick_target(*to);
     if (const Cluster* cluster = pin_->config->cluster(slot_of(*target_))) record.cluster = cluster->name;
   }
-  record.request_headers_bytes = request.headers.bytes();
-  record.response_headers_bytes = response_started_ ? response.headers.bytes() : 0;
+  // As Envoy: with the pseudo-headers.
+  record.request_headers_bytes = request.headers.bytes() + request.method.size() + request.path.size() +
+                                 request.authority.size() + request.scheme.size() +
+                                 sizeof ":method:path:authority:scheme" - 1;
+  record.response_headers_bytes = response_started_ ? response.headers.bytes() + sizeof ":status200" - 1 : 0;
   record.response_trailers_bytes = has_response_trailers_ ? response_trailers_.bytes() : 0;
   record.authority = request.authority;
   record.scheme = request.scheme;
