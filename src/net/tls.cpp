@@ -133,6 +133,18 @@ base::Result<void> use_algorithms(SSL_CTX* context, const std::string& ciphers, 
   return {};
 }
 
+std::string names_of(SSL_CTX* context);
+
+// Whoever asks for no name, or for another's.
+int demand_name(SSL* ssl, int* alert, void*) {
+  const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+  X509* own = SSL_get_certificate(ssl);
+  if (name && own && X509_check_host(own, name, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, nullptr) == 1)
+    return SSL_TLSEXT_ERR_OK;
+  *alert = SSL_AD_UNRECOGNIZED_NAME;
+  return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
 base::Result<void> set_up(SSL_CTX* context, const TlsSettings& settings, bool is_server) {
   SSL_CTX_set_min_proto_version(context, settings.tls13_only ? TLS1_3_VERSION : TLS1_2_VERSION);
   if (settings.tls12_only) SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
@@ -145,14 +157,14 @@ base::Result<void> set_up(SSL_CTX* context, const TlsSettings& settings, bool is
   SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
   if (!settings.resumable) {
     SSL_CTX_set_num_tickets(context, 0);
-  } else if (is_server) {
+  } else if (is_server && settings.ticket_keys.empty()) {
     static constexpr unsigned char kSessions[] = "seine";
     SSL_CTX_set_session_id_context(context, kSessions, sizeof kSessions - 1);
-    SSL_CTX_set_timeout(context, kSessionSeconds);
+    SSL_CTX_set_timeout(context, settings.session_lifetime ? settings.session_lifetime->count() : kSessionSeconds);
     SSL_CTX_set_num_tickets(context, 1);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_AUTO_CLEAR);
     SSL_CTX_sess_set_cache_size(context, kMostSessions);
-  } else {
+  } else if (!is_server) {
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(context, remember_session);
   }
@@ -164,6 +176,7 @@ base::Result<void> set_up(SSL_CTX* context, const TlsSettings& settings, bool is
   TRY(use_algorithms(context, settings.ciphers, settings.groups));
   TRY(use_certificate(context, settings));
   TRY(use_roots(context, settings, is_server));
+  if (is_server && !settings.ticket_keys.empty()) TRY(use_ticket_keys(context, settings, names_of(context)));
 
   std::string wire;
   for (const std::string& name : settings.alpn) {
@@ -174,6 +187,7 @@ base::Result<void> set_up(SSL_CTX* context, const TlsSettings& settings, bool is
   // The settings live in the TlsContext, which lives as long as its SSL_CTX.
   auto* argument = const_cast<TlsSettings*>(&settings);
   if (is_server) {
+    if (settings.require_server_name) SSL_CTX_set_tlsext_servername_callback(context, demand_name);
     if (!wire.empty()) SSL_CTX_set_alpn_select_cb(context, select_alpn, argument);
     const bool asks = !settings.trusted_roots.empty() || settings.require_client_certificate || settings.check_peer;
     SSL_CTX_set_verify(context,
@@ -229,6 +243,18 @@ void add_alternative_names(X509* certificate, TlsPeer& peer) {
                      static_cast<size_t>(ASN1_STRING_length(value)));
     (name->type == GEN_URI ? peer.uri_names : peer.dns_names).push_back(std::move(text));
   }
+}
+
+// Whom a server's certificate is for.
+std::string names_of(SSL_CTX* context) {
+  TlsPeer own;
+  X509* leaf = SSL_CTX_get0_certificate(context);
+  add_subject(leaf, own);
+  add_alternative_names(leaf, own);
+  std::string out = own.common_name;
+  for (const auto* names : {&own.uri_names, &own.dns_names, &own.ip_names})
+    for (const std::string& name : *names) out += '\n' + name;
+  return out;
 }
 
 }  // namespace

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +37,14 @@ struct TlsSettings {
   // certificate's end and to check_peer as before; whatever changes these settings is another context, which resumes
   // none of this one's sessions.
   bool resumable = false;
+  // Server: the same of TLS 1.2 and 1.3 for every client, with sessions that are kept in tickets: the first of these keys
+  // seals them, each one opens them (see check_ticket_keys). Contexts of the same names, roots and demands of clients
+  // take each other's, also across processes.
+  std::vector<std::string> ticket_keys;
+  std::optional<std::chrono::seconds> session_lifetime;
+
+  // Server: a client must ask for a name that the certificate carries.
+  bool require_server_name = false;
 
   // Called with the peer's leaf certificate as DER after the chain was verified; an error ends the handshake.
   std::function<base::Result<void>(std::string_view leaf_der)> check_peer;
@@ -42,6 +52,9 @@ struct TlsSettings {
 
 // Whether TlsSettings may say so: an error names what is not known here.
 base::Result<void> check_algorithms(const std::string& ciphers, const std::string& groups);
+
+// Each has 80 bytes, as Envoy's: a name of 16, a key for HMAC-SHA256 of 32, a key for AES-256-CBC of 32.
+base::Result<void> check_ticket_keys(const std::vector<std::string>& keys);
 
 enum class TlsRole { Client, Server };
 

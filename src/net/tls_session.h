@@ -20,6 +20,9 @@ TlsPeer tls_peer_of(SSL* ssl);
 // check_peer's message, for the error that the handshake ends with.
 void remember_refusal(SSL* ssl, std::string message);
 
+// Sessions of this server in tickets sealed with its settings' keys; `names`: what its certificate is for.
+base::Result<void> use_ticket_keys(SSL_CTX* context, const TlsSettings& settings, const std::string& names);
+
 // What a full handshake's check would say today of the peer of a resumed session.
 base::Result<void> check_resumed(SSL* ssl, const TlsSettings& settings);
 

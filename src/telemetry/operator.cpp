@@ -232,6 +232,18 @@ base::Result<Operator> path_of(std::string_view text, std::string_view argument)
   return out;
 }
 
+// What a TCP tunnel keeps of its answer is all that there is.
+base::Result<Operator> filter_state_of(std::string_view text, std::string_view argument) {
+  auto parts = base::split(argument, ':');
+  const bool headers = parts[0] == "envoy.tcp_proxy.propagate_response_headers";
+  if (!headers && parts[0] != "envoy.tcp_proxy.propagate_response_trailers")
+    return refused(text, "filter state is not known here");
+  if (parts.size() == 1 || (parts.size() == 2 && parts[1] == "TYPED"))
+    return fact_of(headers ? Fact::TunnelHeaders : Fact::TunnelTrailers);
+  if ((parts.size() == 2 && parts[1] == "PLAIN") || (parts.size() == 3 && parts[1] == "FIELD")) return of(Kind::Absent);
+  return refused(text, "TYPED, PLAIN or FIELD");
+}
+
 base::Result<Operator> with_argument(std::string_view text, std::string_view name, std::string_view argument) {
   if (name == "REQ" || name == "REQUEST_HEADER") return header_of(text, argument, Message::Request);
   if (name == "RESP" || name == "RESPONSE_HEADER") return header_of(text, argument, Message::Response);
@@ -267,7 +279,8 @@ base::Result<Operator> with_argument(std::string_view text, std::string_view nam
     out.text = value ? value : "-";
     return out;
   }
-  if (name == "FILTER_STATE" || name == "UPSTREAM_FILTER_STATE") return refused(text, "filter state is not known here");
+  if (name == "FILTER_STATE") return filter_state_of(text, argument);
+  if (name == "UPSTREAM_FILTER_STATE") return refused(text, "filter state is not known here");
   return refused(text, "unknown");
 }
 

@@ -249,6 +249,11 @@ void Operator::append_json(const Record& record, std::string& out) const {
     out += value.dump(-1, ' ', false, base::Json::error_handler_t::replace);
     return;
   }
+  if (kind == Kind::Fact && (fact == Fact::TunnelHeaders || fact == Fact::TunnelTrailers)) {
+    const std::string value = record.fact(fact);
+    out += value.empty() ? "null" : value;
+    return;
+  }
   if (numeric()) {
     if (!append(record, out)) out += "null";
     return;

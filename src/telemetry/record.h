@@ -96,6 +96,8 @@ enum class Fact : uint8_t {
   UpstreamTlsCipher,
   UpstreamTlsGroup,
   UpstreamTlsSession,
+  TunnelHeaders,  // of the answer that opened a TCP tunnel, or refused it; JSON
+  TunnelTrailers,
   UpstreamHostName,
   UpstreamHostNameWithoutPort,
   LogType,

@@ -238,6 +238,18 @@ static std::string entry_type(const std::string& list) {
   return {};
 }
 
+// Keys stand in files or in line; what is in line nobody is to read.
+void redact(Json& json, bool secret = false) {
+  if (json.is_array())
+    for (Json& one : json) redact(one, secret);
+  if (!json.is_object()) return;
+  for (auto& [key, value] : json.items()) {
+    if (secret && key == "inline_string") value = "[redacted]";
+    if (secret && key == "inline_bytes") value = base::to_base64("[redacted]");
+    redact(value, secret || key == "private_key" || key == "session_ticket_keys" || key == "password");
+  }
+}
+
 Json config_dump(const Process& process, const DumpWish& wish) {
   const Configuration& configuration = process.configuration();
   Json bootstrap = json_of(process.whole_bootstrap());
@@ -248,6 +260,7 @@ Json config_dump(const Process& process, const DumpWish& wish) {
   parts.push_back(listeners_dump(configuration));
   parts.push_back(routes_dump(configuration));
   parts.push_back(secrets_dump(configuration));
+  for (Json& part : parts) redact(part);
   if (wish.name)
     for (Json& part : parts)
       for (auto& [key, list] : part.items())

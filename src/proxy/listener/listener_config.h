@@ -94,6 +94,7 @@ struct TcpTunnel {
   HeaderMutation headers;
   bool post = false;    // POST in place of CONNECT
   std::string path;     // of the POST
+  bool keeps_headers = false, keeps_trailers = false;  // of the answer, for logs
   HttpConfig requests;  // what is made of them: a route to the TCP proxy's clusters
 };
 

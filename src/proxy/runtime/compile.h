@@ -16,6 +16,7 @@
 #include "envoy/config/listener/v3/listener.pb.h"
 #include "envoy/config/route/v3/route.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
+#include "envoy/extensions/transport_sockets/tls/v3/common.pb.h"
 #include "envoy/type/matcher/v3/metadata.pb.h"
 #include "envoy/type/matcher/v3/regex.pb.h"
 #include "envoy/type/matcher/v3/string.pb.h"
@@ -76,6 +77,8 @@ base::Result<std::shared_ptr<const re2::RE2>> compile_regex(const std::string& p
 base::Result<HeaderMatch> compile(const envoy::config::route::v3::HeaderMatcher& from);
 base::Result<net::Address> compile(const core::Address& from);
 base::Result<std::string> compile(const core::DataSource& from);
+base::Result<std::vector<std::string>> compile(
+    const envoy::extensions::transport_sockets::tls::v3::TlsSessionTicketKeys& from);  // good ones
 base::Result<MetadataMatch> compile(const envoy::type::matcher::v3::MetadataMatcher& from);
 base::Result<AddressRange> compile(const core::CidrRange& from);
 base::Result<void> compile_match_into(const envoy::config::route::v3::RouteMatch& from,

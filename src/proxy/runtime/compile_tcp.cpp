@@ -37,6 +37,8 @@ base::Result<std::shared_ptr<const TcpTunnel>> tunnel_of(const v3::TcpProxy::Tun
   out->host = TRY(telemetry::Format::parse(from.hostname()));
   out->headers = TRY(mutation_of(from.headers_to_add(), {}));
   out->post = from.use_post();
+  out->keeps_headers = from.propagate_response_headers();
+  out->keeps_trailers = from.propagate_response_trailers();
   out->path = from.post_path().empty() ? "/" : from.post_path();
   Forward forward;
   forward.targets = tcp.targets;

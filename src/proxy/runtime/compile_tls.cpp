@@ -101,6 +101,14 @@ bool lists(const std::vector<std::string>& names, std::string_view name) {
 
 }  // namespace
 
+base::Result<std::vector<std::string>> compile(const tls::TlsSessionTicketKeys& from) {
+  if (from.keys().empty()) return base::fail(base::ErrorKind::Invalid, "session_ticket_keys without a key");
+  std::vector<std::string> out;
+  for (const core::DataSource& key : from.keys()) out.push_back(TRY(compile(key)));
+  TRY(net::check_ticket_keys(out));
+  return out;
+}
+
 base::Result<Transport> Compiler::upstream_transport(const core::TransportSocket& from, Cluster::Http http) const {
   Transport out;
   std::string type = type_of(from.typed_config());
@@ -152,6 +160,12 @@ base::Result<Transport> Compiler::downstream_transport(const core::TransportSock
   spec.server = true;
   spec.require_client_certificate = context.require_client_certificate().value();
   *require_client = spec.require_client_certificate;
+  spec.require_server_name = context.require_sni().value();
+  spec.resumes = !context.disable_stateful_session_resumption();
+  if (context.has_session_timeout()) spec.session_seconds = context.session_timeout().seconds();
+  if (context.has_session_ticket_keys()) spec.ticket_keys = TRY(compile(context.session_ticket_keys()));
+  if (context.has_session_ticket_keys_sds_secret_config())
+    spec.ticket_keys_secret = TRY(secret_of(context.session_ticket_keys_sds_secret_config(), slots));
   if (spec.certificate_secret.empty() && spec.certificate_chain.empty())
     return base::fail(base::ErrorKind::Invalid, "No TLS certificates found for server context");
   if (spec.require_client_certificate && spec.roots.empty() && spec.roots_secret.empty())

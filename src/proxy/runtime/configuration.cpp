@@ -156,6 +156,7 @@ base::Result<void> Configuration::take_secret(const Resource& resource, Entry& e
   }
   if (message.has_validation_context())
     settings.trusted_roots = TRY(compile(message.validation_context().trusted_ca()));
+  if (message.has_session_ticket_keys()) TRY(compile(message.session_ticket_keys()));
   TRY(net::TlsContext::client(settings));
   entry.secret = std::move(message);
   secrets_changed_ = true;
@@ -254,6 +255,7 @@ std::set<std::string> Configuration::secret_directories() const {
     const auto& own = entry.secret.tls_certificate();
     add(own.certificate_chain(), own.watched_directory());
     add(own.private_key(), own.watched_directory());
+    for (const core::DataSource& key : entry.secret.session_ticket_keys().keys()) add(key, {});
     add(entry.secret.validation_context().trusted_ca(), entry.secret.validation_context().watched_directory());
   }
   return out;
@@ -292,7 +294,8 @@ bool Configuration::ready(const Listener& listener) const {
   return std::all_of(listener.tls.begin(), listener.tls.end(), [&](Slot slot) {
     if (slot < tls_.size() && tls_[slot]) return true;
     const TlsSpec& spec = slots_.tls_specs()[slot];
-    return given_up(Kind::Secret, spec.certificate_secret) || given_up(Kind::Secret, spec.roots_secret);
+    return given_up(Kind::Secret, spec.certificate_secret) || given_up(Kind::Secret, spec.roots_secret) ||
+           given_up(Kind::Secret, spec.ticket_keys_secret);
   });
 }
 
@@ -372,8 +375,18 @@ base::Result<std::shared_ptr<const net::TlsContext>> Configuration::make_context
       return base::fail(base::ErrorKind::NotFound, "secret " + spec.roots_secret + " is not there");
     settings.trusted_roots = TRY(compile(entry->secret.validation_context().trusted_ca()));
   }
+  settings.require_server_name = spec.require_server_name;
+  if (spec.session_seconds) settings.session_lifetime = std::chrono::seconds(*spec.session_seconds);
+  settings.ticket_keys = spec.ticket_keys;
+  if (!spec.ticket_keys_secret.empty()) {
+    const Entry* entry = find(Kind::Secret, spec.ticket_keys_secret);
+    if (!entry || !entry->secret.has_session_ticket_keys())
+      return base::fail(base::ErrorKind::NotFound, "secret " + spec.ticket_keys_secret + " is not there");
+    settings.ticket_keys = TRY(compile(entry->secret.session_ticket_keys()));
+  }
   // Between workloads of a mesh, where a full handshake costs both sides several times as much.
-  settings.resumable = spec.server ? settings.require_client_certificate : !settings.certificate_chain.empty();
+  settings.resumable = spec.server ? !settings.ticket_keys.empty() || (spec.resumes && spec.require_client_certificate)
+                                   : !settings.certificate_chain.empty();
   return spec.server ? net::TlsContext::server(settings) : net::TlsContext::client(settings);
 }
 
@@ -489,7 +502,7 @@ void Configuration::tell_wanted() {
       hosts.insert(*it);
   }
   for (const TlsSpec& spec : slots_.tls_specs())
-    for (const std::string* secret : {&spec.certificate_secret, &spec.roots_secret})
+    for (const std::string* secret : {&spec.certificate_secret, &spec.roots_secret, &spec.ticket_keys_secret})
       if (!secret->empty()) wanted[static_cast<size_t>(Kind::Secret)].insert(*secret);
   for (Kind kind : {Kind::Endpoints, Kind::RouteTable, Kind::VirtualHost, Kind::Secret}) {
     auto& known = wanted_[static_cast<size_t>(kind)];

@@ -16,6 +16,12 @@ std::string TlsSpec::key() const {
   out += tls13_only ? '3' : tls12_only ? '2' : '-';
   for (const std::string* words : {&ciphers, &groups}) out += *words + '\n';
   out += check_server_name ? 'n' : '-';
+  out += require_server_name ? 'q' : '-';
+  out += resumes ? 'k' : '-';
+  if (session_seconds) add(std::to_string(*session_seconds));
+  add(ticket_keys_secret);
+  add(std::to_string(ticket_keys.size()));
+  for (const std::string& key : ticket_keys) add(key);
   for (std::string_view part :
        {std::string_view(certificate_secret), std::string_view(roots_secret), std::string_view(certificate_chain),
         std::string_view(private_key), std::string_view(roots)})

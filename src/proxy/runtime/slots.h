@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -24,6 +25,11 @@ struct TlsSpec {
   bool tls13_only = false, tls12_only = false;
   std::string ciphers, groups;     // in OpenSSL's words; empty: the defaults of net
   bool check_server_name = false;  // client: the certificate must carry the name asked for
+  bool require_server_name = false;  // server: a client must ask for a name of the certificate
+  bool resumes = true;               // server: sessions that it keeps itself
+  std::vector<std::string> ticket_keys;
+  std::string ticket_keys_secret;  // SDS
+  std::optional<int64_t> session_seconds;
   std::vector<std::string> alpn;
 
   std::string key() const;  // equal specs have equal keys, and share one context

@@ -87,5 +87,86 @@ TEST_F(TlsOnSockets, ALogTellsVersionCipherAndGroupOfBothSides) {
             "TLSv1.3 X25519 - TLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384 P-256 a.example/-\n");
 }
 
+// Asks over one connection after another, the later with the session of the first; how many of them were resumed.
+struct Visitor final : net::Connection::Handler {
+  explicit Visitor(net::Loop& loop) : loop(loop) {}
+  void on_ready(net::Connection& connection) override {
+    resumed += connection.tls()->resumed;
+    connection.output().append("GET / HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n\r\n");
+  }
+  void on_data(net::Connection& connection) override { connection.input().clear(); }
+  void on_end(net::Connection&) override { done = true; }
+  void on_closed(net::Connection&, const base::Error& error) override {
+    why = error.message;
+    done = true;
+  }
+  int visit(uint16_t port, std::shared_ptr<const net::TlsContext> tls, const std::string& name) {
+    done = false;
+    resumed = 0;
+    net::Connection connection(loop, *this);
+    EXPECT_TRUE(connection.connect({.address = *net::Address::parse("127.0.0.1", port)}));
+    connection.start_tls(std::move(tls), name, {}, memory);
+    net::run_to_end(loop, wait());
+    return resumed;
+  }
+  net::Task<bool> wait() {
+    while (!done) co_await net::sleep(loop, std::chrono::milliseconds(1));
+    co_return true;
+  }
+
+  net::Loop& loop;
+  std::shared_ptr<net::TlsMemory> memory = std::make_shared<net::TlsMemory>();
+  bool done = false;
+  int resumed = 0;
+  std::string why;
+};
+
+std::string keys_of(const std::vector<std::string>& keys) {
+  std::string out = "session_ticket_keys: {keys: [";
+  for (const std::string& key : keys)
+    out += (out.ends_with('[') ? "" : ", ") + ("{inline_bytes: " + base::to_base64(key) + "}");
+  return out + "]}, ";
+}
+
+TEST_F(TlsOnSockets, TicketsOutliveTheirProxyAndTheRotationOfTheirKeys) {
+  const std::string first(80, 'a'), second(80, 'b'), third(80, 'c');
+  Proxy one(loop_, listener(keys_of({first}))), rotated(loop_, listener(keys_of({second, first}))),
+      other(loop_, listener(keys_of({third}))), none(loop_, listener());
+  auto tls = client({.resumable = true});
+  Visitor visitor(loop_);
+  EXPECT_EQ(visitor.visit(one.port(), tls, "a.example"), 0);
+  ASSERT_TRUE(visitor.memory->session);
+  EXPECT_EQ(visitor.visit(one.port(), tls, "a.example"), 1);
+  EXPECT_EQ(visitor.visit(rotated.port(), tls, "a.example"), 1) << "sealed with the key before";
+  EXPECT_EQ(visitor.visit(one.port(), tls, "a.example"), 0) << "sealed with the newer key";
+  EXPECT_EQ(visitor.visit(other.port(), tls, "a.example"), 0);
+  Visitor plain(loop_);
+  plain.visit(none.port(), tls, "a.example");
+  EXPECT_EQ(plain.visit(none.port(), tls, "a.example"), 0) << "without keys nothing is resumed";
+}
+
+TEST_F(TlsOnSockets, AKeyOfAnotherSizeIsRefused) {
+  auto bootstrap = parse_bootstrap(listener(keys_of({std::string(79, 'a')})));
+  ASSERT_TRUE(bootstrap);
+  Process process(loop_, ProcessOptions{.concurrency = 1}, std::move(*bootstrap));
+  auto started = process.start();
+  ASSERT_FALSE(started);
+  EXPECT_NE(started.error().message.find("a session ticket key has 79 bytes; 80 are needed"), std::string::npos)
+      << started.error().message;
+}
+
+TEST_F(TlsOnSockets, AListenerMayDemandANameThatItsCertificateCarries) {
+  Proxy strict(loop_, listener("require_sni: true, "));
+  auto tls = client({.check_server_name = false});
+  Visitor visitor(loop_);
+  visitor.visit(strict.port(), tls, "a.example");
+  EXPECT_EQ(visitor.why, "");
+  for (std::string name : {"", "b.example"}) {
+    visitor.why.clear();
+    visitor.visit(strict.port(), tls, name);
+    EXPECT_NE(visitor.why, "") << name;
+  }
+}
+
 }  // namespace
 }  // namespace proxy

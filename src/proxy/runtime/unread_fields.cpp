@@ -118,8 +118,7 @@ static constexpr UnreadFields kUnread[] = {
      "!metadata_match !downstream_idle_timeout !upstream_idle_timeout !backoff_options "
      "!proxy_protocol_tlvs !upstream_connect_mode !max_early_data_bytes"},
     {"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TunnelingConfig",
-     "!propagate_response_headers !propagate_response_trailers !request_id_extension !request_id_header "
-     "!request_id_metadata_key"},
+     "!request_id_extension !request_id_header !request_id_metadata_key"},
     {"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight", "!metadata_match"},
     {"envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig",
      "-min_cluster_size -routing_enabled"},
@@ -139,10 +138,9 @@ static constexpr UnreadFields kUnread[] = {
     {"envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext",
      "!validation_context_certificate_provider !validation_context_certificate_provider_instance"},
     {"envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
-     "!require_sni !session_ticket_keys !session_ticket_keys_sds_secret_config "
-     "-disable_stateless_session_resumption -disable_stateful_session_resumption session_timeout "
+     "-disable_stateless_session_resumption "
      "ocsp_staple_policy -full_scan_certs_on_sni_mismatch -prefer_client_ciphers"},
-    {"envoy.extensions.transport_sockets.tls.v3.Secret", "!session_ticket_keys generic_secret"},
+    {"envoy.extensions.transport_sockets.tls.v3.Secret", "generic_secret"},
     {"envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher", "!oid"},
     {"envoy.extensions.transport_sockets.tls.v3.TlsCertificate",
      "!pkcs12 !password ocsp_staple !signed_certificate_timestamp"},

@@ -103,7 +103,7 @@ void Stream::prepare_response_head(bool from_upstream) {
 void Stream::finish_response_head() {
   const HttpConfig& http = *origin_->http;
   http::Headers& headers = response.headers;
-  if (!headers.contains("date")) headers.add("date", date_of(worker_.wall_clock()));
+  if (origin_->listener && !headers.contains("date")) headers.add("date", date_of(worker_.wall_clock()));
   switch (http.server_header) {
     case HttpConfig::ServerHeader::Overwrite:
       headers.set("server", http.server_name);

@@ -151,7 +151,7 @@ class TcpSession final : public Session {
       telemetry::Record record = record_of(end);
       record.upstream_host = host;
       record.upstream_local = upstream_local;
-      write_tcp_record(worker, *origin, cluster, began, record, above);
+      write_tcp_record(worker, *origin, cluster, began, record, {.above = above});
     };
     if (config.log_on_connected) options.report({.final = false});
     start_relay(worker(), std::move(downstream_), std::move(upstream_), std::move(options));
@@ -212,7 +212,7 @@ namespace {
 // What a record of a TCP connection asks.
 struct Sides {
   const Origin& origin;
-  const net::TlsPeer* above;
+  const TcpFacts& facts;
 };
 
 std::string find_fact(const void* source, telemetry::Fact fact) {
@@ -231,7 +231,11 @@ std::string find_fact(const void* source, telemetry::Fact fact) {
     case Fact::UpstreamTlsCipher:
     case Fact::UpstreamTlsGroup:
     case Fact::UpstreamTlsSession:
-      return tls_fact(sides.above, {}, fact);
+      return tls_fact(sides.facts.above, {}, fact);
+    case Fact::TunnelHeaders:
+      return std::string(sides.facts.tunnel_headers);
+    case Fact::TunnelTrailers:
+      return std::string(sides.facts.tunnel_trailers);
     default:
       return tls_fact(sides.origin.tls, sides.origin.certificate_hash, fact);
   }
@@ -240,12 +244,12 @@ std::string find_fact(const void* source, telemetry::Fact fact) {
 }  // namespace
 
 void write_tcp_record(Worker& worker, const Origin& origin, ClusterState* cluster, net::Clock::time_point began,
-                      telemetry::Record& record, const net::TlsPeer* above) {
+                      telemetry::Record& record, const TcpFacts& facts) {
   const auto& logs = origin.chain->tcp->access_logs;
   if (logs.empty()) return;
   describe(worker, origin, began, record);
   if (cluster && cluster->config()) record.cluster = cluster->config()->name;
-  const Sides sides{origin, above};
+  const Sides sides{origin, facts};
   record.source = &sides;
   record.find_fact = &find_fact;
   base::ByteMeter &down = record.downstream_wire, &up = record.upstream_wire;

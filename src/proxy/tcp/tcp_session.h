@@ -15,11 +15,16 @@ void start_tcp_session(Worker& worker, std::unique_ptr<net::Connection> connecti
 // The same, in a CONNECT or POST request of the chain's own.
 void start_tcp_tunnel(Worker& worker, std::unique_ptr<net::Connection> connection, std::unique_ptr<Origin> origin);
 
-// What formats may ask about the connection, and its line in the chain's logs. `cluster` may be nullptr, and so may
-// `above`: the upstream's TLS.
+// What is asked too rarely to stand in a record.
+struct TcpFacts {
+  const net::TlsPeer* above = nullptr;               // the upstream's TLS
+  std::string_view tunnel_headers, tunnel_trailers;  // of the answer that a tunnel got, as JSON
+};
+
+// What formats may ask about the connection, and its line in the chain's logs. `cluster` may be nullptr.
 void describe(Worker& worker, const Origin& origin, net::Clock::time_point began, telemetry::Record& record);
 void write_tcp_record(Worker& worker, const Origin& origin, ClusterState* cluster, net::Clock::time_point began,
-                      telemetry::Record& record, const net::TlsPeer* above = nullptr);
+                      telemetry::Record& record, const TcpFacts& facts = {});
 // The bytes of a relay, and why it ended where somebody else than the peers ended it.
 telemetry::Record record_of(const RelayEnd& end);
 

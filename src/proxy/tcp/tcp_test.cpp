@@ -92,12 +92,12 @@ static_resources:
          "\n  clusters:\n" + clusters;
 }
 
-std::string log_to(const std::string& path) {
+std::string log_to(const std::string& path,
+                   const std::string& format = "%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_CLUSTER%") {
   return "          access_log: [{name: f, typed_config: {\"@type\": "
          "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: " +
          path +
-         ", log_format: {text_format_source: {inline_string: \"%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% "
-         "%UPSTREAM_CLUSTER%\\n\"}}}}]\n";
+         ", log_format: {text_format_source: {inline_string: \"" + format + "\\n\"}}}}]\n";
 }
 
 std::string logged(const std::string& path) {
@@ -254,7 +254,7 @@ TEST(TcpProxy, DividesConnectionsByWeight) {
 }
 
 TEST(TcpProxy, NamesWhatItDoesNotSupport) {
-  for (std::string field : {"tunneling_config: {hostname: 'a:1', propagate_response_headers: true}",
+  for (std::string field : {"tunneling_config: {hostname: 'a:1', request_id_header: x-id}",
                             "metadata_match: {}", "upstream_idle_timeout: 1s", "max_early_data_bytes: 1",
                             "hash_policy: [{filter_state: {key: a}}]", "upstream_connect_mode: ON_DOWNSTREAM_DATA"}) {
     auto bootstrap = parse_bootstrap(
@@ -263,7 +263,7 @@ TEST(TcpProxy, NamesWhatItDoesNotSupport) {
     auto good = validate(*bootstrap);
     ASSERT_FALSE(good) << field;
     const std::string name =
-        field.starts_with("tunneling") ? "propagate_response_headers" : field.substr(0, field.find(':'));
+        field.starts_with("tunneling") ? "request_id_header" : field.substr(0, field.find(':'));
     EXPECT_NE(good.error().message.find(name), std::string::npos) << good.error().message;
   }
 }
@@ -363,6 +363,39 @@ TEST(TcpTunnel, APostCarriesThemAsItsBody) {
   next.stop();
   EXPECT_TRUE(head.starts_with("POST /into HTTP/1.1\r\nhost: a:1\r\n")) << head;
   EXPECT_EQ(body, "4\r\nping\r\n0\r\n\r\n");
+}
+
+TEST(TcpTunnel, WhatTheFarSideAnsweredIsLoggedWhereItIsKept) {
+  std::string answers[] = {"HTTP/1.1 200 OK\r\nx-a: one\r\nx-a: \"two\r\n\r\nhello", "HTTP/1.1 403 No\r\nx-a: no\r\n\r\n"};
+  for (const std::string& answer : answers) {
+    Server next([&](int peer) {
+      read_head(peer);
+      write_all(peer, answer);
+      shutdown(peer, SHUT_WR);
+      read_all(peer);
+    });
+    TempPath log;
+    {
+      net::Loop loop;
+      Proxy proxy(loop, tcp_bootstrap("          cluster: c\n          tunneling_config: {hostname: 'a:1', "
+                                      "propagate_response_headers: true, propagate_response_trailers: true}\n" +
+                                          log_to(log.path,
+                                                 "%FILTER_STATE(envoy.tcp_proxy.propagate_response_headers)% "
+                                                 "%FILTER_STATE(envoy.tcp_proxy.propagate_response_trailers:TYPED)% "
+                                                 "%UPSTREAM_TRANSPORT_FAILURE_REASON%"),
+                                      cluster_of("c", std::to_string(next.port()))));
+      int fd = connect_to(proxy.port());
+      shutdown(fd, SHUT_WR);
+      EXPECT_EQ(read_all(fd), &answer == answers ? "hello" : "");
+      close(fd);
+    }
+    next.stop();
+    EXPECT_EQ(logged(log.path), &answer == answers
+                                    ? "{\"headers\":[{\"key\":\":status\",\"value\":\"200\"},{\"key\":\"x-a\",\"value\":\"one\"},"
+                                      "{\"key\":\"x-a\",\"value\":\"\\\"two\"}]} - -\n"
+                                    : "{\"headers\":[{\"key\":\":status\",\"value\":\"403\"},{\"key\":\"x-a\",\"value\":\"no\"}]} - "
+                                      "tunnel_response:403\n");
+  }
 }
 
 TEST(TcpTunnel, WhoIsRefusedByTheFarSideIsClosedAfterAsManyAttemptsAsConfigured) {

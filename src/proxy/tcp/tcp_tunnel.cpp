@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/stream/stream.h"
+#include "telemetry/operator.h"
 #include "proxy/tcp/relay.h"
 #include "proxy/tcp/tcp_session.h"
 
@@ -7,6 +8,21 @@ namespace proxy {
 namespace {
 
 using telemetry::Flag;
+
+// As Envoy shows its filter state: every field by itself.
+std::string json_of(const http::Headers& headers, std::optional<int> status) {
+  std::string out = "{\"headers\":[";
+  auto add = [&out](std::string_view name, std::string_view value) {
+    out += out.ends_with('[') ? "{\"key\":" : ",{\"key\":";
+    telemetry::append_json_string(name, out);
+    out += ",\"value\":";
+    telemetry::append_json_string(value, out);
+    out += '}';
+  };
+  if (status) add(":status", std::to_string(*status));
+  for (auto field : headers) add(field.name, field.value);
+  return out + "]}";
+}
 
 // A TCP connection whose bytes travel in a request of this proxy's own: the
 // request is a stream, and this is what stands downstream of it. It reads
@@ -119,12 +135,14 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
   // --- Downstream ---
   void send_head(Stream& stream, const http::ResponseHead& head, http::h1::Body, bool) override {
     note(stream);
-    const bool agreed = head.status / 100 == 2 && stream.record.details == "via_upstream";
+    const bool theirs = stream.record.details == "via_upstream";
+    if (theirs && config_.tunnel->keeps_headers) headers_ = json_of(head.headers, head.status);
+    const bool agreed = head.status / 100 == 2 && theirs;
     if (!agreed) {
       refused_ = true;
-      if (stream.record.details == "via_upstream") {  // somebody is there, and says no
+      if (theirs) {  // somebody is there, and says no
         stream.record.set(Flag::UpstreamConnectionFailure);
-        failure_ = "the far side answered the " + stream.request.method + " with " + std::to_string(head.status);
+        failure_ = "tunnel_response:" + std::to_string(head.status);  // Envoy's word
       }
       note(stream);
       return settle_.schedule();
@@ -144,7 +162,10 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
     if (end) ended_ = true;
     return bytes.size();
   }
-  void send_trailers(Stream&, const http::Headers&) override { ended_ = true; }
+  void send_trailers(Stream&, const http::Headers& trailers) override {
+    if (config_.tunnel->keeps_trailers) trailers_ = json_of(trailers, std::nullopt);
+    ended_ = true;
+  }
   void abort(Stream&) override {
     if (open_) connection_->reset_on_close();
   }
@@ -166,7 +187,7 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
                          .report_every = config_.log_interval,
                          .chain = origin_->chain};
     auto origin = std::shared_ptr<Origin>(std::move(origin_));
-    options.report = [&worker = worker(), origin, cluster = cluster_, host = upstream_host_, wire = wire_,
+    options.report = [&worker = worker(), origin, cluster = cluster_, host = upstream_host_, wire = wire_, headers = headers_,
                       local = upstream->local().text(), began = began_](const RelayEnd& end) {
       telemetry::Record record = record_of(end);
       record.upstream_host = host;
@@ -174,7 +195,7 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
       record.upstream_wire = wire;
       record.upstream_wire.sent += end.received;
       record.upstream_wire.received += end.sent;
-      write_tcp_record(worker, *origin, cluster, began, record);
+      write_tcp_record(worker, *origin, cluster, began, record, {.tunnel_headers = headers});
     };
     chain_ = origin->chain;
     origin_ = std::make_unique<Origin>();
@@ -238,7 +259,8 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
     record.bytes_sent = sent_;
     record.upstream_host = upstream_host_;
     record.upstream_wire = stream_ ? stream_->record.upstream_wire : wire_;
-    write_tcp_record(worker(), *origin_, cluster_, began_, record);
+    write_tcp_record(worker(), *origin_, cluster_, began_, record,
+                     {.tunnel_headers = headers_, .tunnel_trailers = trailers_});
   }
 
   static constexpr uint32_t kNoUse = static_cast<uint32_t>(Flag::NoClusterFound) |
@@ -255,6 +277,7 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
   net::Deferred settle_;
   net::Clock::time_point began_, last_active_, deadline_{}, drained_by_{}, next_log_{};
   std::string upstream_host_, failure_;
+  std::string headers_, trailers_;  // of the far side's answer, as JSON, where they are kept
   base::ByteMeter wire_;  // upstream, of the request
   uint64_t received_ = 0, sent_ = 0;
   size_t unconsumed_ = 0;
