@@ -193,6 +193,10 @@ void Connection::read() {
     if (tls_state_ == TlsState::None && !readable_) return;
   }
   if (!peer_ended_ || end_told_ || paused_) return;
+  if (std::exchange(data_owed_, false) && !input_.empty()) {  // what a handler before this one left comes first
+    handler_->on_data(*this);
+    if (*gone || !open() || closes() || paused_) return;
+  }
   input_.recycle();
   if (write_errno_) return fail(read_error());
   end_told_ = true;
