@@ -75,6 +75,12 @@ static void take_turn(const State& where) {
   while (flock(lock, LOCK_EX) != 0 && errno == EINTR) continue;
 }
 
+// What stopped, and the end of the log that says why.
+static std::string with_log(const State& where, const std::string& what) {
+  std::filesystem::path log = where.logs() / "hold.log";
+  return what + "; the end of " + log.string() + ":\n" + last_lines(log, 10);
+}
+
 static void await_cluster(const State& where, pid_t hold, std::chrono::seconds patience) {
   constexpr int kInUse = 3;  // hold's exit code where another one has the directory: that one is starting
   auto limit = net::Clock::now() + patience;
@@ -84,12 +90,9 @@ static void await_cluster(const State& where, pid_t hold, std::chrono::seconds p
     bool in_use = ended && WIFEXITED(status) && WEXITSTATUS(status) == kInUse;
     if (in_use) hold = 0;
     if (ended && !in_use)
-      give_up({.kind = ErrorKind::Unavailable,
-               .message = "the cluster did not start; the end of " + (where.logs() / "hold.log").string() + ":\n" +
-                          last_lines(where.logs() / "hold.log", 10)});
+      give_up({.kind = ErrorKind::Unavailable, .message = with_log(where, "the cluster did not start")});
     if (net::Clock::now() > limit)
-      give_up(
-          {.kind = ErrorKind::Timeout, .message = "the cluster did not answer in time; see " + where.logs().string()});
+      give_up({.kind = ErrorKind::Timeout, .message = with_log(where, "the cluster did not answer in time")});
     usleep(10'000);
   }
 }

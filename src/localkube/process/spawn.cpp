@@ -41,7 +41,11 @@ base::Result<pid_t> spawn_self(const Spawn& spawn) {
 
 base::Result<void> own_mounts_and_proc() {
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
-    return std::unexpected(base::system_error("make mounts private", errno));
+    return std::unexpected(base::system_error(errno == EINVAL
+                                                  ? "make mounts private: / is no mount point, as in a bare "
+                                                    "chroot (mount --bind DIR DIR before chroot DIR)"
+                                                  : "make mounts private",
+                                              errno));
   if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0)
     return std::unexpected(base::system_error("mount /proc", errno));
   return {};
