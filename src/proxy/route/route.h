@@ -79,6 +79,7 @@ struct HashPolicy {
 };
 
 struct Forward;
+class SubsetCriteria;
 
 // Another cluster that gets a copy of the request; what it answers is dropped.
 struct Mirror {
@@ -89,6 +90,7 @@ struct Mirror {
 
 // One destination of a route.
 struct WeightedTarget {
+  std::shared_ptr<const SubsetCriteria> subset;  // of its endpoints (metadata_match), the route's word included
   Slot cluster = kNone;
   std::string cluster_header;  // the cluster's name is in this header, in place of `cluster`
   uint32_t weight = 1;

@@ -101,6 +101,10 @@ uint32_t per_million(const envoy::type::v3::FractionalPercent& from);
 // What a resource's metadata says, for logs; nullptr: nothing beyond what is known elsewhere.
 enum class Known : uint8_t { Nothing, IstioConfig };
 base::Result<std::shared_ptr<const Metadata>> about_of(const core::Metadata& metadata, Known known);
+// What it says of the endpoints to be chosen (envoy.lb), on top of `base`; without such words, `base`, which may be
+// nullptr.
+std::shared_ptr<const SubsetCriteria> subset_of(const core::Metadata& metadata,
+                                                const std::shared_ptr<const SubsetCriteria>& base);
 std::string origin_of(const core::Metadata& metadata);  // filter_metadata.istio.config
 std::string_view string_field(const google::protobuf::Struct& from, const std::string& name);
 

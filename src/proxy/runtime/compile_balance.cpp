@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "envoy/extensions/load_balancing_policies/least_request/v3/least_request.pb.h"
 #include "envoy/extensions/load_balancing_policies/maglev/v3/maglev.pb.h"
 #include "envoy/extensions/load_balancing_policies/random/v3/random.pb.h"
@@ -169,10 +171,70 @@ base::Result<void> named_balance(const v3::Cluster& from, Cluster& out) {
   return localities(from.common_lb_config(), out);
 }
 
+SubsetPolicy::Fallback fallback_of(v3::Cluster::LbSubsetConfig::LbSubsetSelector::LbSubsetSelectorFallbackPolicy from) {
+  using From = v3::Cluster::LbSubsetConfig::LbSubsetSelector;
+  using To = SubsetPolicy::Fallback;
+  switch (from) {
+    case From::NO_FALLBACK:
+      return To::None;
+    case From::ANY_ENDPOINT:
+      return To::Any;
+    case From::DEFAULT_SUBSET:
+      return To::Default;
+    case From::KEYS_SUBSET:
+      return To::Keys;
+    default:
+      return To::Undefined;
+  }
+}
+
+base::Result<SubsetPolicy::Selector> selector_of(const v3::Cluster::LbSubsetConfig::LbSubsetSelector& from) {
+  SubsetPolicy::Selector out;
+  auto sorted = [](const auto& words) {
+    std::vector<std::string> all(words.begin(), words.end());
+    std::ranges::sort(all);
+    all.erase(std::unique(all.begin(), all.end()), all.end());
+    return all;
+  };
+  out.keys = sorted(from.keys());
+  out.fallback_keys = sorted(from.fallback_keys_subset());
+  out.fallback = fallback_of(from.fallback_policy());
+  out.single_host = from.single_host_per_subset();
+  if (out.keys.empty()) return wrong("lb_subset_config: a selector without keys");
+  if (out.single_host && out.keys.size() != 1)
+    return wrong("lb_subset_config: single_host_per_subset needs a selector of one key");
+  const bool by_keys = out.fallback == SubsetPolicy::Fallback::Keys;
+  if (by_keys && (out.fallback_keys.empty() || out.fallback_keys.size() >= out.keys.size() ||
+                  !std::ranges::includes(out.keys, out.fallback_keys)))
+    return wrong("lb_subset_config: fallback_keys_subset must be some, and not all, of the selector's keys");
+  if (!by_keys && !out.fallback_keys.empty())
+    return wrong("lb_subset_config: fallback_keys_subset goes with KEYS_SUBSET only");
+  return out;
+}
+
+base::Result<std::shared_ptr<const SubsetPolicy>> subsets_of(const v3::Cluster& from) {
+  using From = v3::Cluster::LbSubsetConfig;
+  const From& config = from.lb_subset_config();
+  if (from.has_load_balancing_policy() || from.lb_policy() == v3::Cluster::CLUSTER_PROVIDED)
+    return wrong("cluster: this LB policy cannot be combined with lb_subset_config");
+  if (config.locality_weight_aware()) return not_acting("lb_subset_config.locality_weight_aware");
+  if (config.scale_locality_weight()) return not_acting("lb_subset_config.scale_locality_weight");
+  if (config.metadata_fallback_policy() != From::METADATA_NO_FALLBACK)
+    return not_acting("lb_subset_config.metadata_fallback_policy");
+  auto out = std::make_shared<SubsetPolicy>();
+  for (const auto& selector : config.subset_selectors()) out->selectors.push_back(TRY(selector_of(selector)));
+  if (config.fallback_policy() == From::ANY_ENDPOINT) out->fallback = SubsetPolicy::Fallback::Any;
+  if (config.fallback_policy() == From::DEFAULT_SUBSET) out->fallback = SubsetPolicy::Fallback::Default;
+  out->default_subset = SubsetCriteria(json_of(config.default_subset()), nullptr);
+  out->panic_any = config.panic_mode_any();
+  out->list_as_any = config.list_as_any();
+  return out;
+}
+
 }  // namespace
 
 base::Result<void> compile_balance(const v3::Cluster& from, Cluster& out) {
-  if (from.has_lb_subset_config()) return not_acting("lb_subset_config");
+  if (from.lb_subset_config().subset_selectors_size()) out.subsets = TRY(subsets_of(from));
   TRY(from.has_load_balancing_policy() ? typed_balance(from, out) : named_balance(from, out));
   if (out.balance == Balance::Provided && from.type() != v3::Cluster::ORIGINAL_DST)
     return wrong("cluster: LB policy CLUSTER_PROVIDED cannot be combined with a cluster of this type");

@@ -48,8 +48,10 @@ base::Result<Endpoint> endpoint_of(const LbEndpoint& from, uint32_t locality, ui
   if (auto it = metadata.find("envoy.transport_socket_match"); it != metadata.end())
     details.labels = labels_of(it->second);
   if (auto it = metadata.find("istio"); it != metadata.end()) details.workload = string_field(it->second, "workload");
-  if (auto it = metadata.find("envoy.lb"); it != metadata.end())
+  if (auto it = metadata.find("envoy.lb"); it != metadata.end()) {
     details.hash_key = string_field(it->second, "hash_key");
+    details.subset_labels = subset_labels(json_of(it->second));
+  }
   const auto& check = from.endpoint().health_check_config();
   details.check_hostname = check.hostname();
   out.unchecked = check.disable_active_health_check();

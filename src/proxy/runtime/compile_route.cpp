@@ -144,12 +144,15 @@ base::Result<void> add_hash_policies(const v3::RouteAction& from, Forward& out) 
   return {};
 }
 
-base::Result<void> add_weighted(const v3::WeightedCluster& from, Slots& slots, Forward& out) {
+using Subset = std::shared_ptr<const SubsetCriteria>;
+
+base::Result<void> add_weighted(const v3::WeightedCluster& from, const Subset& route, Slots& slots, Forward& out) {
   uint64_t total = 0;
   for (const auto& entry : from.clusters()) {
     if (entry.name().empty() == entry.cluster_header().empty())
       return refused("weighted_clusters.clusters", "exactly one of name and cluster_header is needed");
-    WeightedTarget target{.cluster = entry.name().empty() ? kNone : slots.cluster(entry.name())};
+    WeightedTarget target{.subset = subset_of(entry.metadata_match(), route),
+                          .cluster = entry.name().empty() ? kNone : slots.cluster(entry.name())};
     target.cluster_header = base::to_lower(entry.cluster_header());
     target.weight = entry.weight().value();
     target.host_rewrite = entry.host_rewrite_literal();
@@ -167,12 +170,13 @@ base::Result<void> add_weighted(const v3::WeightedCluster& from, Slots& slots, F
 }
 
 base::Result<void> add_targets(const v3::RouteAction& from, Slots& slots, Forward& out) {
+  const Subset subset = subset_of(from.metadata_match(), nullptr);
   if (from.has_cluster_header()) {
-    out.targets.push_back({.cluster_header = base::to_lower(from.cluster_header())});
+    out.targets.push_back({.subset = subset, .cluster_header = base::to_lower(from.cluster_header())});
   } else if (from.has_weighted_clusters()) {
-    return add_weighted(from.weighted_clusters(), slots, out);
+    return add_weighted(from.weighted_clusters(), subset, slots, out);
   } else if (from.has_cluster()) {
-    out.targets.push_back({.cluster = slots.cluster(from.cluster())});
+    out.targets.push_back({.subset = subset, .cluster = slots.cluster(from.cluster())});
   } else {
     return base::fail(base::ErrorKind::Invalid, "a route action without a cluster");
   }

@@ -8,9 +8,10 @@ namespace {
 namespace v3 = envoy::extensions::filters::network::tcp_proxy::v3;
 
 base::Result<void> add_targets(const Compiler& compiler, const v3::TcpProxy& from, TcpConfig& out) {
+  const auto route = subset_of(from.metadata_match(), nullptr);
   if (!from.has_weighted_clusters()) {
     if (from.cluster().empty()) return base::fail(base::ErrorKind::Invalid, "tcp_proxy without a cluster");
-    out.targets.push_back({.cluster = compiler.slots.cluster(from.cluster())});
+    out.targets.push_back({.subset = route, .cluster = compiler.slots.cluster(from.cluster())});
     return {};
   }
   out.total_weight = 0;
@@ -19,7 +20,9 @@ base::Result<void> add_targets(const Compiler& compiler, const v3::TcpProxy& fro
       return base::fail(base::ErrorKind::Invalid, "tcp_proxy: cluster " + entry.name() + " has the weight 0");
     if (out.total_weight + uint64_t{entry.weight()} > UINT32_MAX)
       return base::fail(base::ErrorKind::Invalid, "tcp_proxy: the weights' sum is too large");
-    out.targets.push_back({.cluster = compiler.slots.cluster(entry.name()), .weight = entry.weight()});
+    out.targets.push_back({.subset = subset_of(entry.metadata_match(), route),
+                           .cluster = compiler.slots.cluster(entry.name()),
+                           .weight = entry.weight()});
     out.total_weight += entry.weight();
   }
   if (out.targets.empty()) return base::fail(base::ErrorKind::Invalid, "tcp_proxy: weighted_clusters is empty");

@@ -104,6 +104,13 @@ uint32_t per_million(const envoy::type::v3::FractionalPercent& from) {
   return static_cast<uint32_t>(std::min<uint64_t>(from.numerator() * scale, 1'000'000));
 }
 
+std::shared_ptr<const SubsetCriteria> subset_of(const core::Metadata& metadata,
+                                                const std::shared_ptr<const SubsetCriteria>& base) {
+  auto it = metadata.filter_metadata().find("envoy.lb");
+  if (it == metadata.filter_metadata().end()) return base;
+  return std::make_shared<const SubsetCriteria>(json_of(it->second), base.get());
+}
+
 std::string_view string_field(const google::protobuf::Struct& from, const std::string& name) {
   auto it = from.fields().find(name);
   return it == from.fields().end() ? std::string_view() : std::string_view(it->second.string_value());

@@ -70,13 +70,12 @@ static constexpr UnreadFields kUnread[] = {
     {"envoy.config.route.v3.RateLimit", "-disable_key"},
     {"envoy.config.route.v3.Route", "tracing"},
     {"envoy.config.route.v3.RouteAction",
-     "!metadata_match early_data_policy !hedge_policy !retry_policy_typed_config !flush_timeout "
+     "early_data_policy !hedge_policy !retry_policy_typed_config !flush_timeout "
      "!path_rewrite_policy !cluster_specifier_plugin !inline_cluster_specifier_plugin !cors"},
     {"envoy.config.route.v3.RouteAction.RequestMirrorPolicy", "-trace_sampled"},
     {"envoy.config.route.v3.RouteConfiguration", "-validate_clusters !cluster_specifier_plugins"},
     {"envoy.config.route.v3.VirtualHost", "virtual_clusters !hedge_policy !retry_policy_typed_config !cors"},
     {"envoy.config.route.v3.WeightedCluster", "total_weight"},
-    {"envoy.config.route.v3.WeightedCluster.ClusterWeight", "!metadata_match"},
     {"envoy.extensions.access_loggers.file.v3.FileAccessLog", "!typed_json_format"},
     {"envoy.extensions.compression.brotli.compressor.v3.Brotli", "-chunk_size"},
     {"envoy.extensions.compression.brotli.decompressor.v3.Brotli", "-chunk_size -disable_ring_buffer_reallocation"},
@@ -115,11 +114,10 @@ static constexpr UnreadFields kUnread[] = {
     {"envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter", "!config_discovery"},
     {"envoy.extensions.filters.network.rbac.v3.RBAC", "!enforcement_type"},
     {"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
-     "!metadata_match !downstream_idle_timeout !upstream_idle_timeout !backoff_options "
+     "!downstream_idle_timeout !upstream_idle_timeout !backoff_options "
      "!proxy_protocol_tlvs !upstream_connect_mode !max_early_data_bytes"},
     {"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TunnelingConfig",
      "!request_id_extension !request_id_header !request_id_metadata_key"},
-    {"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight", "!metadata_match"},
     {"envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig",
      "-min_cluster_size -routing_enabled"},
     {"envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig.ForceLocalZone",

@@ -275,6 +275,64 @@ TEST_F(Upstreams, AnUpstreamThatBreaksHttp2IsABadGateway) {
   EXPECT_NE(response.body.find("protocol error"), std::string::npos) << response.body;
 }
 
+TEST_F(Upstreams, RequestsGoToTheSubsetThatTheirRouteAndTheirMetadataName) {
+  Backend second(loop_), canary(loop_);
+  auto endpoint = [](const Backend& at, const std::string& labels) {
+    return "{metadata: {filter_metadata: {envoy.lb: {" + labels +
+           "}}}, endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: " + std::to_string(at.port()) +
+           "}}}}";
+  };
+  auto cluster_with = [&](const std::string& name, const std::string& fallback) {
+    return "  - name: " + name +
+           "\n    type: STATIC\n    lb_subset_config: {" + fallback +
+           ", subset_selectors: [{keys: [v]}, {keys: [v, stage], fallback_policy: KEYS_SUBSET, fallback_keys_subset: "
+           "[v]}]}\n    load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [" +
+           endpoint(backend_, "v: 1") + ", " + endpoint(second, "v: 2") + ", " +
+           endpoint(canary, "v: 2, stage: canary") + "]}]}\n";
+  };
+  auto match = [](const std::string& labels) { return "metadata_match: {filter_metadata: {envoy.lb: {" + labels + "}}}"; };
+  auto route = [](const std::string& path, const std::string& action) {
+    return "              - {match: {prefix: " + path + "}, route: {" + action + "}}\n";
+  };
+  Proxy proxy(
+      loop_,
+      bootstrap_of(
+          route("/one", "cluster: c, " + match("v: 1")) + route("/canary", "cluster: c, " + match("v: 2, stage: canary")) +
+              route("/fewer", "cluster: c, " + match("v: 1, stage: lost")) + route("/lost", "cluster: c, " + match("v: 9")) +
+              route("/strict", "cluster: strict, " + match("v: 9")) +
+              route("/weighted", "weighted_clusters: {clusters: [{name: c, weight: 1, " + match("stage: canary") + "}]}, " +
+                                     match("v: 2")) +
+              route("/", "cluster: c"),
+          cluster_with("c", "fallback_policy: DEFAULT_SUBSET, default_subset: {v: 1}") +
+              cluster_with("strict", "panic_mode_any: true"),
+          "",
+          "{name: h, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.header_to_metadata.v3.Config, "
+          "request_rules: [{header: x-v, on_header_present: {metadata_namespace: envoy.lb, key: v, type: NUMBER}}, {header: "
+          "x-stage, on_header_present: {metadata_namespace: envoy.lb, key: stage}}]}}"));
+  auto counted = [&](const std::string& path, std::vector<std::pair<std::string, std::string>> headers = {}) {
+    const std::vector<int> before{backend_.requests, second.requests, canary.requests};
+    for (int i = 0; i < 4; ++i) {
+      http::Request request;
+      request.path = path;
+      for (const auto& [name, value] : headers) request.headers.add(name, value);
+      EXPECT_EQ(fetch(loop_, proxy.port(), std::move(request)).status, 200) << path;
+    }
+    return std::vector<int>{backend_.requests - before[0], second.requests - before[1], canary.requests - before[2]};
+  };
+  const std::vector<int> first{4, 0, 0}, last{0, 0, 4};
+  EXPECT_EQ(counted("/one"), first);
+  EXPECT_EQ(counted("/canary"), last);
+  EXPECT_EQ(counted("/weighted"), last) << "the route's criteria and the cluster's are one";
+  EXPECT_EQ(counted("/fewer"), first) << "KEYS_SUBSET";
+  EXPECT_EQ(counted("/lost"), first) << "the default subset";
+  EXPECT_EQ(counted("/"), first) << "without criteria too";
+  const auto both = counted("/", {{"x-v", "2"}});
+  EXPECT_EQ(both[0], 0);
+  EXPECT_EQ(both[1] + both[2], 4);
+  EXPECT_EQ(counted("/one", {{"x-v", "2"}, {"x-stage", "canary"}}), last) << "the request's metadata goes first";
+  EXPECT_EQ(get(loop_, proxy.port(), "/strict").status, 503) << "NO_FALLBACK, whatever a panic would allow";
+}
+
 TEST_F(Upstreams, WhatDoesNotActIsRefusedByName) {
   auto refusal = [&](const std::string& more) {
     auto bootstrap = parse_bootstrap(bootstrap_of(kAll, cluster({"1"}, more)));
@@ -285,7 +343,11 @@ TEST_F(Upstreams, WhatDoesNotActIsRefusedByName) {
   EXPECT_EQ(refusal(""), "");
   for (const auto& [yaml, name] : std::map<std::string, std::string>{
            {"    preconnect_policy: {per_upstream_preconnect_ratio: 2}\n", "preconnect_policy"},
-           {"    lb_subset_config: {}\n", "lb_subset_config"},
+           {"    lb_subset_config: {subset_selectors: [{keys: [v]}], locality_weight_aware: true}\n",
+            "lb_subset_config.locality_weight_aware"},
+           {"    lb_subset_config: {subset_selectors: [{keys: [v], fallback_policy: KEYS_SUBSET, fallback_keys_subset: "
+            "[w]}]}\n",
+            "fallback_keys_subset"},
            {"    lb_policy: MAGLEV\n    maglev_lb_config: {table_size: 100}\n", "prime"},
            {"    lb_policy: CLUSTER_PROVIDED\n", "CLUSTER_PROVIDED"},
            {"    outlier_detection: {max_ejection_percent: 101}\n", "max_ejection_percent"},

@@ -356,6 +356,14 @@ void Stream::start_attempt() {
     wish.other_priorities_after = retry_->other_priorities_after;
     wish.tried = &tried_;
   }
+  SubsetCriteria own;
+  if (config.subsets) {
+    wish.subset = target_->subset.get();
+    if (const base::Json* said = metadata.find("envoy.lb", {})) {  // what filters found out goes first
+      own = SubsetCriteria(*said, wish.subset);
+      wish.subset = &own;
+    }
+  }
   host_ = cluster_->pick(wish);
   if (!host_) {
     ++cluster_->counts.none_healthy;

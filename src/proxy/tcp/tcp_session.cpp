@@ -50,6 +50,7 @@ class TcpSession final : public Session {
     for (const WeightedTarget& target : config.targets) {
       if (at < target.weight || &target == &config.targets.back()) {
         cluster_ = worker().cluster(target.cluster);
+        subset_ = target.subset.get();
         break;
       }
       at -= target.weight;
@@ -94,6 +95,7 @@ class TcpSession final : public Session {
       return fail(Flag::UpstreamOverflow, {});
     }
     ClusterState::Wish wish{.original = origin_->local};
+    wish.subset = subset_;
     if (origin_->chain->tcp->hash_source_ip) wish.hash = base::xx_hash(origin_->remote_ip);
     host_ = cluster_->pick(wish);
     if (!host_) {
@@ -184,6 +186,7 @@ class TcpSession final : public Session {
   Down down_;
   Up up_;
   ClusterState* cluster_ = nullptr;
+  const SubsetCriteria* subset_ = nullptr;  // in the chain
   Host* host_ = nullptr;
   HostUse use_;
   ConnectionPermit permit_;

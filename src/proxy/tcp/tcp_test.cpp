@@ -255,7 +255,7 @@ TEST(TcpProxy, DividesConnectionsByWeight) {
 
 TEST(TcpProxy, NamesWhatItDoesNotSupport) {
   for (std::string field : {"tunneling_config: {hostname: 'a:1', request_id_header: x-id}",
-                            "metadata_match: {}", "upstream_idle_timeout: 1s", "max_early_data_bytes: 1",
+                            "upstream_idle_timeout: 1s", "max_early_data_bytes: 1",
                             "hash_policy: [{filter_state: {key: a}}]", "upstream_connect_mode: ON_DOWNSTREAM_DATA"}) {
     auto bootstrap = parse_bootstrap(
         tcp_bootstrap("          cluster: c\n          " + field + "\n", "  - {name: c, type: STATIC}\n"));

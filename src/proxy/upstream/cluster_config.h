@@ -11,6 +11,7 @@
 #include "net/address.h"
 #include "net/tls.h"
 #include "proxy/route/route.h"
+#include "proxy/upstream/subset.h"
 
 namespace proxy {
 
@@ -75,6 +76,7 @@ struct EndpointDetails {
   std::vector<std::pair<std::string, std::string>> labels;  // envoy.transport_socket_match
   std::string hash_key;                                     // envoy.lb hash_key, before the name
   std::string workload;                                     // "name;namespace;canonical;revision;cluster"
+  std::vector<SubsetLabel> subset_labels;                   // all of envoy.lb
   net::Address check_address;                               // where active checks go; invalid: the endpoint's own
   uint16_t check_port = 0;                                  // of DNS endpoints, the same
   std::string check_hostname;
@@ -198,6 +200,7 @@ struct Cluster {
   bool hash_hostname = false;        // endpoints are hashed by their host name, not their address
   uint32_t hash_balance_factor = 0;  // percent of the fair share that one endpoint may have; 0: any
   bool locality_weighted = false;
+  std::shared_ptr<const SubsetPolicy> subsets;  // nullptr: it is not divided
   bool ignore_unchecked = false;  // endpoints do not count until their first active check
   bool fail_on_panic = false;     // no traffic at all in place of traffic to everybody
   bool override_unhealthy = false, override_draining = false, override_degraded = true;  // whom an override may name

@@ -22,8 +22,8 @@ void ClusterState::configure(std::shared_ptr<const Cluster> config) {
     for (auto& [address, host] : hosts_) leave(std::move(host));
     hosts_.clear();
     order_.clear();
-    priorities_.clear();
-    loads_.clear();
+    all_ = {};
+    subsets_.reset();
     endpoints_.reset();
     return;
   }
@@ -57,6 +57,7 @@ void ClusterState::update(Host& host, const Endpoint& endpoint) {
   host.transport = &transport;
   if (changed) host.retire_connections();
   host.current = true;
+  host.details = endpoint.details;
   const EndpointDetails& details = endpoint.more();
   host.additional = details.additional;
   host.hostname = details.hostname;
@@ -153,47 +154,38 @@ std::vector<HostSet::Locality> ClusterState::localities_of(const std::vector<Hos
 }
 
 // The loads, were nobody of these priorities able to serve.
-std::vector<PriorityLoad> ClusterState::loads_without(const std::vector<bool>& excluded) const {
-  std::vector<PriorityHealth> health = health_;
+std::vector<PriorityLoad> ClusterState::loads_without(const Pool& pool, const std::vector<bool>& excluded) const {
+  std::vector<PriorityHealth> health = pool.health;
   for (size_t i = 0; i < std::min(health.size(), excluded.size()); ++i)
     if (excluded[i]) health[i].healthy = health[i].degraded = 0;
   return loads_of(health, endpoints_ ? endpoints_->overprovisioning : 140, config_->panic_percent);
 }
 
 // As Envoy's previous_priorities: after every so many tries their priorities are left out, until none would remain.
-std::vector<PriorityLoad> ClusterState::loads_after(const std::vector<const Host*>& tried, uint32_t every) const {
-  std::vector<bool> excluded(health_.size());
+std::vector<PriorityLoad> ClusterState::loads_after(const Pool& pool, const std::vector<const Host*>& tried,
+                                                    uint32_t every) const {
+  const auto& health = pool.health;
+  std::vector<bool> excluded(health.size());
   for (size_t i = 0; i + every <= tried.size(); i += every) {
     for (size_t j = i; j < i + every; ++j)
       if (tried[j]->priority < excluded.size()) excluded[tried[j]->priority] = true;
     bool left = false;
-    for (size_t p = 0; p < health_.size(); ++p) left |= !excluded[p] && health_[p].healthy + health_[p].degraded > 0;
+    for (size_t p = 0; p < health.size(); ++p) left |= !excluded[p] && health[p].healthy + health[p].degraded > 0;
     if (!left) excluded.assign(excluded.size(), false);
   }
-  return loads_without(excluded);
+  return loads_without(pool, excluded);
 }
 
 void ClusterState::index_priorities() {
   seen_version_ = shared_->version();
-  struct Sorted {
-    std::vector<Host*> all, healthy, degraded;
-  };
-  std::vector<Sorted> sorted;
-  health_.clear();
-  const bool by_weight = endpoints_ && endpoints_->weighted_priority_health;
+  std::vector<Seen> seen;
+  seen.reserve(order_.size());
   for (Host* host : order_) {
-    if (host->priority >= sorted.size()) {
-      sorted.resize(host->priority + 1u);
-      health_.resize(host->priority + 1u);
-    }
     if (config_->ignore_unchecked && !config_->checks.empty() && host->shared && !host->unchecked &&
-        host->shared->checked.load(std::memory_order_relaxed) == Checked::Never)
+        host->shared->checked.load(std::memory_order_relaxed) == Checked::Never) {
+      seen.push_back({.host = host, .counts = false});
       continue;
-    Sorted& into = sorted[host->priority];
-    PriorityHealth& sum = health_[host->priority];
-    const uint64_t counts_as = by_weight ? host->weight : 1;
-    into.all.push_back(host);
-    sum.total += counts_as;
+    }
     const Health state = health_of(*host);
     const bool well = state == Health::Healthy || state == Health::Degraded;
     if (well && !host->well) host->since = worker_.loop().now();
@@ -201,6 +193,33 @@ void ClusterState::index_priorities() {
         host->shared->checked.load(std::memory_order_relaxed) == Checked::Fails)
       host->close_connections();
     host->well = well;
+    seen.push_back({host, state});
+  }
+  fill(all_, seen, Localities::Weighted);
+  if (config_->subsets)
+    index_subsets(seen);
+  else
+    subsets_.reset();
+}
+
+void ClusterState::fill(Pool& pool, const std::vector<Seen>& hosts, Localities localities) {
+  struct Sorted {
+    std::vector<Host*> all, healthy, degraded;
+  };
+  std::vector<Sorted> sorted;
+  pool.health.clear();
+  const bool by_weight = endpoints_ && endpoints_->weighted_priority_health;
+  for (const auto& [host, state, counts] : hosts) {
+    if (host->priority >= sorted.size()) {
+      sorted.resize(host->priority + 1u);
+      pool.health.resize(host->priority + 1u);
+    }
+    if (!counts) continue;
+    Sorted& into = sorted[host->priority];
+    PriorityHealth& sum = pool.health[host->priority];
+    const uint64_t counts_as = by_weight ? host->weight : 1;
+    into.all.push_back(host);
+    sum.total += counts_as;
     if (state == Health::Healthy) {
       into.healthy.push_back(host);
       sum.healthy += counts_as;
@@ -209,16 +228,40 @@ void ClusterState::index_priorities() {
       sum.degraded += counts_as;
     }
   }
-  loads_ = loads_without({});
-  priorities_.resize(sorted.size());
+  pool.loads = loads_without(pool, {});
+  pool.priorities.resize(sorted.size());
   Dice& dice = worker_.dice();
+  auto parts = [&](const std::vector<Host*>& eligible, const std::vector<Host*>& all) {
+    return localities == Localities::Weighted ? localities_of(eligible, all) : std::vector<HostSet::Locality>();
+  };
   for (size_t i = 0; i < sorted.size(); ++i) {
-    auto healthy_parts = localities_of(sorted[i].healthy, sorted[i].all);
-    auto degraded_parts = localities_of(sorted[i].degraded, sorted[i].all);
-    priorities_[i].healthy.assign(*config_, std::move(sorted[i].healthy), std::move(healthy_parts), dice);
-    priorities_[i].degraded.assign(*config_, std::move(sorted[i].degraded), std::move(degraded_parts), dice);
-    priorities_[i].all.assign(*config_, std::move(sorted[i].all), {}, dice);
+    auto healthy_parts = parts(sorted[i].healthy, sorted[i].all);
+    auto degraded_parts = parts(sorted[i].degraded, sorted[i].all);
+    Priority& priority = pool.priorities[i];
+    priority.healthy.assign(*config_, std::move(sorted[i].healthy), std::move(healthy_parts), dice);
+    priority.degraded.assign(*config_, std::move(sorted[i].degraded), std::move(degraded_parts), dice);
+    priority.all.assign(*config_, std::move(sorted[i].all), {}, dice);
   }
+}
+
+void ClusterState::index_subsets(const std::vector<Seen>& hosts) {
+  if (!subsets_) subsets_ = std::make_unique<Subsets>();
+  const SubsetPolicy& policy = *config_->subsets;
+  static const std::vector<SubsetLabel> kNone;
+  base::StringMap<std::vector<Seen>> members;
+  std::vector<Seen> usual;
+  for (const Seen& seen : hosts) {
+    const auto& labels = seen.host->details ? seen.host->details->subset_labels : kNone;
+    for (const SubsetPolicy::Selector& selector : policy.selectors)
+      for (const std::string& name : policy.names_of(selector, labels)) {
+        auto& of_subset = members[name];
+        if (!selector.single_host || of_subset.empty()) of_subset.push_back(seen);
+      }
+    if (policy.in_default(labels)) usual.push_back(seen);
+  }
+  std::erase_if(subsets_->pools, [&](const auto& entry) { return !members.contains(entry.first); });
+  for (const auto& [name, of_subset] : members) fill(subsets_->pools[name], of_subset, Localities::Ignored);
+  fill(subsets_->usual, usual, Localities::Ignored);
 }
 
 Host* ClusterState::pick_original(const Wish& wish) {
@@ -263,6 +306,35 @@ Host* ClusterState::pick(const Wish& wish) {
     if (Host* host = pick_preferred(wish)) return host;
     if (wish.only_preferred) return nullptr;
   }
+  return subsets_ ? pick_of_subset(wish, wish.subset) : pick_from(all_, wish);
+}
+
+// As Envoy: a subset that has endpoints counts, whatever their health; one that nobody is in leads to the fallback of
+// the selector with its keys, or else to the cluster's.
+Host* ClusterState::pick_of_subset(const Wish& wish, const SubsetCriteria* criteria) {
+  using Fallback = SubsetPolicy::Fallback;
+  const SubsetPolicy& policy = *config_->subsets;
+  if (criteria) {
+    if (auto it = subsets_->pools.find(criteria->name()); it != subsets_->pools.end())
+      return pick_from(it->second, wish);
+    auto same = [&](const SubsetPolicy::Selector& selector) { return criteria->has_keys(selector.keys); };
+    auto selector = std::ranges::find_if(policy.selectors, same);
+    if (selector != policy.selectors.end()) {
+      if (selector->fallback == Fallback::None) return nullptr;
+      if (selector->fallback == Fallback::Any) return pick_from(all_, wish);
+      if (selector->fallback == Fallback::Default) return pick_from(subsets_->usual, wish);
+      if (selector->fallback == Fallback::Keys) {
+        const SubsetCriteria fewer = criteria->only(selector->fallback_keys);
+        return pick_of_subset(wish, &fewer);
+      }
+    }
+  }
+  if (policy.fallback == Fallback::None) return nullptr;
+  Host* host = pick_from(policy.fallback == Fallback::Default ? subsets_->usual : all_, wish);
+  return host || !policy.panic_any ? host : pick_from(all_, wish);
+}
+
+Host* ClusterState::pick_from(Pool& pool, const Wish& wish) {
   const bool hashes = config_->balance == Cluster::Balance::RingHash || config_->balance == Cluster::Balance::Maglev;
   HostSet::Situation situation{*config_, worker_.dice(), worker_.loop().now(), wish.hash, 0, counts.active_requests};
   if (hashes && !situation.hash) situation.hash = worker_.dice().next();
@@ -271,8 +343,8 @@ Host* ClusterState::pick(const Wish& wish) {
   };
   std::vector<PriorityLoad> others;
   const bool elsewhere = wish.other_priorities_after && wish.tried && wish.tried->size() >= wish.other_priorities_after;
-  if (elsewhere) others = loads_after(*wish.tried, wish.other_priorities_after);
-  const std::vector<PriorityLoad>& loads = elsewhere ? others : loads_;
+  if (elsewhere) others = loads_after(pool, *wish.tried, wish.other_priorities_after);
+  const std::vector<PriorityLoad>& loads = elsewhere ? others : pool.loads;
   Host* host = nullptr;
   do {
     size_t at = 0;
@@ -283,7 +355,7 @@ Host* ClusterState::pick(const Wish& wish) {
       at = choice.priority;
       degraded = choice.degraded;
     }
-    Priority& priority = priorities_[at];
+    Priority& priority = pool.priorities[at];
     if (loads[at].panic) {
       ++counts.panics;
       if (config_->fail_on_panic) return nullptr;

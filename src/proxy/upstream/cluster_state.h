@@ -39,6 +39,7 @@ class ClusterState {
     uint32_t other_priorities_after = 0;  // so many of `tried`: their priorities are avoided too; 0: never
     net::Address preferred;               // this host, as long as it is fit (override_host_status)
     bool only_preferred = false;          // and no other
+    const SubsetCriteria* subset = nullptr;  // where the cluster is divided; for the call only
   };
   // Whose turn it is, or nullptr: no healthy upstream.
   Host* pick(const Wish& wish);
@@ -111,10 +112,30 @@ class ClusterState {
     }
     return kUnlimited;
   }
+  // Hosts that are chosen from as if they were all: those of the cluster, or of one subset.
+  struct Pool {
+    std::vector<Priority> priorities;
+    std::vector<PriorityHealth> health;  // by priority
+    std::vector<PriorityLoad> loads;
+  };
+  struct Subsets {
+    base::StringMap<Pool> pools;  // by SubsetCriteria::name
+    Pool usual;                   // the default subset
+  };
+  struct Seen {
+    Host* host = nullptr;
+    Health state = Health::Healthy;
+    bool counts = true;  // otherwise it is as if it were not there
+  };
   void refresh();
   void index_priorities();
-  std::vector<PriorityLoad> loads_without(const std::vector<bool>& excluded) const;
-  std::vector<PriorityLoad> loads_after(const std::vector<const Host*>& tried, uint32_t every) const;
+  void index_subsets(const std::vector<Seen>& hosts);
+  enum class Localities : uint8_t { Weighted, Ignored };
+  void fill(Pool& pool, const std::vector<Seen>& hosts, Localities localities);
+  std::vector<PriorityLoad> loads_without(const Pool& pool, const std::vector<bool>& excluded) const;
+  std::vector<PriorityLoad> loads_after(const Pool& pool, const std::vector<const Host*>& tried, uint32_t every) const;
+  Host* pick_from(Pool& pool, const Wish& wish);
+  Host* pick_of_subset(const Wish& wish, const SubsetCriteria* criteria);
   void update(Host& host, const Endpoint& endpoint);
   void leave(std::unique_ptr<Host> host);
   Health health_of(const Host& host) const;
@@ -134,9 +155,8 @@ class ClusterState {
   std::unordered_map<net::Address, std::unique_ptr<Host>, AddressHash> hosts_;
   std::vector<Host*> order_;  // hosts_ in the endpoints' order, so that choices are fair and repeatable
   std::vector<std::unique_ptr<Host>> leaving_;  // not current any more, still busy
-  std::vector<Priority> priorities_;
-  std::vector<PriorityHealth> health_;  // by priority
-  std::vector<PriorityLoad> loads_;
+  Pool all_;
+  std::unique_ptr<Subsets> subsets_;  // where the cluster is divided
 };
 
 }  // namespace proxy

@@ -65,7 +65,8 @@ class Host {
   std::shared_ptr<const Cluster> config;  // as long as it is current, the cluster's
   std::shared_ptr<HostShared> shared;     // where outlier detection or active checks are on
   net::Address address;
-  std::vector<net::Address> additional;  // other ways to the same endpoint
+  std::shared_ptr<const EndpointDetails> details;  // as of the endpoints; nullptr: none
+  std::vector<net::Address> additional;            // other ways to the same endpoint
   std::string text;                      // of the address
   std::string hostname;
   std::string hash_key;
