@@ -143,7 +143,7 @@ const std::vector<Known>& plain_operators() {
       {"TRACE_ID", fact_of(Fact::TraceId)},
       {"SPAN_ID", fact_of(Fact::SpanId)},
       {"GRPC_STATUS_NUMBER", of(Kind::GrpcNumber)},
-      {"PATH", of(Kind::Path)},
+      {"PATH", of(Kind::Path, 1)},  // with its query
       {"VIRTUAL_CLUSTER_NAME", of(Kind::Absent)},
       {"DOWNSTREAM_TRANSPORT_FAILURE_REASON", text_of(&Record::downstream_failure)},
       {"CUSTOM_FLAGS", of(Kind::Absent)},
@@ -264,7 +264,10 @@ base::Result<Operator> with_argument(std::string_view text, std::string_view nam
     out.text = argument;
     return out;
   }
-  if (name == "QUERY_PARAMS") return of(Kind::QueryPart);
+  if (name == "QUERY_PARAMS") {
+    if (argument != "ORIG" && argument != "DECODED") return refused(text, "ORIG or DECODED");
+    return of(Kind::QueryPart, argument == "DECODED" ? 1 : 0);
+  }
   if (name == "PATH") return path_of(text, argument);
   if (name == "RESPONSE_CODE_DETAILS" && argument == "ALLOW_WHITESPACES") return of(Kind::Details, 1);
   if (name == "GRPC_STATUS") {

@@ -108,6 +108,23 @@ std::string_view query_of(std::string_view path) {
   return at == path.npos ? std::string_view() : path.substr(at + 1);
 }
 
+// As Envoy: %XX becomes a character where that is one that prints, and no space.
+std::string decoded(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    unsigned char value = 0;
+    if (text[i] == '%' && i + 2 < text.size() &&
+        std::from_chars(&text[i + 1], &text[i + 1] + 2, value, 16).ptr == &text[i + 1] + 2 && value > 0x20 &&
+        value < 0x7f) {
+      out += static_cast<char>(value);
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 bool Operator::append(const Record& record, std::string& out) const {
@@ -181,7 +198,7 @@ bool Operator::append(const Record& record, std::string& out) const {
       return false;
     }
     case Kind::QueryPart:
-      return put(query_of(record.path));
+      return put(form ? decoded(query_of(record.path)) : std::string(query_of(record.path)));
     case Kind::Path: {
       std::string_view path = record.header(Message::Request, ":path").value_or(record.path);
       auto original = form & 4 ? std::nullopt : record.header(Message::Request, "x-envoy-original-path");

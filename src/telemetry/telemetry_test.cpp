@@ -66,6 +66,17 @@ TEST(Format, TimesDurationsAndPathsHaveTheirVariants) {
   EXPECT_EQ(rendered("%RESPONSE_FLAGS_LONG% %RESPONSE_CODE_DETAILS%"),
             "UpstreamRetryLimitExceeded,UpstreamConnectionFailure a_b");
   EXPECT_EQ(rendered("%PATH(NQ)% %QUERY_PARAM(x)% %GRPC_STATUS%"), "/now 1 -");
+  Record record = sample();
+  record.find = nullptr;
+  record.path = "/a?q=%41%20%zz";
+  auto shown = [&](std::string_view format) {
+    std::string out;
+    Format::parse(format)->append(record, out);
+    return out;
+  };
+  EXPECT_EQ(shown("%PATH% %PATH(NQ)% %PATH(WQ):3%"), "/a?q=%41%20%zz /a /a?");
+  EXPECT_EQ(shown("%QUERY_PARAMS% %QUERY_PARAMS(DECODED)%"), "q=%41%20%zz q=A%20%zz");
+  EXPECT_TRUE(rendered("%QUERY_PARAMS(x)%").starts_with("refused"));
 }
 
 TEST(Format, WhatIsNotKnownHereIsRefusedByName) {

@@ -28,7 +28,9 @@ constexpr std::string_view kHelp =
     "      name_regex: Dump only the currently loaded configurations whose names match the specified regex\n"
     "      include_eds: Dump currently loaded configuration including EDS\n"
     "  /drain_listeners (POST): drain listeners\n"
-    "      inboundonly: Drains all inbound listeners\n"
+    "      graceful: Listeners accept until the drain time is over; HTTP connections are asked to close with each response\n"
+    "      skip_exit: Asks connections to close, as graceful does, and never stops listening\n"
+    "      inboundonly: Drains the inbound listeners alone (traffic_direction)\n"
     "  /healthcheck/fail (POST): cause the server to fail health checks\n"
     "  /healthcheck/ok (POST): cause the server to pass health checks\n"
     "  /help: print out list of admin commands\n"
@@ -215,11 +217,14 @@ void Admin::change(Process& process, http::Exchange& exchange, std::string_view 
   if (path == "/reopen_logs") {
     process.configuration().logs().reopen_all();
   } else if (path == "/drain_listeners") {
-    process.stop_listening(http::query_parameter(exchange.request().query(), "inboundonly").has_value());
+    auto given = [&](std::string_view name) { return http::query_parameter(exchange.request().query(), name).has_value(); };
+    process.drain_listeners({.only_inbound = given("inboundonly"),
+                             .gracefully = given("graceful"),
+                             .keep_listening = given("skip_exit")});
   } else if (path == "/healthcheck/fail") {
-    process.not_ready_because = "DRAINING";
+    process.set_unwell(true);
   } else if (path == "/healthcheck/ok") {
-    process.not_ready_because = "";
+    process.set_unwell(false);
   } else if (path == "/reset_counters") {
     process.reset_counters();
   }

@@ -32,12 +32,16 @@ Verdict HealthCheckFilter::on_request(Stream& stream) const {
   if (!std::all_of(config_.headers.begin(), config_.headers.end(), fits)) return Continue{};
   Asked& asked = stream.state<Asked>(*this);
   stream.record.health_check = true;
-  bool draining = stream.worker().draining;
+  const bool draining = stream.worker().draining || stream.worker().unwell;
   if (!config_.pass_through) {
     bool well = !draining && clusters_are_well(stream);
+    if (!well) stream.record.set(telemetry::Flag::FailedLocalHealthCheck);
     return Reply{.status = well ? 200 : 503, .details = well ? "health_check_ok" : "health_check_failed"};
   }
-  if (draining) return Reply{.status = 503, .details = "health_check_failed"};
+  if (draining) {
+    stream.record.set(telemetry::Flag::FailedLocalHealthCheck);
+    return Reply{.status = 503, .details = "health_check_failed"};
+  }
   int answer = answer_.load(std::memory_order_relaxed);
   if (answer && stream.worker().loop().now() < until_.load(std::memory_order_relaxed))
     return Reply{.status = answer, .details = "health_check_cached"};
@@ -54,7 +58,7 @@ void HealthCheckFilter::on_response(Stream& stream, http::ResponseHead& head) co
       answer_.store(head.status, std::memory_order_relaxed);
     }
   }
-  if (stream.worker().draining) head.headers.set("x-envoy-immediate-health-check-fail", "true");
+  if (stream.worker().draining || stream.worker().unwell) head.headers.set("x-envoy-immediate-health-check-fail", "true");
 }
 
 }  // namespace proxy

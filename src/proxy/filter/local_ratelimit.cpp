@@ -73,12 +73,12 @@ Verdict LocalRateLimitFilter::on_request(Stream& stream) const {
   }
   stream.worker().count(limit.limited);
   if (!under(limit.enforced_per_million)) {
-    limit.request_when_not_enforced.apply(stream.request.headers, stream.record);
+    stream.change(stream.request.headers, limit.request_when_not_enforced);
     return Continue{};
   }
   stream.worker().count(limit.enforced);
   Reply reply{.status = limit.status, .body = "local_rate_limited", .details = "local_rate_limited"};
-  limit.response.apply(reply.headers, stream.record);
+  stream.change(reply.headers, limit.response);
   reply.flags = static_cast<uint32_t>(telemetry::Flag::RateLimited);
   if (limit.resource_exhausted) reply.grpc_status = 8;
   return reply;

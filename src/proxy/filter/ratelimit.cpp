@@ -120,7 +120,7 @@ void RateLimitFilter::decide(Stream& stream, SideAnswer& answer) const {
   }
   Reply reply{.status = config_.status, .body = verdict.raw_body(), .details = "request_rate_limited"};
   if (config_.say_ratelimited) reply.headers.add("x-envoy-ratelimited", "true");
-  config_.response.apply(reply.headers, stream.record);
+  stream.change(reply.headers, config_.response);
   reply.flags = static_cast<uint32_t>(telemetry::Flag::RateLimited);
   if (config_.resource_exhausted) reply.grpc_status = 8;
   stream.reply(std::move(reply));

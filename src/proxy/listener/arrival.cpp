@@ -66,6 +66,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
     }
   }
   const FilterChain* filter_chain() const override { return origin_ ? origin_->chain.get() : nullptr; }
+  const Listener* listener() const override { return origin_ ? origin_->listener.get() : nullptr; }
 
  private:
   enum class Stage : uint8_t { Inspect, Handshake, Codec };

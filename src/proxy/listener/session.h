@@ -35,6 +35,7 @@ class Session : public Mortal, public Link<AllSessions> {
   void abandon() { bury(); }
   // What it was accepted under, or nullptr; a listener that changed drains its sessions.
   virtual const FilterChain* filter_chain() const { return nullptr; }
+  virtual const Listener* listener() const { return nullptr; }  // of what may speak HTTP
 
   Worker& worker() const { return worker_; }
 

@@ -21,6 +21,7 @@ struct HeaderMutation {
   };
   std::vector<std::string> remove;
   std::vector<Write> write;
+  bool formatted = false;  // some value has an operator
 
   bool empty() const { return remove.empty() && write.empty(); }
   void apply(http::Headers& headers, const telemetry::Record& record) const;

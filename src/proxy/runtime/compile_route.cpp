@@ -454,6 +454,7 @@ base::Result<HeaderMutation> mutation_of(const RepeatedPtrField<core::HeaderValu
       format.append(none, write.constant);
     } else {
       write.value = std::move(format);
+      out.formatted = true;
     }
     out.write.push_back(std::move(write));
   }

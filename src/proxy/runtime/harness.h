@@ -36,7 +36,7 @@ class Backend {
 // Runs a bootstrap; "@main" in its text is a listener port that is picked, "@backend" the backend's port.
 class Proxy {
  public:
-  Proxy(net::Loop& loop, std::string bootstrap, uint16_t backend = 0);
+  Proxy(net::Loop& loop, std::string bootstrap, uint16_t backend = 0, ProcessOptions options = {});
   uint16_t port(const std::string& listener = "main") const;
   Process& process() { return *process_; }
 

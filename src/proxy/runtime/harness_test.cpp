@@ -52,13 +52,14 @@ static void replace_all(std::string& text, std::string_view from, const std::str
     text.replace(at, from.size(), to);
 }
 
-Proxy::Proxy(net::Loop& loop, std::string text, uint16_t backend) {
+Proxy::Proxy(net::Loop& loop, std::string text, uint16_t backend, ProcessOptions options) {
   std::signal(SIGPIPE, SIG_IGN);  // as in the program: splice() to a socket that was reset raises it
   replace_all(text, "@backend", std::to_string(backend));
   replace_all(text, "@main", "0");
   auto bootstrap = parse_bootstrap(text);
   EXPECT_TRUE(bootstrap) << bootstrap.error().message;
-  process_ = std::make_unique<Process>(loop, ProcessOptions{.concurrency = 2}, std::move(*bootstrap));
+  options.concurrency = 2;
+  process_ = std::make_unique<Process>(loop, std::move(options), std::move(*bootstrap));
   auto started = process_->start();
   EXPECT_TRUE(started) << started.error().message;
 }

@@ -16,6 +16,7 @@ void HttpCounts::collect(telemetry::Scrape& scrape) const {
   counter("downstream_cx_upgrades_total", upgrades);
   counter("downstream_cx_max_duration_reached", connections_too_old);
   counter("downstream_cx_max_requests_reached", connections_of_most_requests);
+  counter("downstream_cx_drain_close", connections_drained);
   scrape.gauge("envoy_http_downstream_cx_active", labels, static_cast<double>(connections - connections_ended));
   scrape.gauge("envoy_http_downstream_rq_active", labels, requests_active);
   counter("downstream_rq_total", requests);

@@ -14,7 +14,7 @@ struct HttpCounts {
   std::string listener;  // "127.0.0.1_8080"
   std::string prefix;    // stat_prefix
   uint64_t connections = 0, connections_ended = 0, connections_tls = 0, connections_http1 = 0, connections_http2 = 0,
-           connections_too_old = 0, connections_of_most_requests = 0;
+           connections_too_old = 0, connections_of_most_requests = 0, connections_drained = 0;
   uint64_t requests = 0, requests_http1 = 0, requests_http2 = 0, completed = 0, reset = 0, timed_out = 0, too_long = 0,
            idle = 0, early_responses = 0, upgrades = 0, no_route = 0, no_cluster = 0, redirects = 0,
            direct_responses = 0, bad_paths = 0;

@@ -20,7 +20,8 @@ std::string_view Options::help_text() {
          "      --concurrency N          worker threads (default: one for each core)\n"
          "  -l, --log-level LEVEL        trace, debug, info, warning, error, critical, off\n"
          "      --mode serve|validate    validate: read the bootstrap and say whether it is good\n"
-         "      --drain-time-s N         how long connections of a changed listener may last (45)\n"
+         "      --drain-time-s N         how long connections of a changed listener may last, listeners that are drained\n"
+         "                               gracefully still accept, and requests under way at SIGTERM may take (45)\n"
          "      --drain-strategy S       immediate: each is asked to close with its next response; gradual: more\n"
          "                               and more of them as that time passes (immediate)\n"
          "      --restart-epoch N        take over from the running proxy of epoch N-1: its listening sockets, then\n"
@@ -143,6 +144,7 @@ base::Result<Options> Options::parse(const std::vector<std::string>& arguments) 
       return base::fail(base::ErrorKind::Invalid, "unknown option " + name + "; see --help");
     }
   }
+  out.process.exit_drain = out.process.drain_time;
   out.handover = disable_handover ? std::nullopt : std::optional(handover);
   if (disable_handover && handover.epoch)
     return base::fail(base::ErrorKind::Invalid, "--restart-epoch with --disable-hot-restart");

@@ -46,7 +46,8 @@ Process::Process(net::Loop& loop, ProcessOptions options, Bootstrap bootstrap)
       workers_(make_workers(options_, bootstrap_)),
       configuration_(pointers(workers_)),
       dns_(loop, configuration_),
-      health_(loop, configuration_) {
+      health_(loop, configuration_),
+      stop_(loop, [this] { stop_listening(stop_only_inbound_); }) {
   configuration_.on_cluster = [this](const std::string& name, std::shared_ptr<const Cluster> cluster) {
     health_.set(name, std::move(cluster));
   };
@@ -115,10 +116,23 @@ Bootstrap Process::whole_bootstrap() const {
 
 void Process::stop_listening(bool only_inbound) {
   for (auto& worker : workers_)
-    worker->post([&worker = *worker, only_inbound] {
-      worker.stop_listening(only_inbound);
-      worker.drain_connections();
-    });
+    worker->post([&worker = *worker, only_inbound] { worker.stop_listening(only_inbound); });
+}
+
+void Process::drain_listeners(DrainWish wish) {
+  for (auto& worker : workers_)
+    worker->post([&worker = *worker, wish] { worker.ask_to_leave(wish.only_inbound); });
+  if (wish.keep_listening) return;
+  if (!wish.gracefully) return stop_listening(wish.only_inbound);
+  // As Envoy: a drain that is under way is not begun again.
+  if (stop_.armed() && (wish.only_inbound || !stop_only_inbound_)) return;
+  stop_only_inbound_ = wish.only_inbound;
+  stop_.arm(options_.drain_time);
+}
+
+void Process::set_unwell(bool unwell) {
+  unwell_ = unwell;
+  for (auto& worker : workers_) worker->post([&worker = *worker, unwell] { worker.unwell = unwell; });
 }
 
 void Process::demand_host(const std::string& key) {
@@ -172,15 +186,18 @@ std::map<std::string, std::vector<int>> Process::listening_sockets() const {
 
 net::Task<void> Process::drain(std::chrono::milliseconds limit) {
   draining_ = true;
-  stop_listening(false);
+  for (auto& worker : workers_)
+    worker->post([&worker = *worker] {
+      worker.stop_listening(false);
+      worker.drain_connections();
+    });
   auto until = loop_.now() + limit;
   co_await net::sleep(loop_, std::chrono::milliseconds(20));
   while (busy() && loop_.now() < until) co_await net::sleep(loop_, std::chrono::milliseconds(20));
 }
 
 std::string Process::not_ready() const {
-  if (draining_) return "DRAINING";
-  if (!not_ready_because.empty()) return not_ready_because;
+  if (draining()) return "DRAINING";
   return configuration_.listeners_ready() ? "" : "PRE_INITIALIZING";
 }
 

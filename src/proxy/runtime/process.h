@@ -18,8 +18,8 @@ struct ProcessOptions {
   unsigned concurrency = 1;
   std::string log_level = "info";
   std::string config_path;
-  std::chrono::milliseconds drain_time{45'000};  // for connections under a listener that changed
-  std::chrono::milliseconds exit_drain{5'000};   // at most so long from SIGTERM to the end
+  std::chrono::milliseconds drain_time{45'000};  // for connections under a listener that changed, or is drained
+  std::chrono::milliseconds exit_drain{45'000};  // at most so long from SIGTERM to the end
   bool drain_gradually = false;                  // --drain-strategy gradual
   bool istio_metrics = false;
   Workload self;
@@ -37,7 +37,15 @@ class Process {
   base::Result<void> start();
   // Stops accepting and is done once all requests have ended or time is up.
   net::Task<void> drain(std::chrono::milliseconds limit);
-  void stop_listening(bool only_inbound);
+  // What /drain_listeners asks for: HTTP connections are asked to go with their responses.
+  struct DrainWish {
+    bool only_inbound = false;
+    bool gracefully = false;       // listeners accept until drain_time is over
+    bool keep_listening = false;   // and then too
+  };
+  void drain_listeners(DrainWish wish);
+  // Health checks fail until told otherwise, and HTTP connections are asked to go.
+  void set_unwell(bool unwell);
   // A successor serves: no new connections; those that there are go as their requests end, within drain_time.
   void retire();
   void close_admin() { admin_.reset(); }
@@ -70,13 +78,13 @@ class Process {
   size_t sessions() const;  // downstream connections
   const Overload* overload() const { return overload_.get(); }
 
-  bool draining() const { return draining_; }
+  bool draining() const { return draining_ || unwell_; }
   // "" when all listeners serve and nobody says otherwise.
   std::string not_ready() const;
-  std::string not_ready_because;  // of whoever waits for a control plane, or was told to
   std::function<void()> on_quit;
 
  private:
+  void stop_listening(bool only_inbound);
   base::Result<void> start_overload();
   void demand_host(const std::string& key);
   template <typename Value, typename Ask>
@@ -97,7 +105,9 @@ class Process {
   std::unique_ptr<Admin> admin_;
   net::Address admin_address_;
   std::shared_ptr<Process*> self_ = std::make_shared<Process*>(this);  // for jobs that may come too late
-  bool draining_ = false;
+  bool draining_ = false, unwell_ = false;
+  net::Timer stop_;  // ends a graceful drain of listeners
+  bool stop_only_inbound_ = false;
   telemetry::Scrape forgotten_;
 };
 

@@ -160,6 +160,7 @@ void Worker::pause_accepting(bool paused) {
 }
 
 bool Worker::time_to_close(net::Clock::time_point since) {
+  if (asked_ != Asked::Nobody) since = std::min(since, asked_since_);
   if (!options.drain_gradually || draining || options.drain_time.count() == 0) return true;
   const double passed =
       std::chrono::duration<double>(loop_.now() - since) / std::chrono::duration<double>(options.drain_time);
@@ -169,6 +170,15 @@ bool Worker::time_to_close(net::Clock::time_point since) {
 void Worker::stop_listening(bool only_inbound) {
   std::erase_if(sockets_, [&](const auto& entry) {
     return !only_inbound || (entry.second.config && entry.second.config->inbound);
+  });
+}
+
+void Worker::ask_to_leave(bool only_inbound) {
+  if (asked_ == Asked::Nobody) asked_since_ = loop_.now();
+  asked_ = std::max(asked_, only_inbound ? Asked::Inbound : Asked::All);
+  sessions.each([&](Session& session) {
+    const Listener* listener = session.listener();
+    if (listener && leaving(*listener)) session.drain(Session::Drain::Gently);
   });
 }
 

@@ -99,6 +99,7 @@ class Worker {
   void apply(Change change);
   void set_endpoints(Slot cluster, std::shared_ptr<const EndpointSet> endpoints);
   void stop_listening(bool only_inbound);
+  void ask_to_leave(bool only_inbound);  // HTTP connections, with their responses; those that come later too
   std::vector<std::pair<std::string, int>> listening() const;  // address as bound, socket
   void drain_connections();                                    // asks peers to go as their requests end
   void pause_accepting(bool paused);  // peers wait in the kernel's queue; not where a listener ignores overload
@@ -161,7 +162,9 @@ class Worker {
   size_t active_streams = 0;
   bool draining = false;
   bool retired = false;  // another process accepts
+  bool unwell = false;   // by an operator's word: health checks fail, and HTTP connections close after a response
   bool leaving() const { return draining || retired; }
+  bool leaving(const Listener& listener) const { return leaving() || asked_ > (listener.inbound ? Asked::Nobody : Asked::Inbound); }
   size_t relays = 0;  // TCP connections that are copied
   WorkerCounts counts;
   HttpCounts& http_counts(const std::string& listener, const std::string& prefix);
@@ -204,6 +207,8 @@ class Worker {
   std::unordered_map<Slot, std::shared_ptr<const EndpointSet>> early_endpoints_;
   std::unordered_map<std::string, Socket> sockets_;
   bool accepting_paused_ = false;
+  enum class Asked : uint8_t { Nobody, Inbound, All } asked_ = Asked::Nobody;
+  net::Clock::time_point asked_since_{};
   std::vector<std::unique_ptr<Mortal>> grave_;
   std::unordered_map<Mortal*, std::unique_ptr<Mortal>> kept_;
   std::vector<std::unique_ptr<Stream>> pool_;

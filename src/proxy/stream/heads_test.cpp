@@ -2,6 +2,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/strings.h"
 #include "proxy/runtime/harness.h"
 
 namespace proxy {
@@ -60,6 +61,34 @@ TEST_F(Heads, OneForwardedAddressOfANamedRangeIsInside) {
   EXPECT_EQ(two.headers.get("echo-x-envoy-expected-rq-timeout-ms"), "15000");
   auto none = ask(proxy, "/", {{"x-envoy-upstream-rq-timeout-ms", "77"}});
   EXPECT_EQ(none.headers.get("echo-x-envoy-expected-rq-timeout-ms"), "15000");
+}
+
+TEST_F(Heads, FormatsInHeadersKnowTheRequestAndTheTry) {
+  Proxy proxy(loop_,
+              usual("", R"(              - match: {prefix: /}
+                route: {cluster: backend, prefix_rewrite: /new}
+                request_headers_to_add:
+                - {header: {key: x-year, value: "%START_TIME(%Y)%"}}
+                - {header: {key: x-query, value: "%QUERY_PARAM(a)%|%QUERY_PARAMS%"}}
+                - {header: {key: x-path, value: "%PATH%|%PATH(NQ)%"}}
+                - {header: {key: x-try, value: "%UPSTREAM_REQUEST_ATTEMPT_COUNT%"}}
+                - {header: {key: x-bytes, value: "%REQUEST_HEADERS_BYTES%"}}
+                response_headers_to_add:
+                - {header: {key: x-year, value: "%START_TIME(%Y)%"}}
+                - {header: {key: x-path, value: "%PATH(WQ:PATH)%|%PATH%"}}
+                - {header: {key: x-bytes, value: "%RESPONSE_HEADERS_BYTES%"}}
+)"),
+              backend_.port());
+  auto response = ask(proxy, "/old?a=1&b");
+  auto year = response.headers.get("echo-x-year").value_or("");
+  EXPECT_TRUE(year.size() == 4 && year > "2000") << year;
+  EXPECT_EQ(response.headers.get("x-year"), year);
+  EXPECT_EQ(response.headers.get("echo-x-query"), "1|a=1&b");
+  EXPECT_EQ(response.headers.get("echo-x-path"), "/old?a=1&b|/old");
+  EXPECT_EQ(response.headers.get("echo-x-try"), "1");
+  EXPECT_GT(base::parse_number<int>(response.headers.get("echo-x-bytes").value_or("")).value_or(0), 100);
+  EXPECT_EQ(response.headers.get("x-path"), "/new?a=1&b|/old?a=1&b");
+  EXPECT_GT(base::parse_number<int>(response.headers.get("x-bytes").value_or("")).value_or(0), 100);
 }
 
 TEST_F(Heads, AnswersOfTheProxysOwnAreShapedAsTheListenerSays) {

@@ -22,7 +22,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
   }
 
   void start() {
-    if (origin_->draining || worker().leaving()) drain(Drain::Gently);
+    if (origin_->draining || worker().leaving(*origin_->listener)) drain(Drain::Gently);
     if (!connection_->input().empty()) on_data(*connection_);
   }
 
@@ -55,6 +55,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     end();
   }
   const FilterChain* filter_chain() const override { return origin_->chain.get(); }
+  const Listener* listener() const override { return origin_->listener.get(); }
 
  private:
   // --- the connection ---
@@ -292,8 +293,12 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     }
     delimited_ = body.kind != h1::Body::Kind::UntilClose;
     if (expired_ || !request_done_ || (head.status == 400 && stream.replied()) ||
-        (draining_ && worker().time_to_close(drain_began_)) || worker().overloaded(&OverloadState::close_connections))
+        worker().overloaded(&OverloadState::close_connections))
       keep_alive_ = false;
+    if (keep_alive_ && (worker().unwell || (draining_ && worker().time_to_close(drain_began_)))) {
+      keep_alive_ = false;
+      ++origin_->count->connections_drained;
+    }
     auto stays = is_old() ? h1::Connection::SaysKeepAlive : h1::Connection::KeepAlive;
     const size_t before = connection_->output().size();
     h1::write_response(connection_->output(), head, body, keep_alive_ ? stays : h1::Connection::Close);

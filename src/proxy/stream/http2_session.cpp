@@ -30,12 +30,13 @@ class Http2Session final : public Session, public Downstream, private net::Conne
   }
 
   void start() {
-    if (origin_->draining || worker().leaving()) drain(Drain::Gently);
+    if (origin_->draining || worker().leaving(*origin_->listener)) drain(Drain::Gently);
     if (!connection_->input().empty()) on_data(*connection_);
   }
 
   void drain(Drain) override {
     const auto& grace = origin_->http->drain_timeout;
+    if (!std::exchange(drained_, true)) ++origin_->count->connections_drained;
     if (!grace) {
       session_.drain();
     } else if (drained_by_ == net::Clock::time_point{}) {
@@ -62,6 +63,7 @@ class Http2Session final : public Session, public Downstream, private net::Conne
     flush();
   }
   const FilterChain* filter_chain() const override { return origin_->chain.get(); }
+  const Listener* listener() const override { return origin_->listener.get(); }
 
  private:
   static h2::Options options_of(const Origin& origin) {
@@ -177,7 +179,7 @@ class Http2Session final : public Session, public Downstream, private net::Conne
     } else {
       session_.send_response(id_of(stream), head, end);
     }
-    if (worker().overloaded(&OverloadState::close_connections)) drain(Drain::Gently);
+    if (worker().unwell || worker().overloaded(&OverloadState::close_connections)) drain(Drain::Gently);
     wake();
   }
   void send_interim(Stream& stream, const http::ResponseHead& head) override {
@@ -226,7 +228,7 @@ class Http2Session final : public Session, public Downstream, private net::Conne
   net::Clock::time_point drained_by_{};  // when the last GOAWAY goes
   std::unique_ptr<Pings> pings_;         // where they are wanted
   uint32_t requests_ = 0;                // where they are limited
-  bool expired_ = false;
+  bool expired_ = false, drained_ = false;
   bool closing_ = false;
 };
 

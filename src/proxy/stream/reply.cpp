@@ -85,15 +85,15 @@ void Stream::prepare_response_head(bool from_upstream) {
     if (chosen_.host->attempt_count_in_response && attempts_)
       headers.set("x-envoy-attempt-count", std::to_string(attempts_));
     const Route* route = chosen_.route;
-    if (target_) target_->response.apply(headers, record);
+    if (target_) change(headers, target_->response);
     if (table_->most_specific_wins) {
-      table_->response.apply(headers, record);
-      chosen_.host->response.apply(headers, record);
-      if (route) route->response.apply(headers, record);
+      change(headers, table_->response);
+      change(headers, chosen_.host->response);
+      if (route) change(headers, route->response);
     } else {
-      if (route) route->response.apply(headers, record);
-      chosen_.host->response.apply(headers, record);
-      table_->response.apply(headers, record);
+      if (route) change(headers, route->response);
+      change(headers, chosen_.host->response);
+      change(headers, table_->response);
     }
   }
   response_filter_at_ = filter_at_;

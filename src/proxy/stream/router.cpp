@@ -250,15 +250,16 @@ void Stream::rewrite_path(const Forward& forward) {
 // so that their formats see the request as it came.
 void Stream::prepare_upstream_head(const Forward& forward) {
   const Route& route = *chosen_.route;
-  target_->request.apply(request.headers, record);  // first, whoever wins among the others
+  record.attempts = 1;  // as Envoy: the one that comes
+  change(request.headers, target_->request);  // first, whoever wins among the others
   if (table_->most_specific_wins) {
-    table_->request.apply(request.headers, record);
-    chosen_.host->request.apply(request.headers, record);
-    route.request.apply(request.headers, record);
+    change(request.headers, table_->request);
+    change(request.headers, chosen_.host->request);
+    change(request.headers, route.request);
   } else {
-    route.request.apply(request.headers, record);
-    chosen_.host->request.apply(request.headers, record);
-    table_->request.apply(request.headers, record);
+    change(request.headers, route.request);
+    change(request.headers, chosen_.host->request);
+    change(request.headers, table_->request);
   }
   if (!target_->host_rewrite.empty()) {
     rewrite_authority(target_->host_rewrite, forward);

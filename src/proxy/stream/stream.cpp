@@ -427,8 +427,14 @@ std::optional<int> Stream::grpc_status() const {
   return text ? base::parse_number<int>(*text) : std::nullopt;
 }
 
+void Stream::change(http::Headers& headers, const HeaderMutation& mutation) {
+  if (mutation.formatted) note_record();
+  mutation.apply(headers, record);
+}
+
 void Stream::note_record() {
   auto since = worker_.loop().now() - started_;
+  if (phase_ != Phase::Done) record.duration = since;
   record.start = worker_.wall_clock() - std::chrono::duration_cast<std::chrono::system_clock::duration>(since);
   record.method = request.method;
   record.path = request.path;
@@ -442,7 +448,7 @@ void Stream::note_record() {
   record.request_headers_bytes = request.headers.bytes() + request.method.size() + request.path.size() +
                                  request.authority.size() + request.scheme.size() +
                                  sizeof ":method:path:authority:scheme" - 1;
-  record.response_headers_bytes = response_started_ ? response.headers.bytes() + sizeof ":status200" - 1 : 0;
+  record.response_headers_bytes = response_started_ || response_coming_ ? response.headers.bytes() + sizeof ":status200" - 1 : 0;
   record.response_trailers_bytes = has_response_trailers_ ? response_trailers_.bytes() : 0;
   record.authority = request.authority;
   record.scheme = request.scheme;

@@ -154,6 +154,9 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   bool done() const { return phase_ == Phase::Done; }
   bool response_started() const { return response_started_; }
   bool is_grpc() const { return grpc_; }
+  // `headers` are this request's or its response's; formats see what is known of both by now.
+  void change(http::Headers& headers, const HeaderMutation& mutation);
+  void note_record();                   // into `record`: what of the request a format may ask for
   void became_grpc() { grpc_ = true; }  // by a filter's hand
   bool head_request() const { return head_request_; }
   // Asks for its bytes to be passed on as they are: by Upgrade, CONNECT or extended CONNECT.
@@ -224,7 +227,6 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   void run_response_filters();
   void flush_response();
   void complete_response();
-  void note_record();  // what of the request a format may ask for
   void write_record();
   // timers.cpp
   void on_timer();
