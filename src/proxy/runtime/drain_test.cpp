@@ -13,7 +13,7 @@ class Drains : public ::testing::Test {
  protected:
   std::string inbound(const std::string& direction = "INBOUND") {
     std::string out = bootstrap_of(
-        "              - {match: {prefix: /}, direct_response: {status: 200, body: {inline_string: hi}}}\n", "  []", "",
+        "              - {match: {prefix: /}, direct_response: {status: 200, body: {inline_string: hi}}}\n", cluster_of("dead", "1"), "",
         R"({name: envoy.filters.http.health_check, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.health_check.v3.HealthCheck, pass_through_mode: false, headers: [{name: ":path", string_match: {exact: /hc}}]}})");
     out.insert(out.find("    filter_chains:"), "    traffic_direction: " + direction + "\n");
     return out;

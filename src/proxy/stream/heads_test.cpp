@@ -87,7 +87,7 @@ TEST_F(Heads, FormatsInHeadersKnowTheRequestAndTheTry) {
   EXPECT_EQ(response.headers.get("echo-x-path"), "/old?a=1&b|/old");
   EXPECT_EQ(response.headers.get("echo-x-try"), "1");
   EXPECT_GT(base::parse_number<int>(response.headers.get("echo-x-bytes").value_or("")).value_or(0), 100);
-  EXPECT_EQ(response.headers.get("x-path"), "/new?a=1&b|/old?a=1&b");
+  EXPECT_EQ(response.headers.get("x-path"), "/newold?a=1&b|/old?a=1&b");
   EXPECT_GT(base::parse_number<int>(response.headers.get("x-bytes").value_or("")).value_or(0), 100);
 }
 
