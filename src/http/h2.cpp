@@ -163,6 +163,8 @@ void Session::ping(uint64_t payload) {
 bool Session::draining() const {
   return state_->failed || state_->peer_goaway || state_->draining != State::Draining::No;
 }
+bool Session::held() const { return state_->held; }
+bool Session::failed() const { return state_->failed; }
 bool Session::should_close() const {
   bool last_word = state_->draining == State::Draining::Final || state_->peer_goaway;
   return state_->failed || (last_word && state_->streams.size() == 0);

@@ -48,6 +48,10 @@ struct Options {
   uint32_t control_budget = 1000;     // SETTINGS, PING, PRIORITY, empty DATA, unneeded WINDOW_UPDATE per 10 s
   uint32_t reset_allowance = 500;     // streams before more than half of them reset ends the connection
   size_t output_limit = 64 * 1024;    // send_data() takes no more while this much waits in the output
+  // Heads and acknowledgements cannot wait elsewhere, so with so much in the output a server takes no more from its
+  // peer. A client reads on, or both could wait for each other.
+  size_t output_hold = 256 * 1024;
+  size_t output_most = 4 * 1024 * 1024;  // that a peer can make wait there; more ends the connection
   uint32_t max_local_streams = 1000;  // that we open at a time; the peer's setting may be lower
   bool plain_strings = false;         // header strings are sent as they are, not Huffman coded
   bool extended_connect = true;       // server: SETTINGS_ENABLE_CONNECT_PROTOCOL
@@ -107,8 +111,11 @@ class Session {
   Session(const Session&) = delete;
 
   // Returns how much was taken. What is left is the beginning of a frame: give
-  // it again with more after it (at most max_frame + 9 bytes are ever left).
+  // it again with more after it (at most max_frame + 9 bytes are left, unless held()).
   size_t receive(std::string_view bytes, Time now);
+  // The last receive() stopped because of Options::output_hold: stop reading, and give the rest again once the output
+  // was sent.
+  bool held() const;
   // `out` was sent, or fell below Options::output_limit: lets waiting streams write.
   void output_drained();
   // The transport is gone: on_reset for every stream.
@@ -142,6 +149,7 @@ class Session {
   void ping(uint64_t payload);
 
   bool draining() const;      // no new streams: this side or the peer said so
+  bool failed() const;
   bool should_close() const;  // failed, or drained with no stream left
   bool settings_received() const;
   bool peer_extended_connect() const;  // client: the server allows RFC 8441

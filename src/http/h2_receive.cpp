@@ -18,7 +18,13 @@ size_t Session::State::receive(std::string_view bytes, Time time) {
       fail(ErrorCode::ProtocolError, "not the preface of HTTP/2");
     preface_seen += used;
   }
+  held = false;
   while (!failed && bytes.size() - used >= kFrameHeader) {
+    if (out.size() >= options.output_hold) [[unlikely]] {
+      if ((held = role == Role::Server)) break;
+      limit_output();
+      if (failed) break;
+    }
     const char* p = bytes.data() + used;
     size_t size = read_u32(p) >> 8;
     if (size > options.max_frame) {

@@ -87,7 +87,8 @@ static std::string_view status_digits(int status, char (&digits)[3]) {
 
 void Session::State::send_response(StreamId id, const ResponseHead& head, bool end) {
   OpenStream* stream = streams.find(id);
-  if (!stream || stream->local_ended) return;
+  if (!stream || stream->local_ended || failed) return;
+  if (head.status < 200 && out.size() >= options.output_hold) return;  // said to nobody
   const size_t bytes = write_header_block(id, end, [&] {
     char digits[3];
     encoder.field(out, ":status", status_digits(head.status, digits));
@@ -95,13 +96,15 @@ void Session::State::send_response(StreamId id, const ResponseHead& head, bool e
   });
   count_head(stream->meter, bytes);
   if (end) end_local(*stream);
+  limit_output();
 }
 
 void Session::State::send_trailers(StreamId id, const Headers& fields) {
   OpenStream* stream = streams.find(id);
-  if (!stream || stream->local_ended) return;
+  if (!stream || stream->local_ended || failed) return;
   count_head(stream->meter, write_header_block(id, true, [&] { write_fields(fields); }));
   end_local(*stream);
+  if (role == Role::Server) limit_output();
 }
 
 // The answer to a request whose fields were not kept.

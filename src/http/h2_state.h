@@ -63,6 +63,10 @@ struct Session::State {
   void count_reset(Time opened_at);
 
   // Sending.
+  void limit_output() {
+    if (out.size() >= options.output_most) [[unlikely]]
+      fail(ErrorCode::EnhanceYourCalm, "too much that the peer does not take");
+  }
   bool can_open() const;
   template <typename Write>
   size_t write_header_block(StreamId id, bool end, Write write);  // how many bytes it is, with its frames' headers
@@ -99,6 +103,7 @@ struct Session::State {
   size_t preface_seen = 0;
   bool settings_seen = false;
   bool failed = false;
+  bool held = false;
   std::string_view reason;
 
   // The header block that is coming in.

@@ -340,6 +340,73 @@ TEST(H2Session, FloodsEndTheConnection) {
   EXPECT_FALSE(patient.session.should_close());
 }
 
+// A peer that reads nothing can ask for little more than it takes; one that reads gets all of it.
+TEST(H2Session, NothingMoreIsTakenFromAPeerThatDoesNotTakeItsAnswers) {
+  struct Answers final : Notes {
+    void on_request(Stream& stream, RequestHead&, bool) override {
+      ResponseHead head;
+      head.status = 301;
+      head.headers.add("location", "/" + std::string(3000, 'x') + std::to_string(stream.id));
+      session->send_response(stream.id, head, true);
+      ++answered;
+    }
+    Session* session = nullptr;
+    size_t answered = 0;
+  };
+  for (const bool pings : {false, true}) {
+    Answers sink;
+    net::Buffer out;
+    Options options;
+    options.control_budget = 1'000'000;
+    Session session(Role::Server, options, sink, out);
+    sink.session = &session;
+    std::string bytes = std::string(kPreface) + frame(FrameType::Settings, 0, 0);
+    const std::string ping = frame(FrameType::Ping, 0, 0, "12345678"), get = block_of(kGet);
+    constexpr size_t kRequests = 2000, kPings = 40'000;
+    for (size_t i = 0; i < (pings ? kPings : kRequests); ++i)
+      bytes += pings ? ping : frame(FrameType::Headers, flag::kEndHeaders | flag::kEndStream, 2 * i + 1, get);
+    std::string_view left = bytes;
+    left.remove_prefix(session.receive(left, {}));
+    EXPECT_TRUE(session.held());
+    EXPECT_GT(left.size(), bytes.size() / 2);
+    EXPECT_LT(out.size(), options.output_hold + 10'000);
+    size_t sent = 0;
+    while (!left.empty()) {
+      sent += out.size();
+      out.clear();
+      session.output_drained();
+      const size_t taken = session.receive(left, {});
+      ASSERT_GT(taken, 0u);
+      left.remove_prefix(taken);
+    }
+    EXPECT_FALSE(session.held());
+    EXPECT_FALSE(session.failed());
+    EXPECT_EQ(sink.answered, pings ? 0 : kRequests);
+    EXPECT_GT(sent + out.size(), pings ? kPings * 17 : kRequests * 2000);
+  }
+}
+
+TEST(H2Session, APeerThatLetsTooMuchWaitIsLeft) {
+  Options options;
+  options.max_streams = 1000;
+  Server server(options);
+  for (StreamId id = 1; id < 2000; id += 2) server.headers(id, kGet);
+  ResponseHead head = response(200);
+  head.headers.add("x", std::string(30'000, 'x'));
+  for (StreamId id = 1; id < 2000; id += 2) server.session.send_response(id, head, false);
+  EXPECT_TRUE(server.session.failed());
+  EXPECT_LT(server.out.size(), options.output_most + 40'000);
+
+  End client(Role::Client);  // reads whatever waits, but not for ever
+  client.receive(frame(FrameType::Settings, 0, 0));
+  const std::string ping = frame(FrameType::Ping, 0, 0, "12345678");
+  for (size_t i = 0; i < 400'000 && !client.session.failed(); ++i) {
+    client.now += std::chrono::milliseconds(20);
+    client.receive(ping);
+  }
+  EXPECT_TRUE(client.session.failed());
+}
+
 TEST(H2Session, AContinuationFloodEndsTheConnection) {
   Server server;
   server.receive(frame(FrameType::Headers, flag::kEndStream, 1, block_of(kGet)));

@@ -144,6 +144,12 @@ void ServerHttp1::pump() {
       start_handler();
       continue;
     }
+    // None for a client that does not take the responses to those before.
+    if (!exchange_ && !in_request_ && transport().full()) {
+      held_ = true;
+      transport().pause_reading();
+      break;
+    }
     net::Buffer& input = transport().input();
     std::string_view rest = input.view();
     const h1::Event event = parser_.parse(rest);
@@ -194,7 +200,7 @@ void ServerHttp1::pump() {
     }
   }
   pumping_ = false;
-  if (connection_.retired() || closing_ || exchange_ || in_request_) return;
+  if (connection_.retired() || closing_ || exchange_ || in_request_ || held_) return;
   if (ended_) {
     closing_ = true;
     connection_.close_after_flush();
@@ -286,7 +292,7 @@ void ServerHttp1::response_done(bool keep_alive) {
   }
   if (!in_request_) wait_for_head();
   if (closing_ || pumping_) return;
-  transport().resume_reading();  // for a request that waits in the input
+  if (!held_) transport().resume_reading();  // for a request that waits in the input
   if (in_request_) connection_.arm(connection_.core().options.header_timeout);
 }
 
@@ -317,8 +323,11 @@ void ServerHttp1::on_end() {
 }
 
 void ServerHttp1::on_drained() {
-  connection_.disarm();
-  if (exchange_) exchange_->writable();
+  if (exchange_) {
+    connection_.disarm();
+    exchange_->writable();
+  }
+  if (std::exchange(held_, false) && !connection_.retired()) transport().resume_reading();
 }
 
 void ServerHttp1::on_timeout() {

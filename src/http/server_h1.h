@@ -57,6 +57,7 @@ class ServerHttp1 final : public ServerProtocol {
   bool pumping_ = false;
   bool expects_continue_ = false;
   bool head_begun_ = false;
+  bool held_ = false;  // what the client sends, until it has taken what waits for it
   size_t discarded_ = 0;
 };
 

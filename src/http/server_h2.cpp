@@ -153,6 +153,7 @@ void ServerHttp2::on_data() {
   const size_t taken = session_.receive(transport.input().view(), connection_.core().loop.now());
   if (connection_.retired()) return;
   transport.input().consume(taken);
+  if (session_.held()) transport.pause_reading();
   if (!greeted_ && session_.settings_received()) greeted_ = true;
   if (session_.open_streams() > 0) {
     if (!stalled_) connection_.disarm();
@@ -222,6 +223,8 @@ void ServerHttp2::on_writable(h2::Stream& stream) {
 
 void ServerHttp2::on_drained() {
   session_.output_drained();
+  if (connection_.retired() || closing_) return;
+  if (session_.held()) connection_.transport().resume_reading();
   touch();
 }
 

@@ -97,6 +97,48 @@ TEST_F(Wire, PipelinedRequestsAreAnsweredInTheirOrder) {
   EXPECT_NE(last, got.npos);
 }
 
+// Sends requests until the server takes no more; then reads the answers to all that it took.
+net::Task<void> flood(net::Loop& loop, net::Address address, std::string request, size_t most, size_t& sent,
+                      std::string& answers) {
+  base::Result<std::unique_ptr<net::ByteStream>> stream = co_await net::connect(loop, address);
+  if (!stream) co_return;
+  bool stuck = false;
+  auto write = [](net::ByteStream& to, std::string bytes, size_t count, size_t& done, bool& ended) -> net::Task<void> {
+    while (done < count) {
+      base::Result<void> written = co_await to.write(bytes);
+      if (!written) break;
+      ++done;
+    }
+    ended = true;
+  };
+  bool ended = false;
+  net::spawn(write(**stream, request, most, sent, ended));
+  for (size_t before = 0, idle = 0; !ended && !stuck; before = sent) {
+    co_await net::sleep(loop, 1ms);
+    idle = sent == before ? idle + 1 : 0;
+    stuck = idle > 100;
+  }
+  EXPECT_TRUE(stuck) << "all of it was taken: " << sent;
+  size_t whole = 0;
+  while (!ended || whole < sent) {
+    Piece piece = co_await (*stream)->read();
+    if (!piece || !*piece) break;
+    answers += **piece;
+    whole = count(answers, "HTTP/1.1 200");
+  }
+}
+
+TEST_F(Wire, AClientThatTakesNoAnswersIsHeldBack) {
+  server_.emplace(loop_, handle, options_);
+  address_ = server_->listen(*net::Address::parse("127.0.0.1", 0)).value();
+  size_t sent = 0;
+  std::string answers;
+  const std::string path = "/" + std::string(7000, 'p');
+  net::run_to_end(loop_, flood(loop_, address_, "GET " + path + " HTTP/1.1\r\nhost: a\r\n\r\n", 4000, sent, answers));
+  EXPECT_EQ(sent, 4000u);
+  EXPECT_EQ(count(answers, "HTTP/1.1 200"), 4000u);
+}
+
 TEST_F(Wire, ARequestMayComeInSinglePieces) {
   const std::string got =
       exchange("POST /body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n0\r\n\r\n", true, 1);

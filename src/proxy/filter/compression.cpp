@@ -93,20 +93,34 @@ class ZstdEncoder final : public BodyCodec {
 };
 
 // Counts both sides, against bombs.
-class Decoder : public BodyCodec {
+class Decoder : public BodyDecoder {
  public:
   explicit Decoder(uint64_t most_ratio) : most_ratio_(most_ratio) {}
+  Step feed(std::string_view& in, net::Buffer& out, size_t most, bool end) final {
+    began_ |= !in.empty();
+    for (size_t made = 0; made < most;) {
+      const size_t before = in.size(), size = out.size();
+      const bool good = decode(in, out);
+      in_ += before - in.size();
+      out_ += out.size() - size;
+      made += out.size() - size;
+      if (!good || out_ > kFree + in_ * most_ratio_) return Step::Bad;
+      if (out.size() - size == kRoom || in.size() != before) continue;  // there may be more
+      if (!in.empty()) return Step::Bad;                                // it wants no more of it
+      return !end || !began_ || complete() ? Step::Done : Step::Bad;    // cut short
+    }
+    return Step::More;
+  }
 
  protected:
-  bool counted(size_t in, size_t out) {
-    in_ += in;
-    out_ += out;
-    return out_ <= kFree + in_ * most_ratio_;
-  }
+  // One call of the library, with kRoom bytes for the output.
+  virtual bool decode(std::string_view& in, net::Buffer& out) = 0;
+  virtual bool complete() const = 0;
 
  private:
   const uint64_t most_ratio_;
   uint64_t in_ = 0, out_ = 0;
+  bool began_ = false;
 };
 
 class GzipDecoder final : public Decoder {
@@ -115,35 +129,29 @@ class GzipDecoder final : public Decoder {
     good_ = inflateInit2(&z_, s.window_bits | 16) == Z_OK;
   }
   ~GzipDecoder() override { inflateEnd(&z_); }
-  bool feed(std::string_view in, net::Buffer& out, bool end) override {
-    if (!good_) return false;
-    if (!counted(in.size(), 0)) return false;
-    z_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(in.data()));
-    z_.avail_in = static_cast<uInt>(in.size());
-    began_ |= !in.empty();
-    for (;;) {
-      if (ended_) {  // a further member may follow (RFC 1952, 2.2)
-        if (!z_.avail_in) return true;
-        if (inflateReset(&z_) != Z_OK) return false;
-        ended_ = false;
-      }
-      z_.next_out = bytes_of(out);
-      z_.avail_out = kRoom;
-      int status = inflate(&z_, Z_NO_FLUSH);
-      out.commit(kRoom - z_.avail_out);
-      if (!counted(0, kRoom - z_.avail_out)) return false;
-      if (status == Z_STREAM_END) {
-        ended_ = true;
-        continue;
-      }
-      if (status != Z_OK && status != Z_BUF_ERROR) return false;
-      if (z_.avail_out) return !end || !began_;  // cut short
-    }
-  }
 
  private:
+  bool decode(std::string_view& in, net::Buffer& out) override {
+    if (!good_) return false;
+    if (ended_) {  // a further member may follow (RFC 1952, 2.2)
+      if (in.empty()) return true;
+      if (inflateReset(&z_) != Z_OK) return false;
+      ended_ = false;
+    }
+    z_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(in.data()));
+    z_.avail_in = static_cast<uInt>(in.size());
+    z_.next_out = bytes_of(out);
+    z_.avail_out = kRoom;
+    const int status = inflate(&z_, Z_NO_FLUSH);
+    out.commit(kRoom - z_.avail_out);
+    in.remove_prefix(in.size() - z_.avail_in);
+    ended_ = status == Z_STREAM_END;
+    return ended_ || status == Z_OK || status == Z_BUF_ERROR;
+  }
+  bool complete() const override { return ended_; }
+
   z_stream z_{};
-  bool good_ = false, ended_ = false, began_ = false;
+  bool good_ = false, ended_ = false;
 };
 
 class BrotliDecoder final : public Decoder {
@@ -151,47 +159,41 @@ class BrotliDecoder final : public Decoder {
   explicit BrotliDecoder(const DecoderSettings& s)
       : Decoder(s.most_ratio), state_(BrotliDecoderCreateInstance(nullptr, nullptr, nullptr)) {}
   ~BrotliDecoder() override { BrotliDecoderDestroyInstance(state_); }
-  bool feed(std::string_view in, net::Buffer& out, bool end) override {
-    auto* next_in = reinterpret_cast<const uint8_t*>(in.data());
-    size_t left_in = in.size();
-    began_ |= !in.empty();
-    if (!counted(in.size(), 0)) return false;
-    for (;;) {
-      uint8_t* next_out = bytes_of(out);
-      size_t left_out = kRoom;
-      auto status = BrotliDecoderDecompressStream(state_, &left_in, &next_in, &left_out, &next_out, nullptr);
-      out.commit(kRoom - left_out);
-      if (!counted(0, kRoom - left_out) || status == BROTLI_DECODER_RESULT_ERROR) return false;
-      if (status == BROTLI_DECODER_RESULT_SUCCESS) return left_in == 0;
-      if (status == BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT) return !end || !began_;
-    }
-  }
 
  private:
+  bool decode(std::string_view& in, net::Buffer& out) override {
+    if (complete()) return true;
+    auto* next_in = reinterpret_cast<const uint8_t*>(in.data());
+    size_t left_in = in.size(), left_out = kRoom;
+    uint8_t* next_out = bytes_of(out);
+    auto status = BrotliDecoderDecompressStream(state_, &left_in, &next_in, &left_out, &next_out, nullptr);
+    out.commit(kRoom - left_out);
+    in.remove_prefix(in.size() - left_in);
+    return status != BROTLI_DECODER_RESULT_ERROR;
+  }
+  bool complete() const override { return BrotliDecoderIsFinished(state_); }
+
   BrotliDecoderState* state_;
-  bool began_ = false;
 };
 
 class ZstdDecoder final : public Decoder {
  public:
   explicit ZstdDecoder(const DecoderSettings& s) : Decoder(s.most_ratio), state_(ZSTD_createDCtx()) {}
   ~ZstdDecoder() override { ZSTD_freeDCtx(state_); }
-  bool feed(std::string_view in, net::Buffer& out, bool end) override {
-    ZSTD_inBuffer from{in.data(), in.size(), 0};
-    if (!counted(in.size(), 0)) return false;
-    for (;;) {
-      ZSTD_outBuffer to{out.prepare(kRoom), kRoom, 0};
-      size_t before = from.pos;
-      size_t left = ZSTD_decompressStream(state_, &to, &from);
-      if (ZSTD_isError(left)) return false;
-      out.commit(to.pos);
-      if (!counted(0, to.pos)) return false;
-      if (from.pos != before || to.pos) open_ = left != 0;
-      if (to.pos < kRoom && from.pos == from.size) return !end || !open_;
-    }
-  }
 
  private:
+  bool decode(std::string_view& in, net::Buffer& out) override {
+    ZSTD_inBuffer from{in.data(), in.size(), 0};
+    ZSTD_outBuffer to{out.prepare(kRoom), kRoom, 0};
+    const size_t left = ZSTD_decompressStream(state_, &to, &from);
+    if (ZSTD_isError(left)) return false;
+    out.commit(to.pos);
+    in.remove_prefix(from.pos);
+    if (from.pos || to.pos) open_ = left != 0;
+    return true;
+  }
+  bool complete() const override { return !open_; }
+
   ZSTD_DCtx* state_;
   bool open_ = false;  // within a frame
 };
@@ -221,7 +223,7 @@ std::unique_ptr<BodyCodec> make_encoder(const EncoderSettings& settings) {
   }
 }
 
-std::unique_ptr<BodyCodec> make_decoder(const DecoderSettings& settings) {
+std::unique_ptr<BodyDecoder> make_decoder(const DecoderSettings& settings) {
   switch (settings.encoding) {
     case Encoding::Brotli:
       return std::make_unique<BrotliDecoder>(settings);

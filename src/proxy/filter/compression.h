@@ -13,8 +13,7 @@ namespace proxy {
 class BodyCodec {
  public:
   virtual ~BodyCodec() = default;
-  // Appends to `out` what is ready; `end`: nothing more comes. False: the bytes
-  // make no sense, or grow beyond the limit.
+  // Appends to `out` what is ready; `end`: nothing more comes. False: it failed.
   virtual bool feed(std::string_view in, net::Buffer& out, bool end) = 0;
 };
 
@@ -40,7 +39,18 @@ struct DecoderSettings {
   uint64_t most_ratio = 100;
 };
 
+// The other way round, and no faster than it is asked to: a little can become much.
+class BodyDecoder {
+ public:
+  virtual ~BodyDecoder() = default;
+  enum class Step : uint8_t { Done, More, Bad };
+  // Takes from the beginning of `in`, and appends to `out`, until all is taken or about `most` bytes were appended
+  // (More: call again, with what is left of `in`, which may be nothing). `end`: nothing comes behind `in`.
+  // Bad: the bytes make no sense, or grow beyond the limit.
+  virtual Step feed(std::string_view& in, net::Buffer& out, size_t most, bool end) = 0;
+};
+
 std::unique_ptr<BodyCodec> make_encoder(const EncoderSettings& settings);
-std::unique_ptr<BodyCodec> make_decoder(const DecoderSettings& settings);
+std::unique_ptr<BodyDecoder> make_decoder(const DecoderSettings& settings);
 
 }  // namespace proxy

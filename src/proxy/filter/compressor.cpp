@@ -187,6 +187,10 @@ Verdict CompressorFilter::on_response_trailers(Stream& stream, net::Buffer& last
 
 // --- and back -----------------------------------------------------------
 
+struct Decoders final : FilterState {
+  std::unique_ptr<BodyDecoder> request, response;
+};
+
 // Takes the encoding off the head if it is the one applied last; false: it is another.
 static bool take_off(http::Headers& headers, Encoding encoding, bool ignore_no_transform) {
   if (!headers.contains("content-encoding") ||
@@ -215,7 +219,7 @@ Verdict DecompressorFilter::on_request(Stream& stream) const {
   if (!config_.requests || stream.request_bodyless() || stream.upgrading()) return Continue{};
   if (!take_off(headers, config_.library.encoding, config_.ignore_no_transform_requests)) return Continue{};
   stream.set_request_length(std::nullopt);
-  stream.state<Codecs>(*this).request = make_decoder(config_.library);
+  stream.state<Decoders>(*this).request = make_decoder(config_.library);
   stream.watch_request_body();
   return Continue{};
 }
@@ -224,27 +228,40 @@ void DecompressorFilter::on_response(Stream& stream, http::ResponseHead& head) c
   if (!config_.responses || stream.response_bodyless() || head.status == 206) return;
   if (!take_off(head.headers, config_.library.encoding, config_.ignore_no_transform_responses)) return;
   stream.set_response_length(std::nullopt);
-  stream.state<Codecs>(*this).response = make_decoder(config_.library);
+  stream.state<Decoders>(*this).response = make_decoder(config_.library);
   stream.watch_response_body();
 }
 
-static Verdict decompressed(std::unique_ptr<BodyCodec>& codec, net::Buffer& bytes, bool end, int status) {
-  if (codec && !recode(*codec, bytes, end)) return Reply{.status = status, .details = "decompression_failed"};
-  if (end) codec.reset();
+// So much of a body at a time: what it becomes must find room behind the filter before more is made.
+static constexpr size_t kPiece = 32 * 1024;
+
+static Verdict decompressed(std::unique_ptr<BodyDecoder>& decoder, net::Buffer& bytes, bool end, int status) {
+  if (!decoder) return Continue{};
+  net::Buffer in;
+  in.swap(bytes);
+  std::string_view left = in.view();
+  const BodyDecoder::Step step = decoder->feed(left, bytes, kPiece, end);
+  if (step == BodyDecoder::Step::Bad) return Reply{.status = status, .details = "decompression_failed"};
+  if (step == BodyDecoder::Step::More) {
+    const size_t made = bytes.size();
+    bytes.append(left);
+    return Pause{.passes = made, .for_room = true};
+  }
+  if (end) decoder.reset();
   return Continue{};
 }
 
 Verdict DecompressorFilter::on_request_data(Stream& stream, net::Buffer& bytes, bool end) const {
-  return decompressed(stream.state<Codecs>(*this).request, bytes, end, 400);
+  return decompressed(stream.state<Decoders>(*this).request, bytes, end, 400);
 }
 Verdict DecompressorFilter::on_response_data(Stream& stream, net::Buffer& bytes, bool end) const {
-  return decompressed(stream.state<Codecs>(*this).response, bytes, end, 502);
+  return decompressed(stream.state<Decoders>(*this).response, bytes, end, 502);
 }
 Verdict DecompressorFilter::on_request_trailers(Stream& stream, net::Buffer& last, http::Headers&) const {
-  return decompressed(stream.state<Codecs>(*this).request, last, true, 400);
+  return decompressed(stream.state<Decoders>(*this).request, last, true, 400);
 }
 Verdict DecompressorFilter::on_response_trailers(Stream& stream, net::Buffer& last, http::Headers&) const {
-  return decompressed(stream.state<Codecs>(*this).response, last, true, 502);
+  return decompressed(stream.state<Decoders>(*this).response, last, true, 502);
 }
 
 }  // namespace proxy

@@ -24,8 +24,10 @@ struct Pause {
   // past the listener's buffer limit (Stream::set_hold_limit) the answer is 413,
   // or 500 for a response. Otherwise the sender is held back.
   bool gather = false;
-  // Of a response's body: so many of its first bytes go on now.
+  // So many of a body's first bytes go on now.
   size_t passes = 0;
+  // What is left in front of the filter can become more than it is: it is shown again once what went on is little.
+  bool for_room = false;
 };
 // Answers instead of the upstream.
 struct Reply {

@@ -55,9 +55,12 @@ void Stream::request_body_came(std::string_view bytes, bool end, bool trailers) 
 }
 
 void Stream::move_request_body() {
-  if (request_path_.empty() || !request_path_.move([this](size_t i) { return ask_request_filter(i); })) return;
-  if (phase_ == Phase::Streaming && upstream_ && !response_sent_) push_request();
-  if (phase_ != Phase::Done) report_consumed();
+  do {
+    if (request_path_.empty() || !request_path_.move([this](size_t i) { return ask_request_filter(i); })) return;
+    if (phase_ == Phase::Streaming && upstream_ && !response_sent_) push_request();
+    if (phase_ == Phase::Done) return;
+  } while (request_path_.give_room(kept_.size() - kept_sent_, kMostWaiting));
+  report_consumed();
 }
 
 // Shows the filter of this stage what waits there; false where the stream has been answered.
@@ -65,6 +68,7 @@ bool Stream::ask_request_filter(size_t i) {
   BodyPath& path = request_path_;
   const Filter& filter = *path.stages[i].filter;
   path.stages[i].fresh = false;
+  if (path.stages[i].for_room) return true;
   bool end = path.end_at == i;
   net::Buffer bytes;  // stages may come while the filter runs
   bytes.swap(path.stages[i].bytes);
@@ -78,6 +82,13 @@ bool Stream::ask_request_filter(size_t i) {
     return false;
   }
   if (auto* pause = std::get_if<Pause>(&verdict)) {
+    if (pause->passes) {
+      net::Buffer first;
+      first.append(bytes.view().substr(0, pause->passes));
+      bytes.consume(first.size());
+      pass_request_body(i, first, false);
+    }
+    path.stages[i].for_room = pause->for_room;
     if (path.hold(i, bytes, pause->gather, hold_limit())) return true;
     send_reply(413, "Payload Too Large", "request_payload_too_large");
     return false;
@@ -87,19 +98,23 @@ bool Stream::ask_request_filter(size_t i) {
     run_filters();
     if (phase_ == Phase::Done || replied_) return false;
   }
-  if (path.hand_on(i, bytes, end)) return true;
-  const bool trailers = end && path.trailers;
+  pass_request_body(i, bytes, end);
+  return true;
+}
+
+// To the next stage, or behind the last of them.
+void Stream::pass_request_body(size_t i, net::Buffer& bytes, bool end) {
+  if (request_path_.hand_on(i, bytes, end)) return;
+  const bool trailers = end && request_path_.trailers;
   for (Shadow* shadow : shadows_) {
     shadow->on_data(bytes.view(), end && !trailers);
     if (trailers) shadow->on_trailers(request_trailers_);
   }
   kept_.append(std::move(bytes));
-  if (end) {
-    request_ended_ = true;
-    has_request_trailers_ = trailers && !request_trailers_.empty();
-    on_request_end();
-  }
-  return true;
+  if (!end) return;
+  request_ended_ = true;
+  has_request_trailers_ = trailers && !request_trailers_.empty();
+  on_request_end();
 }
 
 void Stream::resume_request() {
@@ -140,13 +155,17 @@ void Stream::response_body_came(std::string_view bytes, bool end, bool trailers)
 }
 
 void Stream::move_response_body() {
-  if (response_path_.move([this](size_t i) { return ask_response_filter(i); })) flush_response();
+  do {
+    if (!response_path_.move([this](size_t i) { return ask_response_filter(i); })) return;
+    flush_response();
+  } while (phase_ != Phase::Done && response_path_.give_room(response_left_.size(), kMostWaiting));
 }
 
 bool Stream::ask_response_filter(size_t i) {
   BodyPath& path = response_path_;
   const Filter& filter = *path.stages[i].filter;
   path.stages[i].fresh = false;
+  if (path.stages[i].for_room) return true;
   bool end = path.end_at == i;
   bool replied = replied_;
   net::Buffer bytes;
@@ -168,6 +187,7 @@ bool Stream::ask_response_filter(size_t i) {
       last_active_ = worker_.loop().now();
       if (!path.hand_on(i, first, false)) response_left_.append(std::move(first));
     }
+    path.stages[i].for_room = pause->for_room;
     if (path.hold(i, bytes, pause->gather, hold_limit())) return true;
     break_response({.status = 500, .body = "Internal Server Error", .details = "response_payload_too_large"});
     return false;

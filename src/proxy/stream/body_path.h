@@ -22,7 +22,8 @@ struct BodyPath {
     net::Buffer bytes;   // in front of the filter
     bool fresh = false;  // something came since it was last asked
     bool gathering = false;
-    bool resumed = false;  // what is there goes on unasked
+    bool resumed = false;   // what is there goes on unasked
+    bool for_room = false;  // not asked until little stands behind it
   };
 
   bool empty() const { return stages.empty(); }
@@ -65,6 +66,14 @@ struct BodyPath {
     for (size_t i = 0; i < stages.size(); ++i)
       if (stages[i].filter == filter && (!stages[i].bytes.empty() || end_at == i))
         stages[i].fresh = stages[i].resumed = true;
+  }
+  // Little waits behind the path, `beyond` in all: the last stage that waited for that is to be asked again.
+  bool give_room(size_t beyond, size_t limit) {
+    for (size_t i = stages.size(); i-- > 0 && beyond <= limit;) {
+      if (std::exchange(stages[i].for_room, false)) return stages[i].fresh = true;
+      if (!stages[i].gathering) beyond += stages[i].bytes.size();
+    }
+    return false;
   }
   // Calls ask(stage) for each stage with something new, until none has; false where one said false, or while an outer
   // call is at it, which then goes on.

@@ -65,11 +65,17 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     if (tunnel_) return pass_on();
     if (!stream_ && !parser_.in_message()) head_began_ = last_active_;
     in_loop_ = true;
-    while (connection_ && !closing_ && !(stream_ && request_done_) && step()) {
+    while (connection_ && !closing_ && may_parse() && step()) {
     }
     in_loop_ = false;
     if (closing_ || !connection_) return;
-    if (unconsumed_ >= kMostUnconsumed) connection_->pause_reading();
+    if (held_ || unconsumed_ >= kMostUnconsumed) connection_->pause_reading();
+  }
+
+  // One request at a time, and none for a client that does not take the answers to those before.
+  bool may_parse() {
+    if (stream_) return !request_done_;
+    return !connection_->full() || !(held_ = true);
   }
 
   // In a tunnel all bytes are the request's.
@@ -119,7 +125,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
       case h1::Event::Complete:
         consume();
         request_done_ = true;
-        if (!stream_) return true;
+        if (!stream_) return false;
         if (!origin_->http->http1_trailers) parser_.trailers().clear();
         if (parser_.trailers().empty())
           stream_->on_request_data({}, true);
@@ -249,6 +255,8 @@ class Http1Session final : public Session, public Downstream, private net::Conne
   }
   void on_drained(net::Connection&) override {
     if (stream_) stream_->on_downstream_writable();
+    if (!connection_ || !std::exchange(held_, false)) return;
+    if (unconsumed_ < kMostUnconsumed) connection_->resume_reading();
   }
   void on_closed(net::Connection&, const base::Error&) override {
     if (stream_) stream_->on_downstream_reset();
@@ -308,7 +316,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     wire.head_sent = wire.sent - std::min<uint64_t>(wire.sent, line);
   }
   void send_interim(Stream&, const http::ResponseHead& head) override {
-    h1::write_interim(connection_->output(), head.status);
+    if (!connection_->full()) h1::write_interim(connection_->output(), head.status);
   }
   size_t send_data(Stream& stream, std::string_view bytes, bool ended) override {
     if (!bytes.empty() && connection_->full()) return 0;
@@ -342,7 +350,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
   void consumed(Stream&, size_t bytes) override {
     bool was_full = unconsumed_ >= kMostUnconsumed;
     unconsumed_ -= std::min(unconsumed_, bytes);
-    if (was_full && unconsumed_ < kMostUnconsumed && connection_) connection_->resume_reading();
+    if (was_full && unconsumed_ < kMostUnconsumed && connection_ && !held_) connection_->resume_reading();
   }
   void released(Stream&) override {
     stream_ = nullptr;
@@ -355,7 +363,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     if (!keep_alive_ || (draining_ && worker().draining) || !request_done_) return close_softly();
     request_done_ = false;
     parser_.next();
-    if (!in_loop_ && !connection_->input().empty()) connection_->resume_reading();
+    if (!in_loop_ && !held_ && !connection_->input().empty()) connection_->resume_reading();
   }
   std::unique_ptr<net::Connection> take_connection(Stream&) override {
     auto out = std::move(connection_);
@@ -387,6 +395,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
   bool closing_ = false;
   bool broken_ = false;
   bool in_loop_ = false;
+  bool held_ = false;  // what the client sends, until it has taken what waits for it
 };
 
 }  // namespace

@@ -84,10 +84,12 @@ class Http2Session final : public Session, public Downstream, private net::Conne
     last_active_ = worker().loop().now();
     size_t taken = session_.receive(connection_->input().view(), last_active_);
     connection_->input().consume(taken);
+    if (session_.held()) connection_->pause_reading();
     flush();
   }
   void on_drained(net::Connection&) override {
     session_.output_drained();
+    if (session_.held()) connection_->resume_reading();
     flush();
   }
   void on_end(net::Connection&) override { lost(); }
@@ -181,6 +183,7 @@ class Http2Session final : public Session, public Downstream, private net::Conne
     }
     if (worker().unwell || worker().overloaded(&OverloadState::close_connections)) drain(Drain::Gently);
     wake();
+    if (session_.failed()) flush();
   }
   void send_interim(Stream& stream, const http::ResponseHead& head) override {
     session_.send_response(id_of(stream), head, false);
@@ -195,6 +198,7 @@ class Http2Session final : public Session, public Downstream, private net::Conne
   void send_trailers(Stream& stream, const http::Headers& trailers) override {
     session_.send_trailers(id_of(stream), trailers);
     wake();
+    if (session_.failed()) flush();
   }
   void abort(Stream& stream) override {
     session_.reset(id_of(stream), h2::ErrorCode::InternalError);

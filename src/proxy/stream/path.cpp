@@ -22,6 +22,17 @@ bool unreserved(char c) {
 // The byte of two hexadecimal digits; -1 where they are none.
 int byte_of(char high, char low) { return hex(high) < 0 || hex(low) < 0 ? -1 : hex(high) * 16 + hex(low); }
 
+// As Envoy: parameters of a dot segment ("..;a=b") go before anything is decoded, for servers that drop them later and
+// then climb. How long those of the segment that begins here are, after its dots; 0: it is another.
+size_t dots_with_parameters(std::string_view segment) {
+  const size_t dots = segment.starts_with("..;") ? 2 : segment.starts_with(".;") ? 1 : 0;
+  return dots ? std::min(segment.find('/'), segment.size()) - dots : 0;
+}
+
+void merge_slashes_of(std::string& path) {
+  path.erase(std::unique(path.begin(), path.end(), [](char a, char b) { return a == '/' && b == '/'; }), path.end());
+}
+
 // Nothing in it that normalisation could change; the usual case.
 bool is_plain(std::string_view path) {
   char before = 0;
@@ -71,6 +82,14 @@ bool normalize_path(std::string& path, bool normalize, bool merge_slashes) {
   for (size_t i = 0; i < only.size(); ++i) {
     char c = only[i];
     if (normalize && c == '\\') c = '/';
+    if (normalize && c == '.' && only[i - 1] == '/') {
+      if (const size_t drop = dots_with_parameters(only.substr(i))) {
+        const size_t dots = only[i + 1] == '.' ? 2 : 1;
+        decoded.append(dots, '.');
+        i += dots + drop - 1;
+        continue;
+      }
+    }
     if (normalize && c == '%') {
       const int code = i + 2 < only.size() ? byte_of(only[i + 1], only[i + 2]) : -1;
       if (code <= 0) return false;
@@ -83,10 +102,10 @@ bool normalize_path(std::string& path, bool normalize, bool merge_slashes) {
       i += 2;
       continue;
     }
-    if (merge_slashes && c == '/' && decoded.ends_with('/')) continue;
     decoded += c;
   }
   if (!normalize) {
+    if (merge_slashes) merge_slashes_of(decoded);
     path = decoded + std::string(query);
     return true;
   }
@@ -109,6 +128,7 @@ bool normalize_path(std::string& path, bool normalize, bool merge_slashes) {
     rest.remove_prefix(next);
   }
   if (out.empty()) out = "/";
+  if (merge_slashes) merge_slashes_of(out);
   path = out + std::string(query);
   return true;
 }

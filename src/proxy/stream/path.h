@@ -8,7 +8,7 @@ namespace proxy {
 
 // The path, without touching a query: percent-encoded unreserved characters are
 // decoded, backslashes become slashes, dot segments are resolved (RFC 3986,
-// 6.2.2), and slashes in a row become one where asked for. False where the path
+// 6.2.2; with parameters, "..;x", too), and then slashes in a row become one where asked for. False where the path
 // is none: "%" without two digits, "%00", or not beginning with a slash.
 bool normalize_path(std::string& path, bool normalize, bool merge_slashes);
 

@@ -19,6 +19,18 @@ TEST(Paths, DotSegmentsAndBackslashesAreResolved) {
   EXPECT_EQ(normal("/a/.."), "/");
 }
 
+// What Envoy 1.40 makes of them.
+TEST(Paths, DotSegmentsWithParametersAreDotSegments) {
+  EXPECT_EQ(normal("/x/..;/admin"), "/admin");
+  EXPECT_EQ(normal("/x/.;a=b/admin"), "/x/admin");
+  EXPECT_EQ(normal("/a/..;b;c\\%2f/d"), "/d");
+  EXPECT_EQ(normal("/x/..;?q=1"), "/?q=1");
+  EXPECT_EQ(normal("/x/...;/admin"), "/x/...;/admin");
+  EXPECT_EQ(normal("/x/%2e%2e;/admin"), "/x/..;/admin");
+  EXPECT_EQ(normal("/x\\..;/admin"), "/x/..;/admin");
+  EXPECT_EQ(normal("/a;b/../c"), "/c");
+}
+
 TEST(Paths, OnlyUnreservedCharactersAreDecoded) {
   EXPECT_EQ(normal("/%41%2D%7E"), "/A-~");
   EXPECT_EQ(normal("/a%2Fb"), "/a%2Fb");
@@ -36,6 +48,9 @@ TEST(Paths, BrokenOnesAreRefused) {
 TEST(Paths, SlashesInARowBecomeOneWhereAskedFor) {
   EXPECT_EQ(normal("//a///b"), "//a///b");
   EXPECT_EQ(normal("//a///b", true), "/a/b");
+  EXPECT_EQ(normal("/x//../admin", true), "/x/admin") << "after the dots had their way, as in Envoy";
+  EXPECT_EQ(normal("/x/..//admin", true), "/admin");
+  EXPECT_EQ(normal("//", true), "/");
 }
 
 TEST(Paths, EscapedSlashesAreFoundBeforeTheQuery) {

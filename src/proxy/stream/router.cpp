@@ -452,8 +452,7 @@ void Stream::send_request_head() {
   }
   arm_timers();
   if (end || (kept_.empty() && !request_ended_)) return;
-  push_request();
-  report_consumed();
+  on_upstream_writable();
 }
 
 }  // namespace proxy

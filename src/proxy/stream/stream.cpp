@@ -228,7 +228,8 @@ bool Stream::push_request() {
 void Stream::on_upstream_writable() {
   if (phase_ != Phase::Streaming || !upstream_) return;
   push_request();
-  report_consumed();
+  if (request_path_.empty()) return report_consumed();
+  if (phase_ != Phase::Done) move_request_body();
 }
 
 // --- the response -------------------------------------------------------
@@ -324,7 +325,8 @@ void Stream::on_response_trailers(http::Headers& trailers) {
 void Stream::on_downstream_writable() {
   if (phase_ == Phase::Done || response_left_.empty()) return;
   last_active_ = worker_.loop().now();
-  flush_response();
+  if (response_path_.empty()) return flush_response();
+  move_response_body();
 }
 
 void Stream::complete_response() {

@@ -219,6 +219,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   // bodies.cpp
   void request_body_came(std::string_view bytes, bool end, bool trailers);
   void move_request_body();
+  void pass_request_body(size_t i, net::Buffer& bytes, bool end);
   bool ask_request_filter(size_t stage);
   void response_body_came(std::string_view bytes, bool end, bool trailers);
   void move_response_body();

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cassert>
+
 #include "base/strings.h"
 #include "proxy/stream/stream.h"
 #include "proxy/upstream/connections.h"
@@ -112,9 +114,16 @@ void H1Upstream::on_data(net::Connection&) {
 }
 
 // Parses one event and passes it on; false where nothing more can be done now.
+// True only where it took something from the input, or the response just ended.
 bool H1Upstream::step() {
   std::string_view all = connection_->input().view(), left = all;
   if (all.empty()) return false;
+  if (response_done_ && !tunnel_) {  // more than the response: nobody reads that, nor asks here again
+    reusable_ = false;
+    connection_->input().consume(all.size());
+    connection_->pause_reading();
+    return false;
+  }
   if (tunnel_) {
     stream_->record.upstream_wire.received += all.size();
     connection_->input().consume(all.size());
@@ -123,6 +132,8 @@ bool H1Upstream::step() {
     return true;
   }
   h1::Event event = parser_.parse(left);
+  assert(left.size() < all.size() || event == h1::Event::Complete || event >= h1::Event::Error ||
+         event == h1::Event::NeedMore);
   auto consume = [&] {
     stream_->record.upstream_wire.received += all.size() - left.size();
     connection_->input().consume(all.size() - left.size());
