@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 
 #include <string>
+#include <vector>
 
 namespace net {
 
@@ -28,6 +29,34 @@ class TestAuthority {
   TestAuthority(const TestAuthority&) = delete;
 
   std::string pem() const { return pem_of(certificate_); }
+
+  // A list (PEM) on which these stand.
+  std::string revocations(const std::vector<Leaf>& revoked) const {
+    X509_CRL* list = X509_CRL_new();
+    X509_CRL_set_version(list, 1);
+    X509_CRL_set_issuer_name(list, X509_get_subject_name(certificate_));
+    ASN1_TIME* time = X509_gmtime_adj(nullptr, -60);
+    X509_CRL_set1_lastUpdate(list, time);
+    X509_gmtime_adj(time, 3600);
+    X509_CRL_set1_nextUpdate(list, time);
+    for (const Leaf& leaf : revoked) {
+      BIO* text = BIO_new_mem_buf(leaf.certificate.data(), static_cast<int>(leaf.certificate.size()));
+      X509* certificate = PEM_read_bio_X509(text, nullptr, nullptr, nullptr);
+      X509_REVOKED* entry = X509_REVOKED_new();
+      X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(certificate));
+      X509_gmtime_adj(time, -30);
+      X509_REVOKED_set_revocationDate(entry, time);
+      X509_CRL_add0_revoked(list, entry);
+      X509_free(certificate);
+      BIO_free(text);
+    }
+    ASN1_TIME_free(time);
+    X509_CRL_sign(list, key_, EVP_sha256());
+    BIO* bio = BIO_new(BIO_s_mem());
+    PEM_write_bio_X509_CRL(bio, list);
+    X509_CRL_free(list);
+    return take(bio);
+  }
 
   // `names` as OpenSSL writes them: "DNS:example.com,IP:127.0.0.1,URI:spiffe://a/b".
   Leaf leaf(const std::string& common_name, const std::string& names, long seconds = 3600) const {

@@ -19,6 +19,7 @@ namespace {
 struct Free {
   void operator()(BIO* p) const { BIO_free(p); }
   void operator()(X509* p) const { X509_free(p); }
+  void operator()(X509_CRL* p) const { X509_CRL_free(p); }
   void operator()(EVP_PKEY* p) const { EVP_PKEY_free(p); }
   void operator()(GENERAL_NAMES* p) const { GENERAL_NAMES_free(p); }
 };
@@ -84,6 +85,43 @@ base::Result<void> use_roots(SSL_CTX* context, const TlsSettings& settings, bool
   return {};
 }
 
+base::Result<void> use_revocations(SSL_CTX* context, const TlsSettings& settings) {
+  if (settings.revoked.empty()) return {};
+  if (settings.trusted_roots.empty()) return base::fail(base::ErrorKind::Invalid, "revocation lists without roots");
+  X509_STORE* store = SSL_CTX_get_cert_store(context);
+  auto text = reader(settings.revoked);
+  int count = 0;
+  while (Owned<X509_CRL> list{PEM_read_bio_X509_CRL(text.get(), nullptr, nullptr, nullptr)}) {
+    if (X509_STORE_add_crl(store, list.get()) != 1) return refuse("revocation lists");
+    ++count;
+  }
+  if (!clean_end() || count == 0) return refuse("revocation lists: a PEM block does not parse");
+  X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | (settings.revoked_leaf_only ? 0 : X509_V_FLAG_CRL_CHECK_ALL));
+  return {};
+}
+
+// Whether the leaf is one of those that are pinned, if any are.
+base::Result<void> check_pins(X509* leaf, const TlsSettings& settings) {
+  if (settings.pinned_certificates.empty() && settings.pinned_keys.empty()) return {};
+  auto is_one_of = [leaf](const std::vector<std::string>& pins, auto digest_of) {
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    if (pins.empty() || !leaf || digest_of(digest, &size) != 1) return false;
+    return std::ranges::find(pins, std::string_view(reinterpret_cast<char*>(digest), size)) != pins.end();
+  };
+  auto of_certificate = [leaf](unsigned char* out, unsigned* size) { return X509_digest(leaf, EVP_sha256(), out, size); };
+  auto of_key = [leaf](unsigned char* out, unsigned* size) {
+    unsigned char* der = nullptr;
+    const int length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der);
+    if (length <= 0) return 0;
+    const int good = EVP_Digest(der, static_cast<size_t>(length), out, size, EVP_sha256(), nullptr);
+    OPENSSL_free(der);
+    return good;
+  };
+  if (is_one_of(settings.pinned_certificates, of_certificate) || is_one_of(settings.pinned_keys, of_key)) return {};
+  return base::fail(base::ErrorKind::Denied, "certificate verify failed: neither the certificate nor its key is pinned");
+}
+
 std::string der_of(X509* certificate) {
   unsigned char* bytes = nullptr;
   const int size = i2d_X509(certificate, &bytes);
@@ -99,8 +137,8 @@ int verify(X509_STORE_CTX* store, void* argument) {
   auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
   if (settings.verify_peer && X509_verify_cert(store) != 1) return 0;
   X509* leaf = X509_STORE_CTX_get0_cert(store);
-  if (!settings.check_peer) return 1;
-  auto checked = settings.check_peer(leaf ? der_of(leaf) : std::string());
+  auto checked = check_pins(leaf, settings);
+  if (checked && settings.check_peer) checked = settings.check_peer(leaf ? der_of(leaf) : std::string());
   if (checked) return 1;
   X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
   remember_refusal(ssl, std::move(checked.error().message));
@@ -176,6 +214,8 @@ base::Result<void> set_up(SSL_CTX* context, const TlsSettings& settings, bool is
   TRY(use_algorithms(context, settings.ciphers, settings.groups));
   TRY(use_certificate(context, settings));
   TRY(use_roots(context, settings, is_server));
+  TRY(use_revocations(context, settings));
+  if (settings.max_depth) SSL_CTX_set_verify_depth(context, *settings.max_depth);
   if (is_server && !settings.ticket_keys.empty()) TRY(use_ticket_keys(context, settings, names_of(context)));
 
   std::string wire;
@@ -189,7 +229,8 @@ base::Result<void> set_up(SSL_CTX* context, const TlsSettings& settings, bool is
   if (is_server) {
     if (settings.require_server_name) SSL_CTX_set_tlsext_servername_callback(context, demand_name);
     if (!wire.empty()) SSL_CTX_set_alpn_select_cb(context, select_alpn, argument);
-    const bool asks = !settings.trusted_roots.empty() || settings.require_client_certificate || settings.check_peer;
+    const bool pins = !settings.pinned_certificates.empty() || !settings.pinned_keys.empty();
+    const bool asks = pins || !settings.trusted_roots.empty() || settings.require_client_certificate || settings.check_peer;
     SSL_CTX_set_verify(context,
                        !asks                                 ? SSL_VERIFY_NONE
                        : settings.require_client_certificate ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
@@ -310,6 +351,7 @@ base::Result<void> check_resumed(SSL* ssl, const TlsSettings& settings) {
   }
   if (settings.verify_peer && X509_cmp_current_time(X509_get0_notAfter(leaf)) <= 0)
     return base::fail(base::ErrorKind::Denied, "certificate verify failed: certificate has expired");
+  TRY(check_pins(leaf, settings));
   return settings.check_peer ? settings.check_peer(der_of(leaf)) : base::Result<void>{};
 }
 

@@ -23,6 +23,11 @@ struct TlsSettings {
   std::string private_key;
   std::string trusted_roots;  // to verify the peer; empty: a client trusts nobody, a server asks for nothing
   bool verify_peer = true;    // client: false only where the caller verifies by itself
+  std::string revoked;        // revocation lists (CRL), PEM; each authority in a chain needs one, unless:
+  bool revoked_leaf_only = false;  // only the leaf is looked up
+  // The leaf, or its public key, must be one of these, whatever else holds: SHA-256 of the DER, 32 bytes each.
+  std::vector<std::string> pinned_certificates, pinned_keys;
+  std::optional<int> max_depth;             // intermediates in a chain, at most
   bool require_client_certificate = false;  // server; with roots and without this, a certificate is optional
   std::vector<std::string> alpn;            // in order of preference
   bool tls13_only = false;                  // else TLS 1.2 (ECDHE with AEAD) and 1.3

@@ -33,6 +33,8 @@ std::shared_ptr<tls_v3::Secret> authority_of(const objects::Object& object) {
   if (ca.empty()) return nullptr;
   auto secret = std::make_shared<tls_v3::Secret>();
   secret->mutable_validation_context()->mutable_trusted_ca()->set_inline_bytes(ca);
+  std::string revoked = value_of(object, {"ca.crl", "crl"});
+  if (!revoked.empty()) secret->mutable_validation_context()->mutable_crl()->set_inline_bytes(revoked);
   return secret;
 }
 

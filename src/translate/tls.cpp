@@ -71,6 +71,11 @@ void match_names(tls_v3::CertificateValidationContext* context, const auto& name
   for (const std::string& name : names) context->add_match_subject_alt_names()->set_exact(name);
 }
 
+void pin(tls_v3::CertificateValidationContext* context, const istio_api::ServerTLSSettings& tls) {
+  *context->mutable_verify_certificate_spki() = tls.verify_certificate_spki();
+  *context->mutable_verify_certificate_hash() = tls.verify_certificate_hash();
+}
+
 void trust_mesh(tls_v3::CertificateValidationContext* context, const mesh::MeshConfig& mesh) {
   context->add_match_subject_alt_names()->set_prefix("spiffe://" + mesh.trust_domain + "/");
   for (const std::string& alias : mesh.trust_domain_aliases)
@@ -93,6 +98,7 @@ void gateway_credentials(tls_v3::CommonTlsContext* common, const istio_api::Serv
     if (!asks_client) return;
     auto* combined = common->mutable_combined_validation_context();
     match_names(combined->mutable_default_validation_context(), tls.subject_alt_names());
+    pin(combined->mutable_default_validation_context(), tls);
     use_control_plane(combined->mutable_validation_context_sds_secret_config(), name + "-cacert");
     return;
   }
@@ -102,7 +108,9 @@ void gateway_credentials(tls_v3::CommonTlsContext* common, const istio_api::Serv
   if (!asks_client) return;
   auto* validation = common->mutable_validation_context();
   validation->mutable_trusted_ca()->set_filename(tls.ca_certificates());
+  if (!tls.ca_crl().empty()) validation->mutable_crl()->set_filename(tls.ca_crl());
   match_names(validation, tls.subject_alt_names());
+  pin(validation, tls);
 }
 
 }  // namespace
@@ -148,6 +156,7 @@ void set_client_tls(core::TransportSocket* socket, const istio_api::ClientTLSSet
     std::string roots = tls.ca_certificates().empty() ? "system" : tls.ca_certificates();
     use_agent(combined->mutable_validation_context_sds_secret_config(), "file-root:" + roots);
     match_names(validation, tls.subject_alt_names());
+    if (!tls.ca_crl().empty()) validation->mutable_crl()->set_filename(tls.ca_crl());
   }
   if (mesh::is_http2(protocol)) common->add_alpn_protocols("h2");
   context.set_sni(tls.sni());

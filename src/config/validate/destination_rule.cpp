@@ -104,7 +104,6 @@ void check_tls(Report& report, const Path& path, const api::ClientTLSSettings& t
       report.error("SN0154", path, "cannot specify client certificates or CA certificate if credentialName is set");
     report.not_acting(path / "credentialName", "credentialName of a client");
   }
-  if (!tls.ca_crl().empty()) report.not_acting(path / "caCrl", "caCrl");
 }
 
 void check_blocks(Report& report, const Path& path, const auto& policy) {

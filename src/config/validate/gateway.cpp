@@ -73,10 +73,6 @@ void check_tls(Report& report, const Path& path, const api::ServerTLSSettings& t
   }
   if (tls.max_protocol_version() != Tls::TLS_AUTO && tls.min_protocol_version() > tls.max_protocol_version())
     report.error("SN0162", path, "TLS min protocol version is higher than the max");
-  if (tls.verify_certificate_spki_size() > 0)
-    report.not_acting(path / "verifyCertificateSpki", "verifyCertificateSpki");
-  if (tls.verify_certificate_hash_size() > 0)
-    report.not_acting(path / "verifyCertificateHash", "verifyCertificateHash");
 }
 
 void check_server_tls(Report& report, const Path& path, const api::Server& server) {

@@ -79,6 +79,10 @@ base::Result<net::Address> compile(const core::Address& from);
 base::Result<std::string> compile(const core::DataSource& from);
 base::Result<std::vector<std::string>> compile(
     const envoy::extensions::transport_sockets::tls::v3::TlsSessionTicketKeys& from);  // good ones
+struct TlsSpec;
+// What it says beside roots and names.
+base::Result<void> add_validation(const envoy::extensions::transport_sockets::tls::v3::CertificateValidationContext& from,
+                                  TlsSpec& out);
 base::Result<MetadataMatch> compile(const envoy::type::matcher::v3::MetadataMatcher& from);
 base::Result<AddressRange> compile(const core::CidrRange& from);
 base::Result<void> compile_match_into(const envoy::config::route::v3::RouteMatch& from,

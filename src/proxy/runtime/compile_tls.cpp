@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <charconv>
 
 #include "base/strings.h"
 #include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
@@ -29,8 +30,6 @@ base::Result<void> add_names(const tls::CertificateValidationContext& from, Tran
                         "only URI, DNS and IP_ADDRESS subject alternative names can be matched");
     out.sans.push_back(std::move(san));
   }
-  if (from.verify_certificate_spki_size() || from.verify_certificate_hash_size() || from.has_crl())
-    return base::fail(base::ErrorKind::Invalid, "certificate pins and revocation lists are not known");
   return {};
 }
 
@@ -86,6 +85,7 @@ base::Result<TlsSpec> common_spec(const tls::CommonTlsContext& from, Slots& slot
   }
   if (validation) {
     TRY(add_names(*validation, out));
+    TRY(add_validation(*validation, spec));
     if (validation->has_trusted_ca()) spec.roots = TRY(compile(validation->trusted_ca()));
     if (validation->trust_chain_verification() == tls::CertificateValidationContext::ACCEPT_UNTRUSTED)
       spec.verify_peer = false;
@@ -100,6 +100,41 @@ bool lists(const std::vector<std::string>& names, std::string_view name) {
 }
 
 }  // namespace
+
+static std::optional<std::string> from_hex(std::string_view digits) {
+  std::string out;
+  for (size_t i = 0; i + 1 < digits.size(); i += 2) {
+    unsigned byte = 0;
+    auto [end, error] = std::from_chars(digits.data() + i, digits.data() + i + 2, byte, 16);
+    if (error != std::errc() || end != digits.data() + i + 2) return std::nullopt;
+    out += static_cast<char>(byte);
+  }
+  return digits.size() % 2 ? std::nullopt : std::optional(out);
+}
+
+// Pins as Envoy takes them: SHA-256 in hex, with or without colons, of the certificate, or in base64 of its public key.
+base::Result<void> add_validation(const tls::CertificateValidationContext& from, TlsSpec& out) {
+  auto wrong = [](std::string_view what, const std::string& pin) {
+    return base::fail(base::ErrorKind::Invalid, "Invalid " + std::string(what) + " SHA-256 " + pin);
+  };
+  for (const std::string& pin : from.verify_certificate_hash()) {
+    std::string digits = base::to_lower(pin);
+    if (digits.size() == 95) std::erase(digits, ':');
+    auto bytes = from_hex(digits);
+    if (!bytes || bytes->size() != 32) return wrong("hex-encoded", pin);
+    out.pinned_certificates.push_back(std::move(*bytes));
+  }
+  for (const std::string& pin : from.verify_certificate_spki()) {
+    auto bytes = base::from_base64(pin);
+    if (!bytes || bytes->size() != 32) return wrong("base64-encoded", pin);
+    out.pinned_keys.push_back(std::move(*bytes));
+  }
+  if (from.has_crl()) out.revoked = TRY(compile(from.crl()));
+  if (from.has_crl() && out.revoked.empty()) return base::fail(base::ErrorKind::Invalid, "crl: it is empty");
+  out.revoked_leaf_only |= from.only_verify_leaf_cert_crl();
+  if (from.has_max_verify_depth()) out.max_depth = static_cast<int>(from.max_verify_depth().value());
+  return {};
+}
 
 base::Result<std::vector<std::string>> compile(const tls::TlsSessionTicketKeys& from) {
   if (from.keys().empty()) return base::fail(base::ErrorKind::Invalid, "session_ticket_keys without a key");
@@ -168,7 +203,9 @@ base::Result<Transport> Compiler::downstream_transport(const core::TransportSock
     spec.ticket_keys_secret = TRY(secret_of(context.session_ticket_keys_sds_secret_config(), slots));
   if (spec.certificate_secret.empty() && spec.certificate_chain.empty())
     return base::fail(base::ErrorKind::Invalid, "No TLS certificates found for server context");
-  if (spec.require_client_certificate && spec.roots.empty() && spec.roots_secret.empty())
+  const bool pins = !spec.pinned_certificates.empty() || !spec.pinned_keys.empty();
+  if (pins && spec.roots.empty() && spec.roots_secret.empty()) spec.verify_peer = false;  // they are all there is
+  if (spec.require_client_certificate && spec.roots.empty() && spec.roots_secret.empty() && !pins)
     return base::fail(base::ErrorKind::Invalid,
                       "client certificates are required and nothing is there to verify them against");
   if (http && spec.require_client_certificate) spec.alpn.insert(spec.alpn.begin(), std::string(kSeineProtocol));

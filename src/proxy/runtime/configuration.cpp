@@ -154,8 +154,19 @@ base::Result<void> Configuration::take_secret(const Resource& resource, Entry& e
     settings.certificate_chain = TRY(compile(message.tls_certificate().certificate_chain()));
     settings.private_key = TRY(compile(message.tls_certificate().private_key()));
   }
-  if (message.has_validation_context())
-    settings.trusted_roots = TRY(compile(message.validation_context().trusted_ca()));
+  if (message.has_validation_context()) {
+    const auto& validation = message.validation_context();
+    // These are the listener's or the cluster's to say; passed over here they would let in whom they keep out.
+    if (validation.match_subject_alt_names_size() || validation.match_typed_subject_alt_names_size())
+      return base::fail(base::ErrorKind::Invalid,
+                        "names to match do not act in a secret: combined_validation_context says them");
+    if (validation.trust_chain_verification() != std::remove_cvref_t<decltype(validation)>::VERIFY_TRUST_CHAIN)
+      return base::fail(base::ErrorKind::Invalid, "trust_chain_verification does not act in a secret");
+    settings.trusted_roots = TRY(compile(validation.trusted_ca()));
+    TlsSpec more;
+    TRY(add_validation(validation, more));
+    settings.revoked = more.revoked;
+  }
   if (message.has_session_ticket_keys()) TRY(compile(message.session_ticket_keys()));
   TRY(net::TlsContext::client(settings));
   entry.secret = std::move(message);
@@ -256,6 +267,7 @@ std::set<std::string> Configuration::secret_directories() const {
     add(own.certificate_chain(), own.watched_directory());
     add(own.private_key(), own.watched_directory());
     for (const core::DataSource& key : entry.secret.session_ticket_keys().keys()) add(key, {});
+    add(entry.secret.validation_context().crl(), {});
     add(entry.secret.validation_context().trusted_ca(), entry.secret.validation_context().watched_directory());
   }
   return out;
@@ -349,7 +361,8 @@ void Configuration::settle() {
   }
 }
 
-base::Result<std::shared_ptr<const net::TlsContext>> Configuration::make_context(const TlsSpec& spec) const {
+base::Result<std::shared_ptr<const net::TlsContext>> Configuration::make_context(const TlsSpec& said) const {
+  TlsSpec spec = said;
   net::TlsSettings settings;
   settings.certificate_chain = spec.certificate_chain;
   settings.private_key = spec.private_key;
@@ -374,7 +387,13 @@ base::Result<std::shared_ptr<const net::TlsContext>> Configuration::make_context
     if (!entry || !entry->secret.has_validation_context())
       return base::fail(base::ErrorKind::NotFound, "secret " + spec.roots_secret + " is not there");
     settings.trusted_roots = TRY(compile(entry->secret.validation_context().trusted_ca()));
+    TRY(add_validation(entry->secret.validation_context(), spec));
   }
+  settings.revoked = spec.revoked;
+  settings.revoked_leaf_only = spec.revoked_leaf_only;
+  settings.pinned_certificates = spec.pinned_certificates;
+  settings.pinned_keys = spec.pinned_keys;
+  settings.max_depth = spec.max_depth;
   settings.require_server_name = spec.require_server_name;
   if (spec.session_seconds) settings.session_lifetime = std::chrono::seconds(*spec.session_seconds);
   settings.ticket_keys = spec.ticket_keys;
@@ -387,6 +406,11 @@ base::Result<std::shared_ptr<const net::TlsContext>> Configuration::make_context
   // Between workloads of a mesh, where a full handshake costs both sides several times as much.
   settings.resumable = spec.server ? !settings.ticket_keys.empty() || (spec.resumes && spec.require_client_certificate)
                                    : !settings.certificate_chain.empty();
+  // What is revoked meanwhile must not come back with an earlier session.
+  if (!spec.revoked.empty() && (!spec.server || spec.require_client_certificate)) {
+    settings.resumable = false;
+    settings.ticket_keys.clear();
+  }
   return spec.server ? net::TlsContext::server(settings) : net::TlsContext::client(settings);
 }
 

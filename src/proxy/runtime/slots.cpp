@@ -18,6 +18,13 @@ std::string TlsSpec::key() const {
   out += check_server_name ? 'n' : '-';
   out += require_server_name ? 'q' : '-';
   out += resumes ? 'k' : '-';
+  out += revoked_leaf_only ? 'l' : '-';
+  add(revoked);
+  add(max_depth ? std::to_string(*max_depth) : "");
+  for (const auto* pins : {&pinned_certificates, &pinned_keys}) {
+    add(std::to_string(pins->size()));
+    for (const std::string& pin : *pins) add(pin);
+  }
   if (session_seconds) add(std::to_string(*session_seconds));
   add(ticket_keys_secret);
   add(std::to_string(ticket_keys.size()));

@@ -22,6 +22,10 @@ struct TlsSpec {
   std::string certificate_chain, private_key, roots;  // PEM, in line
   bool require_client_certificate = false;
   bool verify_peer = true;
+  std::string revoked;  // PEM
+  bool revoked_leaf_only = false;
+  std::vector<std::string> pinned_certificates, pinned_keys;  // SHA-256
+  std::optional<int> max_depth;
   bool tls13_only = false, tls12_only = false;
   std::string ciphers, groups;     // in OpenSSL's words; empty: the defaults of net
   bool check_server_name = false;  // client: the certificate must carry the name asked for

@@ -155,6 +155,55 @@ TEST_F(TlsOnSockets, AKeyOfAnotherSizeIsRefused) {
       << started.error().message;
 }
 
+// The SHA-256 of a certificate, or of its key.
+std::string digest_of(const std::string& pem, bool key) {
+  BIO* text = BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()));
+  X509* certificate = PEM_read_bio_X509(text, nullptr, nullptr, nullptr);
+  unsigned char* der = nullptr;
+  const int size = key ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der) : i2d_X509(certificate, &der);
+  std::string out(32, '\0');
+  EVP_Digest(der, static_cast<size_t>(size), reinterpret_cast<unsigned char*>(out.data()), nullptr, EVP_sha256(), nullptr);
+  OPENSSL_free(der);
+  X509_free(certificate);
+  BIO_free(text);
+  return out;
+}
+
+TEST_F(TlsOnSockets, WhoIsRevokedOrNotPinnedIsKeptOut) {
+  const auto good = authority_.leaf("good", ""), bad = authority_.leaf("bad", "");
+  auto as = [&](const net::TestAuthority::Leaf& leaf) {
+    return client({.certificate_chain = leaf.certificate, .private_key = leaf.key});
+  };
+  const std::string roots = "trusted_ca: {inline_string: " + base::Json(authority_.pem()).dump() + "}";
+  const std::string revoked = "crl: {inline_string: " + base::Json(authority_.revocations({bad})).dump() + "}";
+  std::string colons;
+  for (char byte : digest_of(good.certificate, false)) colons += (colons.empty() ? "" : ":") + base::to_hex({&byte, 1});
+  for (const std::string& validation :
+       {roots + ", " + revoked, "verify_certificate_spki: ['" + base::to_base64(digest_of(good.certificate, true)) + "']",
+        roots + ", verify_certificate_hash: ['" + colons + "']"}) {
+    Proxy proxy(loop_, listener("require_client_certificate: true, ", "validation_context: {" + validation + "}, "));
+    EXPECT_EQ(status(proxy.port(), as(good)), 200) << validation;
+    EXPECT_EQ(status(proxy.port(), as(bad)), 0) << validation;
+    EXPECT_EQ(status(proxy.port(), client()), 0) << validation;
+  }
+}
+
+TEST_F(TlsOnSockets, WhatAProxyCannotHoldPeersToIsRefused) {
+  auto refusal = [&](const std::string& text) {
+    auto bootstrap = parse_bootstrap(text);
+    if (!bootstrap) return bootstrap.error().message;
+    Process process(loop_, ProcessOptions{.concurrency = 1}, std::move(*bootstrap));
+    auto started = process.start();
+    return started ? std::string() : started.error().message;
+  };
+  EXPECT_NE(refusal(listener("", "validation_context: {verify_certificate_hash: [abc]}, ")).find("Invalid hex-encoded"),
+            std::string::npos);
+  std::string secret = listener();
+  secret.replace(secret.find("static_resources:\n"), sizeof "static_resources:\n" - 1,
+                 "static_resources:\n  secrets: [{name: s, validation_context: {match_subject_alt_names: [{exact: a}]}}]\n");
+  EXPECT_NE(refusal(secret).find("do not act in a secret"), std::string::npos) << refusal(secret);
+}
+
 TEST_F(TlsOnSockets, AListenerMayDemandANameThatItsCertificateCarries) {
   Proxy strict(loop_, listener("require_sni: true, "));
   auto tls = client({.check_server_name = false});
