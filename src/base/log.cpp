@@ -3,6 +3,8 @@
 
 #include <spdlog/sinks/ansicolor_sink.h>
 
+#include "base/strings.h"
+
 namespace base {
 
 void start_log(std::string_view program, std::string_view level) {
@@ -25,11 +27,17 @@ Result<void> set_log_level(std::string_view level) {
 
 std::string printable(std::string_view text, size_t most) {
   std::string out;
-  for (unsigned char c : text.substr(0, most)) {
-    if (c >= 0x20 && c != 0x7f && c != '\\') {
-      out += static_cast<char>(c);
+  for (std::string_view left = text.substr(0, most); !left.empty();) {
+    const auto c = static_cast<unsigned char>(left[0]);
+    const size_t size = utf8_character(left);
+    // The control characters above 0x7f too, which terminals obey.
+    const bool control = c < 0x20 || c == 0x7f || (c == 0xc2 && static_cast<unsigned char>(left[size ? 1 : 0]) < 0xa0);
+    if (size && !control && c != '\\') {
+      out += left.substr(0, size);
+      left.remove_prefix(size);
     } else {
       out += fmt::format("\\x{:02x}", c);
+      left.remove_prefix(1);
     }
   }
   if (text.size() > most) out += "...";

@@ -108,4 +108,25 @@ std::string to_hex(std::string_view bytes) {
   return out;
 }
 
+size_t utf8_character(std::string_view text) {
+  if (text.empty()) return 0;
+  auto byte = [&](size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u; };
+  const unsigned first = byte(0);
+  const size_t size = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+  for (size_t i = 1; i < size; ++i)
+    if (byte(i) >> 6 != 2) return 0;
+  const bool longer_than_needed = (first == 0xe0 && byte(1) < 0xa0) || (first == 0xf0 && byte(1) < 0x90);
+  const bool surrogate = first == 0xed && byte(1) >= 0xa0, too_large = first == 0xf4 && byte(1) >= 0x90;
+  return longer_than_needed || surrogate || too_large ? 0 : size;
+}
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const size_t size = utf8_character(text);
+    if (!size) return false;
+    text.remove_prefix(size);
+  }
+  return true;
+}
+
 }  // namespace base

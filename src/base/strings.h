@@ -52,5 +52,8 @@ std::string to_base64url(std::string_view bytes);                  // section 5,
 std::optional<std::string> from_base64(std::string_view text);     // padding required
 std::optional<std::string> from_base64url(std::string_view text);  // padding refused
 std::string to_hex(std::string_view bytes);
+// The bytes of the character that a UTF-8 text begins with (RFC 3629); 0: it begins with none.
+size_t utf8_character(std::string_view text);
+bool is_utf8(std::string_view text);
 
 }  // namespace base

@@ -49,6 +49,11 @@ TEST(Strings, JoinsAndTrims) {
 
 TEST(Log, EscapesWhatCouldForgeALine) {
   EXPECT_EQ(printable("a\nb").find('\n'), std::string::npos);
+  EXPECT_EQ(printable("\xc3\xa9\xff\xc2\x9b"), "\xc3\xa9\\xff\\xc2\\x9b");
+  EXPECT_EQ(printable("\xc3\xa9", 1), "\\xc3...");
+  EXPECT_TRUE(is_utf8("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"));
+  for (const char* bad : {"\xff", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe0\x80\x80"})
+    EXPECT_FALSE(is_utf8(bad)) << bad;
   EXPECT_LE(printable(std::string(5000, 'x'), 100).size(), 110u);
 }
 

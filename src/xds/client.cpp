@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "base/log.h"
+#include "base/strings.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
 
 namespace xds {
@@ -41,7 +43,10 @@ std::string name_of(const google::protobuf::Any& resource) {
         break;
       case 2:
         if (!in.ReadVarint32(&size)) return {};
-        if (tag >> 3 == 1) return in.ReadString(&name, static_cast<int>(size)) ? name : std::string();
+        if (tag >> 3 == 1) {
+          if (!in.ReadString(&name, static_cast<int>(size))) return {};
+          return base::is_utf8(name) ? name : base::printable(name);
+        }
         good = in.Skip(static_cast<int>(size));
         break;
       case 5:
@@ -117,7 +122,9 @@ void ClientSession::ask(std::string_view url, Type& type, const Names& added, co
 void ClientSession::answer(const std::string& url, Type& type, const std::vector<Refused>& refused) {
   if (!send_) return;
   std::string why;
-  for (const Refused& one : refused) why += (why.empty() ? "" : "; ") + one.name + ": " + one.reason;
+  // What a server sent may be no UTF-8, and would make a message that it cannot read.
+  for (const Refused& one : refused)
+    why += (why.empty() ? "" : "; ") + base::printable(one.name) + ": " + base::printable(one.reason, 4096);
   auto fill = [&](auto& request) {
     request.set_type_url(url);
     request.set_response_nonce(type.nonce);

@@ -157,6 +157,20 @@ TEST(SotwClient, TreatsAMissingClusterAsRemovedAndKeepsTheVersionOnRefusal) {
   EXPECT_EQ(sent.at(0).error_detail().message(), "a: bad");
 }
 
+TEST(SotwClient, ANackIsReadableWhateverWasSent) {
+  Sotw s(Variant::StateOfTheWorld);
+  s.session.want_all(type::kCluster);
+  s.begin();
+  s.taken();
+  DiscoveryResponse response;
+  response.set_type_url(std::string(type::kCluster));
+  response.set_nonce("n1");
+  *response.add_resources() = resource(type::kCluster, "\xff\xfe");
+  s.refuse = {{"\xff\xfe", "malformed \xff"}};
+  ASSERT_TRUE(s.session.receive(response.SerializeAsString()));
+  EXPECT_EQ(s.taken().at(0).error_detail().message(), "\\xff\\xfe: malformed \\xff");
+}
+
 TEST(DeltaClient, TellsHowLongAResourceHoldsAndWhatConfirmsIt) {
   std::vector<Offered> offered;
   std::vector<std::string> removed;
