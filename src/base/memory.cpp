@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstdio>
+
 namespace base {
 
 // Segments that are never written hold nothing but what their file holds. What the
@@ -25,6 +27,15 @@ static int drop_pages(dl_phdr_info* object, size_t, void*) {
 void give_back_memory() {
   malloc_trim(0);
   dl_iterate_phdr(drop_pages, nullptr);
+}
+
+size_t resident_memory() {
+  FILE* file = fopen("/proc/self/statm", "re");
+  if (!file) return 0;
+  size_t total = 0, resident = 0;
+  if (fscanf(file, "%zu %zu", &total, &resident) != 2) resident = 0;
+  fclose(file);
+  return resident * static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
 }  // namespace base

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
+
 namespace base {
 
 // Gives the system what starting and configuring took and serving does not
@@ -8,5 +10,8 @@ namespace base {
 // which come back from the page cache as they are used. Takes about a
 // millisecond; for after a change of configuration, not for every one.
 void give_back_memory();
+
+// What this process has in memory, in bytes; 0 where the system does not say.
+size_t resident_memory();
 
 }  // namespace base

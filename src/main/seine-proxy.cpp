@@ -86,8 +86,12 @@ int run_proxy(const std::vector<std::string>& arguments) {
     printf("configuration '%s' OK\n", options->process.config_path.c_str());
     return 0;
   }
+  for (const std::string& flag : options->unheeded) base::log::warn("{} does nothing here", flag);
+  if (!bootstrap->admin().access_log().empty() || !bootstrap->admin().access_log_path().empty())
+    base::log::warn("admin.access_log: requests to the admin port are not logged");
   net::Loop loop;
   proxy::Signals signals(loop);
+  base::log::info("starting seine-proxy {}, concurrency {}", SEINE_VERSION, options->process.concurrency);
   proxy::Process process(loop, options->process, std::move(*bootstrap));
   std::unique_ptr<proxy::Handover> handover;
   if (options->handover) {
@@ -98,10 +102,12 @@ int run_proxy(const std::vector<std::string>& arguments) {
   }
   auto started = process.start();
   if (!started) return fail(started.error());
+  if (process.admin_address().valid()) base::log::info("admin at {}", process.admin_address().text());
   if (!options->admin_address_path.empty())
     std::ofstream(options->admin_address_path) << process.admin_address().text();
   auto control_plane = proxy::ControlPlane::of(loop, process.bootstrap(), process.configuration());
   if (!control_plane) return fail(control_plane.error());
+  process.control_plane_connected = [&] { return (*control_plane)->connected(); };
   signals.serve(process);
   if (handover) {
     handover->serve(process, [&] { loop.stop(); });
@@ -203,6 +209,7 @@ int run_in_mesh(agent::Role role, const std::vector<std::string>& arguments) {
       .istio_metrics = true,
       .self = workload_of(*environment),
       .node_id = agent::node_of(*environment).id()};
+  base::log::info("starting seine-proxy {}, concurrency {}", SEINE_VERSION, options.concurrency);
   proxy::Process process(loop, std::move(options), bootstrap_of(*environment));
   auto started = process.start();
   if (!started) return fail(started.error());
@@ -217,6 +224,7 @@ int run_in_mesh(agent::Role role, const std::vector<std::string>& arguments) {
   agent::Status status(loop, *environment,
                        {.ready = [&] { return control_plane.answered() && process.not_ready().empty(); },
                         .metrics = [&] { return metrics_of(process); }});
+  process.control_plane_connected = [&] { return control_plane.connected(); };
   auto listening = status.listen({});
   if (!listening) return fail(listening.error());
   base::log::info("{} of {}/{}, control plane {}", role == agent::Role::Sidecar ? "sidecar" : "gateway",

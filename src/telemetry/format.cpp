@@ -49,6 +49,16 @@ void Format::append(const Record& record, std::string& out, Missing missing) con
     if (!piece.append(record, out) && missing == Missing::Dash) out += '-';
 }
 
+void Format::append_line(const Record& record, std::string& out, Missing missing) const {
+  for (const Operator& piece : pieces_) {
+    const size_t before = out.size();
+    if (!piece.append(record, out) && missing == Missing::Dash) out += '-';
+    if (piece.kind == Operator::Kind::Literal) continue;
+    for (size_t i = before; i < out.size(); ++i)
+      if (out[i] == '\n' || out[i] == '\r' || out[i] == '\x1b') out[i] = ' ';
+  }
+}
+
 void Format::append_json(const Record& record, std::string& out) const {
   if (pieces_.size() == 1) return pieces_[0].append_json(record, out);
   std::string text;
@@ -144,6 +154,11 @@ void LineFormat::append(const Record& record, std::string& out) const {
     return text_.append(record, out, empty_ == Empty::Left ? Format::Missing::Nothing : Format::Missing::Dash);
   append_json(root_, record, out);
   out += '\n';
+}
+
+void LineFormat::append_line(const Record& record, std::string& out) const {
+  if (json_) return append(record, out);
+  text_.append_line(record, out, empty_ == Empty::Left ? Format::Missing::Nothing : Format::Missing::Dash);
 }
 
 }  // namespace telemetry

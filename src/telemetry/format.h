@@ -22,6 +22,8 @@ class Format {
   static base::Result<Format> parse(std::string_view text);
 
   void append(const Record& record, std::string& out, Missing missing = Missing::Dash) const;
+  // Line breaks and escapes in values become spaces; the format's own stay.
+  void append_line(const Record& record, std::string& out, Missing missing) const;
   // The value as JSON text: numbers stay numbers where the format is one operator alone; null where missing.
   void append_json(const Record& record, std::string& out) const;
   bool constant() const;  // has no operator
@@ -43,6 +45,8 @@ class LineFormat {
   static LineFormat envoy();     // Envoy's own default text line
 
   void append(const Record& record, std::string& out) const;
+  // The same, and no value breaks the line: a peer must not be able to forge one.
+  void append_line(const Record& record, std::string& out) const;
 
  private:
   // A value of the JSON: a format, an object, an array, or what is written as it is.

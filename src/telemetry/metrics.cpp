@@ -2,6 +2,8 @@
 #include "telemetry/metrics.h"
 
 #include <algorithm>
+#include <cassert>
+#include <cctype>
 #include <cmath>
 
 namespace telemetry {
@@ -41,22 +43,67 @@ double Histogram::quantile(double share) const {
   return kBounds.back();
 }
 
-void Scrape::number(Kind kind, std::string_view name, Labels labels, double value) {
-  auto it = families_.find(name);
-  if (it == families_.end()) it = families_.emplace(std::string(name), Family{.kind = kind}).first;
-  it->second.numbers[std::move(labels)] += value;
+StatName::StatName(std::string_view pattern, std::initializer_list<std::string_view> values) : prometheus("envoy_") {
+  auto value = values.begin();
+  while (!pattern.empty()) {
+    size_t open = std::min(pattern.find('{'), pattern.size());
+    dotted += pattern.substr(0, open);
+    prometheus += pattern.substr(0, open);
+    pattern.remove_prefix(open);
+    if (pattern.empty()) break;
+    size_t close = pattern.find('}');
+    assert(close != pattern.npos && value != values.end());
+    dotted += *value;
+    labels.emplace_back(pattern.substr(1, close - 1), *value++);
+    pattern.remove_prefix(close + 1);
+    // "a.{x}.b" is a.b, "{x}.b" is b, "a_{x}.b" is a.b, and "a_{x}" is a
+    if (pattern.starts_with('.') && (prometheus.ends_with('.') || prometheus == "envoy_")) {
+      dotted += '.';
+      pattern.remove_prefix(1);
+    } else if ((pattern.empty() || pattern.starts_with('.')) &&
+               (prometheus.ends_with('.') || prometheus.ends_with('_'))) {
+      prometheus.pop_back();
+    }
+  }
+  assert(value == values.end());
+  for (char& c : prometheus)
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != ':') c = '_';
 }
 
-void Scrape::histogram(std::string_view name, Labels labels, const Histogram& value) {
-  auto it = families_.find(name);
-  if (it == families_.end()) it = families_.emplace(std::string(name), Family{.kind = Kind::Histogram}).first;
-  it->second.histograms[std::move(labels)].add(value);
+StatName::StatName(std::string_view name, Labels its_labels)
+    : dotted(name), prometheus(name), labels(std::move(its_labels)) {
+  for (const auto& [key, value] : labels) dotted += "." + key + "." + value;
+}
+
+Scrape::Family& Scrape::family(const StatName& name, Kind kind) {
+  auto it = families_.find(name.prometheus);
+  if (it == families_.end()) it = families_.emplace(name.prometheus, Family{.kind = kind}).first;
+  return it->second;
+}
+
+void Scrape::number(Kind kind, const StatName& name, double value) {
+  Family::Number& known = family(name, kind).numbers[name.labels];
+  if (known.dotted.empty()) known.dotted = name.dotted;
+  known.value += value;
+}
+
+void Scrape::histogram(const StatName& name, const Histogram& value) {
+  Family::Distribution& known = family(name, Kind::Histogram).histograms[name.labels];
+  if (known.dotted.empty()) known.dotted = name.dotted;
+  known.value.add(value);
 }
 
 void Scrape::add(const Scrape& other) {
-  for (const auto& [name, family] : other.families_) {
-    for (const auto& [labels, value] : family.numbers) number(family.kind, name, labels, value);
-    for (const auto& [labels, value] : family.histograms) histogram(name, labels, value);
+  for (const auto& [name, theirs] : other.families_) {
+    Family& mine = families_.try_emplace(name, Family{.kind = theirs.kind}).first->second;
+    for (const auto& [labels, number] : theirs.numbers) {
+      auto [it, added] = mine.numbers.try_emplace(labels, number);
+      if (!added) it->second.value += number.value;
+    }
+    for (const auto& [labels, distribution] : theirs.histograms) {
+      auto [it, added] = mine.histograms.try_emplace(labels, distribution);
+      if (!added) it->second.value.add(distribution.value);
+    }
   }
 }
 
@@ -104,14 +151,15 @@ std::string Scrape::prometheus() const {
   for (const auto& [name, family] : families_) {
     const char* type = family.kind == Kind::Counter ? "counter" : family.kind == Kind::Gauge ? "gauge" : "histogram";
     out += "# TYPE " + name + " " + type + "\n";
-    for (const auto& [labels, value] : family.numbers) {
+    for (const auto& [labels, number] : family.numbers) {
       out += name;
       append_labels(out, labels);
       out += ' ';
-      append_number(out, value);
+      append_number(out, number.value);
       out += '\n';
     }
-    for (const auto& [labels, value] : family.histograms) {
+    for (const auto& [labels, distribution] : family.histograms) {
+      const Histogram& value = distribution.value;
       uint64_t running = 0;
       for (size_t i = 0; i <= Histogram::kBounds.size(); ++i) {
         running += value.buckets()[i];
@@ -136,54 +184,14 @@ std::string Scrape::prometheus() const {
   return out;
 }
 
-// Envoy's tags become parts of the name again, each where Envoy took it from.
-std::string Scrape::envoy_name(std::string_view name, const Labels& labels) {
-  if (!name.starts_with("envoy_")) {
-    std::string out(name);
-    for (const auto& [key, label] : labels) out += "." + key + "." + label;
-    return out;
-  }
-  std::string rest(name.substr(6)), out, tail;
-  auto take = [&](std::string_view scope, const std::string& value) {
-    if (!rest.starts_with(scope) || rest.size() <= scope.size() || rest[scope.size()] != '_') return;
-    rest.erase(0, scope.size() + 1);
-    out += std::string(scope) + "." + value + ".";
-  };
-  for (const auto& [key, value] : labels) {
-    if (key == "envoy_listener_address") take("listener", value);
-  }
-  for (const auto& [key, value] : labels) {
-    if (key == "envoy_cluster_name")
-      take("cluster", value);
-    else if (key == "envoy_http_conn_manager_prefix")
-      take("http", value);
-    else if (key == "envoy_tcp_prefix")
-      take("tcp", value);
-    else if (key == "envoy_response_code_class" && rest.ends_with("xx"))
-      rest.replace(rest.size() - 2, 2, value + "xx");
-    else if (key == "envoy_response_code")
-      tail += "_" + value;
-    else if (key != "envoy_listener_address")
-      tail += "." + key + "." + value;
-  }
-  if (out.empty())
-    for (std::string_view scope :
-         {"cluster_manager", "listener_manager", "server", "listener", "http", "control_plane"})
-      if (rest.starts_with(scope) && rest.size() > scope.size() && rest[scope.size()] == '_') {
-        rest[scope.size()] = '.';
-        break;
-      }
-  return out + rest + tail;
-}
-
 std::vector<Scrape::Stat> Scrape::stats() const {
   std::vector<Stat> out;
   for (const auto& [name, family] : families_) {
-    for (const auto& [labels, value] : family.numbers)
-      out.push_back(
-          {family.kind == Kind::Gauge ? Stat::Kind::Gauge : Stat::Kind::Counter, envoy_name(name, labels), value, {}});
-    for (const auto& [labels, value] : family.histograms)
-      out.push_back({Stat::Kind::Histogram, envoy_name(name, labels), static_cast<double>(value.count()), value});
+    const auto kind = family.kind == Kind::Gauge ? Stat::Kind::Gauge : Stat::Kind::Counter;
+    for (const auto& [labels, number] : family.numbers) out.push_back({kind, number.dotted, number.value, {}});
+    for (const auto& [labels, distribution] : family.histograms)
+      out.push_back({Stat::Kind::Histogram, distribution.dotted, static_cast<double>(distribution.value.count()),
+                     distribution.value});
   }
   std::sort(out.begin(), out.end(), [](const Stat& a, const Stat& b) { return a.name < b.name; });
   return out;
@@ -191,10 +199,9 @@ std::vector<Scrape::Stat> Scrape::stats() const {
 
 void Scrape::filter(const std::function<bool(const std::string&, double)>& wanted) {
   for (auto& [name, family] : families_) {
-    std::erase_if(family.numbers,
-                  [&](const auto& entry) { return !wanted(envoy_name(name, entry.first), entry.second); });
+    std::erase_if(family.numbers, [&](const auto& entry) { return !wanted(entry.second.dotted, entry.second.value); });
     std::erase_if(family.histograms, [&](const auto& entry) {
-      return !wanted(envoy_name(name, entry.first), static_cast<double>(entry.second.count()));
+      return !wanted(entry.second.dotted, static_cast<double>(entry.second.value.count()));
     });
   }
   std::erase_if(families_,
@@ -205,11 +212,12 @@ void Scrape::subtract(const Scrape& before) {
   for (auto& [name, family] : families_) {
     auto known = before.families_.find(name);
     if (known == before.families_.end() || family.kind == Kind::Gauge) continue;
-    for (auto& [labels, value] : family.numbers)
-      if (auto it = known->second.numbers.find(labels); it != known->second.numbers.end()) value -= it->second;
-    for (auto& [labels, value] : family.histograms)
+    for (auto& [labels, number] : family.numbers)
+      if (auto it = known->second.numbers.find(labels); it != known->second.numbers.end())
+        number.value -= it->second.value;
+    for (auto& [labels, distribution] : family.histograms)
       if (auto it = known->second.histograms.find(labels); it != known->second.histograms.end())
-        value.subtract(it->second);
+        distribution.value.subtract(it->second.value);
   }
 }
 

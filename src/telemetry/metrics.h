@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <string>
 #include <string_view>
@@ -35,23 +36,41 @@ class Histogram {
   double sum_ = 0;
 };
 
+// What a value is called, in both ways. Envoy's names have dots, and parts that say whose the value is; Prometheus gets
+// those as labels. In a pattern they stand in braces: "cluster.{envoy_cluster_name}.upstream_rq_{envoy_response_code}"
+// with "a" and "200" is cluster.a.upstream_rq_200 and envoy_cluster_upstream_rq{envoy_cluster_name="a",...}.
+struct StatName {
+  // As many values as there are braces, in their order.
+  explicit StatName(std::string_view pattern) : StatName(pattern, std::initializer_list<std::string_view>{}) {}
+  StatName(std::string_view pattern, std::initializer_list<std::string_view> values);
+  // Not one of Envoy's: its dotted name is made of the name and the labels.
+  StatName(std::string_view name, Labels labels);
+
+  std::string dotted, prometheus;
+  Labels labels;
+};
+
 // What one scrape found: each worker fills one on its own thread, the sum of
 // all is rendered. The same name and labels again adds up.
 class Scrape {
  public:
+  void counter(const StatName& name, uint64_t value) { number(Kind::Counter, name, static_cast<double>(value)); }
+  void gauge(const StatName& name, double value) { number(Kind::Gauge, name, value); }
+  void histogram(const StatName& name, const Histogram& value);
   void counter(std::string_view name, Labels labels, uint64_t value) {
-    number(Kind::Counter, name, std::move(labels), value);
+    number(Kind::Counter, {name, std::move(labels)}, static_cast<double>(value));
   }
   void gauge(std::string_view name, Labels labels, double value) {
-    number(Kind::Gauge, name, std::move(labels), value);
+    number(Kind::Gauge, {name, std::move(labels)}, value);
   }
-  void histogram(std::string_view name, Labels labels, const Histogram& value);
+  void histogram(std::string_view name, Labels labels, const Histogram& value) {
+    histogram({name, std::move(labels)}, value);
+  }
   void add(const Scrape& other);
 
   // Prometheus' text format 0.0.4, names sorted, one TYPE line a name.
   std::string prometheus() const;
-  // One value under Envoy's own name: "cluster.outbound.upstream_rq_total" for what Prometheus knows as
-  // envoy_cluster_upstream_rq_total{envoy_cluster_name="outbound"}.
+  // One value under its dotted name.
   struct Stat {
     enum class Kind : uint8_t { Counter, Gauge, Histogram } kind = Kind::Counter;
     std::string name;
@@ -59,9 +78,8 @@ class Scrape {
     Histogram histogram;
   };
   std::vector<Stat> stats() const;  // sorted by name
-  static std::string envoy_name(std::string_view name, const Labels& labels);
   // Keeps what `wanted` says yes to.
-  void filter(const std::function<bool(const std::string& envoy_name, double value)>& wanted);
+  void filter(const std::function<bool(const std::string& dotted, double value)>& wanted);
   // This one without what the other had counted already; gauges stay.
   void subtract(const Scrape& before);
 
@@ -69,10 +87,19 @@ class Scrape {
   enum class Kind { Counter, Gauge, Histogram };
   struct Family {
     Kind kind = Kind::Counter;
-    std::map<Labels, double> numbers;
-    std::map<Labels, Histogram> histograms;
+    struct Number {
+      std::string dotted;
+      double value = 0;
+    };
+    struct Distribution {
+      std::string dotted;
+      Histogram value;
+    };
+    std::map<Labels, Number> numbers;
+    std::map<Labels, Distribution> histograms;
   };
-  void number(Kind kind, std::string_view name, Labels labels, double value);
+  Family& family(const StatName& name, Kind kind);
+  void number(Kind kind, const StatName& name, double value);
   std::map<std::string, Family, std::less<>> families_;
 };
 

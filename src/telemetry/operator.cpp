@@ -138,7 +138,7 @@ const std::vector<Known>& plain_operators() {
       {"UPSTREAM_PEER_ISSUER", fact_of(Fact::UpstreamPeerIssuer)},
       {"UPSTREAM_LOCAL_URI_SAN", text_of(&Record::local_uri_san)},
       {"HOSTNAME", of(Kind::Hostname)},
-      {"ACCESS_LOG_TYPE", fact_of(Fact::LogType)},
+      {"ACCESS_LOG_TYPE", of(Kind::LogType)},
       {"STREAM_ID", fact_of(Fact::RequestId)},
       {"TRACE_ID", fact_of(Fact::TraceId)},
       {"SPAN_ID", fact_of(Fact::SpanId)},

@@ -34,6 +34,7 @@ struct Operator {
     Path,
     Fact,
     Metadata,
+    LogType,
     Hostname,
     Details,
     Absent,

@@ -92,7 +92,9 @@ constexpr std::pair<std::string_view, std::string_view> kGrpc[] = {{"OK", "OK"},
 std::optional<int> grpc_status(const Record& record) {
   auto text = record.header(Message::Trailers, "grpc-status");
   if (!text) text = record.header(Message::Response, "grpc-status");
-  return text ? base::parse_number<int>(*text) : std::nullopt;
+  auto said = text ? base::parse_number<int>(*text) : std::nullopt;
+  if (!said && record.grpc && record.status) return grpc_status_of_http(record.status);
+  return said;
 }
 
 template <typename Number>
@@ -216,6 +218,8 @@ bool Operator::append(const Record& record, std::string& out) const {
       if (value.is_string()) return put(value.get_ref<const std::string&>());
       return put(value.dump(-1, ' ', false, base::Json::error_handler_t::replace));
     }
+    case Kind::LogType:
+      return put(name(record.log_type));
     case Kind::Hostname: {
       char host[256] = {};
       gethostname(host, sizeof host - 1);

@@ -38,7 +38,7 @@ static constexpr FlagWords kFlags[] = {
     {Flag::DownstreamRemoteReset, "DR", "DownstreamRemoteReset"},
 };
 
-static std::string text_of(uint32_t flags, Protocol protocol, std::string_view FlagWords::* word) {
+static std::string text_of(uint32_t flags, Protocol protocol, std::string_view FlagWords::*word) {
   std::string out;
   auto add = [&](uint32_t wanted) {
     for (const FlagWords& known : kFlags) {
@@ -66,6 +66,42 @@ uint32_t flag_of(std::string_view word) {
   for (const FlagWords& known : kFlags)
     if (known.word == word) return static_cast<uint32_t>(known.flag);
   return 0;
+}
+
+std::string_view name(LogType type) {
+  switch (type) {
+    case LogType::NotSet:
+      return "NotSet";
+    case LogType::DownstreamEnd:
+      return "DownstreamEnd";
+    case LogType::TcpUpstreamConnected:
+      return "TcpUpstreamConnected";
+    case LogType::TcpPeriodic:
+      return "TcpPeriodic";
+    case LogType::TcpConnectionEnd:
+      return "TcpConnectionEnd";
+  }
+  return "";
+}
+
+int grpc_status_of_http(int status) {
+  switch (status) {
+    case 400:
+      return 13;
+    case 401:
+      return 16;
+    case 403:
+      return 7;
+    case 404:
+      return 12;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 14;
+    default:
+      return 2;
+  }
 }
 
 std::string_view name(Protocol protocol) {

@@ -100,11 +100,24 @@ enum class Fact : uint8_t {
   TunnelTrailers,
   UpstreamHostName,
   UpstreamHostNameWithoutPort,
-  LogType,
   RequestId,
   TraceId,
   SpanId,
 };
+
+// At which moment a line is written, as %ACCESS_LOG_TYPE% says it.
+// Numbers as envoy.data.accesslog.v3.AccessLogType has them.
+enum class LogType : uint8_t {
+  NotSet = 0,
+  TcpUpstreamConnected = 1,
+  TcpPeriodic = 2,
+  TcpConnectionEnd = 3,
+  DownstreamEnd = 6
+};
+std::string_view name(LogType type);
+
+// What gRPC makes of an HTTP status without one of its own.
+int grpc_status_of_http(int status);
 
 // Whose metadata: what filters noted of the request, or what the configuration says of the others.
 enum class MetadataOf : uint8_t { Request, Route, VirtualHost, Cluster };
@@ -132,6 +145,8 @@ struct Record {
   bool tls = false;  // downstream
   bool mutual_tls = false;
   bool health_check = false;  // answered as one
+  bool grpc = false;
+  LogType log_type = LogType::NotSet;
   uint16_t attempts = 0;
   int status = 0;
   uint32_t flags = 0;

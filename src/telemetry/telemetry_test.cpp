@@ -86,19 +86,45 @@ TEST(Format, WhatIsNotKnownHereIsRefusedByName) {
   EXPECT_TRUE(rendered("%METADATA(LISTENER:x)%").starts_with("refused"));
 }
 
+// Dotted and Prometheus names as a real Envoy 1.40 prints them.
 TEST(Stats, HaveEnvoysNames) {
-  EXPECT_EQ(Scrape::envoy_name("envoy_cluster_upstream_rq_xx",
-                               {{"envoy_cluster_name", "a|b"}, {"envoy_response_code_class", "2"}}),
-            "cluster.a|b.upstream_rq_2xx");
-  EXPECT_EQ(
-      Scrape::envoy_name("envoy_cluster_upstream_rq", {{"envoy_cluster_name", "c"}, {"envoy_response_code", "404"}}),
-      "cluster.c.upstream_rq_404");
-  EXPECT_EQ(Scrape::envoy_name("envoy_listener_http_downstream_rq_xx", {{"envoy_listener_address", "0.0.0.0_80"},
-                                                                        {"envoy_http_conn_manager_prefix", "p"},
-                                                                        {"envoy_response_code_class", "5"}}),
-            "listener.0.0.0.0_80.http.p.downstream_rq_5xx");
-  EXPECT_EQ(Scrape::envoy_name("envoy_cluster_manager_active_clusters", {}), "cluster_manager.active_clusters");
-  EXPECT_EQ(Scrape::envoy_name("envoy_server_uptime", {}), "server.uptime");
+  auto shows = [](const StatName& name, const char* dotted, const char* prometheus) {
+    EXPECT_EQ(name.dotted, dotted);
+    std::string text = name.prometheus;
+    for (const auto& [key, value] : name.labels) text += " " + key + "=" + value;
+    EXPECT_EQ(text, prometheus);
+  };
+  shows(StatName("cluster.{envoy_cluster_name}.upstream_rq_{envoy_response_code_class}xx", {"a|b", "2"}),
+        "cluster.a|b.upstream_rq_2xx",
+        "envoy_cluster_upstream_rq_xx envoy_cluster_name=a|b envoy_response_code_class=2");
+  shows(StatName("cluster.{envoy_cluster_name}.upstream_rq_{envoy_response_code}", {"c", "404"}),
+        "cluster.c.upstream_rq_404", "envoy_cluster_upstream_rq envoy_cluster_name=c envoy_response_code=404");
+  shows(StatName("cluster.{envoy_cluster_name}.circuit_breakers.default.cx_open", {"c"}),
+        "cluster.c.circuit_breakers.default.cx_open",
+        "envoy_cluster_circuit_breakers_default_cx_open envoy_cluster_name=c");
+  shows(StatName("{envoy_local_http_ratelimit_prefix}.http_local_rate_limit.ok", {"hlr"}),
+        "hlr.http_local_rate_limit.ok", "envoy_http_local_rate_limit_ok envoy_local_http_ratelimit_prefix=hlr");
+  shows(StatName("listener.{envoy_listener_address}.worker_{envoy_worker_id}.downstream_cx_total", {"0.0.0.0_80", "0"}),
+        "listener.0.0.0.0_80.worker_0.downstream_cx_total",
+        "envoy_listener_worker_downstream_cx_total envoy_listener_address=0.0.0.0_80 envoy_worker_id=0");
+  shows(StatName("listener.{envoy_listener_address}.ssl.versions.{envoy_ssl_version}", {"l", "TLSv1.3"}),
+        "listener.l.ssl.versions.TLSv1.3",
+        "envoy_listener_ssl_versions envoy_listener_address=l envoy_ssl_version=TLSv1.3");
+  shows(StatName("cluster_manager.cds.update_success"), "cluster_manager.cds.update_success",
+        "envoy_cluster_manager_cds_update_success");
+  shows(StatName("overload.envoy.resource_monitors.fixed_heap.pressure"),
+        "overload.envoy.resource_monitors.fixed_heap.pressure",
+        "envoy_overload_envoy_resource_monitors_fixed_heap_pressure");
+}
+
+TEST(Format, OnlyAFormatsOwnLineBreaksBreakALine) {
+  auto line = LineFormat::text("one\n  two %LOCAL_REPLY_BODY%\n");
+  ASSERT_TRUE(line);
+  Record record;
+  record.local_reply_body = "a\nb";
+  std::string out;
+  line->append_line(record, out);
+  EXPECT_EQ(out, "one\n  two a b\n");
 }
 
 TEST(Flags, AreReadAsTheyAreWritten) {

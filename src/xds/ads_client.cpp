@@ -59,7 +59,7 @@ static net::Task<base::Error> stream(std::shared_ptr<AdsClient::State> state) {
       why.message = "the server ended the stream: " + call->status().message;
       break;
     }
-    state->connected = true;
+    if (!std::exchange(state->connected, true)) base::log::info("xds: connected to the control plane");
     state->delay = std::chrono::milliseconds(100);
     auto taken = state->session.receive(**message);
     if (!taken) {

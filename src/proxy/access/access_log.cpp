@@ -12,27 +12,6 @@
 
 namespace proxy {
 
-// What gRPC makes of an HTTP status without one of its own.
-static int grpc_status_of_http(int status) {
-  switch (status) {
-    case 400:
-      return 13;
-    case 401:
-      return 16;
-    case 403:
-      return 7;
-    case 404:
-      return 12;
-    case 429:
-    case 502:
-    case 503:
-    case 504:
-      return 14;
-    default:
-      return 2;
-  }
-}
-
 bool LogFilter::takes(const telemetry::Record& record) const {
   auto compares = [this](int64_t value) {
     switch (compare) {
@@ -64,7 +43,7 @@ bool LogFilter::takes(const telemetry::Record& record) const {
       auto text = record.header(telemetry::Message::Trailers, "grpc-status");
       if (!text) text = record.header(telemetry::Message::Response, "grpc-status");
       auto status = text ? base::parse_number<int>(*text) : std::nullopt;
-      int found = status.value_or(record.status == 200 ? 0 : grpc_status_of_http(record.status));
+      int found = status.value_or(telemetry::grpc_status_of_http(record.status));
       return (std::find(grpc_statuses.begin(), grpc_statuses.end(), found) != grpc_statuses.end()) != except;
     }
     case Kind::Metadata: {
@@ -73,7 +52,7 @@ bool LogFilter::takes(const telemetry::Record& record) const {
       return there ? metadata->value.matches(&value) != metadata->invert : if_missing;
     }
     case Kind::LogType:
-      return !except;  // all are written at a stream's end
+      return (log_types & 1u << static_cast<uint32_t>(record.log_type)) != 0;
     case Kind::Fraction: {
       auto id = record.header(telemetry::Message::Request, "x-request-id").value_or(std::string_view());
       return std::hash<std::string_view>{}(id) % 1'000'000 < number;

@@ -38,7 +38,8 @@ struct LogFilter {
   uint32_t flags = 0;   // 0: any flag
   std::optional<HeaderMatch> header;
   std::vector<int> grpc_statuses;
-  bool except = false;  // Grpc and LogType: those that are not in the list
+  bool except = false;     // Grpc: those that are not in the list
+  uint32_t log_types = 0;  // bit by telemetry::LogType
   std::shared_ptr<const MetadataMatch> metadata;
   bool if_missing = true;  // Metadata: what counts where there is none
   std::vector<LogFilter> parts;

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/admin/admin.h"
 
+#include <malloc.h>
 #include <re2/re2.h>
 
+#include <algorithm>
+
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/strings.h"
 #include "proxy/admin/dump.h"
 #include "proxy/admin/stats.h"
@@ -27,19 +31,22 @@ constexpr std::string_view kHelp =
     "      mask: The fields to keep, as a Protobuf FieldMask\n"
     "      name_regex: Dump only the currently loaded configurations whose names match the specified regex\n"
     "      include_eds: Dump currently loaded configuration including EDS\n"
+    "  /contention: dump current mutex contention stats: there are none\n"
     "  /drain_listeners (POST): drain listeners\n"
-    "      graceful: Listeners accept until the drain time is over; HTTP connections are asked to close with each response\n"
+    "      graceful: Listeners accept until the drain time is over; HTTP connections are asked to close with each "
+    "response\n"
     "      skip_exit: Asks connections to close, as graceful does, and never stops listening\n"
     "      inboundonly: Drains the inbound listeners alone (traffic_direction)\n"
     "  /healthcheck/fail (POST): cause the server to fail health checks\n"
     "  /healthcheck/ok (POST): cause the server to pass health checks\n"
     "  /help: print out list of admin commands\n"
     "  /hot_restart_version: print the hot restart compatibility version\n"
+    "  /init_dump: dump what waits for something before it serves\n"
     "  /listeners: print listener info\n"
     "      format: File format to use; One of (text, json)\n"
     "  /logging (POST): query/change logging levels\n"
     "      level: desired logging level, this will change all loggers's level\n"
-    "      paths: NAME:LEVEL, of the loggers there are: all\n"
+    "      paths: NAME:LEVEL,...; there is one logger, which takes the most talkative level\n"
     "  /memory: print current allocation/heap usage\n"
     "  /quitquitquit (POST): exit the server\n"
     "  /ready: print server state, return 200 if LIVE, otherwise return 503\n"
@@ -75,16 +82,34 @@ bool is_post(http::Exchange& exchange) {
   return false;
 }
 
-// ?level=debug, or ?paths=all:debug; there is one logger.
+// ?level=debug, ?paths=http:debug,admin:info or ?http=debug. There is one logger, which then says as much as the
+// most talkative of those named is to say.
 void change_log_level(http::Exchange& exchange) {
-  auto level = http::query_parameter(exchange.request().query(), "level");
-  if (auto paths = http::query_parameter(exchange.request().query(), "paths")) {
-    auto parts = base::cut(*paths, ':');
-    if (!parts || parts->first != "all") return answer(exchange, 400, "error: the only logger is \"all\"\n");
-    level = std::string(parts->second);
+  const std::string query(exchange.request().query());
+  std::vector<std::string> levels;
+  for (std::string_view pair : base::split(query, '&')) {
+    if (pair.empty()) continue;
+    const std::string name(pair.substr(0, pair.find('=')));
+    const std::string value = http::query_parameter(query, name).value_or("");
+    if (value.empty()) continue;
+    if (name != "paths") {
+      levels.push_back(value);
+      continue;
+    }
+    for (std::string_view path : base::split(value, ',')) {
+      auto parts = base::cut(path, ':');
+      if (!parts) return answer(exchange, 400, "error: invalid logger name or glob: paths is NAME:LEVEL,...\n");
+      levels.emplace_back(parts->second);
+    }
   }
-  if (level && !level->empty())
-    if (auto done = base::set_log_level(*level); !done)
+  auto rank = [](const std::string& level) { return static_cast<int>(spdlog::level::from_str(level)); };
+  for (const std::string& level : levels)
+    if (rank(level) == spdlog::level::off && level != "off")
+      return answer(exchange, 400, "error: unknown logger level\n");
+  if (!levels.empty())
+    if (auto done = base::set_log_level(*std::min_element(
+            levels.begin(), levels.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); }));
+        !done)
       return answer(exchange, 400, "error: " + done.error().message + "\n");
   std::string_view now = spdlog::level::to_string_view(spdlog::get_level()).data();
   answer(exchange, 200, "active loggers:\n  all: " + std::string(now) + "\n");
@@ -130,15 +155,46 @@ void serve_stats(Process& process, http::Exchange& exchange, bool prometheus) {
 }
 
 std::string memory_json() {
-  size_t resident = 0;
-  if (FILE* file = fopen("/proc/self/statm", "r")) {
-    size_t total = 0;
-    if (fscanf(file, "%zu %zu", &total, &resident) != 2) resident = 0;
-    fclose(file);
-  }
-  return base::Json{{"allocated", std::to_string(resident * 4096)}, {"heap_size", std::to_string(resident * 4096)}}
+  const struct mallinfo2 heap = mallinfo2();
+  auto text = [](size_t bytes) { return std::to_string(bytes); };
+  return base::Json{{"allocated", text(heap.uordblks + heap.hblkhd)},
+                    {"heap_size", text(heap.arena + heap.hblkhd)},
+                    {"pageheap_free", text(heap.fordblks)},
+                    {"total_physical_bytes", text(base::resident_memory())}}
              .dump(1) +
          "\n";
+}
+
+// What waits for something before it serves, as Envoy's init managers tell it.
+base::Json unready(const Process& process) {
+  base::Json out = base::Json::object();
+  for (Kind kind : {Kind::Cluster, Kind::Listener})
+    for (const auto& [name, entry] : process.configuration().entries(kind)) {
+      if (!entry.warming) continue;
+      base::Json one{{"name", std::string(kind == Kind::Cluster ? "cluster " : "Listener-init-manager ") + name}};
+      out["unready_targets_dumps"].push_back(std::move(one));
+    }
+  return out;
+}
+
+// The index: each command of the help a link, those that change something a form.
+std::string index_page() {
+  std::string out =
+      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>seine-proxy</title></head><body>\n"
+      "<h1>seine-proxy</h1>\n<table>\n";
+  for (std::string_view line : base::split(kHelp, '\n')) {
+    if (!line.starts_with("  /")) continue;
+    auto parts = base::cut(line.substr(2), ':');
+    if (!parts) continue;
+    std::string path(parts->first);
+    const bool post = path.ends_with(" (POST)");
+    if (post) path.resize(path.size() - 7);
+    out += "<tr><td>";
+    out += post ? "<form action=\"" + path + "\" method=\"post\"><button>" + path + "</button></form>"
+                : "<a href=\"" + path + "\">" + path + "</a>";
+    out += "</td><td>" + std::string(parts->second) + "</td></tr>\n";
+  }
+  return out + "</table>\n</body></html>\n";
 }
 
 }  // namespace
@@ -200,8 +256,14 @@ net::Task<void> Admin::serve(Process& process, std::shared_ptr<http::Exchange> e
   } else if (path == "/runtime") {
     answer_json(*exchange, runtime_json(process));
   } else if (path == "/hot_restart_version") {
-    answer(*exchange, 200, "disabled");
-  } else if (path == "/" || path == "/help") {
+    answer(*exchange, 200, hot_restart_version(process.options()));
+  } else if (path == "/contention") {
+    answer(*exchange, 200, "Mutex contention is not traced: workers share no mutex.\n");
+  } else if (path == "/init_dump") {
+    answer_json(*exchange, unready(process));
+  } else if (path == "/") {
+    answer(*exchange, 200, index_page(), "text/html; charset=UTF-8");
+  } else if (path == "/help") {
     answer(*exchange, 200, std::string(kHelp));
   } else if (path == "/logging" || path == "/reopen_logs" || path == "/drain_listeners" ||
              path == "/healthcheck/fail" || path == "/healthcheck/ok" || path == "/reset_counters" ||
@@ -217,10 +279,11 @@ void Admin::change(Process& process, http::Exchange& exchange, std::string_view 
   if (path == "/reopen_logs") {
     process.configuration().logs().reopen_all();
   } else if (path == "/drain_listeners") {
-    auto given = [&](std::string_view name) { return http::query_parameter(exchange.request().query(), name).has_value(); };
-    process.drain_listeners({.only_inbound = given("inboundonly"),
-                             .gracefully = given("graceful"),
-                             .keep_listening = given("skip_exit")});
+    auto given = [&](std::string_view name) {
+      return http::query_parameter(exchange.request().query(), name).has_value();
+    };
+    process.drain_listeners(
+        {.only_inbound = given("inboundonly"), .gracefully = given("graceful"), .keep_listening = given("skip_exit")});
   } else if (path == "/healthcheck/fail") {
     process.set_unwell(true);
   } else if (path == "/healthcheck/ok") {

@@ -314,6 +314,28 @@ Json runtime_json(const Process& process) {
   return Json{{"layers", std::move(layers)}, {"entries", std::move(entries)}};
 }
 
+static bool fails_checks(const Process::HostFacts& facts) {
+  return facts.checked == Checked::Never || facts.checked == Checked::Fails;
+}
+
+// In Envoy's words and order.
+static std::string health_flags(const Process::HostFacts& facts) {
+  std::string out;
+  if (fails_checks(facts)) out += "/failed_active_hc";
+  if (facts.ejected) out += "/failed_outlier_check";
+  if (facts.endpoint.health == Health::Unhealthy) out += "/failed_eds_health";
+  if (facts.checked == Checked::Degraded) out += "/degraded_active_hc";
+  if (facts.endpoint.health == Health::Degraded) out += "/degraded_eds_health";
+  if (facts.endpoint.health == Health::Draining) out += "/eds_status_draining";
+  return out.empty() ? "healthy" : out;
+}
+
+static std::string rate_text(double rate) {
+  char text[32];
+  snprintf(text, sizeof text, "%g", rate);
+  return text;
+}
+
 Json clusters_json(const Process& process, const std::map<std::string, std::vector<Process::HostFacts>>& hosts) {
   const Configuration& configuration = process.configuration();
   Json out{{"cluster_statuses", Json::array()}};
@@ -324,10 +346,27 @@ Json clusters_json(const Process& process, const std::map<std::string, std::vect
       if (it->second.from == Configuration::From::ControlPlane) status["added_via_api"] = true;
       if (it->second.cluster && !it->second.cluster->endpoints_name.empty())
         status["eds_service_name"] = it->second.cluster->endpoints_name;
+      if (it->second.cluster) {
+        auto threshold = [](const CircuitBreaker& limits) {
+          return Json{{"max_connections", limits.connections},
+                      {"max_pending_requests", limits.pending},
+                      {"max_requests", limits.requests},
+                      {"max_retries", limits.retries}};
+        };
+        Json high = threshold(it->second.cluster->breaker[1]);
+        high["priority"] = "HIGH";
+        status["circuit_breakers"]["thresholds"] = {threshold(it->second.cluster->breaker[0]), std::move(high)};
+      }
     }
     for (const auto& facts : list) {
       Json health{{"eds_health_status", health_name(facts.endpoint.health)}};
+      if (fails_checks(facts)) health["failed_active_health_check"] = true;
+      if (facts.checked == Checked::Degraded) health["failed_active_degraded_check"] = true;
       if (facts.ejected) health["failed_outlier_check"] = true;
+      Json locality = Json::object();
+      if (!facts.locality.region.empty()) locality["region"] = facts.locality.region;
+      if (!facts.locality.zone.empty()) locality["zone"] = facts.locality.zone;
+      if (!facts.locality.sub_zone.empty()) locality["sub_zone"] = facts.locality.sub_zone;
       auto counter = [](const char* stat, uint64_t value) {
         return Json{{"name", stat}, {"value", std::to_string(value)}};
       };
@@ -338,13 +377,16 @@ Json clusters_json(const Process& process, const std::map<std::string, std::vect
                 {"stats", Json::array({counter("cx_connect_fail", facts.connect_failures),
                                        counter("cx_total", facts.connections_total), counter("rq_error", facts.failed),
                                        counter("rq_success", facts.requests - std::min(facts.requests, facts.failed)),
-                                       counter("rq_total", facts.requests), gauge("cx_active", facts.connections),
-                                       gauge("rq_active", facts.active)})},
+                                       counter("rq_timeout", facts.timeouts), counter("rq_total", facts.requests),
+                                       gauge("cx_active", facts.connections), gauge("rq_active", facts.active),
+                                       gauge("rq_pending_active", facts.pending)})},
                 {"health_status", std::move(health)},
                 {"weight", facts.endpoint.weight},
                 {"priority", facts.endpoint.priority},
-                {"locality", Json::object()}};
+                {"locality", std::move(locality)}};
       if (!facts.hostname.empty()) host["hostname"] = facts.hostname;
+      if (facts.success_rate >= 0) host["success_rate"] = {{"value", facts.success_rate}};
+      if (facts.local_success_rate >= 0) host["local_origin_success_rate"] = {{"value", facts.local_success_rate}};
       status["host_statuses"].push_back(std::move(host));
     }
     out["cluster_statuses"].push_back(std::move(status));
@@ -379,14 +421,20 @@ std::string clusters_text(const Process& process, const std::map<std::string, st
       line("cx_total", std::to_string(facts.connections_total));
       line("rq_active", std::to_string(facts.active));
       line("rq_error", std::to_string(facts.failed));
+      line("rq_pending_active", std::to_string(facts.pending));
       line("rq_success", std::to_string(facts.requests - std::min(facts.requests, facts.failed)));
+      line("rq_timeout", std::to_string(facts.timeouts));
       line("rq_total", std::to_string(facts.requests));
       line("hostname", facts.hostname);
-      line("health_flags", facts.ejected                                ? "/failed_outlier_check"
-                           : facts.endpoint.health == Health::Unhealthy ? "/failed_eds_health"
-                                                                        : "healthy");
+      line("health_flags", health_flags(facts));
       line("weight", std::to_string(facts.endpoint.weight));
+      line("region", facts.locality.region);
+      line("zone", facts.locality.zone);
+      line("sub_zone", facts.locality.sub_zone);
+      line("canary", "false");
       line("priority", std::to_string(facts.endpoint.priority));
+      line("success_rate", rate_text(facts.success_rate));
+      line("local_origin_success_rate", rate_text(facts.local_success_rate));
     }
   }
   return out;
@@ -428,6 +476,8 @@ Json certificates_json(const Process& process) {
   return out;
 }
 
+std::string hot_restart_version(const ProcessOptions& options) { return options.hot_restart ? "seine.1" : "disabled"; }
+
 Json server_info(const Process& process) {
   auto up =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - process.started()).count();
@@ -436,13 +486,24 @@ Json server_info(const Process& process) {
   const char* state = process.draining() ? "DRAINING" : process.not_ready().empty() ? "LIVE" : "INITIALIZING";
   return Json{{"version", "seine/" SEINE_VERSION},
               {"state", state},
-              {"hot_restart_version", "disabled"},
+              {"hot_restart_version", hot_restart_version(options)},
               {"uptime_current_epoch", uptime},
               {"uptime_all_epochs", uptime},
               {"command_line_options",
-               {{"concurrency", options.concurrency},
+               {{"base_id", std::to_string(options.base_id)},
+                {"restart_epoch", options.epoch},
+                {"concurrency", options.concurrency},
                 {"config_path", options.config_path},
+                {"config_yaml", options.config_yaml},
                 {"log_level", options.log_level},
+                {"log_path", options.log_path},
+                {"drain_time", std::to_string(options.drain_time.count() / 1000) + "s"},
+                {"drain_strategy", options.drain_gradually ? "Gradual" : "Immediate"},
+                {"parent_shutdown_time", std::to_string(options.parent_shutdown.count()) + "s"},
+                {"disable_hot_restart", !options.hot_restart},
+                {"service_cluster", process.bootstrap().node().cluster()},
+                {"service_node", process.bootstrap().node().id()},
+                {"service_zone", process.bootstrap().node().locality().zone()},
                 {"mode", "Serve"}}},
               {"node", json_of(process.bootstrap().node())}};
 }

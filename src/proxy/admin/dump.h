@@ -31,6 +31,7 @@ std::string clusters_text(const Process& process, const std::map<std::string, st
 base::Json listeners_json(const Process& process);
 base::Json certificates_json(const Process& process);
 base::Json server_info(const Process& process);
-base::Json runtime_json(const Process& process);  // the bootstrap's static layers
+std::string hot_restart_version(const ProcessOptions& options);  // "disabled" where nobody may take over
+base::Json runtime_json(const Process& process);                 // the bootstrap's static layers
 
 }  // namespace proxy

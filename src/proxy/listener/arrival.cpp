@@ -27,6 +27,16 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
     origin_->listener = std::move(listener);
   }
 
+  ~ArrivalSession() override {
+    settle();
+    if (!origin_ || !origin_->chain || logged_) return;
+    telemetry::Record record;
+    record.downstream_failure = failure_;
+    record.bytes_received = connection_->bytes_received();
+    record.bytes_sent = connection_->bytes_sent();
+    write_connection_record(worker(), *origin_, record);
+  }
+
   void start(int fd, const net::Address& peer, Place place, Place global_place) {
     origin_->place = std::move(place);
     origin_->global_place = std::move(global_place);
@@ -36,6 +46,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
     origin_->remote = origin_->direct = connection_->remote();
     origin_->local = connection_->local();
     started_ = origin_->began = worker().loop().now();
+    arrive();
     if (listener.original_destination)
       if (auto original = capture::original_destination(fd)) origin_->local = *original;
     look_for_header_ = listener.proxy_protocol.has_value();
@@ -54,6 +65,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
     if (origin_->draining && now > drain_by_) return end();
     bool inspecting = stage_ == Stage::Inspect;
     if (inspecting && listener.inspect_timeout.count() > 0 && now > started_ + listener.inspect_timeout) {
+      ++origin_->arrived->inspected_too_long;
       // A header that is asked for tells who the peer is: there is no going on without it.
       if (!listener.continue_on_timeout || look_for_header_) return end();
       look_for_tls_ = look_for_http_ = false;
@@ -71,6 +83,16 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
  private:
   enum class Stage : uint8_t { Inspect, Handshake, Codec };
 
+  // Among the listener's connections, and those that have no filter chain yet.
+  void arrive() {
+    origin_->arrived.begin(worker().listener_counts(origin_->listener->stat_name), started_);
+    ++origin_->arrived->waiting;
+    waiting_ = true;
+  }
+  void settle() {
+    if (std::exchange(waiting_, false)) --origin_->arrived->waiting;
+  }
+
   void end() {
     if (connection_) connection_->close();
     bury();
@@ -83,8 +105,9 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
   void on_end(net::Connection&) override { end(); }
   void on_closed(net::Connection&, const base::Error& error) override {
     if (stage_ == Stage::Handshake) {
-      ++worker().counts.tls_failures;
-      base::log::debug("handshake with {} failed: {}", origin_->remote.text(), error.message);
+      ++origin_->arrived->tls.errors;
+      failure_ = error.message;
+      describe_addresses();
     }
     bury();
   }
@@ -92,7 +115,11 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
   // Where it goes and where it comes from is settled: the listener may be another one now.
   void addresses_known() {
     if (origin_->listener->hand_over)
-      if (auto other = worker().config().hand_over(origin_->local)) origin_->listener = std::move(other);
+      if (auto other = worker().config().hand_over(origin_->local)) {
+        settle();
+        origin_->listener = std::move(other);
+        arrive();
+      }
     arrival_.local = origin_->local;
     arrival_.remote = origin_->remote;
     arrival_.direct = origin_->direct;
@@ -106,7 +133,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
     Look look = ProxyHeader::parse(connection_->input().view(), *origin_->listener->proxy_protocol, header);
     if (look == Look::NeedMore) return;
     if (look == Look::No) {
-      ++worker().counts.proxy_header_errors;
+      ++origin_->arrived->header_errors;
       return end();
     }
     look_for_header_ = false;
@@ -149,8 +176,9 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
   void choose_chain() {
     const Listener& listener = *origin_->listener;
     const FilterChain* found = listener.chain_for(arrival_);
+    settle();
     if (!found) {
-      ++worker().counts.no_filter_chain;
+      ++origin_->arrived->no_chain;
       telemetry::Record record;
       record.set(telemetry::Flag::NoRouteFound);
       record.details = "filter_chain_not_found";
@@ -169,7 +197,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
     }
     auto context = worker().config().tls_context(found->transport.tls);
     if (!context) {  // its certificate is not there: never clear text
-      ++worker().counts.tls_failures;
+      ++origin_->arrived->tls.errors;
       return end();
     }
     stage_ = Stage::Handshake;
@@ -184,14 +212,14 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
   }
 
   void on_ready(net::Connection&) override {
-    ++worker().counts.tls_handshakes;
+    origin_->arrived->tls.handshake(*connection_->tls());
     stage_ = Stage::Codec;
     origin_->describe(*connection_->tls());
     const FilterChain& chain = *origin_->chain;
     // Where names decide, a certificate has one: with two, policy and log could look at different ones.
     bool ambiguous = !chain.transport.sans.empty() && origin_->tls->uri_names.size() > 1;
     if (chain.require_client_certificate && (ambiguous || !carries_name(chain.transport.sans, *origin_->tls))) {
-      ++worker().counts.identity_failures;
+      ++origin_->arrived->tls.san_failures;
       base::log::debug("{} has a certificate for {}, which is not one name of this trust domain",
                        origin_->remote.text(), base::printable(origin_->peer_uri));
       return end();
@@ -223,6 +251,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
 
   // A network filter ends the connection.
   void refuse(std::string_view why) {
+    logged_ = true;
     telemetry::Record record;
     record.termination_details = why;
     record.downstream_local = origin_->local_text;
@@ -270,6 +299,8 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
   ClientHello hello_;
   Stage stage_ = Stage::Inspect;
   bool look_for_header_ = false, look_for_tls_ = false, look_for_http_ = false, known_http1_ = false;
+  bool waiting_ = false, logged_ = false;
+  std::string failure_;  // of its handshake
   net::Clock::time_point started_{}, drain_by_{};
 };
 
@@ -304,10 +335,13 @@ bool Place::take(const std::shared_ptr<ConnectionLimit>& limit) {
 
 void begin_session(Worker& worker, std::shared_ptr<const Listener> listener, int fd, const net::Address& peer) {
   Place place, global_place;
-  const bool room = place.take(listener->limit) &&
-                    (listener->ignore_global_limit || global_place.take(worker.options.connection_limit));
-  if (!room) {
-    ++worker.counts.connections_refused;
+  if (!place.take(listener->limit)) {
+    ++worker.listener_counts(listener->stat_name).over_limit;
+    ::close(fd);
+    return;
+  }
+  if (!listener->ignore_global_limit && !global_place.take(worker.options.connection_limit)) {
+    ++worker.listener_counts(listener->stat_name).over_global_limit;
     ::close(fd);
     return;
   }

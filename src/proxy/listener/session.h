@@ -101,6 +101,7 @@ struct Origin {
   mutable uint32_t peer_number = 0;
   mutable std::string peer_metadata;  // the header that said so
   ConnectionCount count;
+  ListenerCount arrived;  // begins with the connection
 
   void describe(const net::TlsPeer& peer);
   // Whether the HTTP connection has lasted as long as it may.

@@ -90,11 +90,9 @@ base::Result<LogFilter> filter_of(const accesslog::AccessLogFilter& from) {
       break;
     }
     case From::kLogTypeFilter: {
-      using envoy::data::accesslog::v3::AccessLogType;
-      const auto& types = from.log_type_filter().types();
-      bool end = std::any_of(types.begin(), types.end(), [](int type) { return type == AccessLogType::DownstreamEnd; });
       out.kind = LogFilter::Kind::LogType;
-      out.except = end == from.log_type_filter().exclude();
+      for (int type : from.log_type_filter().types()) out.log_types |= 1u << static_cast<unsigned>(type);
+      if (from.log_type_filter().exclude()) out.log_types = ~out.log_types;
       break;
     }
     case From::kTraceableFilter:

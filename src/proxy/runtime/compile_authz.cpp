@@ -89,9 +89,11 @@ base::Result<std::shared_ptr<Filter>> authz_filter(const Compiler& compiler, con
   out.certificate = from.include_peer_certificate();
   out.tls_session = from.include_tls_session();
   auto counter = [&](const char* name) {
-    telemetry::Labels labels{{"envoy_http_conn_manager_prefix", compiler.stat_prefix}};
-    if (!from.stat_prefix().empty()) labels.emplace_back("envoy_ext_authz_prefix", from.stat_prefix());
-    return compiler.slots.counter(std::string("envoy_http_ext_authz_") + name, std::move(labels));
+    const std::string scope = "http.{envoy_http_conn_manager_prefix}.ext_authz.";
+    const std::string& own = from.stat_prefix();
+    return compiler.slots.counter(
+        own.empty() ? telemetry::StatName(scope + name, {compiler.stat_prefix})
+                    : telemetry::StatName(scope + "{envoy_ext_authz_prefix}." + name, {compiler.stat_prefix, own}));
   };
   out.ok = counter("ok");
   out.denied = counter("denied");

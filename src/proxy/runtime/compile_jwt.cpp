@@ -28,6 +28,12 @@ void add_places(const v3::JwtProvider& from, JwtProvider& out) {
   out.places.push_back({Kind::Query, "access_token", {}});
 }
 
+Slot counter_of(const Compiler& compiler, const std::string& leaf) {
+  std::string scope = "http.{envoy_http_conn_manager_prefix}.jwt_authn.";
+  for (char c : leaf) scope += c == '{' || c == '}' ? '_' : c;
+  return compiler.slots.counter(telemetry::StatName(scope, {compiler.stat_prefix}));
+}
+
 base::Result<RemoteKeys> remote_of(const Compiler& compiler, const v3::RemoteJwks& from) {
   const auto& uri = from.http_uri();
   if (uri.cluster().empty()) return refuse("remote_jwks without a cluster");
@@ -50,9 +56,8 @@ base::Result<RemoteKeys> remote_of(const Compiler& compiler, const v3::RemoteJwk
   if (from.has_retry_policy()) options.retry = TRY(side_retry_of(from.retry_policy()));
   out.target = SideTarget::make(std::move(options));
   out.cache = compiler.slots.worker_state("jwks:" + uri.cluster() + " " + uri.uri());
-  telemetry::Labels labels{{"envoy_http_conn_manager_prefix", compiler.stat_prefix}};
-  out.fetched = compiler.slots.counter("envoy_http_jwt_authn_jwks_fetch_success", labels);
-  out.failed = compiler.slots.counter("envoy_http_jwt_authn_jwks_fetch_failed", labels);
+  out.fetched = counter_of(compiler, "jwks_fetch_success");
+  out.failed = counter_of(compiler, "jwks_fetch_failed");
   return out;
 }
 
@@ -193,11 +198,10 @@ base::Result<std::shared_ptr<Filter>> jwt_filter(const Compiler& compiler, const
   }
   out.bypass_preflight = from.bypass_cors_preflight();
   out.bare_failures = from.strip_failure_response();
-  telemetry::Labels labels{{"envoy_http_conn_manager_prefix", compiler.stat_prefix}};
-  std::string prefix = from.stat_prefix().empty() ? "" : from.stat_prefix() + "_";
-  out.allowed = compiler.slots.counter("envoy_http_jwt_authn_" + prefix + "allowed", labels);
-  out.denied = compiler.slots.counter("envoy_http_jwt_authn_" + prefix + "denied", labels);
-  out.bypassed = compiler.slots.counter("envoy_http_jwt_authn_" + prefix + "cors_preflight_bypassed", labels);
+  const std::string prefix = from.stat_prefix().empty() ? "" : from.stat_prefix() + "_";
+  out.allowed = counter_of(compiler, prefix + "allowed");
+  out.denied = counter_of(compiler, prefix + "denied");
+  out.bypassed = counter_of(compiler, prefix + "cors_preflight_bypassed");
   return std::make_shared<JwtFilter>(std::move(out));
 }
 

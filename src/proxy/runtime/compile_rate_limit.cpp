@@ -148,11 +148,14 @@ base::Result<std::shared_ptr<const LocalRateLimit>> limit_of(const Compiler& com
   if (from.vh_rate_limits() == envoy::extensions::common::ratelimit::v3::IGNORE) out->hosts = HostRateLimits::Never;
   out->rules = TRY(compile_rate_limits(from.rate_limits()));
   if (!out->per_connection) out->buckets = std::make_unique<LocalRateLimit::Buckets>(*out);
-  telemetry::Labels labels{{"envoy_local_http_ratelimit_prefix", from.stat_prefix()}};
-  out->enabled = compiler.slots.counter("envoy_http_local_rate_limit_enabled", labels);
-  out->enforced = compiler.slots.counter("envoy_http_local_rate_limit_enforced", labels);
-  out->limited = compiler.slots.counter("envoy_http_local_rate_limit_rate_limited", labels);
-  out->ok = compiler.slots.counter("envoy_http_local_rate_limit_ok", labels);
+  auto counter = [&](const char* leaf) {
+    return compiler.slots.counter(telemetry::StatName(
+        std::string("{envoy_local_http_ratelimit_prefix}.http_local_rate_limit.") + leaf, {from.stat_prefix()}));
+  };
+  out->enabled = counter("enabled");
+  out->enforced = counter("enforced");
+  out->limited = counter("rate_limited");
+  out->ok = counter("ok");
   return out;
 }
 
@@ -188,8 +191,8 @@ base::Result<std::shared_ptr<const NetworkFilter>> local_rate_network_filter(con
   if (!from.share_key().empty()) return refuse("network local_ratelimit: share_key is not known");
   auto rate = TRY(rate_of(from.token_bucket()));
   if (from.runtime_enabled().has_default_value() && !from.runtime_enabled().default_value().value()) return nullptr;
-  Slot limited = compiler.slots.counter("envoy_local_rate_limit_rate_limited",
-                                        {{"envoy_local_ratelimit_prefix", from.stat_prefix()}});
+  Slot limited = compiler.slots.counter(telemetry::StatName(
+      "local_rate_limit.{envoy_local_network_ratelimit_prefix}.rate_limited", {from.stat_prefix()}));
   return std::make_shared<const LocalConnectionRate>(std::make_shared<TokenBucket>(rate), limited);
 }
 
@@ -202,8 +205,8 @@ base::Result<std::shared_ptr<const NetworkFilter>> connection_limit_network_filt
   if (from.has_runtime_enabled() && from.runtime_enabled().has_default_value() &&
       !from.runtime_enabled().default_value().value())
     return nullptr;
-  Slot limited = compiler.slots.counter("envoy_connection_limit_limited_connections",
-                                        {{"envoy_connection_limit_prefix", from.stat_prefix()}});
+  Slot limited = compiler.slots.counter(telemetry::StatName(
+      "connection_limit.{envoy_connection_limit_prefix}.limited_connections", {from.stat_prefix()}));
   return std::make_shared<const ConnectionLimitFilter>(from.max_connections().value(), limited);
 }
 

@@ -208,19 +208,21 @@ base::Result<RbacPolicy> policy_of(const http_v3::RBAC& from) {
 base::Result<std::shared_ptr<Filter>> rbac_filter(const Compiler& compiler, const Any& any) {
   auto from = TRY(unpack_strictly<http_v3::RBAC>(any));
   auto counter = [&](const char* name, const std::string& prefix) {
-    telemetry::Labels labels;
-    if (!prefix.empty()) labels.emplace_back("envoy_rbac_http_prefix", prefix);
-    labels.emplace_back("envoy_http_conn_manager_prefix", compiler.stat_prefix);
-    return compiler.slots.counter(name, std::move(labels));
+    const std::string scope = "http.{envoy_http_conn_manager_prefix}.rbac.";
+    // A prefix is written with or without its dot.
+    const std::string own = prefix.ends_with('.') ? prefix.substr(0, prefix.size() - 1) : prefix;
+    return compiler.slots.counter(
+        own.empty() ? telemetry::StatName(scope + name, {compiler.stat_prefix})
+                    : telemetry::StatName(scope + "{envoy_rbac_http_prefix}." + name, {compiler.stat_prefix, own}));
   };
   RbacCounters counters;
   if (from.has_rules()) {
-    counters.allowed = counter("envoy_http_rbac_allowed", from.rules_stat_prefix());
-    counters.denied = counter("envoy_http_rbac_denied", from.rules_stat_prefix());
+    counters.allowed = counter("allowed", from.rules_stat_prefix());
+    counters.denied = counter("denied", from.rules_stat_prefix());
   }
   if (from.has_shadow_rules()) {
-    counters.shadow_allowed = counter("envoy_http_rbac_shadow_allowed", from.shadow_rules_stat_prefix());
-    counters.shadow_denied = counter("envoy_http_rbac_shadow_denied", from.shadow_rules_stat_prefix());
+    counters.shadow_allowed = counter("shadow_allowed", from.shadow_rules_stat_prefix());
+    counters.shadow_denied = counter("shadow_denied", from.shadow_rules_stat_prefix());
   }
   return std::make_shared<RbacFilter>(TRY(policy_of(from)), counters);
 }
@@ -245,11 +247,13 @@ base::Result<std::shared_ptr<const NetworkFilter>> rbac_network_filter(const Com
   if (from.has_shadow_rules()) policy.shadow = TRY(ruleset_of(from.shadow_rules(), false));
   std::string prefix = from.stat_prefix();
   if (prefix.ends_with('.')) prefix.pop_back();
-  telemetry::Labels labels{{"envoy_rbac_prefix", prefix}};
-  RbacCounters counters{.allowed = compiler.slots.counter("envoy_rbac_allowed", labels),
-                        .denied = compiler.slots.counter("envoy_rbac_denied", labels),
-                        .shadow_allowed = compiler.slots.counter("envoy_rbac_shadow_allowed", labels),
-                        .shadow_denied = compiler.slots.counter("envoy_rbac_shadow_denied", labels)};
+  auto counter = [&](const char* leaf) {
+    return compiler.slots.counter(telemetry::StatName(std::string("{envoy_rbac_prefix}.rbac.") + leaf, {prefix}));
+  };
+  RbacCounters counters{.allowed = counter("allowed"),
+                        .denied = counter("denied"),
+                        .shadow_allowed = counter("shadow_allowed"),
+                        .shadow_denied = counter("shadow_denied")};
   return std::make_shared<const RbacNetworkFilter>(std::move(policy), counters);
 }
 

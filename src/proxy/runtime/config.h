@@ -21,13 +21,13 @@ namespace proxy {
 // such a cluster answers 503 NC.
 struct RuntimeConfig {
   uint64_t version = 0;
-  std::string identity;                                         // the SPIFFE id of this proxy's own certificate
-  std::vector<std::shared_ptr<const Listener>> listeners;       // those that are ready to serve
-  std::vector<std::shared_ptr<const RouteTable>> route_tables;  // by slot
-  std::vector<std::shared_ptr<const Cluster>> clusters;         // by slot
-  std::vector<std::shared_ptr<const net::TlsContext>> tls;      // by slot; none: its secrets are not there
-  std::shared_ptr<const base::StringMap<Slot>> cluster_names;   // for cluster_header
-  std::shared_ptr<const std::vector<Slots::Counter>> counters;  // by slot: what Worker::count counts
+  std::string identity;                                              // the SPIFFE id of this proxy's own certificate
+  std::vector<std::shared_ptr<const Listener>> listeners;            // those that are ready to serve
+  std::vector<std::shared_ptr<const RouteTable>> route_tables;       // by slot
+  std::vector<std::shared_ptr<const Cluster>> clusters;              // by slot
+  std::vector<std::shared_ptr<const net::TlsContext>> tls;           // by slot; none: its secrets are not there
+  std::shared_ptr<const base::StringMap<Slot>> cluster_names;        // for cluster_header
+  std::shared_ptr<const std::vector<telemetry::StatName>> counters;  // by slot: what Worker::count counts
   std::unordered_map<net::Address, std::shared_ptr<const Listener>, AddressHash> unbound;  // for use_original_dst
 
   // The unbound listener of that very address, or of the wildcard with that port.

@@ -42,7 +42,6 @@ std::vector<Rejection> Configuration::update(Kind kind, std::span<const Resource
     auto taken = take(kind, resource, entry);
     auto now = std::chrono::system_clock::now();
     if (!taken) {
-      ++rejected_count_[static_cast<size_t>(kind)];
       entry.error = taken.error().message;
       entry.error_version = resource.version;
       entry.rejected_body = resource.body.value();
@@ -52,7 +51,6 @@ std::vector<Rejection> Configuration::update(Kind kind, std::span<const Resource
       if (added && from == From::Bootstrap) all.erase(it);
       continue;
     }
-    ++updated_count_[static_cast<size_t>(kind)];
     if (auto& given_up = given_up_[static_cast<size_t>(kind)]; !given_up.empty()) given_up.erase(resource.name);
     entry.error.clear();
     entry.rejected_body.clear();
@@ -61,6 +59,7 @@ std::vector<Rejection> Configuration::update(Kind kind, std::span<const Resource
     entry.body = resource.body.value();
     entry.updated = now;
   }
+  if (from == From::ControlPlane) ++(rejections.empty() ? updated_count_ : rejected_count_)[static_cast<size_t>(kind)];
   bool missing = false;  // something that is waited for does not exist
   for (const std::string& name : removed) {
     if (auto it = all.find(name); it != all.end()) {
@@ -197,6 +196,7 @@ base::Result<void> Configuration::take_listener(const Resource& resource, Entry&
       socklen_t size = sizeof name;
       getsockname(fds[0], reinterpret_cast<sockaddr*>(&name), &size);
       bound_[key] = {listener->name, net::Address::of(reinterpret_cast<sockaddr*>(&name), size), std::move(fds)};
+      base::log::info("listener {} at {}", base::printable(listener->name), bound_[key].address.text());
       opened_.push_back(key);
     }
   }
@@ -210,6 +210,7 @@ void Configuration::remove(Kind kind, const std::string& name) {
   if (kind == Kind::Cluster && it->second.cluster && !it->second.cluster->dns_names.empty() && on_dns_cluster)
     on_dns_cluster(name, nullptr);
   if (kind == Kind::Cluster && it->second.cluster && on_cluster) on_cluster(name, nullptr);
+  if (kind == Kind::Cluster && it->second.cluster) told_.erase(it->second.cluster->slot);
   all.erase(it);
   if (kind == Kind::Secret) secrets_changed_ = true;
   if (kind == Kind::VirtualHost || kind == Kind::RouteTable) tables_changed_ = true;
@@ -493,16 +494,31 @@ void Configuration::resolved(const std::string& name, std::shared_ptr<const Endp
 }
 
 void Configuration::tell_workers(const Cluster& cluster, const std::shared_ptr<const EndpointSet>& told) {
-  auto endpoints = on_endpoints ? on_endpoints(cluster, told) : told;
+  publish_endpoints(cluster, on_endpoints ? on_endpoints(cluster, told) : told);
+}
+
+void Configuration::publish_endpoints(const Cluster& cluster, const std::shared_ptr<const EndpointSet>& endpoints) {
+  Told& known = told_[cluster.slot];
+  known.endpoints = endpoints;
+  ++known.changes;
   for (Worker* worker : workers_)
     worker->post([worker, slot = cluster.slot, endpoints] { worker->set_endpoints(slot, endpoints); });
+}
+
+std::shared_ptr<const EndpointSet> Configuration::endpoints_of(const Cluster& cluster) const {
+  auto it = told_.find(cluster.slot);
+  return it == told_.end() ? cluster.endpoints : it->second.endpoints;
+}
+
+uint64_t Configuration::endpoint_changes(const Cluster& cluster) const {
+  auto it = told_.find(cluster.slot);
+  return (cluster.endpoints ? 1 : 0) + (it == told_.end() ? 0 : it->second.changes);
 }
 
 void Configuration::replace_endpoints(const std::string& name, const std::shared_ptr<const EndpointSet>& endpoints) {
   const Entry* entry = find(Kind::Cluster, name);
   if (!entry || !entry->cluster) return;
-  for (Worker* worker : workers_)
-    worker->post([worker, slot = entry->cluster->slot, endpoints] { worker->set_endpoints(slot, endpoints); });
+  publish_endpoints(*entry->cluster, endpoints);
 }
 
 void Configuration::tell_wanted() {

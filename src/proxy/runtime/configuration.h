@@ -8,6 +8,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "envoy/extensions/transport_sockets/tls/v3/secret.pb.h"
@@ -81,6 +82,9 @@ class Configuration {
       on_endpoints;
   // Other endpoints for a cluster whose told ones did not change.
   void replace_endpoints(const std::string& cluster, const std::shared_ptr<const EndpointSet>& endpoints);
+  // As the workers have them: with what health checks add; nullptr: none are known.
+  std::shared_ptr<const EndpointSet> endpoints_of(const Cluster& cluster) const;
+  uint64_t endpoint_changes(const Cluster& cluster) const;
   // Calls it for everything that is wanted now and was not told.
   void tell_wanted();
   // Called with every cluster that needs names resolved, and with those that do not any more (nullptr).
@@ -118,6 +122,7 @@ class Configuration {
   std::vector<std::pair<std::string, net::Address>> bound_addresses() const;
   // All listeners that were ever told of serve.
   bool listeners_ready() const;
+  // Updates of the control plane that were taken whole, and those of which something was rejected.
   uint64_t rejected(Kind kind) const { return rejected_count_[static_cast<size_t>(kind)]; }
   uint64_t updated(Kind kind) const { return updated_count_[static_cast<size_t>(kind)]; }
   LogFiles& logs() { return logs_; }
@@ -138,6 +143,7 @@ class Configuration {
   void settle();  // moves what is ready from warming to in force
   void publish();
   void tell_workers(const Cluster& cluster, const std::shared_ptr<const EndpointSet>& told);
+  void publish_endpoints(const Cluster& cluster, const std::shared_ptr<const EndpointSet>& endpoints);
   void send_endpoints(const std::string& name, const std::shared_ptr<const EndpointSet>& endpoints);
   bool ready(const Listener& listener) const;
   base::Result<std::shared_ptr<const net::TlsContext>> make_context(const TlsSpec& spec) const;
@@ -150,9 +156,14 @@ class Configuration {
   LogFiles logs_;
   Entries entries_[kResourceKinds];
   std::map<std::string, std::shared_ptr<const EndpointSet>> dns_endpoints_;
-  std::map<std::string, Bound> bound_;  // by configured address
-  std::vector<std::string> closed_;     // to be closed by the workers
-  std::vector<std::string> opened_;     // keys of bound_ that the workers do not have yet
+  struct Told {
+    std::shared_ptr<const EndpointSet> endpoints;
+    uint64_t changes = 0;
+  };
+  std::unordered_map<Slot, Told> told_;  // to the workers, by cluster
+  std::map<std::string, Bound> bound_;   // by configured address
+  std::vector<std::string> closed_;      // to be closed by the workers
+  std::vector<std::string> opened_;      // keys of bound_ that the workers do not have yet
   std::vector<std::shared_ptr<const net::TlsContext>> tls_;
   bool secrets_changed_ = false, tables_changed_ = false;
   std::set<std::string, std::less<>> given_up_[kResourceKinds];

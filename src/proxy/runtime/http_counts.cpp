@@ -4,10 +4,10 @@
 namespace proxy {
 
 void HttpCounts::collect(telemetry::Scrape& scrape) const {
-  const telemetry::Labels labels{{"envoy_http_conn_manager_prefix", prefix}};
-  auto counter = [&](const char* name, uint64_t value) {
-    scrape.counter(std::string("envoy_http_") + name, labels, value);
+  auto name = [&](const char* leaf) {
+    return telemetry::StatName(std::string("http.{envoy_http_conn_manager_prefix}.") + leaf, {prefix});
   };
+  auto counter = [&](const char* leaf, uint64_t value) { scrape.counter(name(leaf), value); };
   counter("downstream_cx_total", connections);
   counter("downstream_cx_destroy", connections_ended);
   counter("downstream_cx_ssl_total", connections_tls);
@@ -17,8 +17,8 @@ void HttpCounts::collect(telemetry::Scrape& scrape) const {
   counter("downstream_cx_max_duration_reached", connections_too_old);
   counter("downstream_cx_max_requests_reached", connections_of_most_requests);
   counter("downstream_cx_drain_close", connections_drained);
-  scrape.gauge("envoy_http_downstream_cx_active", labels, static_cast<double>(connections - connections_ended));
-  scrape.gauge("envoy_http_downstream_rq_active", labels, requests_active);
+  scrape.gauge(name("downstream_cx_active"), static_cast<double>(connections - connections_ended));
+  scrape.gauge(name("downstream_rq_active"), requests_active);
   counter("downstream_rq_total", requests);
   counter("downstream_rq_http1_total", requests_http1);
   counter("downstream_rq_http2_total", requests_http2);
@@ -34,20 +34,24 @@ void HttpCounts::collect(telemetry::Scrape& scrape) const {
   counter("rq_redirect", redirects);
   counter("rq_direct_response", direct_responses);
   counter("rq_total", requests);
-  scrape.histogram("envoy_http_downstream_rq_time", labels, duration);
+  counter("downstream_cx_protocol_error", protocol_errors);
+  counter("downstream_cx_idle_timeout", connections_idle);
+  counter("downstream_cx_rx_bytes_total", wire_received);
+  counter("downstream_cx_tx_bytes_total", wire_sent);
+  counter("downstream_rq_overload_close", overloaded);
+  scrape.histogram(name("downstream_rq_time"), duration);
+  scrape.histogram(name("downstream_cx_length_ms"), length);
 
-  telemetry::Labels within{{"envoy_listener_address", listener}, {"envoy_http_conn_manager_prefix", prefix}};
-  scrape.counter("envoy_listener_http_downstream_rq_completed", within, completed);
-  const telemetry::Labels at{{"envoy_listener_address", listener}};
-  scrape.counter("envoy_listener_downstream_cx_total", at, connections);
-  scrape.counter("envoy_listener_downstream_cx_destroy", at, connections_ended);
-  scrape.gauge("envoy_listener_downstream_cx_active", at, static_cast<double>(connections - connections_ended));
+  const std::string within = "listener.{envoy_listener_address}.http.{envoy_http_conn_manager_prefix}.";
+  scrape.counter(telemetry::StatName(within + "downstream_rq_completed", {listener, prefix}), completed);
   for (int i = 1; i <= 5; ++i) {
-    telemetry::Labels by_class = labels, by_class_within = within;
-    by_class.emplace_back("envoy_response_code_class", std::to_string(i));
-    by_class_within.emplace_back("envoy_response_code_class", std::to_string(i));
-    scrape.counter("envoy_http_downstream_rq_xx", by_class, this->by_class[i]);
-    scrape.counter("envoy_listener_http_downstream_rq_xx", by_class_within, this->by_class[i]);
+    const std::string by = std::to_string(i);
+    scrape.counter(
+        telemetry::StatName("http.{envoy_http_conn_manager_prefix}.downstream_rq_{envoy_response_code_class}xx",
+                            {prefix, by}),
+        by_class[i]);
+    scrape.counter(telemetry::StatName(within + "downstream_rq_{envoy_response_code_class}xx", {listener, prefix, by}),
+                   by_class[i]);
   }
 }
 

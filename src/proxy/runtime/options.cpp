@@ -20,7 +20,8 @@ std::string_view Options::help_text() {
          "      --concurrency N          worker threads (default: one for each core)\n"
          "  -l, --log-level LEVEL        trace, debug, info, warning, error, critical, off\n"
          "      --mode serve|validate    validate: read the bootstrap and say whether it is good\n"
-         "      --drain-time-s N         how long connections of a changed listener may last, listeners that are drained\n"
+         "      --drain-time-s N         how long connections of a changed listener may last, listeners that are "
+         "drained\n"
          "                               gracefully still accept, and requests under way at SIGTERM may take (45)\n"
          "      --drain-strategy S       immediate: each is asked to close with its next response; gradual: more\n"
          "                               and more of them as that time passes (immediate)\n"
@@ -39,8 +40,8 @@ std::string_view Options::help_text() {
          "example: seine-proxy -c bootstrap.yaml --concurrency 2 -l debug\n";
 }
 
-// Envoy's flags that have no meaning here: its own loggers, its threads, its shared memory.
-static constexpr std::string_view kSilentSwitches[] = {
+// Envoy's flags that have no meaning here: its own loggers, its threads, its shared memory. Said at the start, by name.
+static constexpr std::string_view kUnheededSwitches[] = {
     "--use-dynamic-base-id",
     "--skip-hot-restart-on-no-parent",
     "--skip-hot-restart-parent-stats",
@@ -54,7 +55,7 @@ static constexpr std::string_view kSilentSwitches[] = {
     "--skip-deprecated-logs",
     "--log-stacktrace-single-entry",
 };
-static constexpr std::string_view kSilentValues[] = {
+static constexpr std::string_view kUnheededValues[] = {
     "--file-flush-interval-msec",
     "--file-flush-min-size-kb",
     "--component-log-level",
@@ -99,6 +100,11 @@ base::Result<Options> Options::parse(const std::vector<std::string>& arguments) 
       out.process.concurrency = std::clamp(TRY(number()), 1u, 1024u);
     } else if (name == "-l" || name == "--log-level") {
       out.process.log_level = TRY(take());
+      static constexpr std::string_view kLevels[] = {"trace",   "debug", "info",     "warn",
+                                                     "warning", "error", "critical", "off"};
+      if (std::find(std::begin(kLevels), std::end(kLevels), out.process.log_level) == std::end(kLevels))
+        return base::fail(base::ErrorKind::Invalid, "unknown log level \"" + out.process.log_level +
+                                                        "\": use trace, debug, info, warning, error, critical or off");
     } else if (name == "--mode") {
       std::string mode = TRY(take());
       if (mode != "serve" && mode != "validate")
@@ -136,15 +142,23 @@ base::Result<Options> Options::parse(const std::vector<std::string>& arguments) 
       out.service_node = TRY(take());
     } else if (name == "--service-zone") {
       out.service_zone = TRY(take());
-    } else if (std::find(std::begin(kSilentSwitches), std::end(kSilentSwitches), name) != std::end(kSilentSwitches)) {
-      // Envoy's, for what there is none of here
-    } else if (std::find(std::begin(kSilentValues), std::end(kSilentValues), name) != std::end(kSilentValues)) {
+    } else if (std::find(std::begin(kUnheededSwitches), std::end(kUnheededSwitches), name) !=
+               std::end(kUnheededSwitches)) {
+      out.unheeded.push_back(name);
+    } else if (std::find(std::begin(kUnheededValues), std::end(kUnheededValues), name) != std::end(kUnheededValues)) {
       TRY(take());
+      out.unheeded.push_back(name);
     } else {
       return base::fail(base::ErrorKind::Invalid, "unknown option " + name + "; see --help");
     }
   }
   out.process.exit_drain = out.process.drain_time;
+  out.process.config_yaml = out.config_yaml;
+  out.process.log_path = out.log_path;
+  out.process.base_id = handover.base_id;
+  out.process.epoch = handover.epoch;
+  out.process.hot_restart = !disable_handover;
+  out.process.parent_shutdown = handover.parent_shutdown;
   out.handover = disable_handover ? std::nullopt : std::optional(handover);
   if (disable_handover && handover.epoch)
     return base::fail(base::ErrorKind::Invalid, "--restart-epoch with --disable-hot-restart");

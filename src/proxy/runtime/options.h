@@ -21,6 +21,7 @@ struct Options {
   std::string service_cluster, service_node, service_zone;  // of the node, where the bootstrap says nothing
   UnknownFields unknown = UnknownFields::Refuse;
   std::optional<Handover::Options> handover = Handover::Options{};  // none: --disable-hot-restart
+  std::vector<std::string> unheeded;                                // flags of Envoy's that do nothing here
   bool help = false, version = false;
 
   static base::Result<Options> parse(const std::vector<std::string>& arguments);

@@ -120,8 +120,7 @@ void Process::stop_listening(bool only_inbound) {
 }
 
 void Process::drain_listeners(DrainWish wish) {
-  for (auto& worker : workers_)
-    worker->post([&worker = *worker, wish] { worker.ask_to_leave(wish.only_inbound); });
+  for (auto& worker : workers_) worker->post([&worker = *worker, wish] { worker.ask_to_leave(wish.only_inbound); });
   if (wish.keep_listening) return;
   if (!wish.gracefully) return stop_listening(wish.only_inbound);
   // As Envoy: a drain that is under way is not begun again.
@@ -201,6 +200,62 @@ std::string Process::not_ready() const {
   return configuration_.listeners_ready() ? "" : "PRE_INITIALIZING";
 }
 
+// What is the whole process's: its state, what it was told, the endpoints of its clusters.
+void Process::collect_process(telemetry::Scrape& sum) const {
+  using telemetry::StatName;
+  auto gauge = [&](const std::string& name, double value) { sum.gauge(StatName(name), value); };
+  auto counter = [&](const std::string& name, uint64_t value) { sum.counter(StatName(name), value); };
+  const auto up = std::chrono::steady_clock::now() - started_;
+  gauge("server.uptime", static_cast<double>(std::chrono::duration_cast<std::chrono::seconds>(up).count()));
+  gauge("server.concurrency", static_cast<double>(workers_.size()));
+  gauge("server.live", draining() ? 0 : 1);
+  // As Envoy numbers them: LIVE, DRAINING, PRE_INITIALIZING, INITIALIZING.
+  gauge("server.state", draining() ? 1 : not_ready().empty() ? 0 : 3);
+  const struct mallinfo2 memory = mallinfo2();
+  gauge("server.memory_allocated", static_cast<double>(memory.uordblks + memory.hblkhd));
+  gauge("server.memory_heap_size", static_cast<double>(memory.arena + memory.hblkhd));
+  gauge("server.memory_physical_size", static_cast<double>(base::resident_memory()));
+  if (overload_) {
+    for (const auto& level : overload_->pressures()) gauge("overload." + level.name + ".pressure", level.value * 100);
+    for (const auto& level : overload_->actions()) {
+      gauge("overload." + level.name + ".active", level.value >= 1);
+      gauge("overload." + level.name + ".scale_percent", level.value * 100);
+    }
+  }
+  size_t warming[kResourceKinds] = {};
+  for (Kind kind : {Kind::Cluster, Kind::Listener})
+    for (const auto& [name, entry] : configuration_.entries(kind)) warming[static_cast<size_t>(kind)] += entry.warming;
+  const auto count = [&](Kind kind) { return static_cast<double>(configuration_.entries(kind).size()); };
+  gauge("cluster_manager.active_clusters", count(Kind::Cluster));
+  gauge("cluster_manager.warming_clusters", static_cast<double>(warming[static_cast<size_t>(Kind::Cluster)]));
+  gauge("listener_manager.total_listeners_active", count(Kind::Listener));
+  gauge("listener_manager.total_listeners_warming", static_cast<double>(warming[static_cast<size_t>(Kind::Listener)]));
+  gauge("listener_manager.workers_started", 1);
+  counter("cluster_manager.cds.update_success", configuration_.updated(Kind::Cluster));
+  counter("cluster_manager.cds.update_rejected", configuration_.rejected(Kind::Cluster));
+  counter("listener_manager.lds.update_success", configuration_.updated(Kind::Listener));
+  counter("listener_manager.lds.update_rejected", configuration_.rejected(Kind::Listener));
+  if (control_plane_connected) gauge("control_plane.connected_state", control_plane_connected() ? 1 : 0);
+  for (const auto& [name, entry] : configuration_.entries(Kind::Cluster)) {
+    if (!entry.cluster) continue;
+    collect_shared(*entry.cluster, sum);
+    auto endpoints = configuration_.endpoints_of(*entry.cluster);
+    ClusterShared::Membership members;
+    if (entry.cluster->shared && endpoints)
+      members = entry.cluster->shared->membership(*endpoints, !entry.cluster->checks.empty());
+    auto of_cluster = [&](const char* leaf, size_t value) {
+      sum.gauge(StatName(std::string("cluster.{envoy_cluster_name}.") + leaf, {entry.cluster->stat_name}),
+                static_cast<double>(value));
+    };
+    of_cluster("membership_total", members.total);
+    of_cluster("membership_healthy", members.healthy);
+    of_cluster("membership_degraded", members.degraded);
+    of_cluster("membership_excluded", 0);
+    sum.counter(StatName("cluster.{envoy_cluster_name}.membership_change", {entry.cluster->stat_name}),
+                configuration_.endpoint_changes(*entry.cluster));
+  }
+}
+
 telemetry::Scrape Process::scrape() const {
   telemetry::Scrape sum;
   for (const auto& worker : workers_) {
@@ -213,27 +268,7 @@ telemetry::Scrape Process::scrape() const {
     });
     sum.add(part.get());
   }
-  for (const auto& [name, entry] : configuration_.entries(Kind::Cluster))
-    if (entry.cluster) collect_shared(*entry.cluster, sum);
-  sum.gauge("envoy_server_uptime", {},
-            std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_).count());
-  sum.gauge("envoy_server_concurrency", {}, static_cast<double>(workers_.size()));
-  sum.gauge("envoy_server_live", {}, draining_ ? 0 : 1);
-  if (overload_) {
-    for (const auto& level : overload_->pressures())
-      sum.gauge("envoy_overload_pressure", {{"envoy_resource_monitor", level.name}}, level.value * 100);
-    for (const auto& level : overload_->actions())
-      sum.gauge("envoy_overload_active", {{"envoy_overload_action", level.name}}, level.value >= 1);
-    sum.counter("envoy_listener_downstream_global_cx_overflow", {}, connections_->refused);
-  }
-  sum.gauge("envoy_cluster_manager_active_clusters", {},
-            static_cast<double>(configuration_.entries(Kind::Cluster).size()));
-  sum.gauge("envoy_listener_manager_total_listeners_active", {},
-            static_cast<double>(configuration_.entries(Kind::Listener).size()));
-  sum.counter("envoy_cluster_manager_cds_update_success", {}, configuration_.updated(Kind::Cluster));
-  sum.counter("envoy_cluster_manager_cds_update_rejected", {}, configuration_.rejected(Kind::Cluster));
-  sum.counter("envoy_listener_manager_lds_update_success", {}, configuration_.updated(Kind::Listener));
-  sum.counter("envoy_listener_manager_lds_update_rejected", {}, configuration_.rejected(Kind::Listener));
+  collect_process(sum);
   sum.subtract(forgotten_);
   return sum;
 }
@@ -268,7 +303,13 @@ net::Task<std::map<std::string, std::vector<Process::HostFacts>>> Process::hosts
           facts.connect_failures = host.connect_failures;
           facts.active = host.active;
           facts.connections = host.connections;
+          facts.timeouts = host.requests_timed_out;
+          facts.pending = host.waiting();
           facts.ejected = host.shared && host.shared->ejected.load(std::memory_order_relaxed);
+          if (host.shared && !host.unchecked && !state.config()->checks.empty())
+            facts.checked = host.shared->checked.load(std::memory_order_relaxed);
+          if (host.shared) facts.success_rate = host.shared->external.success_rate;
+          if (host.shared) facts.local_success_rate = host.shared->local.success_rate;
           list.push_back(std::move(facts));
         });
       });
@@ -289,10 +330,24 @@ net::Task<std::map<std::string, std::vector<Process::HostFacts>>> Process::hosts
         same->connections_total += facts.connections_total;
         same->connect_failures += facts.connect_failures;
         same->active += facts.active;
+        same->timeouts += facts.timeouts;
+        same->pending += facts.pending;
         same->connections += facts.connections;
         same->ejected |= facts.ejected;
       }
     }
+  }
+  for (auto& [name, list] : sum) {
+    const auto& clusters = configuration_.entries(Kind::Cluster);
+    auto entry = clusters.find(name);
+    auto endpoints = entry != clusters.end() && entry->second.cluster
+                         ? configuration_.endpoints_of(*entry->second.cluster)
+                         : nullptr;
+    if (!endpoints) continue;
+    for (HostFacts& facts : list)
+      for (const Endpoint& endpoint : endpoints->endpoints)
+        if (endpoint.address == facts.endpoint.address && endpoint.locality < endpoints->localities.size())
+          facts.locality = endpoints->localities[endpoint.locality];
   }
   for (auto& [name, list] : sum)
     std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.address < b.address; });

@@ -17,7 +17,10 @@ namespace proxy {
 struct ProcessOptions {
   unsigned concurrency = 1;
   std::string log_level = "info";
-  std::string config_path;
+  std::string config_path, config_yaml, log_path;
+  uint32_t base_id = 0, epoch = 0;
+  bool hot_restart = false;  // a successor may take over
+  std::chrono::seconds parent_shutdown{900};
   std::chrono::milliseconds drain_time{45'000};  // for connections under a listener that changed, or is drained
   std::chrono::milliseconds exit_drain{45'000};  // at most so long from SIGTERM to the end
   bool drain_gradually = false;                  // --drain-strategy gradual
@@ -40,8 +43,8 @@ class Process {
   // What /drain_listeners asks for: HTTP connections are asked to go with their responses.
   struct DrainWish {
     bool only_inbound = false;
-    bool gracefully = false;       // listeners accept until drain_time is over
-    bool keep_listening = false;   // and then too
+    bool gracefully = false;      // listeners accept until drain_time is over
+    bool keep_listening = false;  // and then too
   };
   void drain_listeners(DrainWish wish);
   // Health checks fail until told otherwise, and HTTP connections are asked to go.
@@ -69,8 +72,12 @@ class Process {
     std::string address, hostname, workload;
     Endpoint endpoint;
     uint64_t requests = 0, failed = 0, connections_total = 0, connect_failures = 0;
-    uint32_t active = 0, connections = 0;
+    uint64_t timeouts = 0;
+    uint32_t active = 0, connections = 0, pending = 0;
     bool ejected = false;
+    std::optional<Checked> checked;  // none: it has no active checks
+    double success_rate = -1, local_success_rate = -1;
+    EndpointSet::Locality locality;
   };
   // Endpoints of every cluster with the sums over all workers.
   net::Task<std::map<std::string, std::vector<HostFacts>>> hosts();
@@ -82,8 +89,10 @@ class Process {
   // "" when all listeners serve and nobody says otherwise.
   std::string not_ready() const;
   std::function<void()> on_quit;
+  std::function<bool()> control_plane_connected;  // unset: there is none
 
  private:
+  void collect_process(telemetry::Scrape& sum) const;
   void stop_listening(bool only_inbound);
   base::Result<void> start_overload();
   void demand_host(const std::string& key);

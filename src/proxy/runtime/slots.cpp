@@ -58,19 +58,17 @@ Slot Slots::tls(TlsSpec spec) {
   return slot;
 }
 
-Slot Slots::counter(std::string_view name, telemetry::Labels labels) {
-  std::string key(name);
-  for (const auto& [label, value] : labels) key += '\0' + label + '\0' + value;
-  Slot slot = slot_of(counters_, key);
+Slot Slots::counter(telemetry::StatName name) {
+  Slot slot = slot_of(counters_, name.dotted);
   if (slot == counter_list_.size()) {
-    counter_list_.push_back({std::string(name), std::move(labels)});
+    counter_list_.push_back(std::move(name));
     shared_counters_.reset();
   }
   return slot;
 }
 
-std::shared_ptr<const std::vector<Slots::Counter>> Slots::counters() {
-  if (!shared_counters_) shared_counters_ = std::make_shared<const std::vector<Counter>>(counter_list_);
+std::shared_ptr<const std::vector<telemetry::StatName>> Slots::counters() {
+  if (!shared_counters_) shared_counters_ = std::make_shared<const std::vector<telemetry::StatName>>(counter_list_);
   return shared_counters_;
 }
 

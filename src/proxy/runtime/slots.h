@@ -27,8 +27,8 @@ struct TlsSpec {
   std::vector<std::string> pinned_certificates, pinned_keys;  // SHA-256
   std::optional<int> max_depth;
   bool tls13_only = false, tls12_only = false;
-  std::string ciphers, groups;     // in OpenSSL's words; empty: the defaults of net
-  bool check_server_name = false;  // client: the certificate must carry the name asked for
+  std::string ciphers, groups;       // in OpenSSL's words; empty: the defaults of net
+  bool check_server_name = false;    // client: the certificate must carry the name asked for
   bool require_server_name = false;  // server: a client must ask for a name of the certificate
   bool resumes = true;               // server: sessions that it keeps itself
   std::vector<std::string> ticket_keys;
@@ -49,13 +49,9 @@ class Slots {
   Slot cluster(std::string_view name);
   Slot route_table(std::string_view name);
   Slot tls(TlsSpec spec);
-  // A counter that workers keep (Worker::count); the same name and labels again are the same counter.
-  Slot counter(std::string_view name, telemetry::Labels labels);
-  struct Counter {
-    std::string name;
-    telemetry::Labels labels;
-  };
-  std::shared_ptr<const std::vector<Counter>> counters();  // by slot; a copy that threads may share
+  // A counter that workers keep (Worker::count); the same name again is the same counter.
+  Slot counter(telemetry::StatName name);
+  std::shared_ptr<const std::vector<telemetry::StatName>> counters();  // by slot; a copy that threads may share
   // Of something that each worker keeps (Worker::state); `key` begins with its kind.
   Slot worker_state(std::string_view key);
   std::shared_ptr<ClusterShared> shared(Slot cluster);  // what all workers know of it, across configurations
@@ -80,8 +76,8 @@ class Slots {
   std::vector<std::shared_ptr<ClusterShared>> clusters_shared_;  // by slot
   std::shared_ptr<const base::StringMap<Slot>> shared_;
   base::StringMap<Slot> counters_, worker_states_;
-  std::vector<Counter> counter_list_;
-  std::shared_ptr<const std::vector<Counter>> shared_counters_;
+  std::vector<telemetry::StatName> counter_list_;
+  std::shared_ptr<const std::vector<telemetry::StatName>> shared_counters_;
 };
 
 }  // namespace proxy

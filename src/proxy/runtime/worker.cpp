@@ -40,6 +40,7 @@ Worker::~Worker() {
   states_.clear();
   grave_.clear();
   clusters_.clear();
+  flush_logs();
   if (pin_ && --pin_->users == 0) delete pin_;
 }
 
@@ -144,7 +145,7 @@ void Worker::accepted(Socket& socket, int fd, const net::Address& peer) {
     return;
   }
   if (options.overload && !socket.config->ignore_overload && overloaded(&OverloadState::reject_connections)) {
-    ++counts.connections_refused;
+    ++listener_counts(socket.config->stat_name).overload;
     ::close(fd);
     return;
   }
@@ -249,6 +250,22 @@ HttpCounts& Worker::http_counts(const std::string& listener, const std::string& 
   return *http_counts_.back();
 }
 
+ListenerCounts& Worker::listener_counts(const std::string& listener) {
+  for (auto& counts : listener_counts_)
+    if (counts->listener == listener) return *counts;
+  listener_counts_.push_back(std::make_unique<ListenerCounts>());
+  listener_counts_.back()->listener = listener;
+  return *listener_counts_.back();
+}
+
+TcpCounts& Worker::tcp_counts(const std::string& prefix) {
+  for (auto& counts : tcp_counts_)
+    if (counts->prefix == prefix) return *counts;
+  tcp_counts_.push_back(std::make_unique<TcpCounts>());
+  tcp_counts_.back()->prefix = prefix;
+  return *tcp_counts_.back();
+}
+
 void Worker::log(const AccessLog& log, const telemetry::Record& record) {
   if (!log.filter.takes(record)) return;
   std::string* lines = nullptr;
@@ -258,11 +275,7 @@ void Worker::log(const AccessLog& log, const telemetry::Record& record) {
     log_lines_.emplace_back(log.file, std::string());
     lines = &log_lines_.back().second;
   }
-  size_t before = lines->size();
-  log.format.append(record, *lines);
-  // A peer must not be able to forge a line.
-  for (size_t i = before; i + 1 < lines->size(); ++i)
-    if ((*lines)[i] == '\n' || (*lines)[i] == '\r' || (*lines)[i] == '\x1b') (*lines)[i] = ' ';
+  log.format.append_line(record, *lines);
   if (lines->size() >= kLogBlock) return flush_logs();
   if (!log_timer_.armed()) log_timer_.arm(kLogsWithin);
 }

@@ -13,6 +13,7 @@
 #include "proxy/runtime/config.h"
 #include "proxy/runtime/http_counts.h"
 #include "proxy/runtime/list.h"
+#include "proxy/runtime/listener_counts.h"
 #include "proxy/runtime/overload_state.h"
 #include "proxy/stream/grpc_metrics.h"
 #include "proxy/stream/metrics.h"
@@ -62,9 +63,7 @@ struct Change {
 };
 
 struct WorkerCounts {
-  uint64_t connections = 0, connections_closed = 0, no_filter_chain = 0, protocol_errors = 0, tls_handshakes = 0,
-           http2_keepalive_timeouts = 0, tls_failures = 0, identity_failures = 0, connections_refused = 0,
-           proxy_header_errors = 0, overloaded = 0;
+  uint64_t connections = 0, connections_closed = 0, http2_keepalive_timeouts = 0;
 };
 
 struct WorkerOptions {
@@ -105,7 +104,7 @@ class Worker {
   void pause_accepting(bool paused);  // peers wait in the kernel's queue; not where a listener ignores overload
 
   // Whether overload takes this case of an action.
-  bool overloaded(std::atomic<uint32_t> OverloadState::* action) {
+  bool overloaded(std::atomic<uint32_t> OverloadState::*action) {
     return options.overload && OverloadState::takes(*options.overload.*action, dice_.roll());
   }
   // Whether a connection that has been draining since then should close at the end of this request.
@@ -164,10 +163,14 @@ class Worker {
   bool retired = false;  // another process accepts
   bool unwell = false;   // by an operator's word: health checks fail, and HTTP connections close after a response
   bool leaving() const { return draining || retired; }
-  bool leaving(const Listener& listener) const { return leaving() || asked_ > (listener.inbound ? Asked::Nobody : Asked::Inbound); }
+  bool leaving(const Listener& listener) const {
+    return leaving() || asked_ > (listener.inbound ? Asked::Nobody : Asked::Inbound);
+  }
   size_t relays = 0;  // TCP connections that are copied
   WorkerCounts counts;
   HttpCounts& http_counts(const std::string& listener, const std::string& prefix);
+  ListenerCounts& listener_counts(const std::string& listener);
+  TcpCounts& tcp_counts(const std::string& prefix);
   HttpCounts unlisted_counts;  // of filters' own calls; shown nowhere
   RequestMetrics metrics;
   GrpcMetrics grpc_metrics;
@@ -215,6 +218,8 @@ class Worker {
   std::vector<Stream*> free_streams_, dead_streams_;
   std::vector<std::pair<std::shared_ptr<LogFile>, std::string>> log_lines_;
   std::vector<std::unique_ptr<HttpCounts>> http_counts_;
+  std::vector<std::unique_ptr<ListenerCounts>> listener_counts_;
+  std::vector<std::unique_ptr<TcpCounts>> tcp_counts_;
   std::chrono::system_clock::time_point wall_;
   net::Clock::time_point wall_turn_{};
 };

@@ -51,8 +51,6 @@ std::string Stream::find_fact(const void* source, Fact fact) {
       if (fact == Fact::UpstreamHostNameWithoutPort) name.resize(std::min(name.rfind(':'), name.size()));
       return name;
     }
-    case Fact::LogType:
-      return stream.phase_ == Phase::Done ? "DownstreamEnd" : "NotSet";
     case Fact::RequestId:
       return std::string(stream.request.headers.get("x-request-id").value_or(""));
     case Fact::TraceId:

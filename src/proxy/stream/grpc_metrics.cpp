@@ -13,23 +13,30 @@ GrpcMetrics::Series& GrpcMetrics::of(std::string_view cluster, std::string_view 
   key_.assign(cluster).append(1, '\0').append(service).append(1, '\0').append(method);
   auto [it, added] = series_.try_emplace(key_);
   if (added) {
-    it->second.labels = {{"envoy_cluster_name", std::string(cluster)}};
-    if (!service.empty()) it->second.labels.emplace_back("envoy_grpc_bridge_service", service);
-    if (!method.empty()) it->second.labels.emplace_back("envoy_grpc_bridge_method", method);
+    it->second.cluster = cluster;
+    it->second.service = service;
+    it->second.method = method;
   }
   return it->second;
 }
 
 void GrpcMetrics::collect(telemetry::Scrape& scrape) const {
   for (const auto& [key, series] : series_) {
-    scrape.counter("envoy_cluster_grpc_total", series.labels, series.total);
-    scrape.counter("envoy_cluster_grpc_success", series.labels, series.success);
-    scrape.counter("envoy_cluster_grpc_failure", series.labels, series.failure);
-    scrape.counter("envoy_cluster_grpc_request_message_count", series.labels, series.requests);
-    scrape.counter("envoy_cluster_grpc_response_message_count", series.labels, series.responses);
+    auto name = [&series = series](const std::string& leaf) {
+      const std::string scope = "cluster.{envoy_cluster_name}.grpc.";
+      if (series.service.empty()) return telemetry::StatName(scope + leaf, {series.cluster});
+      if (series.method.empty())
+        return telemetry::StatName(scope + "{envoy_grpc_bridge_service}." + leaf, {series.cluster, series.service});
+      return telemetry::StatName(scope + "{envoy_grpc_bridge_service}.{envoy_grpc_bridge_method}." + leaf,
+                                 {series.cluster, series.service, series.method});
+    };
+    scrape.counter(name("total"), series.total);
+    scrape.counter(name("success"), series.success);
+    scrape.counter(name("failure"), series.failure);
+    scrape.counter(name("request_message_count"), series.requests);
+    scrape.counter(name("response_message_count"), series.responses);
     for (size_t code = 0; code < series.by_code.size(); ++code)
-      if (series.by_code[code])
-        scrape.counter("envoy_cluster_grpc_" + std::to_string(code), series.labels, series.by_code[code]);
+      if (series.by_code[code]) scrape.counter(name(std::to_string(code)), series.by_code[code]);
   }
 }
 

@@ -14,7 +14,7 @@ namespace proxy {
 class GrpcMetrics {
  public:
   struct Series {
-    telemetry::Labels labels;
+    std::string cluster, service, method;
     uint64_t total = 0, success = 0, failure = 0, requests = 0, responses = 0;
     std::array<uint64_t, 17> by_code{};
   };

@@ -4,6 +4,7 @@
 #include "base/strings.h"
 #include "http/h1.h"
 #include "proxy/stream/stream.h"
+#include "proxy/tcp/tcp_session.h"
 
 namespace proxy {
 namespace {
@@ -21,6 +22,16 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     connection_->set_handler(*this);
   }
 
+  ~Http1Session() override {
+    if (!connection_) return;  // another one carries on
+    origin_->count.carried(connection_->bytes_received(), connection_->bytes_sent());
+    telemetry::Record record;
+    record.protocol = telemetry::Protocol::Http11;
+    record.bytes_received = connection_->bytes_received();
+    record.bytes_sent = connection_->bytes_sent();
+    write_connection_record(worker(), *origin_, record);
+  }
+
   void start() {
     if (origin_->draining || worker().leaving(*origin_->listener)) drain(Drain::Gently);
     if (!connection_->input().empty()) on_data(*connection_);
@@ -32,6 +43,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     if (how == Drain::Now && !stream_ && !parser_.in_message() && !closing_) close_softly();
   }
   void sweep(net::Clock::time_point now) override {
+    origin_->count.carried(connection_->bytes_received(), connection_->bytes_sent());
     if (!expired_ && origin_->too_old(now)) {
       expired_ = true;
       expired_at_ = now;
@@ -44,13 +56,14 @@ class Http1Session final : public Session, public Downstream, private net::Conne
       // However often a piece of it comes: the whole head has so long.
       auto limit = origin_->http->headers_timeout;
       if (limit.count() == 0 || now < head_began_ + limit) return;
-      ++worker().counts.protocol_errors;
+      ++origin_->count->protocol_errors;
       return answer_and_close(408, "request header timeout");
     }
     const auto grace = origin_->http->drain_timeout.value_or(kDrainTimeout);
     if (expired_ && !origin_->http->spare_idle_http1 && now >= expired_at_ + grace) return close_softly();
     auto limit = origin_->http->idle_timeout;
     if (limit.count() == 0 || now < last_active_ + limit) return;
+    ++origin_->count->connections_idle;
     connection_->close();
     end();
   }
@@ -200,7 +213,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
 
   // The bytes are no HTTP: answer as far as that is possible, and go.
   void refuse() {
-    ++worker().counts.protocol_errors;
+    ++origin_->count->protocol_errors;
     int status = parser_.error_status();
     if (!stream_) {
       http::RequestHead& unknown = open_stream().request;

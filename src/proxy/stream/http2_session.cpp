@@ -4,6 +4,7 @@
 #include "base/strings.h"
 #include "http/h2.h"
 #include "proxy/stream/stream.h"
+#include "proxy/tcp/tcp_session.h"
 #include "proxy/upstream/pings.h"
 
 namespace proxy {
@@ -29,6 +30,16 @@ class Http2Session final : public Session, public Downstream, private net::Conne
         });
   }
 
+  ~Http2Session() override {
+    if (!connection_) return;  // another one carries on
+    origin_->count.carried(connection_->bytes_received(), connection_->bytes_sent());
+    telemetry::Record record;
+    record.protocol = telemetry::Protocol::Http2;
+    record.bytes_received = connection_->bytes_received();
+    record.bytes_sent = connection_->bytes_sent();
+    write_connection_record(worker(), *origin_, record);
+  }
+
   void start() {
     if (origin_->draining || worker().leaving(*origin_->listener)) drain(Drain::Gently);
     if (!connection_->input().empty()) on_data(*connection_);
@@ -47,6 +58,7 @@ class Http2Session final : public Session, public Downstream, private net::Conne
     flush();
   }
   void sweep(net::Clock::time_point now) override {
+    origin_->count.carried(connection_->bytes_received(), connection_->bytes_sent());
     if (!expired_ && origin_->too_old(now)) {
       expired_ = true;
       ++origin_->count->connections_too_old;
@@ -59,6 +71,7 @@ class Http2Session final : public Session, public Downstream, private net::Conne
     if (session_.open_streams()) return;  // they see to themselves
     auto limit = origin_->http->idle_timeout;
     if (limit.count() == 0 || now < last_active_ + limit) return;
+    ++origin_->count->connections_idle;
     session_.close(h2::ErrorCode::NoError);
     flush();
   }
@@ -109,7 +122,7 @@ class Http2Session final : public Session, public Downstream, private net::Conne
     connection_->output();  // what the session wrote leaves at the end of this turn
     connection_->full();    // so that on_drained comes
     if (!session_.should_close() || closing_) return;
-    if (!session_.error().empty()) ++worker().counts.protocol_errors;
+    if (!session_.error().empty()) ++origin_->count->protocol_errors;
     closing_ = true;
     if (pings_) pings_->stop();
     if (origin_->http->delayed_close.count() == 0) return connection_->close_when_sent();

@@ -64,6 +64,15 @@ bool Stream::follow_redirect() {
   }
   ++redirects_;
   ++cluster_->counts.redirects;
+  if (!origin_->http->access_logs.empty()) {  // as Envoy: a line for each of them
+    record.status = response.status;
+    record.details = "internal_redirect";
+    response_coming_ = true;
+    write_logs();
+    response_coming_ = false;
+    record.status = 0;
+    record.details = {};
+  }
   release_upstream();
   end_retry();
   timer_.cancel();

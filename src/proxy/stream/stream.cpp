@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "proxy/stream/shadow.h"
 #include "proxy/tcp/relay.h"
 
@@ -90,7 +91,7 @@ void Stream::on_request(http::h1::Body body, bool end, bool wants_upgrade) {
 bool Stream::shed() {
   if (!origin_->listener || origin_->listener->ignore_overload || !worker_.overloaded(&OverloadState::stop_requests))
     return false;
-  ++worker_.counts.overloaded;
+  ++counts().overloaded;
   record.set(telemetry::Flag::OverloadManager);
   Reply answer{.status = 503, .body = "envoy overloaded", .details = "overload"};
   if (origin_->http->tells_overload) answer.headers.add("x-envoy-local-overloaded", "true");
@@ -383,6 +384,7 @@ void Stream::release_upstream() {
   if (waiting_) {
     host_->stop_waiting(*this);
     waiting_ = false;
+    if (cluster_) ++cluster_->counts.cancelled;
   }
   if (!upstream_) return;
   Upstream* upstream = std::exchange(upstream_, nullptr);
@@ -450,10 +452,12 @@ void Stream::note_record() {
   record.request_headers_bytes = request.headers.bytes() + request.method.size() + request.path.size() +
                                  request.authority.size() + request.scheme.size() +
                                  sizeof ":method:path:authority:scheme" - 1;
-  record.response_headers_bytes = response_started_ || response_coming_ ? response.headers.bytes() + sizeof ":status200" - 1 : 0;
+  record.response_headers_bytes =
+      response_started_ || response_coming_ ? response.headers.bytes() + sizeof ":status200" - 1 : 0;
   record.response_trailers_bytes = has_response_trailers_ ? response_trailers_.bytes() : 0;
   record.authority = request.authority;
   record.scheme = request.scheme;
+  record.grpc = grpc_;
 }
 
 void Stream::write_record() {
@@ -466,10 +470,22 @@ void Stream::write_record() {
   }
   counts.duration.observe(std::chrono::duration<double, std::milli>(record.duration).count());
   if (worker_.options.istio_metrics) worker_.metrics.count(*this);
-  const auto& logs = origin_->http->access_logs;
-  if (logs.empty()) return;
+  if (!origin_->http->access_logs.empty()) write_logs();
+  if (spdlog::should_log(spdlog::level::debug)) [[unlikely]] {
+    note_record();
+    base::log::debug("request {} {} on connection {}: route {}, cluster {}, endpoint {}, status {}, flags {}, {} ms",
+                     base::printable(record.method), base::printable(record.path), origin_->id, record.route,
+                     record.cluster, record.upstream_host, record.status,
+                     telemetry::flags_text(record.flags, record.protocol),
+                     std::chrono::duration_cast<std::chrono::milliseconds>(record.duration).count());
+  }
+}
+
+void Stream::write_logs() {
   note_record();
-  for (const auto& log : logs) worker_.log(*log, record);
+  record.log_type = telemetry::LogType::DownstreamEnd;
+  for (const auto& log : origin_->http->access_logs) worker_.log(*log, record);
+  record.log_type = telemetry::LogType::NotSet;
 }
 
 }  // namespace proxy

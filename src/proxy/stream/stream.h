@@ -229,6 +229,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   void flush_response();
   void complete_response();
   void write_record();
+  void write_logs();
   // timers.cpp
   void on_timer();
   void on_try_timeout(std::string_view details);

@@ -152,6 +152,7 @@ void Stream::on_timer() {
 
 void Stream::on_try_timeout(std::string_view details) {
   if (cluster_) ++cluster_->counts.per_try_timeouts;
+  if (host_) ++host_->requests_timed_out;
   if (cluster_ && host_) cluster_->report(*host_, Outcome::Timeout);
   try_deadline_ = {};
   bool wanted = retry_ && (retry_->on & (RetryPolicy::k5xx | RetryPolicy::kGatewayError | RetryPolicy::kReset));
@@ -170,6 +171,7 @@ void Stream::on_try_timeout(std::string_view details) {
 
 void Stream::on_route_timeout() {
   if (cluster_) ++cluster_->counts.timeouts;
+  if (host_) ++host_->requests_timed_out;
   if (cluster_ && host_) cluster_->report(*host_, Outcome::Timeout);
   release_upstream();
   record.set(Flag::UpstreamRequestTimeout);

@@ -16,6 +16,7 @@ struct RelayEnd {
   uint64_t sent = 0;      // to downstream
   Why why = Why::Done;
   bool final = true;  // otherwise it goes on, and this is how far it is
+  bool begins = false;
 };
 
 struct RelayOptions {

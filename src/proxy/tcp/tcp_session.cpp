@@ -2,6 +2,7 @@
 #include "proxy/tcp/tcp_session.h"
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "proxy/access/tls_facts.h"
 #include "proxy/tcp/relay.h"
 #include "proxy/upstream/cluster_state.h"
@@ -126,10 +127,11 @@ class TcpSession final : public Session {
   void ready() {
     const Transport& transport = *host_->transport;
     if (const net::TlsPeer* peer = upstream_->tls()) {
+      cluster_->counts.tls.handshake(*peer);
       const bool named = transport.check_host && !server_name_.empty() ? carries_host(server_name_, *peer)
                                                                        : carries_name(transport.sans, *peer);
       if (!named) {
-        ++cluster_->counts.san_failures;
+        ++cluster_->counts.tls.san_failures;
         return connect_failed(
             "TLS_error: CERTIFICATE_VERIFY_FAILED: the peer's certificate carries none of the expected names");
       }
@@ -147,15 +149,22 @@ class TcpSession final : public Session {
                          .report_every = config.log_interval,
                          .chain = origin->chain};
     options.report = [&worker = worker(), cluster = cluster_, host = host_->text,
-                      upstream_local = upstream_->local().text(), above = upstream_->tls(), origin, began = began_, permit = std::move(permit_),
-                      use = std::move(use_)](const RelayEnd& end) {
-      if (end.final) --cluster->counts.active_connections;
+                      upstream_local = upstream_->local().text(), above = upstream_->tls(), origin, began = began_,
+                      permit = std::move(permit_), use = std::move(use_)](const RelayEnd& end) {
+      if (end.final) {
+        --cluster->counts.active_connections;
+        ++cluster->counts.connections_ended;
+        cluster->counts.bytes_received += end.sent;
+        cluster->counts.bytes_sent += end.received;
+        cluster->counts.connection_length.observe(
+            std::chrono::duration<double, std::milli>(worker.loop().now() - began).count());
+      }
       telemetry::Record record = record_of(end);
       record.upstream_host = host;
       record.upstream_local = upstream_local;
       write_tcp_record(worker, *origin, cluster, began, record, {.above = above});
     };
-    if (config.log_on_connected) options.report({.final = false});
+    if (config.log_on_connected) options.report({.final = false, .begins = true});
     start_relay(worker(), std::move(downstream_), std::move(upstream_), std::move(options));
     bury();
   }
@@ -174,6 +183,7 @@ class TcpSession final : public Session {
     record.set(flag);
     if (tried_enough) record.set(Flag::UpstreamRetryLimitExceeded);
     record.transport_failure = reason;
+    record.log_type = telemetry::LogType::TcpConnectionEnd;
     if (host_) record.upstream_host = host_->text;
     write_tcp_record(worker(), *origin_, cluster_, began_, record);
     downstream_->close();
@@ -244,12 +254,24 @@ std::string find_fact(const void* source, telemetry::Fact fact) {
   }
 }
 
+void count_end(Worker& worker, const Origin& origin, const telemetry::Record& record) {
+  TcpCounts& counts = worker.tcp_counts(origin.chain->tcp->stat_prefix);
+  counts.received += record.bytes_received;
+  counts.sent += record.bytes_sent;
+  if (record.has(Flag::NoClusterFound)) ++counts.no_route;
+  if (record.has(Flag::DurationTimeout)) ++counts.too_long;
+  if (record.details == "tcp_session_idle_timeout") ++counts.idle;
+}
+
 }  // namespace
 
 void write_tcp_record(Worker& worker, const Origin& origin, ClusterState* cluster, net::Clock::time_point began,
                       telemetry::Record& record, const TcpFacts& facts) {
   const auto& logs = origin.chain->tcp->access_logs;
-  if (logs.empty()) return;
+  const bool end = record.log_type == telemetry::LogType::TcpConnectionEnd;
+  if (end) count_end(worker, origin, record);
+  const bool of_listener = end && !origin.listener->access_logs.empty();
+  if (logs.empty() && !of_listener && !spdlog::should_log(spdlog::level::debug)) return;
   describe(worker, origin, began, record);
   if (cluster && cluster->config()) record.cluster = cluster->config()->name;
   const Sides sides{origin, facts};
@@ -262,13 +284,42 @@ void write_tcp_record(Worker& worker, const Origin& origin, ClusterState* cluste
     up.sent = record.bytes_received;
     up.received = record.bytes_sent;
   }
+  if (of_listener) {
+    record.log_type = telemetry::LogType::NotSet;
+    for (const auto& log : origin.listener->access_logs) worker.log(*log, record);
+    record.log_type = telemetry::LogType::TcpConnectionEnd;
+  }
   for (const auto& log : logs) worker.log(*log, record);
+  if (end)
+    base::log::debug("connection {} from {} to {}: cluster {}, endpoint {}, {} bytes in, {} out, flags {}, {} ms",
+                     origin.id, record.downstream_remote, record.downstream_local, record.cluster, record.upstream_host,
+                     record.bytes_received, record.bytes_sent, telemetry::flags_text(record.flags),
+                     std::chrono::duration_cast<std::chrono::milliseconds>(record.duration).count());
+}
+
+void write_connection_record(Worker& worker, const Origin& origin, telemetry::Record& record) {
+  if (origin.listener->access_logs.empty() && !spdlog::should_log(spdlog::level::debug)) return;
+  describe(worker, origin, origin.began, record);
+  record.downstream_direct = record.downstream_remote;
+  const TcpFacts none;
+  const Sides sides{origin, none};
+  record.source = &sides;
+  record.find_fact = &find_fact;
+  for (const auto& log : origin.listener->access_logs) worker.log(*log, record);
+  base::log::debug("connection {} from {} to {} on listener {}: {}, {} bytes in, {} out, {} ms{}{}", origin.id,
+                   record.downstream_remote, record.downstream_local, origin.listener->name,
+                   telemetry::name(record.protocol), record.bytes_received, record.bytes_sent,
+                   std::chrono::duration_cast<std::chrono::milliseconds>(record.duration).count(),
+                   record.downstream_failure.empty() ? "" : ": ", base::printable(record.downstream_failure));
 }
 
 telemetry::Record record_of(const RelayEnd& end) {
   telemetry::Record record;
   record.bytes_received = end.received;
   record.bytes_sent = end.sent;
+  record.log_type = end.final    ? telemetry::LogType::TcpConnectionEnd
+                    : end.begins ? telemetry::LogType::TcpUpstreamConnected
+                                 : telemetry::LogType::TcpPeriodic;
   if (end.why == RelayEnd::Why::Duration) {
     record.set(Flag::DurationTimeout);
     record.details = "max_duration";
@@ -279,6 +330,7 @@ telemetry::Record record_of(const RelayEnd& end) {
 }
 
 void start_tcp_session(Worker& worker, std::unique_ptr<net::Connection> connection, std::unique_ptr<Origin> origin) {
+  ++worker.tcp_counts(origin->chain->tcp->stat_prefix).connections;
   if (origin->chain->tcp->tunnel) return start_tcp_tunnel(worker, std::move(connection), std::move(origin));
   (new TcpSession(worker, std::move(connection), std::move(origin)))->start();
 }

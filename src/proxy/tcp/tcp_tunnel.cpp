@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/stream/stream.h"
-#include "telemetry/operator.h"
 #include "proxy/tcp/relay.h"
 #include "proxy/tcp/tcp_session.h"
+#include "telemetry/operator.h"
 
 namespace proxy {
 namespace {
@@ -80,7 +80,7 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
       return end("tcp_session_idle_timeout");
     if (next_log_ == net::Clock::time_point{} || now < next_log_) return;
     next_log_ = now + config_.log_interval;
-    write_line({});
+    write_line({.log_type = telemetry::LogType::TcpPeriodic});
   }
   const FilterChain* filter_chain() const override { return origin_->chain.get(); }
 
@@ -149,7 +149,7 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
     }
     open_ = true;
     last_active_ = worker().loop().now();
-    if (config_.log_on_connected) write_line({});
+    if (config_.log_on_connected) write_line({.log_type = telemetry::LogType::TcpUpstreamConnected});
     if (connection_) connection_->resume_reading();
   }
   void send_interim(Stream&, const http::ResponseHead&) override {}
@@ -187,8 +187,8 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
                          .report_every = config_.log_interval,
                          .chain = origin_->chain};
     auto origin = std::shared_ptr<Origin>(std::move(origin_));
-    options.report = [&worker = worker(), origin, cluster = cluster_, host = upstream_host_, wire = wire_, headers = headers_,
-                      local = upstream->local().text(), began = began_](const RelayEnd& end) {
+    options.report = [&worker = worker(), origin, cluster = cluster_, host = upstream_host_, wire = wire_,
+                      headers = headers_, local = upstream->local().text(), began = began_](const RelayEnd& end) {
       telemetry::Record record = record_of(end);
       record.upstream_host = host;
       record.upstream_local = local;
@@ -245,6 +245,7 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
     record.flags = flags_;
     record.details = details;
     record.transport_failure = failure_;
+    record.log_type = telemetry::LogType::TcpConnectionEnd;
     write_line(record);
     if (ended_ && connection_->open()) {  // what is still to be sent goes on its way
       leaving_ = true;
@@ -278,7 +279,7 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
   net::Clock::time_point began_, last_active_, deadline_{}, drained_by_{}, next_log_{};
   std::string upstream_host_, failure_;
   std::string headers_, trailers_;  // of the far side's answer, as JSON, where they are kept
-  base::ByteMeter wire_;  // upstream, of the request
+  base::ByteMeter wire_;            // upstream, of the request
   uint64_t received_ = 0, sent_ = 0;
   size_t unconsumed_ = 0;
   uint32_t attempts_ = 0, flags_ = 0;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "proxy/runtime/config.h"
+#include "proxy/runtime/listener_counts.h"
 #include "proxy/upstream/connections.h"
 #include "proxy/upstream/host.h"
 #include "proxy/upstream/host_set.h"
@@ -36,9 +37,9 @@ class ClusterState {
     net::Address original;                            // for ORIGINAL_DST
     const std::vector<const Host*>* tried = nullptr;  // to be avoided, where others are there
     uint32_t tries = 1;
-    uint32_t other_priorities_after = 0;  // so many of `tried`: their priorities are avoided too; 0: never
-    net::Address preferred;               // this host, as long as it is fit (override_host_status)
-    bool only_preferred = false;          // and no other
+    uint32_t other_priorities_after = 0;     // so many of `tried`: their priorities are avoided too; 0: never
+    net::Address preferred;                  // this host, as long as it is fit (override_host_status)
+    bool only_preferred = false;             // and no other
     const SubsetCriteria* subset = nullptr;  // where the cluster is divided; for the call only
   };
   // Whose turn it is, or nullptr: no healthy upstream.
@@ -77,14 +78,23 @@ class ClusterState {
 
   struct Counts {
     uint64_t requests = 0, retries = 0, retry_overflow = 0, timeouts = 0, per_try_timeouts = 0, connect_failures = 0,
-             connections = 0, connections_http2 = 0, resets = 0, none_healthy = 0, pending_overflow = 0, bytes_sent = 0,
-             bytes_received = 0, pending_total = 0, connection_overflow = 0, max_requests_reached = 0,
-             max_duration_reached = 0, idle_timeouts = 0, http2_keepalive_timeouts = 0, san_failures = 0, panics = 0,
-             connect_timeouts = 0, endpoint_updates = 0, protocol_errors = 0, redirects = 0, retry_limit_exceeded = 0,
-             retry_success = 0;
+             connections = 0, connections_http1 = 0, connections_http2 = 0, connections_ended = 0, cancelled = 0,
+             resets = 0, none_healthy = 0, pending_overflow = 0, bytes_sent = 0, bytes_received = 0, pending_total = 0,
+             connection_overflow = 0, max_requests_reached = 0, max_duration_reached = 0, idle_timeouts = 0,
+             http2_keepalive_timeouts = 0, panics = 0, connect_timeouts = 0, endpoint_updates = 0, protocol_errors = 0,
+             redirects = 0, retry_limit_exceeded = 0, retry_success = 0;
     uint64_t by_class[6] = {};  // by_class[2]: 2xx
     std::vector<std::pair<int, uint64_t>> by_status;
-    telemetry::Histogram request_time;  // milliseconds, until the response's head
+    telemetry::Histogram request_time;                     // milliseconds, until the response's head
+    telemetry::Histogram connect_time, connection_length;  // milliseconds
+    TlsCounts tls;
+    void connection_ended(const net::Connection* connection, net::Clock::duration lasted) {
+      ++connections_ended;
+      connection_length.observe(std::chrono::duration<double, std::milli>(lasted).count());
+      if (!connection) return;  // another one carries on
+      bytes_received += connection->bytes_received();
+      bytes_sent += connection->bytes_sent();
+    }
     void add_status(int status) {
       ++by_class[std::clamp(status / 100, 0, 5)];
       for (auto& [known, count] : by_status)

@@ -70,6 +70,7 @@ class Dial final : public Mortal, public Link<InHost>, private net::Connection::
   std::vector<std::unique_ptr<net::Connection>> attempts_, lost_;
   net::Timer timer_;  // to the next address, or to tell of a failure that came at once
   std::string reason_;
+  net::Clock::time_point began_{};
   bool failed_ = false;
 };
 

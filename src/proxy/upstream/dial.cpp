@@ -43,6 +43,7 @@ void Dial::start() {
   server_name_ = transport_.sni_from_host                                  ? key.server_name
                  : transport_.sni_from_endpoint && !host_.hostname.empty() ? host_.hostname
                                                                            : transport_.sni;
+  began_ = host_.worker.loop().now();
   begin_next();
 }
 
@@ -88,10 +89,11 @@ base::Result<void> Dial::begin(const net::Address& address) {
 void Dial::on_ready(net::Connection& connection) {
   bool http2 = wanted_http2_;
   if (const net::TlsPeer* peer = connection.tls()) {
+    host_.cluster.counts.tls.handshake(*peer);
     const bool named = transport_.check_host && !server_name_.empty() ? carries_host(server_name_, *peer)
                                                                       : carries_name(transport_.sans, *peer);
     if (!named) {
-      ++host_.cluster.counts.san_failures;
+      ++host_.cluster.counts.tls.san_failures;
       connection.close();
       return lost(
           connection,
@@ -114,6 +116,8 @@ void Dial::on_ready(net::Connection& connection) {
     won->set_water_marks(limit / 2, limit);
     won->set_input_limit(limit);
   }
+  host_.cluster.counts.connect_time.observe(
+      std::chrono::duration<double, std::milli>(host_.worker.loop().now() - began_).count());
   host_.connected(*this, std::move(won), http2);
 }
 
@@ -125,6 +129,7 @@ void Dial::on_end(net::Connection& connection) {
 void Dial::on_closed(net::Connection& connection, const base::Error& error) {
   if (error.kind == base::ErrorKind::Timeout) return lost(connection, {.kind = Failure::Kind::ConnectTimeout});
   reason_ = error.message;
+  if (connection.is_tls() && !reason_.starts_with("connect to ")) ++host_.cluster.counts.tls.errors;
   if (reason_.starts_with("connect to "))
     reason_ = "delayed connect error: " + reason_.substr(reason_.rfind(": ") + 2);  // Envoy's words
   lost(connection, {.kind = Failure::Kind::Connect, .transport = reason_});

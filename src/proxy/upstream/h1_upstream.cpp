@@ -15,11 +15,13 @@ H1Upstream::H1Upstream(Host& host, std::unique_ptr<net::Connection> connection, 
   connection_->set_handler(*this);
   ++host_.connections;
   ++host_.cluster.counts.active_connections;
+  ++host_.cluster.counts.connections_http1;
 }
 
 H1Upstream::~H1Upstream() {
   --host_.connections;
   --host_.cluster.counts.active_connections;
+  host_.cluster.counts.connection_ended(connection_.get(), host_.worker.loop().now() - began_);
 }
 
 void H1Upstream::attach(Stream& stream) {

@@ -67,7 +67,7 @@ class Host {
   net::Address address;
   std::shared_ptr<const EndpointDetails> details;  // as of the endpoints; nullptr: none
   std::vector<net::Address> additional;            // other ways to the same endpoint
-  std::string text;                      // of the address
+  std::string text;                                // of the address
   std::string hostname;
   std::string hash_key;
   std::string workload;
@@ -85,8 +85,9 @@ class Host {
   bool current = true;             // part of the endpoints
   bool multiplexes = false;        // a peer that turned an HTTP/1.1 wish into a multiplexed connection
 
-  uint64_t requests_total = 0, requests_failed = 0, connections_total = 0, connect_failures = 0;
+  uint64_t requests_total = 0, requests_failed = 0, requests_timed_out = 0, connections_total = 0, connect_failures = 0;
   uint32_t connections = 0;
+  uint32_t waiting() const { return waiting_count_[0] + waiting_count_[1]; }
   bool unused() const { return connections == 0 && dials_ == 0 && active == 0; }
 
  private:

@@ -32,6 +32,25 @@ std::shared_ptr<HostShared> ClusterShared::find(const net::Address& address) {
   return it == hosts_.end() ? nullptr : it->second;
 }
 
+ClusterShared::Membership ClusterShared::membership(const EndpointSet& endpoints, bool checks) {
+  Membership out;
+  std::lock_guard lock(mutex_);
+  for (const Endpoint& endpoint : endpoints.endpoints) {
+    Health health = endpoint.health;
+    auto it = hosts_.find(endpoint.address);
+    if (it != hosts_.end()) {
+      const Checked checked = it->second->checked.load(std::memory_order_relaxed);
+      const bool fails = checks && !endpoint.unchecked && (checked == Checked::Never || checked == Checked::Fails);
+      if (fails || it->second->ejected.load(std::memory_order_relaxed)) health = Health::Unhealthy;
+      if (checked == Checked::Degraded && health == Health::Healthy) health = Health::Degraded;
+    }
+    ++out.total;
+    out.healthy += health == Health::Healthy;
+    out.degraded += health == Health::Degraded;
+  }
+  return out;
+}
+
 uint32_t ClusterShared::roll(uint32_t below) {
   dice_ ^= dice_ >> 12;
   dice_ ^= dice_ << 25;
@@ -150,7 +169,7 @@ void ClusterShared::report(HostShared& host, const OutlierPolicy& policy, Outcom
   count_failure(host.failures_5xx, policy.consecutive_5xx, host, policy, Cause::Consecutive5xx, now);
 }
 
-void ClusterShared::judge_rates(const OutlierPolicy& policy, HostShared::Monitor HostShared::* monitor,
+void ClusterShared::judge_rates(const OutlierPolicy& policy, HostShared::Monitor HostShared::*monitor,
                                 net::Clock::time_point now) {
   const bool local = monitor == &HostShared::local;
   std::vector<std::pair<HostShared*, double>> for_rate, for_percentage;

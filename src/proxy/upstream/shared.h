@@ -65,6 +65,11 @@ class ClusterShared {
   // How many hosts there are, for max_ejection_percent.
   void set_size(size_t hosts) { size_.store(hosts, std::memory_order_relaxed); }
 
+  // How many of the endpoints serve, as Envoy's membership gauges have it.
+  struct Membership {
+    size_t total = 0, healthy = 0, degraded = 0;
+  };
+  Membership membership(const EndpointSet& endpoints, bool checks);
   // As Envoy's outlier detection counts; any thread.
   void report(HostShared& host, const OutlierPolicy& policy, Outcome outcome, int status, net::Clock::time_point now);
   // Once every policy.interval: success rates, failure percentages, and back into service who has rested.
@@ -99,7 +104,7 @@ class ClusterShared {
   void count_failure(std::atomic<uint32_t>& in_row, uint32_t limit, HostShared& host, const OutlierPolicy& policy,
                      Cause cause, net::Clock::time_point now);
   void local_failure(HostShared& host, const OutlierPolicy& policy, net::Clock::time_point now);
-  void judge_rates(const OutlierPolicy& policy, HostShared::Monitor HostShared::* monitor, net::Clock::time_point now);
+  void judge_rates(const OutlierPolicy& policy, HostShared::Monitor HostShared::*monitor, net::Clock::time_point now);
   void restore(HostShared& host);
   uint32_t roll(uint32_t below);
 
