@@ -115,9 +115,8 @@ void start_call(Run& run, const LuaFilter& filter) {
   LuaScope::Call call = std::move(*run.scope->call);
   run.scope->call.reset();
   Stream& stream = *run.scope->stream;
-  const auto& names = *stream.worker().config().cluster_names;
-  auto it = names.find(call.cluster);
-  auto target = SideTarget::make({.cluster = it == names.end() ? kNone : it->second, .timeout = call.timeout});
+  Slot cluster = stream.worker().config().slot_named(call.cluster);
+  auto target = SideTarget::make({.cluster = cluster, .timeout = call.timeout});
   run.call.emplace(stream.worker());
   run.call->send(std::move(target), call.request, [&run, &filter](SideAnswer& answer) {
     run.answer = std::move(answer);

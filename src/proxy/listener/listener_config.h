@@ -136,6 +136,7 @@ struct FilterChain {
   std::vector<std::shared_ptr<const NetworkFilter>> filters;  // before the last one
   std::shared_ptr<const HttpConfig> http;                     // one of the two
   std::shared_ptr<const TcpConfig> tcp;
+  bool cluster_by_server_name = false;  // sni_cluster: in place of the TCP proxy's clusters, where the peer named one
   uint64_t hash = 0;  // of the resource: an equal one is the same chain, whose connections stay
 };
 

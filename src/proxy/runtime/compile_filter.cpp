@@ -29,8 +29,10 @@ constexpr const FilterKind* kKinds[] = {
     &kStatefulSessionFilter,
 };
 
-// What these do is part of the data path itself: metrics, who the peer is, ALPN.
+// What these do is part of the data path itself: virtual hosts on demand, metrics, who the peer is, ALPN.
 constexpr std::string_view kBuiltIn[] = {
+    "envoy.extensions.filters.http.on_demand.v3.OnDemand",
+    "envoy.extensions.filters.http.on_demand.v3.PerRouteConfig",
     "io.istio.http.peer_metadata.Config",
     "istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig",
     "stats.PluginConfig",

@@ -71,12 +71,16 @@ base::Result<std::shared_ptr<FilterChain>> chain_of(const Compiler& compiler, co
     } else if (type == "envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit") {
       if (auto limit = TRY(connection_limit_network_filter(compiler, filter.typed_config())))
         out->filters.push_back(std::move(limit));
+    } else if (type == "envoy.extensions.filters.network.sni_cluster.v3.SniCluster") {
+      out->cluster_by_server_name = true;
     } else if (std::find(std::begin(kSilent), std::end(kSilent), type) == std::end(kSilent)) {
       return base::fail(base::ErrorKind::Invalid, "network filter " + filter.name() + " (" + type + ") is not known");
     }
   }
   if (!out->http && !out->tcp)
     return base::fail(base::ErrorKind::Invalid, "filter chain \"" + from.name() + "\" has no terminal filter");
+  if (out->cluster_by_server_name && (!out->tcp || out->tcp->tunnel))
+    return base::fail(base::ErrorKind::Invalid, "sni_cluster: a tcp_proxy without tunneling_config must follow");
   if (from.has_transport_socket())
     out->transport = TRY(
         compiler.downstream_transport(from.transport_socket(), out->http != nullptr, &out->require_client_certificate));

@@ -26,13 +26,18 @@ struct RuntimeConfig {
   std::vector<std::shared_ptr<const RouteTable>> route_tables;       // by slot
   std::vector<std::shared_ptr<const Cluster>> clusters;              // by slot
   std::vector<std::shared_ptr<const net::TlsContext>> tls;           // by slot; none: its secrets are not there
-  std::shared_ptr<const base::StringMap<Slot>> cluster_names;        // for cluster_header
+  std::shared_ptr<const base::StringMap<Slot>> cluster_names;        // for slot_named
   std::shared_ptr<const std::vector<telemetry::StatName>> counters;  // by slot: what Worker::count counts
   std::unordered_map<net::Address, std::shared_ptr<const Listener>, AddressHash> unbound;  // for use_original_dst
 
   // The unbound listener of that very address, or of the wildcard with that port.
   std::shared_ptr<const Listener> hand_over(const net::Address& original) const;
 
+  // Of a cluster whose name traffic brings along; kNone: nothing was configured of that name.
+  Slot slot_named(std::string_view name) const {
+    auto it = cluster_names->find(name);
+    return it == cluster_names->end() ? kNone : it->second;
+  }
   const Cluster* cluster(Slot slot) const { return slot < clusters.size() ? clusters[slot].get() : nullptr; }
   const RouteTable* route_table(Slot slot) const {
     return slot < route_tables.size() ? route_tables[slot].get() : nullptr;

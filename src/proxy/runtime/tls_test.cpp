@@ -24,18 +24,18 @@ class TlsOnSockets : public ::testing::Test {
                        const std::string& route = "direct_response: {status: 200, body: {inline_string: fine}}",
                        const std::string& clusters = "", const std::string& format = "-") {
     auto leaf = authority_.leaf("a", "DNS:a.example");
-    std::string out = bootstrap_of("              - {match: {prefix: /}, " + route + "}\n", clusters,
-                                   "          access_log: [{name: f, typed_config: {\"@type\": "
-                                   "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: " +
-                                       log_ + ", log_format: {text_format_source: {inline_string: \"" + format +
-                                       "\\n\"}}}}]\n");
+    std::string out =
+        bootstrap_of("              - {match: {prefix: /}, " + route + "}\n", clusters,
+                     "          access_log: [{name: f, typed_config: {\"@type\": "
+                     "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: " +
+                         log_ + ", log_format: {text_format_source: {inline_string: \"" + format + "\\n\"}}}}]\n");
     const std::string chains = "    filter_chains:\n    - filters:\n";
     out.replace(out.find(chains), chains.size(),
                 "    filter_chains:\n    - transport_socket: {name: tls, typed_config: {\"@type\": "
                 "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext, " +
-                    context + "common_tls_context: {" + common + "tls_certificates: [{certificate_chain: {inline_string: " +
-                    base::Json(leaf.certificate).dump() + "}, private_key: {inline_string: " +
-                    base::Json(leaf.key).dump() + "}}]}}}\n      filters:\n");
+                    context + "common_tls_context: {" + common +
+                    "tls_certificates: [{certificate_chain: {inline_string: " + base::Json(leaf.certificate).dump() +
+                    "}, private_key: {inline_string: " + base::Json(leaf.key).dump() + "}}]}}}\n      filters:\n");
     return out;
   }
   std::shared_ptr<const net::TlsContext> client(net::TlsSettings settings = {}) {
@@ -68,12 +68,12 @@ class TlsOnSockets : public ::testing::Test {
 
 TEST_F(TlsOnSockets, ALogTellsVersionCipherAndGroupOfBothSides) {
   Proxy above(loop_, listener());
-  const std::string cluster = cluster_of(
-      "b", std::to_string(above.port()),
-      "    transport_socket: {name: tls, typed_config: {\"@type\": "
-      "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext, sni: a.example, "
-      "common_tls_context: {tls_params: {tls_maximum_protocol_version: TLSv1_2, cipher_suites: "
-      "[ECDHE-ECDSA-AES256-GCM-SHA384], ecdh_curves: [P-256]}}}}\n");
+  const std::string cluster =
+      cluster_of("b", std::to_string(above.port()),
+                 "    transport_socket: {name: tls, typed_config: {\"@type\": "
+                 "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext, sni: a.example, "
+                 "common_tls_context: {tls_params: {tls_maximum_protocol_version: TLSv1_2, cipher_suites: "
+                 "[ECDHE-ECDSA-AES256-GCM-SHA384], ecdh_curves: [P-256]}}}}\n");
   unlink(log_.c_str());
   {
     Proxy proxy(loop_, listener("", "", "route: {cluster: b}", cluster,
@@ -215,6 +215,28 @@ TEST_F(TlsOnSockets, AListenerMayDemandANameThatItsCertificateCarries) {
     visitor.visit(strict.port(), tls, name);
     EXPECT_NE(visitor.why, "") << name;
   }
+}
+
+TEST_F(TlsOnSockets, TheNameThatTheClientAsksForChoosesTheCluster) {
+  Proxy inside(loop_, listener());
+  Proxy door(loop_, R"(
+static_resources:
+  listeners:
+  - name: door
+    address: {socket_address: {address: 127.0.0.1, port_value: 0}}
+    listener_filters: [{name: tls, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector}}]
+    filter_chains:
+    - filters:
+      - {name: sni, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.sni_cluster.v3.SniCluster}}
+      - {name: tcp, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: t, cluster: nowhere}}
+  clusters:
+)" + cluster_of("a.example", std::to_string(inside.port())));
+  auto tls = client({.check_server_name = false});
+  Visitor visitor(loop_);
+  visitor.visit(door.port(), tls, "a.example");
+  EXPECT_EQ(visitor.why, "");
+  visitor.visit(door.port(), tls, "b.example");
+  EXPECT_NE(visitor.why, "") << "no cluster of that name";
 }
 
 }  // namespace

@@ -161,9 +161,7 @@ const WeightedTarget& Stream::pick_target(const Forward& forward) {
 Slot Stream::slot_of(const WeightedTarget& target) const {
   if (target.cluster_header.empty()) return target.cluster;
   auto name = request.headers.get(target.cluster_header);
-  const auto& names = *pin_->config->cluster_names;
-  auto it = name ? names.find(*name) : names.end();
-  return it == names.end() ? kNone : it->second;
+  return name ? pin_->config->slot_named(*name) : kNone;
 }
 
 void Stream::forward(const Forward& forward) {

@@ -47,15 +47,7 @@ class TcpSession final : public Session {
 
   void start() {
     const TcpConfig& config = *origin_->chain->tcp;
-    uint32_t at = worker().dice().roll() % config.total_weight;
-    for (const WeightedTarget& target : config.targets) {
-      if (at < target.weight || &target == &config.targets.back()) {
-        cluster_ = worker().cluster(target.cluster);
-        subset_ = target.subset.get();
-        break;
-      }
-      at -= target.weight;
-    }
+    pick_cluster();
     if (config.max_duration.count() > 0) {
       auto jitter = config.max_duration * (config.max_duration_jitter / 100 * (worker().dice().roll() / 4294967296.0));
       deadline_ = began_ + config.max_duration + std::chrono::duration_cast<net::Clock::duration>(jitter);
@@ -86,6 +78,23 @@ class TcpSession final : public Session {
     void on_closed(net::Connection&, const base::Error& error) override { session.connect_failed(error.message); }
     TcpSession& session;
   };
+
+  void pick_cluster() {
+    if (origin_->chain->cluster_by_server_name && !origin_->server_name.empty()) {
+      cluster_ = worker().cluster(worker().config().slot_named(origin_->server_name));
+      return;
+    }
+    const TcpConfig& config = *origin_->chain->tcp;
+    uint32_t at = worker().dice().roll() % config.total_weight;
+    for (const WeightedTarget& target : config.targets) {
+      if (at < target.weight || &target == &config.targets.back()) {
+        cluster_ = worker().cluster(target.cluster);
+        subset_ = target.subset.get();
+        return;
+      }
+      at -= target.weight;
+    }
+  }
 
   void connect() {
     ++attempts_;
