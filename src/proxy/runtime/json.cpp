@@ -6,6 +6,33 @@
 #include "base/json.h"
 
 namespace proxy {
+namespace {
+
+// Where `key` stands in a document: "static_resources.listeners[0].address".
+void find_places(const base::Json& at, std::string_view key, const std::string& path, std::vector<std::string>& out) {
+  if (at.is_array())
+    for (size_t i = 0; i < at.size(); ++i) find_places(at[i], key, path + "[" + std::to_string(i) + "]", out);
+  if (!at.is_object()) return;
+  for (const auto& [name, value] : at.items()) {
+    if (name == key) out.push_back(path);
+    find_places(value, key, path.empty() ? name : path + "." + name, out);
+  }
+}
+
+// protobuf says "FIELD: Cannot find field.", with a path that begins anew at each typed_config.
+std::string with_place(const std::string& message, const base::Json& document) {
+  const std::string_view tail = ": Cannot find field.";
+  if (!message.ends_with(tail)) return message;
+  std::string field = message.substr(0, message.size() - tail.size());
+  if (size_t paren = field.rfind(") "); paren != std::string::npos) field.erase(0, paren + 2);
+  std::vector<std::string> places;
+  find_places(document, field, "", places);
+  std::string where = places.size() == 1 ? places.front() : message.substr(0, message.size() - tail.size());
+  if (places.size() == 1) where += (where.empty() ? "" : ".") + field;
+  return where + ": no such field here, by its spelling or in this version";
+}
+
+}  // namespace
 
 base::Result<void> read_message(const std::string& text, google::protobuf::Message& out, UnknownFields unknown) {
   google::protobuf::util::JsonParseOptions options;
@@ -18,7 +45,7 @@ base::Result<void> read_message(const std::string& text, google::protobuf::Messa
   if (documents.size() != 1)
     return base::fail(base::ErrorKind::Invalid, "one document is wanted, not " + std::to_string(documents.size()));
   auto read = google::protobuf::util::JsonStringToMessage(documents[0].dump(), &out, options);
-  if (!read.ok()) return base::fail(base::ErrorKind::Invalid, std::string(read.message()));
+  if (!read.ok()) return base::fail(base::ErrorKind::Invalid, with_place(std::string(read.message()), documents[0]));
   return {};
 }
 

@@ -132,5 +132,17 @@ TEST(Unread, ValuesPastTheirLimitsAreRefused) {
             std::string::npos);
 }
 
+TEST(Bootstrap, ATypoIsToldWithItsWholePath) {
+  auto typo =
+      parse_bootstrap(R"({static_resources: {listeners: [{name: a, filter_chains: [{filters: [{name: h, typed_config: {
+    "@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefx: x}}]}]}]}})");
+  ASSERT_FALSE(typo);
+  EXPECT_EQ(
+      typo.error().message.find("static_resources.listeners[0].filter_chains[0].filters[0].typed_config.stat_prefx: "
+                                "no such field"),
+      0u)
+      << typo.error().message;
+}
+
 }  // namespace
 }  // namespace proxy
