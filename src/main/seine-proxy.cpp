@@ -140,6 +140,21 @@ void take_credentials(proxy::Configuration& configuration, const agent::Credenti
     base::log::error("secret {}: {}", rejection.name, rejection.reason);
 }
 
+// Istio's name for roots in a file of the pod's: "file-root:PATH", or "file-root:system" for the machine's own.
+constexpr std::string_view kFileRoot = "file-root:";
+
+void take_file_root(proxy::Configuration& configuration, const std::string& name) {
+  std::string path = name.substr(kFileRoot.size());
+  envoy::extensions::transport_sockets::tls::v3::Secret roots;
+  roots.set_name(name);
+  roots.mutable_validation_context()->mutable_trusted_ca()->set_filename(
+      path == "system" ? "/etc/ssl/certs/ca-certificates.crt" : path);
+  std::vector<proxy::Resource> secrets{secret_resource(std::move(roots), "file")};
+  for (const auto& rejection :
+       configuration.update(proxy::Kind::Secret, secrets, {}, proxy::Configuration::From::Bootstrap))
+    base::log::error("secret {}: {}; TLS with these roots is not spoken", rejection.name, rejection.reason);
+}
+
 proxy::Workload workload_of(const agent::Environment& environment) {
   auto label = [&](const char* name) {
     auto it = environment.labels.find(name);
@@ -217,8 +232,13 @@ int run_in_mesh(agent::Role role, const std::vector<std::string>& arguments) {
   agent::Certificates certificates(loop, *environment, [&](const agent::Credentials& credentials) {
     take_credentials(process.configuration(), credentials);
   });
-  proxy::ControlPlane::Options settings{
-      .variant = xds::Variant::Delta, .node = process.bootstrap().node(), .local_secrets = {"default", "ROOTCA"}};
+  std::set<std::string> file_roots;
+  proxy::ControlPlane::Options settings{.variant = xds::Variant::Delta, .node = process.bootstrap().node()};
+  settings.own_secret = [&](const std::string& name) {
+    if (!name.starts_with(kFileRoot)) return name == "default" || name == "ROOTCA";
+    if (file_roots.insert(name).second) loop.post([&, name] { take_file_root(process.configuration(), name); });
+    return true;
+  };
   proxy::ControlPlane control_plane(loop, process.configuration(), std::move(settings),
                                     [&] { return dial(loop, *environment, certificates); });
   agent::Status status(loop, *environment,

@@ -45,11 +45,31 @@ void parse_networking(std::string_view kind, Inputs::Entry& entry) {
     take<config::WorkloadGroup>(entry);
 }
 
+// One that came past admission and cannot be understood denies everything to whom it selects.
+void take_authorization_policy(Inputs::Entry& entry) {
+  if (config::admission_message(config::validate(*entry.object)).empty())
+    return take<config::AuthorizationPolicy>(entry);
+  objects::Object closed = *entry.object;
+  objects::Json& spec = closed.json()["spec"];
+  objects::Json selector = base::find(spec, "selector") ? spec["selector"] : objects::Json();
+  spec = {{"action", "DENY"}, {"rules", objects::Json::array({objects::Json::object()})}};
+  if (selector.is_object()) spec["selector"] = std::move(selector);
+  Inputs::Entry denial{.object = std::make_shared<const objects::Object>(std::move(closed))};
+  take<config::AuthorizationPolicy>(denial);
+  if (!denial.error.empty()) {  // its selector neither: then to everybody whom its namespace speaks for
+    closed = *denial.object;
+    closed.json()["spec"].erase("selector");
+    denial = {.object = std::make_shared<const objects::Object>(std::move(closed))};
+    take<config::AuthorizationPolicy>(denial);
+  }
+  entry.parsed = std::move(denial.parsed);
+}
+
 void parse_istio(const Inputs::Key& key, Inputs::Entry& entry) {
   if (key.group == kNetworking)
     parse_networking(key.kind, entry);
   else if (key.group == kSecurity && key.kind == "AuthorizationPolicy")
-    take<config::AuthorizationPolicy>(entry);
+    take_authorization_policy(entry);
   else if (key.group == kSecurity && key.kind == "PeerAuthentication")
     take<config::PeerAuthentication>(entry);
   else if (key.group == kSecurity && key.kind == "RequestAuthentication")
@@ -74,6 +94,12 @@ bool ignored(const Inputs::Key& key, const objects::Object& object) {
     return type != "kubernetes.io/tls" && type != "Opaque" && !type.empty();
   }
   return false;
+}
+
+// Istio's label for configuration that is meant for one control plane among several; this one is "default".
+bool of_another_revision(const objects::Object& object) {
+  std::string_view revision = base::text(object.json(), "metadata", "labels", "istio.io/rev");
+  return !revision.empty() && revision != "default";
 }
 
 bool same_service(const Service& a, const Service& b) {
@@ -134,6 +160,7 @@ Scope Inputs::put(std::shared_ptr<const objects::Object> object) {
   bool kubernetes = is_kubernetes(key);
   if (!kubernetes && !config::find_kind(key.group, key.kind)) return Scope::Nothing;
   if (ignored(key, *object)) return Scope::Nothing;
+  if (!kubernetes && of_another_revision(*object)) return erase(ref);
 
   Table& table = tables_[key];
   auto place = std::pair(ref.ns, ref.name);

@@ -73,8 +73,11 @@ Address Address::of(const sockaddr* address, socklen_t size) {
     out.path_ = std::move(path);
     return out;
   }
+  // As short as its family, and no rest of the caller's memory in it: addresses are compared byte by byte.
+  if (address->sa_family == AF_INET) size = std::min<socklen_t>(size, sizeof(sockaddr_in));
   out.size_ = std::min<socklen_t>(size, sizeof out.storage_);
   std::memcpy(&out.storage_, address, out.size_);
+  if (address->sa_family == AF_INET) std::memset(out.storage_.v4.sin_zero, 0, sizeof out.storage_.v4.sin_zero);
   if (out.family() == AF_INET6 && out.size_ >= sizeof(sockaddr_in6)) {
     // An IPv4 peer of a dual-stack socket is that IPv4 address to everybody above.
     const sockaddr_in6 six = out.storage_.v6;

@@ -2,10 +2,12 @@
 #include "net/loop.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <thread>
 
 #include "net/address.h"
@@ -225,6 +227,19 @@ TEST(Address, TextFormsAreReadAndWritten) {
   for (const char* text : {"", "10.0.0.1", "10.0.0.256:1", "::1:80", "10.0.0.1:99999", "host:80", "unix:", "[::1]"}) {
     EXPECT_FALSE(Address::parse_host_port(text)) << text;
   }
+}
+
+TEST(Address, OneThatTheKernelGaveInMuchRoomIsTheSame) {
+  sockaddr_storage room;
+  std::memset(&room, 0xff, sizeof room);
+  auto& four = reinterpret_cast<sockaddr_in&>(room);
+  four.sin_family = AF_INET;
+  four.sin_port = htons(9000);
+  four.sin_addr.s_addr = htonl(0x0ac80105);
+  auto given = Address::of(reinterpret_cast<const sockaddr*>(&room), sizeof room);
+  auto written = *Address::parse("10.200.1.5", 9000);
+  EXPECT_EQ(given, written);
+  EXPECT_EQ(given.hash(), written.hash());
 }
 
 TEST(Resolve, LiteralAddressesAndTheHostsFileNeedNoServer) {

@@ -173,6 +173,37 @@ TEST(AuthorizationPolicy, WhatOnlyHttpHasNarrowsHttpAndOnTcpFailsClosed) {
   EXPECT_TRUE(allow.enforced.policies().empty());
 }
 
+TEST(AuthorizationPolicy, OneThatCannotBeUnderstoodDeniesEverythingToWhomItSelects) {
+  using Policy = config::security::AuthorizationPolicy;
+  for (const char* spec : {R"({action: CUSTOM, provider: {name: x}, rules: [{}]})",
+                           R"({rules: [{to: [{operation: {paths: ["/{bad"]}}]}]})",
+                           R"({rules: [{from: [{source: {ipBlocks: [junk]}}]}]})"}) {
+    std::string policy = R"yaml(
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: odd, namespace: default}
+spec: )yaml";
+    policy += spec;
+    auto view = Mesh::helloworld(policy).view(kServer);
+    auto deny = translate::rules_of(view, Policy::DENY, translate::Layer::Http).enforced;
+    ASSERT_EQ(deny.policies().size(), 1u) << spec;
+    EXPECT_TRUE(deny.policies().begin()->second.permissions(0).and_rules().rules(0).any()) << deny.DebugString();
+    EXPECT_TRUE(translate::rules_of(view, Policy::ALLOW, translate::Layer::Http).enforced.policies().empty());
+  }
+}
+
+TEST(AuthorizationPolicy, OneForAnotherRevisionIsNotOurs) {
+  using Policy = config::security::AuthorizationPolicy;
+  auto view = Mesh::helloworld(R"yaml(
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: theirs, namespace: default, labels: {istio.io/rev: canary}}
+spec: {}
+)yaml")
+                  .view(kServer);
+  EXPECT_TRUE(translate::rules_of(view, Policy::ALLOW, translate::Layer::Http).enforced.policies().empty());
+}
+
 TEST(AuthorizationPolicy, AnEmptyOneAllowsNothing) {
   using Policy = config::security::AuthorizationPolicy;
   auto view = Mesh::helloworld(kPolicies).view("data/db-0");

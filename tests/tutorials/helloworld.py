@@ -375,6 +375,16 @@ def main():
     types("kubectl delete authorizationpolicy viewers", re.compile("deleted"))
     until("anybody may again", lambda: status_of(HELLO, "-X POST") != 403, 15)
 
+    print("TCP goes through the mesh too")
+    types("kubectl apply -f -", ["service/bytes created", "peerauthentication.security.istio.io/strict created"], stdin="""
+{apiVersion: v1, kind: Service, metadata: {name: bytes}, spec: {selector: {app: helloworld}, ports: [{name: tcp-any, port: 9000, targetPort: 5000}]}}
+---
+{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: strict}, spec: {mtls: {mode: STRICT}}}""")
+    until("by a listener of the Service's own, under mutual TLS", lambda: status_of("http://bytes:9000/hello") == 200, 15)
+    clusters = run("kubectl exec nginx -- curl -s localhost:15000/clusters")[1]
+    check("not as what nobody knows", re.search(r"outbound\|9000\|\|bytes\.default\.svc\.cluster\.local::\S+::cx_total::[1-9]", clusters), clusters)
+    types("kubectl delete svc/bytes peerauthentication/strict", re.compile("deleted"))
+
     print("istioctl")
     types("istioctl proxy-status deploy/helloworld-v1", re.compile(r"^Clusters Match\nListeners Match\nRoutes Match"))
     types("istioctl version --remote=false", [(ROOT / "VERSION").read_text().strip()])

@@ -8,6 +8,13 @@
 namespace config {
 namespace {
 
+bool is_prime_to(uint64_t number, uint64_t most) {
+  if (number < 2 || number > most) return false;
+  for (uint64_t divisor = 2; divisor * divisor <= number; ++divisor)
+    if (number % divisor == 0) return false;
+  return true;
+}
+
 namespace api = networking;
 
 void check_not_negative(Report& report, const Path& path, int64_t value, std::string_view what) {
@@ -85,6 +92,15 @@ void check_load_balancer(Report& report, const Path& path, const api::LoadBalanc
   }
   if (balancer.has_locality_lb_setting())
     check_locality(report, path / "localityLbSetting", balancer.locality_lb_setting());
+  const auto& hash = balancer.consistent_hash();
+  constexpr uint64_t kMostRing = 8'388'608, kMostTable = 5'000'011;  // Envoy's
+  if (hash.minimum_ring_size() > kMostRing || hash.ring_hash().minimum_ring_size() > kMostRing)
+    report.error("SN0153", path / "consistentHash" / "minimumRingSize", "above " + std::to_string(kMostRing));
+  if (hash.has_maglev() && hash.maglev().table_size() != 0 && !is_prime_to(hash.maglev().table_size(), kMostTable))
+    report.error("SN0153", path / "consistentHash" / "maglev" / "tableSize",
+                 std::to_string(hash.maglev().table_size()) + " is not a prime up to " + std::to_string(kMostTable));
+  if (balancer.warmup().minimum_percent().value() > 100)
+    report.error("SN0153", path / "warmup" / "minimumPercent", "above 100");
   if (balancer.has_warmup() && !balancer.warmup().has_duration())
     report.error("SN0153", path / "warmup", "duration is required");
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "telemetry/format.h"
 
 namespace config {
 namespace {
@@ -95,9 +96,23 @@ void check_percent(Report& report, const Path& path, double percent) {
     report.error("SN0114", path, "percentage " + std::to_string(percent) + " is not in range 0..100");
 }
 
+void check_header_value(Report& report, const Path& path, const std::string& value) {
+  if (value.find_first_of(std::string_view("\r\n\0", 3)) != value.npos)
+    return report.error("SN0111", path, "a header's value cannot have line breaks or NUL");
+  if (auto format = ::telemetry::Format::parse(value); !format)
+    report.error("SN0111", path, format.error().message, "a percent sign alone is written %%");
+}
+
+static constexpr size_t kMostPattern = 4096;
+
 void check_regex(Report& report, const Path& path, const std::string& pattern) {
+  if (pattern.size() > kMostPattern)
+    return report.error("SN0115", path,
+                        "a regular expression of " + std::to_string(pattern.size()) + " bytes; " +
+                            std::to_string(kMostPattern) + " are the most");
   re2::RE2::Options options;
   options.set_log_errors(false);
+  options.set_max_mem(1 << 20);  // as in the proxy
   re2::RE2 regex(pattern, options);
   if (!regex.ok())
     report.error("SN0115", path, in_quotes(pattern) + " is not a valid RE2 regular expression: " + regex.error());

@@ -57,6 +57,7 @@ void check_regex(Report& report, const Path& path, const std::string& pattern);
 void check_string_match(Report& report, const Path& path, const networking::StringMatch& match);
 void check_labels(Report& report, const Path& path, const google::protobuf::Map<std::string, std::string>& labels);
 void check_header_name(Report& report, const Path& path, std::string_view name);
+void check_header_value(Report& report, const Path& path, const std::string& value);  // a format: %DOWNSTREAM_...%
 void check_export_to(Report& report, const Path& path, const google::protobuf::RepeatedPtrField<std::string>& export_to,
                      std::string_view ns);
 

@@ -37,8 +37,14 @@ void check_retry_on(Report& report, const Path& path, std::string_view text) {
 }
 
 void check_operations(Report& report, const Path& path, const api::Headers_HeaderOperations& operations) {
-  for (const auto& [name, value] : operations.set()) check_header_name(report, path / "set", name);
-  for (const auto& [name, value] : operations.add()) check_header_name(report, path / "add", name);
+  auto each = [&](const auto& map, std::string_view field) {
+    for (const auto& [name, value] : map) {
+      check_header_name(report, path / field, name);
+      check_header_value(report, (path / field)(name), value);
+    }
+  };
+  each(operations.set(), "set");
+  each(operations.add(), "add");
   for (const std::string& name : operations.remove()) check_header_name(report, path / "remove", name);
 }
 

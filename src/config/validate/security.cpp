@@ -24,6 +24,9 @@ constexpr std::string_view kKeys[] = {"source.ip",
                                       "destination.port",
                                       "connection.sni"};
 
+// What is longer fits into no matcher of a proxy.
+constexpr size_t kMostText = 4096;
+
 bool is_known_key(std::string_view key) {
   if (std::ranges::find(kKeys, key) != std::end(kKeys)) return true;
   return (key.starts_with("request.headers[") || key.starts_with("request.auth.claims[")) && key.ends_with(']');
@@ -58,15 +61,42 @@ void check_ports(Report& report, const Path& path, const auto& values) {
   }
 }
 
+// Envoy's path templates as Istio writes them: "{*}" is one segment, "{**}" any number of them, and the last operator.
+void check_path(Report& report, const Path& at, std::string_view value) {
+  if (value.size() > kMostText) return report.error("SN0194", at, "longer than 4096 bytes");
+  if (value.find_first_of("{}") == value.npos) return;
+  bool rest = false, good = value.starts_with('/');
+  for (std::string_view segment : base::split(value.substr(good ? 1 : 0), '/')) {
+    bool is_operator = segment == "{*}" || segment == "{**}";
+    good = good && (is_operator ? !rest : segment.find_first_of("{}*[]|^#?\"<> ") == segment.npos);
+    good = good && (is_operator || !segment.empty() || value.ends_with('/'));
+    rest = rest || segment == "{**}";
+  }
+  if (!good)
+    report.error("SN0194", at, in_quotes(value) + " is not a valid path template",
+                 "{*} and {**} stand for whole segments, and {**} is the last of them: /a/{*}/b/{**}");
+}
+
+void check_texts(Report& report, const Path& path, const auto& values) {
+  check_not_empty(report, path, values);
+  for (int i = 0; i < values.size(); ++i)
+    if (values[i].size() > kMostText) report.error("SN0191", path[i], "longer than 4096 bytes");
+}
+
 void check_source(Report& report, const Path& path, const api::Source& source) {
   if (source.ByteSizeLong() == 0) report.error("SN0193", path, "'from.source' cannot be empty");
   check_addresses(report, path / "ipBlocks", source.ip_blocks());
   check_addresses(report, path / "notIpBlocks", source.not_ip_blocks());
   check_addresses(report, path / "remoteIpBlocks", source.remote_ip_blocks());
   check_addresses(report, path / "notRemoteIpBlocks", source.not_remote_ip_blocks());
-  check_not_empty(report, path / "principals", source.principals());
-  check_not_empty(report, path / "requestPrincipals", source.request_principals());
-  check_not_empty(report, path / "namespaces", source.namespaces());
+  check_texts(report, path / "principals", source.principals());
+  check_texts(report, path / "notPrincipals", source.not_principals());
+  check_texts(report, path / "requestPrincipals", source.request_principals());
+  check_texts(report, path / "notRequestPrincipals", source.not_request_principals());
+  check_texts(report, path / "namespaces", source.namespaces());
+  check_texts(report, path / "notNamespaces", source.not_namespaces());
+  check_texts(report, path / "serviceAccounts", source.service_accounts());
+  check_texts(report, path / "notServiceAccounts", source.not_service_accounts());
   bool accounts = !source.service_accounts().empty() || !source.not_service_accounts().empty();
   bool others = !source.principals().empty() || !source.not_principals().empty() || !source.namespaces().empty() ||
                 !source.not_namespaces().empty();
@@ -77,9 +107,15 @@ void check_operation(Report& report, const Path& path, const api::Operation& ope
   if (operation.ByteSizeLong() == 0) report.error("SN0194", path, "'to.operation' cannot be empty");
   check_ports(report, path / "ports", operation.ports());
   check_ports(report, path / "notPorts", operation.not_ports());
-  check_not_empty(report, path / "hosts", operation.hosts());
-  check_not_empty(report, path / "methods", operation.methods());
-  check_not_empty(report, path / "paths", operation.paths());
+  check_texts(report, path / "hosts", operation.hosts());
+  check_texts(report, path / "notHosts", operation.not_hosts());
+  check_texts(report, path / "methods", operation.methods());
+  check_texts(report, path / "notMethods", operation.not_methods());
+  check_texts(report, path / "paths", operation.paths());
+  check_texts(report, path / "notPaths", operation.not_paths());
+  for (int i = 0; i < operation.paths_size(); ++i) check_path(report, (path / "paths")[i], operation.paths(i));
+  for (int i = 0; i < operation.not_paths_size(); ++i)
+    check_path(report, (path / "notPaths")[i], operation.not_paths(i));
 }
 
 void check_condition(Report& report, const Path& path, const api::Condition& when) {
@@ -88,6 +124,12 @@ void check_condition(Report& report, const Path& path, const api::Condition& whe
   else if (!is_known_key(when.key()))
     report.error("SN0195", path / "key", "unknown attribute: " + when.key(),
                  "one of " + base::join(kKeys, ", ") + ", request.headers[name], request.auth.claims[name]");
+  constexpr std::string_view kHeader = "request.headers[";
+  if (when.key().starts_with(kHeader) && when.key().ends_with(']'))
+    check_header_name(report, path / "key",
+                      std::string(when.key().substr(kHeader.size(), when.key().size() - kHeader.size() - 1)));
+  check_texts(report, path / "values", when.values());
+  check_texts(report, path / "notValues", when.not_values());
   if (when.values().empty() && when.not_values().empty())
     report.error("SN0195", path,
                  "at least one of 'values' or 'notValues' must be set for key " + in_quotes(when.key()));

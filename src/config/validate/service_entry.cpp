@@ -56,7 +56,8 @@ void check_endpoints(Report& report, const Path& path, const api::ServiceEntry& 
                    "resolution STATIC takes addresses, DNS takes names");
     else if (is_by_name(entry))
       check_domain_or_address(report, path[i] / "address", address);
-    if (address.starts_with("unix://")) report.not_acting(path[i] / "address", "a unix socket as endpoint");
+    if (address.starts_with("unix://"))
+      report.error("SN0172", path[i] / "address", "a unix socket as endpoint is not supported by Seine yet");
     check_labels(report, path[i] / "labels", entry.endpoints(i).labels());
   }
   if (!is_by_name(entry) || !entry.endpoints().empty() || entry.has_workload_selector()) return;

@@ -171,6 +171,30 @@ TEST(RequestAuthentication, KeysThatNoTokenCouldBeVerifiedWithAreRefused) {
   EXPECT_THAT(errors(rule("jwksUri: 'https://keys.example'")), ElementsAre(HasSubstr("not fetched from jwksUri yet")));
 }
 
+TEST(AuthorizationPolicy, PathTemplatesAreThoseThatProxiesTake) {
+  auto path = [](std::string_view text) {
+    return object(
+        "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: p, namespace: default}, "
+        "spec: {rules: [{to: [{operation: {paths: ['" +
+        std::string(text) + "']}}]}]}}");
+  };
+  for (std::string_view good : {"/a", "/a*", "*/b", "/a/{*}/b", "/{**}", "/a/{*}/{**}", "/{**}/b", "/a/{*}/"})
+    EXPECT_THAT(errors(path(good)), IsEmpty()) << good;
+  for (std::string_view bad : {"/{bad", "/a{*}", "/{**}/{**}", "}{", "/{", "a/{*}", "//{*}", "/{x}"})
+    EXPECT_THAT(errors(path(bad)), ElementsAre(HasSubstr("is not a valid path template"))) << bad;
+}
+
+TEST(VirtualService, AHeadersValueIsAFormat) {
+  auto value = [](std::string_view text) {
+    return virtual_service("{hosts: [a], http: [{headers: {request: {set: {x-a: " + std::string(text) +
+                           "}}}, route: [{destination: {host: a}}]}]}");
+  };
+  EXPECT_THAT(errors(value("'100%% of %REQ(x-b)%'")), IsEmpty());
+  EXPECT_THAT(errors(value("'100% sure'")), ElementsAre(HasSubstr("spec.http[0].headers.request.set[\"x-a\"]")));
+  EXPECT_THAT(errors(value("'%FOO%'")), ElementsAre(HasSubstr("FOO")));
+  EXPECT_THAT(errors(value("\"a\\r\\nb\"")), ElementsAre(HasSubstr("line breaks")));
+}
+
 TEST(Validate, SeveralErrorsAreCounted) {
   auto message = admission_message(validate(virtual_service("{hosts: ['*', '*'], http: [{}]}")));
   EXPECT_THAT(message, HasSubstr("configuration is invalid: 3 errors occurred:\n\t* "));

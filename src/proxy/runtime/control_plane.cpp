@@ -90,7 +90,7 @@ void ControlPlane::want(Kind kind, const std::set<std::string>& names) {
   std::set<std::string> asked;
   for (const std::string& name : names) {
     if (kind == Kind::Secret) {
-      if (options_.local_secrets.contains(name)) continue;
+      if (options_.own_secret && options_.own_secret(name)) continue;
       const auto& secrets = configuration_.entries(Kind::Secret);
       if (auto it = secrets.find(name); it != secrets.end() && it->second.from == Configuration::From::Bootstrap)
         continue;
@@ -258,9 +258,11 @@ void ControlPlane::on_timer() {
   arm();
 }
 
+// A secret that does not come keeps back those who need it, not the whole proxy.
 bool ControlPlane::answered() const {
-  return (!ads_ || ads_->session.answered()) &&
-         std::all_of(remotes_.begin(), remotes_.end(), [](const auto& one) { return one.second->session.answered(); });
+  return (!ads_ || ads_->session.answered()) && std::ranges::all_of(remotes_, [](const auto& one) {
+           return one.first.first == Kind::Secret || one.second->session.answered();
+         });
 }
 
 base::Result<std::unique_ptr<ControlPlane>> ControlPlane::of(net::Loop& loop, const Bootstrap& bootstrap,

@@ -24,7 +24,7 @@ class ControlPlane {
   struct Options {
     xds::Variant variant = xds::Variant::Delta;  // of ADS
     envoy::config::core::v3::Node node;
-    std::set<std::string> local_secrets;                              // answered by this process itself
+    std::function<bool(const std::string& name)> own_secret;          // whether this process itself answers that one
     std::optional<Source> listeners = Source{}, clusters = Source{};  // all there are; none: only the bootstrap's
   };
   // `ads` dials the aggregated stream; empty: there is none, and what would come over it never does.
