@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <filesystem>
@@ -192,6 +194,54 @@ TEST_F(ClusterTest, AContainerSeesNothingOfTheHostAndHasNoRights) {
           "(echo 1 > /proc/sys/kernel/sysrq) 2>/dev/null && echo wrote; touch /usr/x 2>/dev/null && echo wrote; true"));
   ASSERT_TRUE(until([] { return phase("curious") == "Succeeded"; })) << get("curious").dump(2);
   EXPECT_EQ(log("curious"), "CapBnd:\t0000000000000000\n");
+}
+
+// By their numbers, as a program would that brings its own.
+TEST_F(ClusterTest, AContainerMakesNoNamespacesMountsNothingAndCannotChangeTheMachinesDevices) {
+  struct stat before{}, after{};
+  ASSERT_EQ(stat("/dev/full", &before), 0);
+  create(pod("escapes",
+             "perl -e 'use POSIX; sub try { my $n = shift; my $r = syscall($n, @_); "
+             "printf \"%s\\n\", $r == -1 ? POSIX::strerror($!) : \"done\" }"
+             "try(" +
+                 std::to_string(SYS_unshare) + ", 0x10000000); try(" + std::to_string(SYS_unshare) + ", 0x400); try(" +
+                 std::to_string(SYS_clone) + ", 0x10000011, 0, 0, 0, 0); try(" + std::to_string(SYS_clone3) +
+                 ", 0, 0); try(" + std::to_string(SYS_setns) + ", 0, 0); try(" + std::to_string(SYS_mount) +
+                 ", 0, 0, 0, 0, 0)'; "
+                 "grep Seccomp: /proc/self/status; chmod 600 /dev/full 2>/dev/null && echo changed; "
+                 "echo x > /dev/null && echo written; (echo y > /dev/full) 2>/dev/null || echo full"));
+  ASSERT_TRUE(until([] { return phase("escapes") == "Succeeded"; })) << get("escapes").dump(2) << log("escapes");
+  std::string refused = "Operation not permitted\n";
+  EXPECT_EQ(log("escapes"), refused + "done\n" + refused + "Function not implemented\n" + refused + refused +
+                                "Seccomp:\t2\nwritten\nfull\n");
+  ASSERT_EQ(stat("/dev/full", &after), 0);
+  EXPECT_EQ(before.st_mode, after.st_mode);
+}
+
+TEST_F(ClusterTest, WhatHasNoOwnerAnyMoreGoesAndOwnersAreFew) {
+  const std::string maps = "/api/v1/namespaces/default/configmaps";
+  auto map = [](const std::string& name, const Json& owners) {
+    return Json{
+        {"apiVersion", "v1"}, {"kind", "ConfigMap"}, {"metadata", {{"name", name}, {"ownerReferences", owners}}}};
+  };
+  auto owner = [](const std::string& name, const std::string& uid) {
+    return Json{{"apiVersion", "v1"}, {"kind", "ConfigMap"}, {"name", name}, {"uid", uid}};
+  };
+  auto made = ask("POST", maps, map("owner", Json::array()));
+  ASSERT_TRUE(made && made->status == 201) << made->body;
+  std::string uid = string_at(*base::parse_json(made->body), "metadata", "uid");
+  ASSERT_EQ(ask("POST", maps, map("kept", Json::array({owner("gone", "1-2"), owner("owner", uid)})))->status, 201);
+  ASSERT_EQ(ask("POST", maps, map("stray", Json::array({owner("owner", "1-2"), owner("gone", uid + "x")})))->status,
+            201);
+  EXPECT_TRUE(until([&] { return ask("GET", maps + "/stray")->status == 404; }));
+  EXPECT_EQ(ask("GET", maps + "/kept")->status, 200);
+  ASSERT_EQ(ask("DELETE", maps + "/owner")->status, 200);
+  EXPECT_TRUE(until([&] { return ask("GET", maps + "/kept")->status == 404; }));
+  Json many = Json::array();
+  for (int i = 0; i < 65; i++) many.push_back(owner("owner", std::to_string(i)));
+  auto refused = ask("POST", maps, map("owned", many));
+  EXPECT_EQ(refused->status, 422);
+  EXPECT_THAT(refused->body, HasSubstr("metadata.ownerReferences"));
 }
 
 TEST_F(ClusterTest, AServiceReachesItsPodsAndAPodItself) {

@@ -23,6 +23,7 @@
 #include "localkube/process/packets.h"
 #include "localkube/process/signals.h"
 #include "localkube/shim/rootfs.h"
+#include "localkube/shim/seccomp.h"
 
 namespace localkube {
 namespace {
@@ -99,6 +100,7 @@ void limit_rights(const ContainerSpec& spec) {
   }
   if (syscall(SYS_capset, &header, sets) != 0) fail_system("set capabilities");
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail_system("set no_new_privs");
+  if (auto barred = bar_system_calls(); !barred) fail(barred.error().message);
 }
 
 std::string path_of(const std::vector<std::string>& env) {

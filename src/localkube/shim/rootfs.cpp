@@ -175,8 +175,9 @@ base::Result<void> add_kernel(const Root& root) {
 
 base::Result<void> add_devices(const Root& root) {
   TRY(root.mount_new("tmpfs", "dev", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k"));
+  // Read-only: the nodes are the machine's own, and keep their owners and modes. Devices take writes all the same.
   for (const char* name : {"null", "zero", "full", "random", "urandom", "tty"})
-    TRY(root.bind(std::string("/dev/") + name, std::string("dev/") + name, MOUNT_ATTR_NOSUID));
+    TRY(root.bind(std::string("/dev/") + name, std::string("dev/") + name, MOUNT_ATTR_NOSUID | MOUNT_ATTR_RDONLY));
   TRY(root.mount_new("devpts", "dev/pts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620,gid=5"));
   TRY(root.mount_new("tmpfs", "dev/shm", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777,size=64m"));
   TRY(root.link("dev/ptmx", "pts/ptmx"));
