@@ -56,6 +56,12 @@ class Api {
   // Reads never wait: they see the last acknowledged write.
   virtual std::optional<objects::Object> get(const objects::Resource& resource, std::string_view ns,
                                              std::string_view name) const = 0;
+  // The same document as it is stored, shared and not copied; null: not there.
+  // Its metadata are those of all versions, the rest is of the stored one.
+  virtual std::shared_ptr<const objects::Json> peek(const objects::Resource& resource, std::string_view ns,
+                                                    std::string_view name) const = 0;
+  // Of a kind, whatever the version; nullopt: none such is served.
+  virtual std::optional<objects::Resource> resource_of(std::string_view group, std::string_view kind) const = 0;
   virtual std::vector<objects::Object> list(const objects::Resource& resource, std::string_view ns = {}) const = 0;
 
   // Calls back for each object there is (Added), then for each change, in order,
@@ -78,7 +84,8 @@ class PodStreams {
     bool timestamps = false;
     std::optional<int64_t> tail_lines;
     std::optional<int64_t> limit_bytes;
-    std::optional<int64_t> since_seconds;
+    std::optional<int64_t> since_seconds;  // ago
+    std::optional<int64_t> since_time;     // seconds since 1970
   };
   // Pieces of the log; ends with nullopt. Dropping the reader ends a follow.
   virtual net::Task<Answer<net::Queue<std::string>>> logs(std::string ns, std::string pod, LogOptions options) = 0;

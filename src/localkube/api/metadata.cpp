@@ -58,9 +58,13 @@ constexpr std::string_view kLabelValue =
 
 constexpr size_t kMostAnnotationBytes = 256u << 10;
 
+constexpr size_t kMostOwners = 64;
+
 void validate_owners(const Json& object, Problems& problems) {
+  const Json& owners = items(object, "metadata", "ownerReferences");
+  if (owners.size() > kMostOwners) return problems.too_many("metadata.ownerReferences", owners.size(), kMostOwners);
   size_t i = 0, controllers = 0;
-  for (const Json& owner : items(object, "metadata", "ownerReferences")) {
+  for (const Json& owner : owners) {
     std::string path = "metadata.ownerReferences[" + std::to_string(i++) + "]";
     for (const char* key : {"apiVersion", "kind", "name", "uid"})
       if (base::text(owner, key).empty())

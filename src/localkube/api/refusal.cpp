@@ -69,6 +69,12 @@ void Problems::too_long(std::string field, std::string_view detail) {
   causes_.push_back({"FieldValueTooLong", "Too long: " + std::string(detail), std::move(field)});
 }
 
+void Problems::too_many(std::string field, size_t count, size_t most) {
+  causes_.push_back({"FieldValueTooMany",
+                     "Too many: " + std::to_string(count) + ": must have at most " + std::to_string(most) + " items",
+                     std::move(field)});
+}
+
 Refusal not_found(const objects::Resource& resource, std::string_view name) {
   return {404, "NotFound", resource_text(resource) + " " + in_quotes(name) + " not found", details_of(resource, name)};
 }

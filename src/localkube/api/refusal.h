@@ -34,6 +34,7 @@ class Problems {
   void forbidden(std::string field, std::string_view detail);
   void not_found(std::string field, std::string value);
   void too_long(std::string field, std::string_view detail);
+  void too_many(std::string field, size_t count, size_t most);
   void type_invalid(std::string field, std::string value, std::string_view detail);
 
   bool empty() const { return causes_.empty(); }

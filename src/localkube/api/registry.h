@@ -73,6 +73,9 @@ class Registry final : public Api {
                                             std::optional<int> grace_seconds) override;
   std::optional<objects::Object> get(const objects::Resource& resource, std::string_view ns,
                                      std::string_view name) const override;
+  std::shared_ptr<const Json> peek(const objects::Resource& resource, std::string_view ns,
+                                   std::string_view name) const override;
+  std::optional<objects::Resource> resource_of(std::string_view group, std::string_view kind) const override;
   std::vector<objects::Object> list(const objects::Resource& resource, std::string_view ns) const override;
   Handle watch(objects::Resource resource, std::function<void(const Change&)> call) override;
 

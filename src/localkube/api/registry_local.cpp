@@ -40,6 +40,19 @@ std::optional<objects::Object> Registry::get(const objects::Resource& resource, 
   return std::move(*object);
 }
 
+std::shared_ptr<const Json> Registry::peek(const objects::Resource& resource, std::string_view ns,
+                                           std::string_view name) const {
+  KindPointer row = catalog_.find_resource(resource);
+  const Record* record = row ? store_.find(row->stored_in(), row->namespaced ? ns : "", name) : nullptr;
+  return record ? record->object : nullptr;
+}
+
+std::optional<objects::Resource> Registry::resource_of(std::string_view group, std::string_view kind) const {
+  for (const KindPointer& row : catalog_.all())
+    if (row->group == group && row->kind == kind) return row->resource();
+  return std::nullopt;
+}
+
 net::Task<Answer<objects::Object>> Registry::create(objects::Resource resource, objects::Object object) {
   auto target = target_of(resource, object.ns(), "");
   if (!target) co_return std::unexpected(std::move(target.error()));

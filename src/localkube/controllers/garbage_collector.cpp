@@ -80,25 +80,33 @@ net::Task<bool> GarbageCollector::look_at(GarbageCollector* self, std::string ui
   co_return collected;
 }
 
+// Whether the object is there and holds its dependents; who waits for them to go does not.
+static bool holds(const Api& api, const objects::Resource& resource, std::string_view ns, std::string_view name,
+                  std::string_view uid) {
+  auto there = api.peek(resource, ns, name);
+  if (!there || base::text(*there, "metadata", "uid") != uid) return false;
+  if (!base::find(*there, "metadata", "deletionTimestamp")) return true;
+  const base::Json& finalizers = items(*there, "metadata", "finalizers");
+  return std::find(finalizers.begin(), finalizers.end(), kForeground) == finalizers.end();
+}
+
 // Goes once none of its owners is there any more; owners that wait for it in
 // the foreground count as gone.
 net::Task<bool> GarbageCollector::collect(GarbageCollector* self, Known known, objects::Object object) {
+  const Api& api = self->cluster_.api;
   for (const std::string& uid : known.owners) {
     auto owner = self->known_.find(uid);
-    if (owner == self->known_.end()) continue;
-    auto there = self->cluster_.api.get(owner->second.resource, owner->second.ns, owner->second.name);
-    if (!there || there->uid() != uid) continue;
-    bool waits = false;
-    for (const base::Json& finalizer : items(there->json(), "metadata", "finalizers"))
-      waits = waits || finalizer == kForeground;
-    if (!there->deleting() || !waits) co_return true;
+    if (owner != self->known_.end() && holds(api, owner->second.resource, owner->second.ns, owner->second.name, uid))
+      co_return true;
   }
   // An owner that was made a moment ago may not be known yet: asked by name.
-  for (const base::Json& reference : items(object.json(), "metadata", "ownerReferences"))
-    for (const auto& [resource, handle] : self->watches_) {
-      auto there = self->cluster_.api.get(resource, known.ns, base::text(reference, "name"));
-      if (there && there->uid() == base::text(reference, "uid") && !there->deleting()) co_return true;
-    }
+  for (const base::Json& reference : items(object.json(), "metadata", "ownerReferences")) {
+    auto version = base::text(reference, "apiVersion");
+    size_t slash = version.find('/');
+    auto kind = api.resource_of(slash == version.npos ? "" : version.substr(0, slash), base::text(reference, "kind"));
+    if (kind && holds(api, *kind, known.ns, base::text(reference, "name"), base::text(reference, "uid")))
+      co_return true;
+  }
   auto removed = co_await self->cluster_.api.remove(known.resource, known.ns, known.name);
   co_return removed || removed.error().code == 404;
 }

@@ -6,7 +6,8 @@
 namespace localkube {
 
 static constexpr std::chrono::milliseconds kFirstRetry{20};
-static constexpr int kMostDoublings = 9;  // about ten seconds
+static constexpr size_t kMostInOneTurn = 32;  // others of the loop come between
+static constexpr int kMostDoublings = 9;      // about ten seconds
 
 WorkQueue::WorkQueue(net::Loop& loop, Work work)
     : loop_(loop), work_(std::move(work)), timer_(loop, [this] { on_time(); }) {}
@@ -24,9 +25,13 @@ void WorkQueue::add(const std::string& key) {
 }
 
 void WorkQueue::begin() {
-  begun_ = false;
-  waiting_.clear();
-  for (std::string& key : std::exchange(order_, {})) {
+  begun_ = order_.size() > kMostInOneTurn;
+  auto end = order_.begin() + static_cast<ptrdiff_t>(std::min(order_.size(), kMostInOneTurn));
+  std::vector<std::string> now(std::move_iterator(order_.begin()), std::move_iterator(end));
+  order_.erase(order_.begin(), end);
+  if (begun_) loop_.post([this] { begin(); });
+  for (std::string& key : now) {
+    waiting_.erase(key);
     busy_.insert(key);
     net::spawn(run(this, std::move(key)));
   }

@@ -38,11 +38,15 @@ std::vector<BuiltIn> built_ins() {
   };
 }
 
-std::optional<Image> registered_image(const base::Json& file, const ImageName& wanted) {
+// The line of the user's file that stands for the image, if there is one.
+base::Result<std::optional<Image>> registered_image(const base::Json& file, const ImageName& wanted) {
   for (const auto& [name, words] : file.items()) {
     ImageName known = image_name(name);
     bool any_tag = name.find(':', name.rfind('/') == std::string::npos ? 0 : name.rfind('/')) == std::string::npos;
-    if (known.repository != wanted.repository || (!any_tag && known.tag != wanted.tag) || !words.is_array()) continue;
+    if (known.repository != wanted.repository || (!any_tag && known.tag != wanted.tag)) continue;
+    if (!words.is_array())
+      return base::fail(base::ErrorKind::Invalid, "the line of \"" + name + "\" must be a list of words, e.g. " + name +
+                                                      ": [/usr/bin/my-server, --port, \"8080\"]");
     Image image{.id = wanted.repository};
     for (const base::Json& word : words)
       image.entrypoint.push_back(word.is_string() ? word.get<std::string>() : word.dump());
@@ -65,7 +69,8 @@ ImageName image_name(std::string_view reference) {
   size_t first = name.find('/');
   std::string host = first == name.npos ? "" : name.substr(0, first);
   bool registry = host.find_first_of(".:") != host.npos || host == "localhost";
-  if (host == "index.docker.io") name = "docker.io" + name.substr(first);
+  bool hub = host == "docker.io" || host == "index.docker.io";
+  if (hub) name = (name.find('/', first + 1) == name.npos ? "docker.io/library" : "docker.io") + name.substr(first);
   if (!registry) name = (first == name.npos ? "docker.io/library/" : "docker.io/") + name;
   out.repository = name;
   return out;
@@ -91,9 +96,12 @@ base::Result<Image> Images::find(std::string_view reference) {
   if (complaint != complaint_ && !complaint.empty())
     base::log::warn("{}; the images that were registered before stay so", complaint);
   complaint_ = complaint;
-  for (const base::Json& file : known_)
-    if (file.is_object())
-      if (auto image = registered_image(file, wanted)) return *image;
+  for (const base::Json& file : known_) {
+    if (!file.is_object()) continue;
+    auto image = registered_image(file, wanted);
+    if (!image) return base::fail(image.error().kind, registered_.string() + ": " + image.error().message);
+    if (*image) return std::move(**image);
+  }
   for (BuiltIn& image : built_ins())
     if (image.repository == wanted.repository)
       return Image{.entrypoint = std::move(image.entrypoint),

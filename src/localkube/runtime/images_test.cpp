@@ -16,6 +16,9 @@ TEST(Images, ShortNamesMeanDockerHub) {
   EXPECT_EQ(image_name("nginx").repository, "docker.io/library/nginx");
   EXPECT_EQ(image_name("nginx").tag, "latest");
   EXPECT_EQ(image_name("istio/examples-helloworld-v1:1.0").repository, "docker.io/istio/examples-helloworld-v1");
+  EXPECT_EQ(image_name("docker.io/nginx:1").repository, "docker.io/library/nginx");
+  EXPECT_EQ(image_name("index.docker.io/nginx").repository, "docker.io/library/nginx");
+  EXPECT_EQ(image_name("docker.io/istio/pilot").repository, "docker.io/istio/pilot");
   EXPECT_EQ(image_name("localhost:5000/a/b:1@sha256:00").repository, "localhost:5000/a/b");
   EXPECT_EQ(image_name("localhost:5000/a/b:1@sha256:00").tag, "1");
 }
@@ -54,6 +57,15 @@ TEST(Images, ATypoInTheUsersFileStopsOnlyWhatMustBeLookedUpInIt) {
 
   std::filesystem::remove(file);
   EXPECT_FALSE(images.find("example.com/app")) << "a file that is gone registers nothing";
+}
+
+TEST(Images, ALineThatIsNoListIsToldAsSuch) {
+  auto file = std::filesystem::temp_directory_path() / ("images_test.plain." + std::to_string(getpid()));
+  ASSERT_TRUE(write_file(file, "example.com/app: /usr/bin/app\n"));
+  auto found = Images(file).find("example.com/app");
+  std::filesystem::remove(file);
+  ASSERT_FALSE(found);
+  EXPECT_THAT(found.error().message, HasSubstr("\"example.com/app\" must be a list"));
 }
 
 TEST(Images, AnUnknownOneSaysHowToRegisterIt) {

@@ -2,7 +2,9 @@
 #include "localkube/runtime/log_reader.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/strings.h"
 #include "localkube/api/kinds/document.h"
@@ -78,7 +80,18 @@ class LogFile {
   size_t at_ = 0;
 };
 
-std::string since_text(int64_t seconds_ago) { return time_text(time(nullptr) - seconds_ago); }
+// With as many digits as the times of the lines, so that texts compare as times do.
+std::string since_text(const PodStreams::LogOptions& options) {
+  if (!options.since_seconds && !options.since_time) return {};
+  timespec since{.tv_sec = options.since_time.value_or(0), .tv_nsec = 0};
+  if (options.since_seconds) {
+    clock_gettime(CLOCK_REALTIME, &since);
+    since.tv_sec -= *options.since_seconds;
+  }
+  std::string text = time_text(since.tv_sec);
+  text.pop_back();
+  return fmt::format("{}.{:09}Z", text, since.tv_nsec);
+}
 
 std::string shown(const LogLine& line, bool timestamps) {
   std::string out = timestamps ? std::string(line.time) + " " : std::string();
@@ -104,7 +117,7 @@ std::string tail_of_log(const std::string& path, size_t lines, size_t most_bytes
 
 net::Task<void> send_log(net::Loop& loop, LogOrder order, net::Queue<std::string> queue) {
   const PodStreams::LogOptions& options = order.options;
-  std::string since = options.since_seconds ? since_text(*options.since_seconds) : "";
+  std::string since = since_text(options);
   int64_t left = options.limit_bytes.value_or(INT64_MAX);
   // What there is already, of which only the tail may be wanted; then what comes.
   LogFile file(order.path);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "localkube/runtime/log_reader.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 
+#include "localkube/api/kinds/document.h"
 #include "localkube/process/files.h"
 #include "localkube/shim/log_writer.h"
 
@@ -78,6 +80,21 @@ TEST_F(Logs, FollowingGoesOnUntilNothingMoreComes) {
     return asked > 3;
   });
   EXPECT_EQ(text, "one\ntwo\n");
+}
+
+TEST_F(Logs, ASecondAgoIsMeantToTheFractionAndATimeFromItsBeginning) {
+  int64_t now = time(nullptr);
+  auto line = [](int64_t second, const char* text) {
+    std::string stamp = time_text(second);
+    stamp.pop_back();
+    return stamp + ".500000000Z stdout F " + text + "\n";
+  };
+  ASSERT_TRUE(write_file(path, line(now - 100, "old") + line(now - 50, "middle") + line(now - 1, "new")));
+  EXPECT_EQ(read({.since_time = now - 50}), "middle\nnew\n");
+  EXPECT_EQ(read({.since_time = now - 49}), "new\n");
+  EXPECT_EQ(read({.since_seconds = 30}), "new\n");
+  LogWriter(path).write(Stream::Out, "right now\n");
+  EXPECT_THAT(read({.since_seconds = 1}), testing::HasSubstr("right now"));
 }
 
 TEST_F(Logs, TimesHaveNanoseconds) {

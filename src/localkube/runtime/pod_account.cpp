@@ -115,8 +115,13 @@ class Pass {
 
 Decision decide(const PodAccount& account, net::Clock::time_point now) { return Pass(account, now).run(); }
 
+bool has_ended(const ContainerAccount& container) {
+  return container.phase == Phase::Exited && container.ended_attempt == container.attempt;
+}
+
 void note_exit(PodAccount& account, ContainerAccount& container, const Exit& exit, net::Clock::time_point now) {
   container.phase = Phase::Exited;
+  container.ended_attempt = container.attempt;
   container.code = exit.code;
   container.finished_ms = exit.finished_ms;
   container.reason = !exit.reason.empty() ? exit.reason : exit.code == 0 ? "Completed" : "Error";

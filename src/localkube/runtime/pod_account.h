@@ -26,8 +26,9 @@ struct ContainerAccount {
   int code = 0;
   int64_t started_ms = 0;
   int64_t finished_ms = 0;
-  base::Json last;       // the end of the attempt before, as status shows it; or null
-  bool started = false;  // past its startup probe
+  int ended_attempt = -1;  // the latest whose end was noted
+  base::Json last;         // the end of the attempt before, as status shows it; or null
+  bool started = false;    // past its startup probe
   bool ready = false;
   std::string image_id;
 
@@ -65,6 +66,8 @@ struct Exit {
   std::string reason;  // empty: by the code
   std::string message;
 };
+// Whether the latest attempt has ended, not the one before.
+bool has_ended(const ContainerAccount& container);
 void note_exit(PodAccount& account, ContainerAccount& container, const Exit& exit, net::Clock::time_point now);
 
 // pod.status. Keeps the times of conditions that did not change.

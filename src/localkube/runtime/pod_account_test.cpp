@@ -29,6 +29,16 @@ ContainerAccount& run(PodAccount& account, size_t i, bool started = true) {
   return container;
 }
 
+TEST(PodAccount, AnEndIsOfTheAttemptThatEnded) {
+  PodAccount account = account_of(pod("Always"));
+  ContainerAccount& app = run(account, 2);
+  EXPECT_FALSE(has_ended(app));
+  note_exit(account, app, {.code = 3, .finished_ms = 1000}, kNow);
+  EXPECT_TRUE(has_ended(app));
+  app.attempt = 1;  // it starts again in the same millisecond
+  EXPECT_FALSE(has_ended(app));
+}
+
 TEST(PodAccount, InitContainersComeOneByOneAndASidecarMustHaveStarted) {
   PodAccount account = account_of(pod("Always"));
   EXPECT_THAT(decide(account, kNow).start, ElementsAre(0));

@@ -122,8 +122,7 @@ void Pod::started(size_t i, const base::Result<void>& result, int64_t at_ms) {
     return;
   }
   event(Type::Normal, "Started", "Started container " + container.name, i);
-  if (container.phase == Phase::Exited && container.finished_ms >= at_ms)
-    return;  // so short a life that its end came first
+  if (has_ended(container)) return;  // so short a life that its end came first
   container.phase = Phase::Running;
   container.reason.clear();
   container.message.clear();

@@ -83,7 +83,7 @@ Answer<PodStreams::LogOptions> log_options(const RestRequest& request) {
       return std::unexpected(bad_request("sinceTime: parsing time " + in_quotes(since) + " as RFC 3339 failed"));
     if (options.since_seconds)
       problems.forbidden("sinceSeconds", "at most one of `sinceTime` or `sinceSeconds` may be specified");
-    options.since_seconds = std::max<int64_t>(1, std::time(nullptr) - *time);
+    options.since_time = *time;
   }
   if (!problems.empty()) return std::unexpected(invalid({"", "v1", "PodLogOptions"}, request.target.name, problems));
   return options;
