@@ -8,9 +8,10 @@ namespace cli {
 
 static void print_environment(const std::string& state_flag) {
   State where = must(state(state_flag));
-  if (!std::filesystem::exists(where.kubeconfig()))
-    give_up({.kind = base::ErrorKind::NotFound,
-             .message = "no cluster here (" + where.kubeconfig().string() + " is not there): seine up"});
+  for (const auto& file : {where.kubeconfig(), where.hold_record()})
+    if (!std::filesystem::exists(file))
+      give_up({.kind = base::ErrorKind::NotFound,
+               .message = "no cluster runs here (" + file.string() + " is not there): seine up"});
   std::printf("export KUBECONFIG=%s\n", shell_quoted(where.kubeconfig().string()).c_str());
   std::printf("export PATH=%s:\"$PATH\"\n", shell_quoted(program("").parent_path().string()).c_str());
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include "cli/cluster.h"
 #include "cli/install/install.h"
 #include "cli/state.h"
+#include "net/address.h"
 
 namespace cli {
 
@@ -56,7 +58,8 @@ static net::Task<bool> ready(kube::Client& client) {
 
 // True if the API server that the kubeconfig names answers.
 static bool answers(const State& where) {
-  if (!std::filesystem::exists(where.kubeconfig())) return false;
+  // The kubeconfig outlives the cluster, for the shells that name it.
+  if (!std::filesystem::exists(where.hold_record()) || !std::filesystem::exists(where.kubeconfig())) return false;
   auto access = kube::find_access(where.kubeconfig().string());
   if (!access) return false;
   Cluster cluster(std::move(*access));
@@ -97,6 +100,17 @@ static void await_cluster(const State& where, pid_t hold, std::chrono::seconds p
   }
 }
 
+// Why nobody can listen at that address, or nothing.
+static std::string listen_fault(const std::string& text) {
+  auto address = net::Address::parse(text, 0);
+  if (!address || address->family() != AF_INET) return "it must be an IPv4 address, e.g. 0.0.0.0";
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  bool bound = fd >= 0 && bind(fd, address->data(), address->size()) == 0;
+  std::string why = bound ? "" : std::strerror(errno);
+  if (fd >= 0) close(fd);
+  return bound ? "" : "nothing can listen there: " + why;
+}
+
 struct UpFlags {
   std::string state;
   std::string listen;
@@ -104,6 +118,11 @@ struct UpFlags {
 };
 
 static void up(const UpFlags& flags, const RootFlags& root) {
+  InstallSettings settings;
+  settings.ns = root.istio_ns;
+  must(set(settings, "profile=" + flags.profile));
+  if (std::string fault = flags.listen.empty() ? "" : listen_fault(flags.listen); !fault.empty())
+    give_up({.kind = ErrorKind::Invalid, .message = "--listen " + flags.listen + ": " + fault});
   State where = must(state(flags.state));
   if (geteuid() != 0)
     give_up({.kind = ErrorKind::Denied, .message = "seine up needs root today, for network namespaces: sudo seine up"});
@@ -122,9 +141,6 @@ static void up(const UpFlags& flags, const RootFlags& root) {
     std::printf("✔ Cluster started\n");
   }
   std::fflush(stdout);
-  InstallSettings settings;
-  settings.ns = root.istio_ns;
-  must(set(settings, "profile=" + flags.profile));
   Cluster cluster(must(kube::find_access(where.kubeconfig().string())));
   must(cluster.wait(install(*cluster.client, settings, std::chrono::seconds(60))));
   double seconds = std::chrono::duration<double>(net::Clock::now() - began).count();
@@ -156,11 +172,7 @@ static void down(const std::string& state_flag, bool purge) {
   waitpid(child, &status, 0);
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
     give_up({.kind = ErrorKind::Internal, .message = "not everything could be removed; see " + where.logs().string()});
-  if (purge) {
-    std::filesystem::remove_all(where.dir);
-  } else {
-    std::filesystem::remove(where.kubeconfig());
-  }
+  if (purge) std::filesystem::remove_all(where.dir);
   std::printf("%s%s\n", ran ? "✔ Cluster stopped" : "No cluster was running", purge ? ", its state is gone" : "");
 }
 
