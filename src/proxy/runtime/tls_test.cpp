@@ -162,7 +162,8 @@ std::string digest_of(const std::string& pem, bool key) {
   unsigned char* der = nullptr;
   const int size = key ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der) : i2d_X509(certificate, &der);
   std::string out(32, '\0');
-  EVP_Digest(der, static_cast<size_t>(size), reinterpret_cast<unsigned char*>(out.data()), nullptr, EVP_sha256(), nullptr);
+  EVP_Digest(der, static_cast<size_t>(size), reinterpret_cast<unsigned char*>(out.data()), nullptr, EVP_sha256(),
+             nullptr);
   OPENSSL_free(der);
   X509_free(certificate);
   BIO_free(text);
@@ -179,7 +180,8 @@ TEST_F(TlsOnSockets, WhoIsRevokedOrNotPinnedIsKeptOut) {
   std::string colons;
   for (char byte : digest_of(good.certificate, false)) colons += (colons.empty() ? "" : ":") + base::to_hex({&byte, 1});
   for (const std::string& validation :
-       {roots + ", " + revoked, "verify_certificate_spki: ['" + base::to_base64(digest_of(good.certificate, true)) + "']",
+       {roots + ", " + revoked,
+        "verify_certificate_spki: ['" + base::to_base64(digest_of(good.certificate, true)) + "']",
         roots + ", verify_certificate_hash: ['" + colons + "']"}) {
     Proxy proxy(loop_, listener("require_client_certificate: true, ", "validation_context: {" + validation + "}, "));
     EXPECT_EQ(status(proxy.port(), as(good)), 200) << validation;
@@ -199,8 +201,9 @@ TEST_F(TlsOnSockets, WhatAProxyCannotHoldPeersToIsRefused) {
   EXPECT_NE(refusal(listener("", "validation_context: {verify_certificate_hash: [abc]}, ")).find("Invalid hex-encoded"),
             std::string::npos);
   std::string secret = listener();
-  secret.replace(secret.find("static_resources:\n"), sizeof "static_resources:\n" - 1,
-                 "static_resources:\n  secrets: [{name: s, validation_context: {match_subject_alt_names: [{exact: a}]}}]\n");
+  secret.replace(
+      secret.find("static_resources:\n"), sizeof "static_resources:\n" - 1,
+      "static_resources:\n  secrets: [{name: s, validation_context: {match_subject_alt_names: [{exact: a}]}}]\n");
   EXPECT_NE(refusal(secret).find("do not act in a secret"), std::string::npos) << refusal(secret);
 }
 
@@ -222,7 +225,7 @@ TEST_F(TlsOnSockets, TheNameThatTheClientAsksForChoosesTheCluster) {
   Proxy door(loop_, R"(
 static_resources:
   listeners:
-  - name: door
+  - name: main
     address: {socket_address: {address: 127.0.0.1, port_value: 0}}
     listener_filters: [{name: tls, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector}}]
     filter_chains:
