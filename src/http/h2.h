@@ -45,16 +45,16 @@ struct Options {
   size_t max_header_bytes = 60 * 1024;  // decoded, of one head
   size_t max_header_fields = 100;
   uint32_t max_continuations = 8;
-  uint32_t control_budget = 1000;     // SETTINGS, PING, PRIORITY, empty DATA, unneeded WINDOW_UPDATE per 10 s
-  uint32_t reset_allowance = 500;     // streams before more than half of them reset ends the connection
-  size_t output_limit = 64 * 1024;    // send_data() takes no more while this much waits in the output
+  uint32_t control_budget = 1000;   // SETTINGS, PING, PRIORITY, empty DATA, unneeded WINDOW_UPDATE per 10 s
+  uint32_t reset_allowance = 500;   // streams before more than half of them reset ends the connection
+  size_t output_limit = 64 * 1024;  // send_data() takes no more while this much waits in the output
   // Heads and acknowledgements cannot wait elsewhere, so with so much in the output a server takes no more from its
   // peer. A client reads on, or both could wait for each other.
   size_t output_hold = 256 * 1024;
   size_t output_most = 4 * 1024 * 1024;  // that a peer can make wait there; more ends the connection
-  uint32_t max_local_streams = 1000;  // that we open at a time; the peer's setting may be lower
-  bool plain_strings = false;         // header strings are sent as they are, not Huffman coded
-  bool extended_connect = true;       // server: SETTINGS_ENABLE_CONNECT_PROTOCOL
+  uint32_t max_local_streams = 1000;     // that we open at a time; the peer's setting may be lower
+  bool plain_strings = false;            // header strings are sent as they are, not Huffman coded
+  bool extended_connect = true;          // server: SETTINGS_ENABLE_CONNECT_PROTOCOL
 };
 
 // A stream as the sink sees it. The reference holds for the call only; keep the
@@ -135,8 +135,8 @@ class Session {
   void send_trailers(StreamId id, const Headers& trailers);  // ends this side
   void reset(StreamId id, ErrorCode code);                   // no on_reset for it
   void consumed(StreamId id, size_t bytes);                  // of on_data: the peer may send as much again
-  void set_user(StreamId id, void* user);  // nullptr: its meter goes too
-  void* user(StreamId id) const;  // nullptr for a stream that is gone
+  void set_user(StreamId id, void* user);                    // nullptr: its meter goes too
+  void* user(StreamId id) const;                             // nullptr for a stream that is gone
   bool open(StreamId id) const;
 
   // Graceful end: GOAWAY for all that is on its way, then, once the peer has
@@ -148,7 +148,7 @@ class Session {
   void close(ErrorCode code, std::string_view debug = {});
   void ping(uint64_t payload);
 
-  bool draining() const;      // no new streams: this side or the peer said so
+  bool draining() const;  // no new streams: this side or the peer said so
   bool failed() const;
   bool should_close() const;  // failed, or drained with no stream left
   bool settings_received() const;

@@ -109,7 +109,9 @@ base::Result<void> check_pins(X509* leaf, const TlsSettings& settings) {
     if (pins.empty() || !leaf || digest_of(digest, &size) != 1) return false;
     return std::ranges::find(pins, std::string_view(reinterpret_cast<char*>(digest), size)) != pins.end();
   };
-  auto of_certificate = [leaf](unsigned char* out, unsigned* size) { return X509_digest(leaf, EVP_sha256(), out, size); };
+  auto of_certificate = [leaf](unsigned char* out, unsigned* size) {
+    return X509_digest(leaf, EVP_sha256(), out, size);
+  };
   auto of_key = [leaf](unsigned char* out, unsigned* size) {
     unsigned char* der = nullptr;
     const int length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der);
@@ -119,7 +121,8 @@ base::Result<void> check_pins(X509* leaf, const TlsSettings& settings) {
     return good;
   };
   if (is_one_of(settings.pinned_certificates, of_certificate) || is_one_of(settings.pinned_keys, of_key)) return {};
-  return base::fail(base::ErrorKind::Denied, "certificate verify failed: neither the certificate nor its key is pinned");
+  return base::fail(base::ErrorKind::Denied,
+                    "certificate verify failed: neither the certificate nor its key is pinned");
 }
 
 std::string der_of(X509* certificate) {
@@ -230,7 +233,8 @@ base::Result<void> set_up(SSL_CTX* context, const TlsSettings& settings, bool is
     if (settings.require_server_name) SSL_CTX_set_tlsext_servername_callback(context, demand_name);
     if (!wire.empty()) SSL_CTX_set_alpn_select_cb(context, select_alpn, argument);
     const bool pins = !settings.pinned_certificates.empty() || !settings.pinned_keys.empty();
-    const bool asks = pins || !settings.trusted_roots.empty() || settings.require_client_certificate || settings.check_peer;
+    const bool asks =
+        pins || !settings.trusted_roots.empty() || settings.require_client_certificate || settings.check_peer;
     SSL_CTX_set_verify(context,
                        !asks                                 ? SSL_VERIFY_NONE
                        : settings.require_client_certificate ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT

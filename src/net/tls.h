@@ -21,9 +21,9 @@ namespace net {
 struct TlsSettings {
   std::string certificate_chain;  // leaf first; empty for a client without certificate
   std::string private_key;
-  std::string trusted_roots;  // to verify the peer; empty: a client trusts nobody, a server asks for nothing
-  bool verify_peer = true;    // client: false only where the caller verifies by itself
-  std::string revoked;        // revocation lists (CRL), PEM; each authority in a chain needs one, unless:
+  std::string trusted_roots;       // to verify the peer; empty: a client trusts nobody, a server asks for nothing
+  bool verify_peer = true;         // client: false only where the caller verifies by itself
+  std::string revoked;             // revocation lists (CRL), PEM; each authority in a chain needs one, unless:
   bool revoked_leaf_only = false;  // only the leaf is looked up
   // The leaf, or its public key, must be one of these, whatever else holds: SHA-256 of the DER, 32 bytes each.
   std::vector<std::string> pinned_certificates, pinned_keys;
@@ -42,9 +42,9 @@ struct TlsSettings {
   // certificate's end and to check_peer as before; whatever changes these settings is another context, which resumes
   // none of this one's sessions.
   bool resumable = false;
-  // Server: the same of TLS 1.2 and 1.3 for every client, with sessions that are kept in tickets: the first of these keys
-  // seals them, each one opens them (see check_ticket_keys). Contexts of the same names, roots and demands of clients
-  // take each other's, also across processes.
+  // Server: the same of TLS 1.2 and 1.3 for every client, with sessions that are kept in tickets: the first of these
+  // keys seals them, each one opens them (see check_ticket_keys). Contexts of the same names, roots and demands of
+  // clients take each other's, also across processes.
   std::vector<std::string> ticket_keys;
   std::optional<std::chrono::seconds> session_lifetime;
 

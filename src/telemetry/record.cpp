@@ -38,7 +38,7 @@ static constexpr FlagWords kFlags[] = {
     {Flag::DownstreamRemoteReset, "DR", "DownstreamRemoteReset"},
 };
 
-static std::string text_of(uint32_t flags, Protocol protocol, std::string_view FlagWords::*word) {
+static std::string text_of(uint32_t flags, Protocol protocol, std::string_view FlagWords::* word) {
   std::string out;
   auto add = [&](uint32_t wanted) {
     for (const FlagWords& known : kFlags) {

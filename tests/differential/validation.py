@@ -136,15 +136,10 @@ BROKEN = {
 
 # What Envoy takes and Seine does not do yet: (the configuration, the name that the refusal must say).
 NOT_BUILT = {
-    "route metadata_match": (action(metadata_match={"filter_metadata": {"envoy.lb": {"a": "b"}}}), "metadata_match"),
     "hedging": (action(hedge_policy={"hedge_on_per_try_timeout": True}), "hedge_policy"),
     "vhost_header": (table(vhost_header="x"), "vhost_header"),
     "drop_overloads": (config(http("main"), clusters=[{**cluster("a"), "load_assignment": {**cluster("a")["load_assignment"], "policy": {"drop_overloads": [{"category": "x", "drop_percentage": {"numerator": 1}}]}}}]), "drop_overloads"),
-    "what the far side of a tunnel says": (tcp(tunneling_config={"hostname": "a:1", "propagate_response_headers": True}), "propagate_response_headers"),
-    "tcp metadata_match": (tcp(metadata_match={"filter_metadata": {"envoy.lb": {"a": "b"}}}), "metadata_match"),
     "use_proxy_proto": (chain(use_proxy_proto=True), "use_proxy_proto"),
-    "require_sni": (downstream_tls(require_sni=True), "require_sni"),
-    "max_verify_depth": (downstream_tls({"validation_context": {"trusted_ca": {"inline_string": "@@pem"}, "max_verify_depth": 1}}), "max_verify_depth"),
     "allow_renegotiation": (upstream_tls(allow_renegotiation=True), "allow_renegotiation"),
 }
 

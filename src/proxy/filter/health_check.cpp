@@ -58,7 +58,8 @@ void HealthCheckFilter::on_response(Stream& stream, http::ResponseHead& head) co
       answer_.store(head.status, std::memory_order_relaxed);
     }
   }
-  if (stream.worker().draining || stream.worker().unwell) head.headers.set("x-envoy-immediate-health-check-fail", "true");
+  if (stream.worker().draining || stream.worker().unwell)
+    head.headers.set("x-envoy-immediate-health-check-fail", "true");
 }
 
 }  // namespace proxy

@@ -86,10 +86,11 @@ TEST(Fault, ASlowBodyGoesInTwentySlicesASecondAndSavesUpOneSecond) {
 TEST(Fault, AResponseIsSlowedToItsRateAndArrivesWhole) {
   net::Loop loop;
   Backend backend(loop);
-  Proxy proxy(loop,
-              bootstrap_of("              - {match: {prefix: /}, route: {cluster: app}}\n", cluster_of("app", "@backend"),
-                           "", fault(std::string("response_rate_limit: {header_limit: {}, ") + kEvery + "}")),
-              backend.port());
+  Proxy proxy(
+      loop,
+      bootstrap_of("              - {match: {prefix: /}, route: {cluster: app}}\n", cluster_of("app", "@backend"), "",
+                   fault(std::string("response_rate_limit: {header_limit: {}, ") + kEvery + "}")),
+      backend.port());
   http::Request request;
   request.path = "/big";
   request.headers.add("x-envoy-fault-throughput-response", "4000");

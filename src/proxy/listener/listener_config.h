@@ -92,10 +92,10 @@ struct HttpConfig {
 struct TcpTunnel {
   telemetry::Format host;  // of the CONNECT: "service:443"
   HeaderMutation headers;
-  bool post = false;    // POST in place of CONNECT
-  std::string path;     // of the POST
+  bool post = false;                                   // POST in place of CONNECT
+  std::string path;                                    // of the POST
   bool keeps_headers = false, keeps_trailers = false;  // of the answer, for logs
-  HttpConfig requests;  // what is made of them: a route to the TCP proxy's clusters
+  HttpConfig requests;                                 // what is made of them: a route to the TCP proxy's clusters
 };
 
 // A TCP proxy, compiled.
@@ -137,7 +137,7 @@ struct FilterChain {
   std::shared_ptr<const HttpConfig> http;                     // one of the two
   std::shared_ptr<const TcpConfig> tcp;
   bool cluster_by_server_name = false;  // sni_cluster: in place of the TCP proxy's clusters, where the peer named one
-  uint64_t hash = 0;  // of the resource: an equal one is the same chain, whose connections stay
+  uint64_t hash = 0;                    // of the resource: an equal one is the same chain, whose connections stay
 };
 
 // What is known of a connection when its filter chain is chosen.

@@ -81,8 +81,8 @@ base::Result<std::vector<std::string>> compile(
     const envoy::extensions::transport_sockets::tls::v3::TlsSessionTicketKeys& from);  // good ones
 struct TlsSpec;
 // What it says beside roots and names.
-base::Result<void> add_validation(const envoy::extensions::transport_sockets::tls::v3::CertificateValidationContext& from,
-                                  TlsSpec& out);
+base::Result<void> add_validation(
+    const envoy::extensions::transport_sockets::tls::v3::CertificateValidationContext& from, TlsSpec& out);
 base::Result<MetadataMatch> compile(const envoy::type::matcher::v3::MetadataMatcher& from);
 base::Result<AddressRange> compile(const core::CidrRange& from);
 base::Result<void> compile_match_into(const envoy::config::route::v3::RouteMatch& from,

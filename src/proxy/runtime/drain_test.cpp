@@ -13,7 +13,8 @@ class Drains : public ::testing::Test {
  protected:
   std::string inbound(const std::string& direction = "INBOUND") {
     std::string out = bootstrap_of(
-        "              - {match: {prefix: /}, direct_response: {status: 200, body: {inline_string: hi}}}\n", cluster_of("dead", "1"), "",
+        "              - {match: {prefix: /}, direct_response: {status: 200, body: {inline_string: hi}}}\n",
+        cluster_of("dead", "1"), "",
         R"({name: envoy.filters.http.health_check, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.health_check.v3.HealthCheck, pass_through_mode: false, headers: [{name: ":path", string_match: {exact: /hc}}]}})");
     out.insert(out.find("    filter_chains:"), "    traffic_direction: " + direction + "\n");
     return out;
@@ -47,7 +48,8 @@ TEST_F(Drains, AnUnwellProxyFailsHealthChecksAndLetsConnectionsGoUntilItIsWellAg
   EXPECT_NE(other.find("connection: close"), std::string::npos);
   EXPECT_NE(other.find("x-envoy-immediate-health-check-fail: true"), std::string::npos);
   auto scrape = proxy.process().scrape().prometheus();
-  EXPECT_NE(scrape.find("envoy_http_downstream_cx_drain_close{envoy_http_conn_manager_prefix=\"main\"} 2"), scrape.npos);
+  EXPECT_NE(scrape.find("envoy_http_downstream_cx_drain_close{envoy_http_conn_manager_prefix=\"main\"} 2"),
+            scrape.npos);
 
   proxy.process().set_unwell(false);
   EXPECT_EQ(get(loop_, proxy.port(), "/hc").status, 200);

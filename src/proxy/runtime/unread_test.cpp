@@ -79,9 +79,9 @@ TEST(Unread, TheTablesAreInOrderAndNameWhatTheSchemasHave) {
 
 TEST(Unread, WhatWouldRouteOtherwiseIsRefusedByName) {
   EXPECT_EQ(checked(route("")), "good");
-  EXPECT_NE(checked(route(", flush_timeout: 1s"))
-                .find("envoy.config.route.v3.RouteAction.flush_timeout is not supported"),
-            std::string::npos);
+  EXPECT_NE(
+      checked(route(", flush_timeout: 1s")).find("envoy.config.route.v3.RouteAction.flush_timeout is not supported"),
+      std::string::npos);
   EXPECT_NE(checked(route(""), "          path_normalization_options: {}\n").find("path_normalization_options"),
             std::string::npos);
 }

@@ -283,32 +283,34 @@ TEST_F(Upstreams, RequestsGoToTheSubsetThatTheirRouteAndTheirMetadataName) {
            "}}}}";
   };
   auto cluster_with = [&](const std::string& name, const std::string& fallback) {
-    return "  - name: " + name +
-           "\n    type: STATIC\n    lb_subset_config: {" + fallback +
+    return "  - name: " + name + "\n    type: STATIC\n    lb_subset_config: {" + fallback +
            ", subset_selectors: [{keys: [v]}, {keys: [v, stage], fallback_policy: KEYS_SUBSET, fallback_keys_subset: "
            "[v]}]}\n    load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [" +
            endpoint(backend_, "v: 1") + ", " + endpoint(second, "v: 2") + ", " +
            endpoint(canary, "v: 2, stage: canary") + "]}]}\n";
   };
-  auto match = [](const std::string& labels) { return "metadata_match: {filter_metadata: {envoy.lb: {" + labels + "}}}"; };
+  auto match = [](const std::string& labels) {
+    return "metadata_match: {filter_metadata: {envoy.lb: {" + labels + "}}}";
+  };
   auto route = [](const std::string& path, const std::string& action) {
     return "              - {match: {prefix: " + path + "}, route: {" + action + "}}\n";
   };
-  Proxy proxy(
-      loop_,
-      bootstrap_of(
-          route("/one", "cluster: c, " + match("v: 1")) + route("/canary", "cluster: c, " + match("v: 2, stage: canary")) +
-              route("/fewer", "cluster: c, " + match("v: 1, stage: lost")) + route("/lost", "cluster: c, " + match("v: 9")) +
-              route("/strict", "cluster: strict, " + match("v: 9")) +
-              route("/weighted", "weighted_clusters: {clusters: [{name: c, weight: 1, " + match("stage: canary") + "}]}, " +
-                                     match("v: 2")) +
-              route("/", "cluster: c"),
-          cluster_with("c", "fallback_policy: DEFAULT_SUBSET, default_subset: {v: 1}") +
-              cluster_with("strict", "panic_mode_any: true"),
-          "",
-          "{name: h, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.header_to_metadata.v3.Config, "
-          "request_rules: [{header: x-v, on_header_present: {metadata_namespace: envoy.lb, key: v, type: NUMBER}}, {header: "
-          "x-stage, on_header_present: {metadata_namespace: envoy.lb, key: stage}}]}}"));
+  Proxy proxy(loop_, bootstrap_of(route("/one", "cluster: c, " + match("v: 1")) +
+                                      route("/canary", "cluster: c, " + match("v: 2, stage: canary")) +
+                                      route("/fewer", "cluster: c, " + match("v: 1, stage: lost")) +
+                                      route("/lost", "cluster: c, " + match("v: 9")) +
+                                      route("/strict", "cluster: strict, " + match("v: 9")) +
+                                      route("/weighted", "weighted_clusters: {clusters: [{name: c, weight: 1, " +
+                                                             match("stage: canary") + "}]}, " + match("v: 2")) +
+                                      route("/", "cluster: c"),
+                                  cluster_with("c", "fallback_policy: DEFAULT_SUBSET, default_subset: {v: 1}") +
+                                      cluster_with("strict", "panic_mode_any: true"),
+                                  "",
+                                  "{name: h, typed_config: {\"@type\": "
+                                  "type.googleapis.com/envoy.extensions.filters.http.header_to_metadata.v3.Config, "
+                                  "request_rules: [{header: x-v, on_header_present: {metadata_namespace: envoy.lb, "
+                                  "key: v, type: NUMBER}}, {header: "
+                                  "x-stage, on_header_present: {metadata_namespace: envoy.lb, key: stage}}]}}"));
   auto counted = [&](const std::string& path, std::vector<std::pair<std::string, std::string>> headers = {}) {
     const std::vector<int> before{backend_.requests, second.requests, canary.requests};
     for (int i = 0; i < 4; ++i) {

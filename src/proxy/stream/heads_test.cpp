@@ -64,8 +64,7 @@ TEST_F(Heads, OneForwardedAddressOfANamedRangeIsInside) {
 }
 
 TEST_F(Heads, FormatsInHeadersKnowTheRequestAndTheTry) {
-  Proxy proxy(loop_,
-              usual("", R"(              - match: {prefix: /}
+  Proxy proxy(loop_, usual("", R"(              - match: {prefix: /}
                 route: {cluster: backend, prefix_rewrite: /new}
                 request_headers_to_add:
                 - {header: {key: x-year, value: "%START_TIME(%Y)%"}}

@@ -248,7 +248,7 @@ void Stream::rewrite_path(const Forward& forward) {
 // so that their formats see the request as it came.
 void Stream::prepare_upstream_head(const Forward& forward) {
   const Route& route = *chosen_.route;
-  record.attempts = 1;  // as Envoy: the one that comes
+  record.attempts = 1;                        // as Envoy: the one that comes
   change(request.headers, target_->request);  // first, whoever wins among the others
   if (table_->most_specific_wins) {
     change(request.headers, table_->request);

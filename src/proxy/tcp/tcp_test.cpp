@@ -96,8 +96,7 @@ std::string log_to(const std::string& path,
                    const std::string& format = "%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_CLUSTER%") {
   return "          access_log: [{name: f, typed_config: {\"@type\": "
          "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: " +
-         path +
-         ", log_format: {text_format_source: {inline_string: \"" + format + "\\n\"}}}}]\n";
+         path + ", log_format: {text_format_source: {inline_string: \"" + format + "\\n\"}}}}]\n";
 }
 
 std::string logged(const std::string& path) {
@@ -254,16 +253,15 @@ TEST(TcpProxy, DividesConnectionsByWeight) {
 }
 
 TEST(TcpProxy, NamesWhatItDoesNotSupport) {
-  for (std::string field : {"tunneling_config: {hostname: 'a:1', request_id_header: x-id}",
-                            "upstream_idle_timeout: 1s", "max_early_data_bytes: 1",
-                            "hash_policy: [{filter_state: {key: a}}]", "upstream_connect_mode: ON_DOWNSTREAM_DATA"}) {
+  for (std::string field : {"tunneling_config: {hostname: 'a:1', request_id_header: x-id}", "upstream_idle_timeout: 1s",
+                            "max_early_data_bytes: 1", "hash_policy: [{filter_state: {key: a}}]",
+                            "upstream_connect_mode: ON_DOWNSTREAM_DATA"}) {
     auto bootstrap = parse_bootstrap(
         tcp_bootstrap("          cluster: c\n          " + field + "\n", "  - {name: c, type: STATIC}\n"));
     ASSERT_TRUE(bootstrap) << bootstrap.error().message;
     auto good = validate(*bootstrap);
     ASSERT_FALSE(good) << field;
-    const std::string name =
-        field.starts_with("tunneling") ? "request_id_header" : field.substr(0, field.find(':'));
+    const std::string name = field.starts_with("tunneling") ? "request_id_header" : field.substr(0, field.find(':'));
     EXPECT_NE(good.error().message.find(name), std::string::npos) << good.error().message;
   }
 }
@@ -366,7 +364,8 @@ TEST(TcpTunnel, APostCarriesThemAsItsBody) {
 }
 
 TEST(TcpTunnel, WhatTheFarSideAnsweredIsLoggedWhereItIsKept) {
-  std::string answers[] = {"HTTP/1.1 200 OK\r\nx-a: one\r\nx-a: \"two\r\n\r\nhello", "HTTP/1.1 403 No\r\nx-a: no\r\n\r\n"};
+  std::string answers[] = {"HTTP/1.1 200 OK\r\nx-a: one\r\nx-a: \"two\r\n\r\nhello",
+                           "HTTP/1.1 403 No\r\nx-a: no\r\n\r\n"};
   for (const std::string& answer : answers) {
     Server next([&](int peer) {
       read_head(peer);
@@ -390,11 +389,12 @@ TEST(TcpTunnel, WhatTheFarSideAnsweredIsLoggedWhereItIsKept) {
       close(fd);
     }
     next.stop();
-    EXPECT_EQ(logged(log.path), &answer == answers
-                                    ? "{\"headers\":[{\"key\":\":status\",\"value\":\"200\"},{\"key\":\"x-a\",\"value\":\"one\"},"
-                                      "{\"key\":\"x-a\",\"value\":\"\\\"two\"}]} - -\n"
-                                    : "{\"headers\":[{\"key\":\":status\",\"value\":\"403\"},{\"key\":\"x-a\",\"value\":\"no\"}]} - "
-                                      "tunnel_response:403\n");
+    EXPECT_EQ(logged(log.path),
+              &answer == answers
+                  ? "{\"headers\":[{\"key\":\":status\",\"value\":\"200\"},{\"key\":\"x-a\",\"value\":\"one\"},"
+                    "{\"key\":\"x-a\",\"value\":\"\\\"two\"}]} - -\n"
+                  : "{\"headers\":[{\"key\":\":status\",\"value\":\"403\"},{\"key\":\"x-a\",\"value\":\"no\"}]} - "
+                    "tunnel_response:403\n");
   }
 }
 

@@ -201,8 +201,8 @@ struct Cluster {
   uint32_t hash_balance_factor = 0;  // percent of the fair share that one endpoint may have; 0: any
   bool locality_weighted = false;
   std::shared_ptr<const SubsetPolicy> subsets;  // nullptr: it is not divided
-  bool ignore_unchecked = false;  // endpoints do not count until their first active check
-  bool fail_on_panic = false;     // no traffic at all in place of traffic to everybody
+  bool ignore_unchecked = false;                // endpoints do not count until their first active check
+  bool fail_on_panic = false;                   // no traffic at all in place of traffic to everybody
   bool override_unhealthy = false, override_draining = false, override_degraded = true;  // whom an override may name
   Http http = Http::Http1;
   std::chrono::milliseconds connect_timeout{5'000};

@@ -169,7 +169,7 @@ void ClusterShared::report(HostShared& host, const OutlierPolicy& policy, Outcom
   count_failure(host.failures_5xx, policy.consecutive_5xx, host, policy, Cause::Consecutive5xx, now);
 }
 
-void ClusterShared::judge_rates(const OutlierPolicy& policy, HostShared::Monitor HostShared::*monitor,
+void ClusterShared::judge_rates(const OutlierPolicy& policy, HostShared::Monitor HostShared::* monitor,
                                 net::Clock::time_point now) {
   const bool local = monitor == &HostShared::local;
   std::vector<std::pair<HostShared*, double>> for_rate, for_percentage;

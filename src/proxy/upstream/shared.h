@@ -104,7 +104,7 @@ class ClusterShared {
   void count_failure(std::atomic<uint32_t>& in_row, uint32_t limit, HostShared& host, const OutlierPolicy& policy,
                      Cause cause, net::Clock::time_point now);
   void local_failure(HostShared& host, const OutlierPolicy& policy, net::Clock::time_point now);
-  void judge_rates(const OutlierPolicy& policy, HostShared::Monitor HostShared::*monitor, net::Clock::time_point now);
+  void judge_rates(const OutlierPolicy& policy, HostShared::Monitor HostShared::* monitor, net::Clock::time_point now);
   void restore(HostShared& host);
   uint32_t roll(uint32_t below);
 

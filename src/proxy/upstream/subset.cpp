@@ -97,7 +97,8 @@ bool SubsetPolicy::in_default(const std::vector<SubsetLabel>& labels) const {
   return std::ranges::all_of(default_subset.wanted(), [&](const auto& wanted) {
     const SubsetLabel* label = label_of(labels, wanted.first);
     if (!label) return false;
-    return label->value == wanted.second || (list_as_any && std::ranges::find(label->each, wanted.second) != label->each.end());
+    return label->value == wanted.second ||
+           (list_as_any && std::ranges::find(label->each, wanted.second) != label->each.end());
   });
 }
 

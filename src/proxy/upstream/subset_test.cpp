@@ -22,8 +22,7 @@ TEST(Subsets, AnEndpointIsInThoseOfTheSelectorsWhoseKeysItHas) {
   policy.selectors = {{.keys = {"v"}}, {.keys = {"stage", "v"}}};
   policy.default_subset = SubsetCriteria({{"v", "1"}}, nullptr);
   const auto plain = subset_labels({{"v", "1"}}), list = subset_labels({{"v", {"1", "2"}}, {"stage", "x"}});
-  EXPECT_EQ(policy.names_of(policy.selectors[0], plain),
-            std::vector{SubsetCriteria({{"v", "1"}}, nullptr).name()});
+  EXPECT_EQ(policy.names_of(policy.selectors[0], plain), std::vector{SubsetCriteria({{"v", "1"}}, nullptr).name()});
   EXPECT_TRUE(policy.names_of(policy.selectors[1], plain).empty());
   EXPECT_TRUE(policy.in_default(plain));
   EXPECT_FALSE(policy.in_default(list)) << "a list is a value of its own";
