@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <malloc.h>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -86,7 +87,8 @@ TEST_F(Stats, CarryTheNamesAndNumbersThatDashboardsAskFor) {
                            "server.total_connections", "cluster.backend.upstream_cx_rx_bytes_total",
                            "http.main.downstream_cx_rx_bytes_total", "http.main.downstream_cx_length_ms"})
     EXPECT_TRUE(stats.contains(name)) << name;
-  EXPECT_GT(stats["server.memory_allocated"], 0);
+  // ThreadSanitizer's allocator tells mallinfo2 nothing.
+  if (mallinfo2().uordblks > 0) EXPECT_GT(stats["server.memory_allocated"], 0);
 }
 
 static net::Task<void> until_lines(net::Loop& loop, const std::string& path, size_t wanted) {
