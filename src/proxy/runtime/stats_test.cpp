@@ -88,7 +88,9 @@ TEST_F(Stats, CarryTheNamesAndNumbersThatDashboardsAskFor) {
                            "http.main.downstream_cx_rx_bytes_total", "http.main.downstream_cx_length_ms"})
     EXPECT_TRUE(stats.contains(name)) << name;
   // ThreadSanitizer's allocator tells mallinfo2 nothing.
-  if (mallinfo2().uordblks > 0) EXPECT_GT(stats["server.memory_allocated"], 0);
+  if (mallinfo2().uordblks > 0) {
+    EXPECT_GT(stats["server.memory_allocated"], 0);
+  }
 }
 
 static net::Task<void> until_lines(net::Loop& loop, const std::string& path, size_t wanted) {

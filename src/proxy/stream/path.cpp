@@ -22,11 +22,10 @@ bool unreserved(char c) {
 // The byte of two hexadecimal digits; -1 where they are none.
 int byte_of(char high, char low) { return hex(high) < 0 || hex(low) < 0 ? -1 : hex(high) * 16 + hex(low); }
 
-// As Envoy: parameters of a dot segment ("..;a=b") go before anything is decoded, for servers that drop them later and
-// then climb. How long those of the segment that begins here are, after its dots; 0: it is another.
-size_t dots_with_parameters(std::string_view segment) {
-  const size_t dots = segment.starts_with("..;") ? 2 : segment.starts_with(".;") ? 1 : 0;
-  return dots ? std::min(segment.find('/'), segment.size()) - dots : 0;
+// A dot segment goes with its parameters ("..;a=b"), for servers that drop those later and then climb. As Envoy, but after
+// bytes were decoded: a second look finds nothing more.
+std::string_view without_parameters(std::string_view segment) {
+  return segment.starts_with(".;") ? "." : segment.starts_with("..;") ? ".." : segment;
 }
 
 void merge_slashes_of(std::string& path) {
@@ -82,14 +81,6 @@ bool normalize_path(std::string& path, bool normalize, bool merge_slashes) {
   for (size_t i = 0; i < only.size(); ++i) {
     char c = only[i];
     if (normalize && c == '\\') c = '/';
-    if (normalize && c == '.' && only[i - 1] == '/') {
-      if (const size_t drop = dots_with_parameters(only.substr(i))) {
-        const size_t dots = only[i + 1] == '.' ? 2 : 1;
-        decoded.append(dots, '.');
-        i += dots + drop - 1;
-        continue;
-      }
-    }
     if (normalize && c == '%') {
       const int code = i + 2 < only.size() ? byte_of(only[i + 1], only[i + 2]) : -1;
       if (code <= 0) return false;
@@ -114,7 +105,7 @@ bool normalize_path(std::string& path, bool normalize, bool merge_slashes) {
   std::string_view rest = decoded;
   while (!rest.empty()) {  // one segment with its slash before it at a time
     size_t next = std::min(rest.find('/', 1), rest.size());
-    std::string_view segment = rest.substr(1, next - 1);
+    std::string_view segment = without_parameters(rest.substr(1, next - 1));
     bool last = next == rest.size();
     if (segment == ".") {
       if (last) out += '/';

@@ -19,15 +19,16 @@ TEST(Paths, DotSegmentsAndBackslashesAreResolved) {
   EXPECT_EQ(normal("/a/.."), "/");
 }
 
-// What Envoy 1.40 makes of them.
+// As Envoy 1.40, but for the three that are told.
 TEST(Paths, DotSegmentsWithParametersAreDotSegments) {
   EXPECT_EQ(normal("/x/..;/admin"), "/admin");
   EXPECT_EQ(normal("/x/.;a=b/admin"), "/x/admin");
-  EXPECT_EQ(normal("/a/..;b;c\\%2f/d"), "/d");
+  EXPECT_EQ(normal("/a/..;b;c/d"), "/d");
+  EXPECT_EQ(normal("/a/..;b\\d"), "/d") << "Envoy: /";
   EXPECT_EQ(normal("/x/..;?q=1"), "/?q=1");
   EXPECT_EQ(normal("/x/...;/admin"), "/x/...;/admin");
-  EXPECT_EQ(normal("/x/%2e%2e;/admin"), "/x/..;/admin");
-  EXPECT_EQ(normal("/x\\..;/admin"), "/x/..;/admin");
+  EXPECT_EQ(normal("/x/%2e%2e;/admin"), "/admin") << "Envoy: /x/..;/admin";
+  EXPECT_EQ(normal("/x\\..;/admin"), "/admin") << "Envoy: /x/..;/admin";
   EXPECT_EQ(normal("/a;b/../c"), "/c");
 }
 
