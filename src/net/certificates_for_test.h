@@ -30,25 +30,25 @@ class TestAuthority {
 
   std::string pem() const { return pem_of(certificate_); }
 
-  // A list (PEM) on which these stand.
-  std::string revocations(const std::vector<Leaf>& revoked) const {
+  // A revocation list of it, with these leaves.
+  std::string revocation_list(const std::vector<Leaf>& revoked) const {
     X509_CRL* list = X509_CRL_new();
     X509_CRL_set_version(list, 1);
     X509_CRL_set_issuer_name(list, X509_get_subject_name(certificate_));
     ASN1_TIME* time = X509_gmtime_adj(nullptr, -60);
     X509_CRL_set1_lastUpdate(list, time);
-    X509_gmtime_adj(time, 3600);
-    X509_CRL_set1_nextUpdate(list, time);
+    ASN1_TIME* next = X509_gmtime_adj(nullptr, 3600);
+    X509_CRL_set1_nextUpdate(list, next);
+    ASN1_TIME_free(next);
     for (const Leaf& leaf : revoked) {
-      BIO* text = BIO_new_mem_buf(leaf.certificate.data(), static_cast<int>(leaf.certificate.size()));
-      X509* certificate = PEM_read_bio_X509(text, nullptr, nullptr, nullptr);
-      X509_REVOKED* entry = X509_REVOKED_new();
-      X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(certificate));
-      X509_gmtime_adj(time, -30);
-      X509_REVOKED_set_revocationDate(entry, time);
-      X509_CRL_add0_revoked(list, entry);
+      BIO* bio = BIO_new_mem_buf(leaf.certificate.data(), static_cast<int>(leaf.certificate.size()));
+      X509* certificate = PEM_read_bio_X509(bio, nullptr, nullptr, nullptr);
+      X509_REVOKED* one = X509_REVOKED_new();
+      X509_REVOKED_set_serialNumber(one, X509_get_serialNumber(certificate));
+      X509_REVOKED_set_revocationDate(one, time);
+      X509_CRL_add0_revoked(list, one);
       X509_free(certificate);
-      BIO_free(text);
+      BIO_free(bio);
     }
     ASN1_TIME_free(time);
     X509_CRL_sign(list, key_, EVP_sha256());

@@ -136,7 +136,9 @@ class Connection final : private IoHandler {
   const Address& remote() const;
   const Address& local() const;
   bool is_tls() const { return tls_state_ != TlsState::None; }
-  const TlsPeer* tls() const;                            // nullptr without TLS or before its handshake is done
+  const TlsPeer* tls() const;  // nullptr without TLS or before its handshake is done
+  // What check_peer, or a hash, had against the peer's certificate; empty: nothing.
+  std::string_view refusal() const;
   uint64_t bytes_received() const { return received_; }  // off the wire
   uint64_t bytes_sent() const { return sent_; }
 

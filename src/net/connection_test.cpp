@@ -283,8 +283,8 @@ TEST(Tls, TheCallersCheckOfTheLeafDecides) {
   EchoServer server(loop, kAnyPort, TlsContext::server(made.server_settings()).value());
   auto settings = made.client_settings();
   size_t size = 0;
-  settings.check_peer = [&](std::string_view der) -> base::Result<void> {
-    size = der.size();
+  settings.check_peer = [&](const TlsPeer& peer) -> base::Result<void> {
+    size = peer.certificate_der.size();
     return base::fail(base::ErrorKind::Denied, "not the identity that was expected");
   };
   auto stream = run_to_end(loop, connect(loop, server.listener->address(), options_of(settings, "")));
@@ -300,7 +300,7 @@ TEST(Tls, AResumedPeerIsTheSamePeerAndHeldToTheSameCheck) {
   settings.trusted_roots = made.authority.pem();
   settings.require_client_certificate = settings.resumable = true;
   bool welcome = true;
-  settings.check_peer = [&](std::string_view) -> base::Result<void> {
+  settings.check_peer = [&](const TlsPeer&) -> base::Result<void> {
     return welcome ? base::Result<void>{} : base::fail(base::ErrorKind::Denied, "not any more");
   };
   EchoServer server(loop, kAnyPort, TlsContext::server(settings).value());

@@ -147,6 +147,7 @@ bool Connection::handshake() {
   base::Result<void> good;
   if (code == SSL_ERROR_NONE && SSL_session_reused(tls_->ssl)) {
     good = check_resumed(tls_->ssl, tls_->context->settings());
+    if (!good) tls_->refusal = good.error().message;
   } else if (code != SSL_ERROR_NONE && code != SSL_ERROR_WANT_READ) {
     good = std::unexpected(tls_error("TLS handshake", code));
   }
@@ -227,6 +228,8 @@ base::Error Connection::tls_error(const char* what, int code) {
   if (reason.empty()) reason = "protocol error";
   return {tls_state_ == TlsState::Handshake ? base::ErrorKind::Denied : base::ErrorKind::Closed, with + reason};
 }
+
+std::string_view Connection::refusal() const { return tls_ ? std::string_view(tls_->refusal) : std::string_view(); }
 
 const TlsPeer* Connection::tls() const {
   if (!tls_ || tls_state_ != TlsState::Open) return nullptr;

@@ -19,9 +19,10 @@ namespace {
 struct Free {
   void operator()(BIO* p) const { BIO_free(p); }
   void operator()(X509* p) const { X509_free(p); }
-  void operator()(X509_CRL* p) const { X509_CRL_free(p); }
   void operator()(EVP_PKEY* p) const { EVP_PKEY_free(p); }
   void operator()(GENERAL_NAMES* p) const { GENERAL_NAMES_free(p); }
+  void operator()(X509_CRL* p) const { X509_CRL_free(p); }
+  void operator()(STACK_OF(X509_INFO) * p) const { sk_X509_INFO_pop_free(p, X509_INFO_free); }
 };
 template <typename T>
 using Owned = std::unique_ptr<T, Free>;
@@ -50,6 +51,9 @@ bool clean_end() {
   return clean;
 }
 
+// An encrypted key must not ask on the terminal.
+int no_password(char*, int, int, void*) { return -1; }
+
 base::Result<void> use_certificate(SSL_CTX* context, const TlsSettings& settings) {
   if (settings.certificate_chain.empty() && settings.private_key.empty()) return {};
   auto chain = reader(settings.certificate_chain);
@@ -60,8 +64,7 @@ base::Result<void> use_certificate(SSL_CTX* context, const TlsSettings& settings
   }
   if (!clean_end()) return refuse("certificate chain: a PEM block does not parse");
   auto text = reader(settings.private_key);
-  // An encrypted key must not ask on the terminal.
-  Owned<EVP_PKEY> key(PEM_read_bio_PrivateKey(text.get(), nullptr, [](char*, int, int, void*) { return -1; }, nullptr));
+  Owned<EVP_PKEY> key(PEM_read_bio_PrivateKey(text.get(), nullptr, no_password, nullptr));
   if (!key) return refuse("private key");
   if (SSL_CTX_use_PrivateKey(context, key.get()) != 1 || SSL_CTX_check_private_key(context) != 1) {
     return refuse("private key does not fit the certificate");
@@ -69,60 +72,42 @@ base::Result<void> use_certificate(SSL_CTX* context, const TlsSettings& settings
   return {};
 }
 
-base::Result<void> use_roots(SSL_CTX* context, const TlsSettings& settings, bool is_server) {
-  if (settings.trusted_roots.empty()) return {};
-  X509_STORE* store = SSL_CTX_get_cert_store(context);
-  // A trusted intermediate is enough: meshes pin intermediates of a larger hierarchy.
-  X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
-  auto text = reader(settings.trusted_roots);
-  int count = 0;
-  while (Owned<X509> root{PEM_read_bio_X509_AUX(text.get(), nullptr, nullptr, nullptr)}) {
-    if (X509_STORE_add_cert(store, root.get()) != 1) return refuse("trusted roots");
-    if (is_server && SSL_CTX_add_client_CA(context, root.get()) != 1) return refuse("trusted roots");
-    ++count;
-  }
-  if (!clean_end() || count == 0) return refuse("trusted roots: a PEM block does not parse");
-  return {};
-}
-
-base::Result<void> use_revocations(SSL_CTX* context, const TlsSettings& settings) {
-  if (settings.revoked.empty()) return {};
-  if (settings.trusted_roots.empty()) return base::fail(base::ErrorKind::Invalid, "revocation lists without roots");
-  X509_STORE* store = SSL_CTX_get_cert_store(context);
-  auto text = reader(settings.revoked);
+base::Result<void> use_revocations(X509_STORE* store, const TlsSettings& settings) {
+  auto text = reader(settings.revocation_lists);
   int count = 0;
   while (Owned<X509_CRL> list{PEM_read_bio_X509_CRL(text.get(), nullptr, nullptr, nullptr)}) {
     if (X509_STORE_add_crl(store, list.get()) != 1) return refuse("revocation lists");
     ++count;
   }
   if (!clean_end() || count == 0) return refuse("revocation lists: a PEM block does not parse");
-  X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | (settings.revoked_leaf_only ? 0 : X509_V_FLAG_CRL_CHECK_ALL));
   return {};
 }
 
-// Whether the leaf is one of those that are pinned, if any are.
-base::Result<void> check_pins(X509* leaf, const TlsSettings& settings) {
-  if (settings.pinned_certificates.empty() && settings.pinned_keys.empty()) return {};
-  auto is_one_of = [leaf](const std::vector<std::string>& pins, auto digest_of) {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    if (pins.empty() || !leaf || digest_of(digest, &size) != 1) return false;
-    return std::ranges::find(pins, std::string_view(reinterpret_cast<char*>(digest), size)) != pins.end();
-  };
-  auto of_certificate = [leaf](unsigned char* out, unsigned* size) {
-    return X509_digest(leaf, EVP_sha256(), out, size);
-  };
-  auto of_key = [leaf](unsigned char* out, unsigned* size) {
-    unsigned char* der = nullptr;
-    const int length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der);
-    if (length <= 0) return 0;
-    const int good = EVP_Digest(der, static_cast<size_t>(length), out, size, EVP_sha256(), nullptr);
-    OPENSSL_free(der);
-    return good;
-  };
-  if (is_one_of(settings.pinned_certificates, of_certificate) || is_one_of(settings.pinned_keys, of_key)) return {};
-  return base::fail(base::ErrorKind::Denied,
-                    "certificate verify failed: neither the certificate nor its key is pinned");
+base::Result<void> use_roots(SSL_CTX* context, const TlsSettings& settings, bool is_server) {
+  X509_STORE* store = SSL_CTX_get_cert_store(context);
+  bool revokes = !settings.revocation_lists.empty();
+  if (revokes) TRY(use_revocations(store, settings));
+  if (settings.trusted_roots.empty()) return {};
+  // A trusted intermediate is enough: meshes pin intermediates of a larger hierarchy.
+  X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
+  auto text = reader(settings.trusted_roots);
+  Owned<STACK_OF(X509_INFO)> all(PEM_X509_INFO_read_bio(text.get(), nullptr, no_password, nullptr));
+  int count = 0;
+  for (int i = 0; all && i < sk_X509_INFO_num(all.get()); ++i) {
+    const X509_INFO* one = sk_X509_INFO_value(all.get(), i);
+    if (one->crl && X509_STORE_add_crl(store, one->crl) != 1) return refuse("trusted roots");
+    revokes |= one->crl != nullptr;
+    if (!one->x509) continue;
+    if (X509_STORE_add_cert(store, one->x509) != 1) return refuse("trusted roots");
+    if (is_server && SSL_CTX_add_client_CA(context, one->x509) != 1) return refuse("trusted roots");
+    ++count;
+  }
+  if (count == 0) return refuse("trusted roots: a PEM block does not parse");
+  ERR_clear_error();
+  if (revokes)
+    X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | (settings.only_leaf_revoked ? 0 : X509_V_FLAG_CRL_CHECK_ALL));
+  if (settings.expired_is_fine) X509_STORE_set_flags(store, X509_V_FLAG_NO_CHECK_TIME);
+  return {};
 }
 
 std::string der_of(X509* certificate) {
@@ -132,123 +117,6 @@ std::string der_of(X509* certificate) {
   std::string out(reinterpret_cast<char*>(bytes), static_cast<size_t>(size));
   OPENSSL_free(bytes);
   return out;
-}
-
-// Instead of OpenSSL's own step: the chain, then the caller's check of the leaf.
-int verify(X509_STORE_CTX* store, void* argument) {
-  const auto& settings = *static_cast<const TlsSettings*>(argument);
-  auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
-  if (settings.verify_peer && X509_verify_cert(store) != 1) return 0;
-  X509* leaf = X509_STORE_CTX_get0_cert(store);
-  auto checked = check_pins(leaf, settings);
-  if (checked && settings.check_peer) checked = settings.check_peer(leaf ? der_of(leaf) : std::string());
-  if (checked) return 1;
-  X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
-  remember_refusal(ssl, std::move(checked.error().message));
-  return 0;
-}
-
-int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* offered,
-                unsigned int offered_size, void* argument) {
-  const auto& settings = *static_cast<const TlsSettings*>(argument);
-  const std::string_view all(reinterpret_cast<const char*>(offered), offered_size);
-  for (const std::string& wanted : settings.alpn) {
-    for (size_t at = 0; at < all.size();) {
-      const size_t size = static_cast<unsigned char>(all[at]);
-      if (all.substr(at + 1, size) == wanted) {
-        *out = offered + at + 1;
-        *out_size = static_cast<unsigned char>(size);
-        return SSL_TLSEXT_ERR_OK;
-      }
-      at += 1 + size;
-    }
-  }
-  return SSL_TLSEXT_ERR_NOACK;
-}
-
-base::Result<void> use_algorithms(SSL_CTX* context, const std::string& ciphers, const std::string& groups) {
-  if (SSL_CTX_set_cipher_list(context, ciphers.empty() ? kTls12Ciphers : ciphers.c_str()) != 1)
-    return refuse("cipher suites " + ciphers);
-  if (SSL_CTX_set1_groups_list(context, groups.empty() ? "X25519:P-256:P-384" : groups.c_str()) != 1)
-    return refuse("key exchange groups " + groups);
-  return {};
-}
-
-std::string names_of(SSL_CTX* context);
-
-// Whoever asks for no name, or for another's.
-int demand_name(SSL* ssl, int* alert, void*) {
-  const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-  X509* own = SSL_get_certificate(ssl);
-  if (name && own && X509_check_host(own, name, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, nullptr) == 1)
-    return SSL_TLSEXT_ERR_OK;
-  *alert = SSL_AD_UNRECOGNIZED_NAME;
-  return SSL_TLSEXT_ERR_ALERT_FATAL;
-}
-
-base::Result<void> set_up(SSL_CTX* context, const TlsSettings& settings, bool is_server) {
-  SSL_CTX_set_min_proto_version(context, settings.tls13_only ? TLS1_3_VERSION : TLS1_2_VERSION);
-  if (settings.tls12_only) SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
-  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                                   SSL_OP_PRIORITIZE_CHACHA);
-  // A resumed session skips OpenSSL's check of the peer's certificate, so only who asks for it gets it.
-  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  // Sessions are kept by the server, not inside of tickets: those would hold the peer's certificate, and OpenSSL
-  // takes longer to read one than for the rest of the handshake.
-  SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
-  if (!settings.resumable) {
-    SSL_CTX_set_num_tickets(context, 0);
-  } else if (is_server && settings.ticket_keys.empty()) {
-    static constexpr unsigned char kSessions[] = "seine";
-    SSL_CTX_set_session_id_context(context, kSessions, sizeof kSessions - 1);
-    SSL_CTX_set_timeout(context, settings.session_lifetime ? settings.session_lifetime->count() : kSessionSeconds);
-    SSL_CTX_set_num_tickets(context, 1);
-    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_AUTO_CLEAR);
-    SSL_CTX_sess_set_cache_size(context, kMostSessions);
-  } else if (!is_server) {
-    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(context, remember_session);
-  }
-  SSL_CTX_set_max_early_data(context, 0);
-  SSL_CTX_set_mode(context,
-                   SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-  SSL_CTX_set_read_ahead(context, 1);
-  if (SSL_CTX_set_ciphersuites(context, kTls13Ciphers) != 1) return refuse("TLS algorithms");
-  TRY(use_algorithms(context, settings.ciphers, settings.groups));
-  TRY(use_certificate(context, settings));
-  TRY(use_roots(context, settings, is_server));
-  TRY(use_revocations(context, settings));
-  if (settings.max_depth) SSL_CTX_set_verify_depth(context, *settings.max_depth);
-  if (is_server && !settings.ticket_keys.empty()) TRY(use_ticket_keys(context, settings, names_of(context)));
-
-  std::string wire;
-  for (const std::string& name : settings.alpn) {
-    if (name.empty() || name.size() > 255) return base::fail(base::ErrorKind::Invalid, "ALPN name: 1 to 255 bytes");
-    wire += static_cast<char>(name.size());
-    wire += name;
-  }
-  // The settings live in the TlsContext, which lives as long as its SSL_CTX.
-  auto* argument = const_cast<TlsSettings*>(&settings);
-  if (is_server) {
-    if (settings.require_server_name) SSL_CTX_set_tlsext_servername_callback(context, demand_name);
-    if (!wire.empty()) SSL_CTX_set_alpn_select_cb(context, select_alpn, argument);
-    const bool pins = !settings.pinned_certificates.empty() || !settings.pinned_keys.empty();
-    const bool asks =
-        pins || !settings.trusted_roots.empty() || settings.require_client_certificate || settings.check_peer;
-    SSL_CTX_set_verify(context,
-                       !asks                                 ? SSL_VERIFY_NONE
-                       : settings.require_client_certificate ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
-                                                             : SSL_VERIFY_PEER,
-                       nullptr);
-  } else {
-    if (!wire.empty() && SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>(wire.data()),
-                                                 static_cast<unsigned>(wire.size())) != 0) {
-      return refuse("ALPN");
-    }
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
-  }
-  SSL_CTX_set_cert_verify_callback(context, verify, argument);
-  return {};
 }
 
 std::string text_of(const ASN1_STRING* value) {
@@ -302,6 +170,157 @@ std::string names_of(SSL_CTX* context) {
   return out;
 }
 
+std::string sha256(std::string_view bytes) {
+  std::string out(EVP_MAX_MD_SIZE, 0);
+  unsigned size = 0;
+  EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(out.data()), &size, EVP_sha256(), nullptr);
+  out.resize(size);
+  return out;
+}
+
+std::string key_of(X509* certificate) {
+  unsigned char* bytes = nullptr;
+  const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &bytes);
+  if (size <= 0) return {};
+  std::string out(reinterpret_cast<char*>(bytes), static_cast<size_t>(size));
+  OPENSSL_free(bytes);
+  return out;
+}
+
+void describe(X509* leaf, SSL* ssl, TlsPeer& out) {
+  if (const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)) out.server_name = name;
+  out.certificate_der = der_of(leaf);
+  add_subject(leaf, out);
+  add_alternative_names(leaf, out);
+}
+
+// Its hashes and names.
+base::Result<void> check_leaf(X509* leaf, SSL* ssl, const TlsSettings& settings) {
+  auto lists = [](const std::vector<std::string>& hashes, const std::string& hash) {
+    return std::find(hashes.begin(), hashes.end(), hash) != hashes.end();
+  };
+  if (!leaf) return base::fail(base::ErrorKind::Denied, "the peer has no certificate");
+  if (!settings.certificate_hashes.empty() || !settings.key_hashes.empty()) {
+    const bool known =
+        lists(settings.certificate_hashes, sha256(der_of(leaf))) || lists(settings.key_hashes, sha256(key_of(leaf)));
+    if (!known) return base::fail(base::ErrorKind::Denied, "the peer's certificate has none of the expected hashes");
+  }
+  if (!settings.check_peer) return {};
+  TlsPeer peer;
+  describe(leaf, ssl, peer);
+  return settings.check_peer(peer);
+}
+
+// Instead of OpenSSL's own step: the chain, then the caller's check of the leaf.
+int verify(X509_STORE_CTX* store, void* argument) {
+  const auto& settings = *static_cast<const TlsSettings*>(argument);
+  auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  if (settings.verify_peer && X509_verify_cert(store) != 1) return 0;
+  auto checked = check_leaf(X509_STORE_CTX_get0_cert(store), ssl, settings);
+  if (checked) return 1;
+  X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
+  remember_refusal(ssl, std::move(checked.error().message));
+  return 0;
+}
+
+int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* offered,
+                unsigned int offered_size, void* argument) {
+  const auto& settings = *static_cast<const TlsSettings*>(argument);
+  const std::string_view all(reinterpret_cast<const char*>(offered), offered_size);
+  for (const std::string& wanted : settings.alpn) {
+    for (size_t at = 0; at < all.size();) {
+      const size_t size = static_cast<unsigned char>(all[at]);
+      if (all.substr(at + 1, size) == wanted) {
+        *out = offered + at + 1;
+        *out_size = static_cast<unsigned char>(size);
+        return SSL_TLSEXT_ERR_OK;
+      }
+      at += 1 + size;
+    }
+  }
+  return SSL_TLSEXT_ERR_NOACK;
+}
+
+base::Result<void> use_algorithms(SSL_CTX* context, const std::string& ciphers, const std::string& groups) {
+  if (SSL_CTX_set_cipher_list(context, ciphers.empty() ? kTls12Ciphers : ciphers.c_str()) != 1)
+    return refuse("cipher suites " + ciphers);
+  if (SSL_CTX_set1_groups_list(context, groups.empty() ? "X25519:P-256:P-384" : groups.c_str()) != 1)
+    return refuse("key exchange groups " + groups);
+  return {};
+}
+
+// Whoever asks for no name, or for another's.
+int demand_name(SSL* ssl, int* alert, void*) {
+  const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+  X509* own = SSL_get_certificate(ssl);
+  if (name && own && X509_check_host(own, name, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, nullptr) == 1)
+    return SSL_TLSEXT_ERR_OK;
+  *alert = SSL_AD_UNRECOGNIZED_NAME;
+  return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+base::Result<void> set_up(SSL_CTX* context, const TlsSettings& settings, bool is_server) {
+  SSL_CTX_set_min_proto_version(context, settings.tls13_only ? TLS1_3_VERSION : TLS1_2_VERSION);
+  if (settings.tls12_only) SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                   SSL_OP_PRIORITIZE_CHACHA);
+  // A resumed session skips OpenSSL's check of the peer's certificate, so only who asks for it gets it.
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  // Sessions are kept by the server, not inside of tickets: those would hold the peer's certificate, and OpenSSL
+  // takes longer to read one than for the rest of the handshake.
+  SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+  if (!settings.resumable) {
+    SSL_CTX_set_num_tickets(context, 0);
+  } else if (is_server && settings.ticket_keys.empty()) {
+    static constexpr unsigned char kSessions[] = "seine";
+    SSL_CTX_set_session_id_context(context, kSessions, sizeof kSessions - 1);
+    SSL_CTX_set_timeout(context, settings.session_lifetime ? settings.session_lifetime->count() : kSessionSeconds);
+    SSL_CTX_set_num_tickets(context, 1);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_AUTO_CLEAR);
+    SSL_CTX_sess_set_cache_size(context, kMostSessions);
+  } else if (!is_server) {
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context, remember_session);
+  }
+  SSL_CTX_set_max_early_data(context, 0);
+  SSL_CTX_set_mode(context,
+                   SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_read_ahead(context, 1);
+  if (SSL_CTX_set_ciphersuites(context, kTls13Ciphers) != 1) return refuse("TLS algorithms");
+  TRY(use_algorithms(context, settings.ciphers, settings.groups));
+  TRY(use_certificate(context, settings));
+  TRY(use_roots(context, settings, is_server));
+  if (settings.max_depth) SSL_CTX_set_verify_depth(context, *settings.max_depth);
+  if (is_server && !settings.ticket_keys.empty()) TRY(use_ticket_keys(context, settings, names_of(context)));
+
+  std::string wire;
+  for (const std::string& name : settings.alpn) {
+    if (name.empty() || name.size() > 255) return base::fail(base::ErrorKind::Invalid, "ALPN name: 1 to 255 bytes");
+    wire += static_cast<char>(name.size());
+    wire += name;
+  }
+  // The settings live in the TlsContext, which lives as long as its SSL_CTX.
+  auto* argument = const_cast<TlsSettings*>(&settings);
+  if (is_server) {
+    if (settings.require_server_name) SSL_CTX_set_tlsext_servername_callback(context, demand_name);
+    if (!wire.empty()) SSL_CTX_set_alpn_select_cb(context, select_alpn, argument);
+    const bool needs = settings.needs_certificate();
+    SSL_CTX_set_verify(context,
+                       needs                             ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
+                       : !settings.trusted_roots.empty() ? SSL_VERIFY_PEER
+                                                         : SSL_VERIFY_NONE,
+                       nullptr);
+  } else {
+    if (!wire.empty() && SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>(wire.data()),
+                                                 static_cast<unsigned>(wire.size())) != 0) {
+      return refuse("ALPN");
+    }
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+  }
+  SSL_CTX_set_cert_verify_callback(context, verify, argument);
+  return {};
+}
+
 }  // namespace
 
 base::Result<void> check_algorithms(const std::string& ciphers, const std::string& groups) {
@@ -350,13 +369,12 @@ void TlsMemory::forget() {
 base::Result<void> check_resumed(SSL* ssl, const TlsSettings& settings) {
   X509* leaf = SSL_get0_peer_certificate(ssl);
   if (!leaf) {
-    if (!settings.require_client_certificate) return {};
+    if (!settings.needs_certificate()) return {};
     return base::fail(base::ErrorKind::Denied, "the resumed session has no certificate of the peer");
   }
-  if (settings.verify_peer && X509_cmp_current_time(X509_get0_notAfter(leaf)) <= 0)
+  if (settings.verify_peer && !settings.expired_is_fine && X509_cmp_current_time(X509_get0_notAfter(leaf)) <= 0)
     return base::fail(base::ErrorKind::Denied, "certificate verify failed: certificate has expired");
-  TRY(check_pins(leaf, settings));
-  return settings.check_peer ? settings.check_peer(der_of(leaf)) : base::Result<void>{};
+  return check_leaf(leaf, ssl, settings);
 }
 
 TlsContext::~TlsContext() { SSL_CTX_free(native_); }
@@ -403,11 +421,7 @@ TlsPeer tls_peer_of(SSL* ssl) {
   SSL_get0_alpn_selected(ssl, &alpn, &size);
   if (size) out.alpn.assign(reinterpret_cast<const char*>(alpn), size);
   if (const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)) out.server_name = name;
-  if (X509* certificate = SSL_get0_peer_certificate(ssl)) {
-    out.certificate_der = der_of(certificate);
-    add_subject(certificate, out);
-    add_alternative_names(certificate, out);
-  }
+  if (X509* certificate = SSL_get0_peer_certificate(ssl)) describe(certificate, ssl, out);
   return out;
 }
 

@@ -16,18 +16,39 @@ typedef struct ssl_session_st SSL_SESSION;
 
 namespace net {
 
+// What a finished handshake agreed on.
+struct TlsPeer {
+  std::string alpn;                        // empty: none
+  std::string server_name;                 // SNI; empty: none
+  std::string certificate_der;             // the peer's leaf; empty: none was given
+  std::string common_name;                 // of that certificate's subject
+  std::vector<std::string> organizations;  // of the subject
+  std::vector<std::string> uri_names;      // its URI SANs
+  std::vector<std::string> dns_names;      // its DNS SANs
+  std::vector<std::string> ip_names;       // its IP SANs, as text
+  bool resumed = false;                    // an earlier session, whose certificate this is
+  // Static texts: "TLSv1.3"; "TLS_AES_128_GCM_SHA256" or, below 1.3, OpenSSL's word; "X25519", "P-256". Empty: unknown.
+  const char* version = "";
+  const char* cipher = "";
+  const char* group = "";
+  std::array<unsigned char, 32> session_id{};  // below TLS 1.3
+  uint8_t session_id_size = 0;
+};
+
 // How one side of TLS behaves; PEM texts, not files. Immutable once made; many
 // connections on any thread share one.
 struct TlsSettings {
   std::string certificate_chain;  // leaf first; empty for a client without certificate
   std::string private_key;
-  std::string trusted_roots;       // to verify the peer; empty: a client trusts nobody, a server asks for nothing
-  bool verify_peer = true;         // client: false only where the caller verifies by itself
-  std::string revoked;             // revocation lists (CRL), PEM; each authority in a chain needs one, unless:
-  bool revoked_leaf_only = false;  // only the leaf is looked up
-  // The leaf, or its public key, must be one of these, whatever else holds: SHA-256 of the DER, 32 bytes each.
-  std::vector<std::string> pinned_certificates, pinned_keys;
-  std::optional<int> max_depth;             // intermediates in a chain, at most
+  std::string trusted_roots;  // to verify the peer; empty: a client trusts nobody, a server asks for nothing
+  // Revocation lists, which may stand among the roots too: with any, each certificate of a chain needs its issuer's.
+  std::string revocation_lists;
+  bool only_leaf_revoked = false;  // they are asked about the leaf alone
+  bool expired_is_fine = false;
+  // SHA-256 of the leaf, and of its public key's SubjectPublicKeyInfo: the peer's must be one of all of these.
+  std::vector<std::string> certificate_hashes, key_hashes;  // 32 bytes each
+  std::optional<int> max_depth;                             // intermediates in a chain, at most
+  bool verify_peer = true;                                  // client: false only where the caller verifies by itself
   bool require_client_certificate = false;  // server; with roots and without this, a certificate is optional
   std::vector<std::string> alpn;            // in order of preference
   bool tls13_only = false;                  // else TLS 1.2 (ECDHE with AEAD) and 1.3
@@ -51,8 +72,13 @@ struct TlsSettings {
   // Server: a client must ask for a name that the certificate carries.
   bool require_server_name = false;
 
-  // Called with the peer's leaf certificate as DER after the chain was verified; an error ends the handshake.
-  std::function<base::Result<void>(std::string_view leaf_der)> check_peer;
+  // Called with what is known of the peer by its leaf certificate, once the chain was verified, and of whoever resumes
+  // a session; an error ends the handshake. A server that has this, or hashes, needs a certificate of every client.
+  std::function<base::Result<void>(const TlsPeer& leaf)> check_peer;
+
+  bool needs_certificate() const {
+    return require_client_certificate || check_peer || !certificate_hashes.empty() || !key_hashes.empty();
+  }
 };
 
 // Whether TlsSettings may say so: an error names what is not known here.
@@ -95,25 +121,6 @@ struct TlsMemory {
   SSL_SESSION* session = nullptr;
   std::shared_ptr<const TlsContext> context;  // that it was made under
   std::string server_name;
-};
-
-// What a finished handshake agreed on.
-struct TlsPeer {
-  std::string alpn;                        // empty: none
-  std::string server_name;                 // SNI; empty: none
-  std::string certificate_der;             // the peer's leaf; empty: none was given
-  std::string common_name;                 // of that certificate's subject
-  std::vector<std::string> organizations;  // of the subject
-  std::vector<std::string> uri_names;      // its URI SANs
-  std::vector<std::string> dns_names;      // its DNS SANs
-  std::vector<std::string> ip_names;       // its IP SANs, as text
-  bool resumed = false;                    // an earlier session, whose certificate this is
-  // Static texts: "TLSv1.3"; "TLS_AES_128_GCM_SHA256" or, below 1.3, OpenSSL's word; "X25519", "P-256". Empty: unknown.
-  const char* version = "";
-  const char* cipher = "";
-  const char* group = "";
-  std::array<unsigned char, 32> session_id{};  // below TLS 1.3
-  uint8_t session_id_size = 0;
 };
 
 }  // namespace net

@@ -61,8 +61,9 @@ base::Result<void> check_ticket_keys(const std::vector<std::string>& keys) {
 base::Result<void> use_ticket_keys(SSL_CTX* context, const TlsSettings& settings, const std::string& names) {
   TRY(check_ticket_keys(settings.ticket_keys));
   // Who may take up a session: only a server of the same names that asks clients for the same.
-  std::string about = names + '\0' + settings.trusted_roots + '\0';
-  about += settings.require_client_certificate ? 'r' : '-';
+  std::string about = names + '\0' + settings.trusted_roots + '\0' + settings.revocation_lists + '\0';
+  about += settings.needs_certificate() ? 'r' : '-';
+  about += settings.only_leaf_revoked ? 'l' : '-';
   about += settings.verify_peer ? 'v' : '-';
   for (const std::string& protocol : settings.alpn) about += '\0' + protocol;
   unsigned char digest[EVP_MAX_MD_SIZE];

@@ -92,7 +92,7 @@ const std::vector<Known>& plain_operators() {
       {"UPSTREAM_LOCAL_ADDRESS", text_of(&Record::upstream_local)},
       {"UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT", text_of(&Record::upstream_local, Kind::Ip)},
       {"UPSTREAM_LOCAL_PORT", text_of(&Record::upstream_local, Kind::Port)},
-      {"UPSTREAM_TRANSPORT_FAILURE_REASON", text_of(&Record::transport_failure)},
+      {"UPSTREAM_TRANSPORT_FAILURE_REASON", of(Kind::Details, 2)},
       {"UPSTREAM_CLUSTER", text_of(&Record::cluster)},
       {"UPSTREAM_CLUSTER_RAW", text_of(&Record::cluster)},
       {"DOWNSTREAM_LOCAL_ADDRESS", text_of(&Record::downstream_local)},

@@ -53,7 +53,7 @@ struct Operator {
   uint32_t per_second = 1000;
   Fact fact{};
   MetadataOf metadata{};
-  uint8_t form = 0;  // of Path, QueryPart, GrpcStatus, StartTime: their variants
+  uint8_t form = 0;  // of Path, QueryPart, GrpcStatus, StartTime, Details: their variants
 
   // `text` without the percent signs, e.g. "REQ(X?Y):10". An operator that Envoy has not, or that has no
   // meaning here, is an error that names it.

@@ -173,8 +173,9 @@ bool Operator::append(const Record& record, std::string& out) const {
       return protocol != Protocol::Tcp && put(name(protocol));
     }
     case Kind::Details: {
-      if (form || record.details.find(' ') == record.details.npos) return put(record.details);
-      std::string joined(record.details);
+      const std::string_view said = form == 2 ? record.transport_failure : record.details;
+      if (form == 1 || said.find(' ') == said.npos) return put(said);
+      std::string joined(said);
       for (char& c : joined)
         if (c == ' ') c = '_';
       return put(joined);

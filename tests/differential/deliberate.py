@@ -41,7 +41,7 @@ ROWS = [
     # Headers that speak for the proxy
     ("forwarded/* x-envoy-original-host: evil", "upstream[0].headers.x-envoy-original-host", "evil", None, "what only a proxy may say is taken off requests from outside"),
     # Methods and targets
-    ("http1/method * | routes/header method put", "*", ANY, ANY, "any token is a method (RFC 9110, 9.1), as in HTTP/2"),
+    ("http1/method * | routes/header method put", "*", ANY, ANY, "any token is a method (RFC 9110, 9.1), as in HTTP/2, but for other spellings of known ones"),
     ("http1/target http://other?q=1", "*", ANY, ANY, "an absolute target without a path is '/' (RFC 9110, 4.2.3)"),
     ("http1/OPTIONS http://other", "*", ANY, ANY, "an absolute OPTIONS target without a path is '*' (RFC 9112, 3.2.4)"),
     ("http1/OPTIONS asterisk", "log[0]", re.compile(".*404 - absolute_path_rejected.*"), re.compile(".*404 NR route_not_found.*"), "'*' is a target like others; no route takes it"),

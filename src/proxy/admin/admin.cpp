@@ -199,11 +199,28 @@ std::string index_page() {
 
 }  // namespace
 
+bool is_of_this_machine(const net::Address& address) {
+  if (address.is_unix()) return true;
+  const std::string ip = address.ip();
+  return ip.starts_with("127.") || ip == "::1" || ip.starts_with("::ffff:127.");
+}
+
 Admin::Admin(Process& process)
     : server_(process.loop(),
               [&process](std::shared_ptr<http::Exchange> exchange) { return serve(process, std::move(exchange)); }) {}
 
+base::Result<net::Address> Admin::listen(const net::Address& address) {
+  if (!is_of_this_machine(address))
+    base::log::warn("the admin address {} is not a loopback address: whoever comes from elsewhere gets 403 there",
+                    address.text());
+  return server_.listen(address);
+}
+
 net::Task<void> Admin::serve(Process& process, std::shared_ptr<http::Exchange> exchange) {
+  if (!is_of_this_machine(exchange->remote())) {
+    answer(*exchange, 403, "the admin port answers the loopback address only\n");
+    co_return;
+  }
   const std::string path(exchange->request().path_only());
   const std::string query(exchange->request().query());
   auto given = [&](std::string_view name) { return http::query_parameter(query, name); };

@@ -14,12 +14,15 @@ class Process;
 class Admin {
  public:
   explicit Admin(Process& process);
-  base::Result<net::Address> listen(const net::Address& address) { return server_.listen(address); }
+  base::Result<net::Address> listen(const net::Address& address);
 
  private:
   static void change(Process& process, http::Exchange& exchange, std::string_view path);
   static net::Task<void> serve(Process& process, std::shared_ptr<http::Exchange> exchange);
   http::Server server_;
 };
+
+// A loopback or Unix address.
+bool is_of_this_machine(const net::Address& address);
 
 }  // namespace proxy

@@ -6,9 +6,13 @@
 
 #include <algorithm>
 #include <functional>
+#include <memory>
 
 #include "base/strings.h"
+#include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
 #include "identity/certificate.h"
+#include "proxy/admin/redact.h"
+#include "proxy/runtime/messages.h"
 
 namespace proxy {
 namespace {
@@ -30,7 +34,10 @@ Json json_of(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
   std::string text;
-  if (!google::protobuf::util::MessageToJsonString(message, &text, options).ok()) return nullptr;
+  std::unique_ptr<google::protobuf::Message> shown(message.New());
+  shown->CopyFrom(message);
+  redact(*shown);
+  if (!google::protobuf::util::MessageToJsonString(*shown, &text, options).ok()) return nullptr;
   auto parsed = base::parse_json(text);
   return parsed ? *parsed : Json(nullptr);
 }
@@ -448,9 +455,11 @@ Json listeners_json(const Process& process) {
 }
 
 Json certificates_json(const Process& process) {
+  namespace tls = envoy::extensions::transport_sockets::tls::v3;
   Json out{{"certificates", Json::array()}};
-  auto details = [](const identity::Certificate& certificate) {
-    Json one{{"serial_number", certificate.serial},
+  auto details = [](const identity::Certificate& certificate, const core::DataSource& source) {
+    Json one{{"path", source.has_filename() ? source.filename() : "<inline>"},
+             {"serial_number", certificate.serial},
              {"valid_from", time_text(certificate.not_before)},
              {"expiration_time", time_text(certificate.not_after)}};
     auto left = std::chrono::duration_cast<std::chrono::hours>(certificate.not_after - std::chrono::system_clock::now())
@@ -461,18 +470,42 @@ Json certificates_json(const Process& process) {
     for (const std::string& name : certificate.dns_names) one["subject_alt_names"].push_back(Json{{"dns", name}});
     return one;
   };
+  auto add = [&](const core::DataSource& source, Json& list) {
+    auto pem = compile(source);
+    auto chain = pem && !pem->empty() ? identity::Certificate::chain_from_pem(*pem)
+                                      : base::Result<std::vector<identity::Certificate>>();
+    if (chain)
+      for (const auto& certificate : *chain) list.push_back(details(certificate, source));
+  };
+  auto put = [&](Json own, Json roots) {
+    Json one{{"ca_cert", std::move(roots)}, {"cert_chain", std::move(own)}};
+    if (one["ca_cert"].empty() && one["cert_chain"].empty()) return;
+    Json& all = out["certificates"];
+    if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(std::move(one));
+  };
+  const Configuration& configuration = process.configuration();
   Json own = Json::array(), roots = Json::array();
-  for (const auto& [name, entry] : process.configuration().entries(Kind::Secret)) {
-    bool leaf = entry.secret.has_tls_certificate();
-    auto pem = compile(leaf ? entry.secret.tls_certificate().certificate_chain()
-                            : entry.secret.validation_context().trusted_ca());
-    if (!pem || pem->empty()) continue;
-    auto chain = identity::Certificate::chain_from_pem(*pem);
-    if (!chain) continue;
-    for (const auto& certificate : *chain) (leaf ? own : roots).push_back(details(certificate));
+  for (const auto& [name, entry] : configuration.entries(Kind::Secret)) {
+    add(entry.secret.tls_certificate().certificate_chain(), own);
+    add(entry.secret.validation_context().trusted_ca(), roots);
   }
-  if (!own.empty() || !roots.empty())
-    out["certificates"].push_back(Json{{"ca_cert", std::move(roots)}, {"cert_chain", std::move(own)}});
+  put(std::move(own), std::move(roots));
+  // What contexts hold themselves, each once.
+  for (Kind kind : {Kind::Listener, Kind::Cluster})
+    for (const auto& [name, entry] : configuration.entries(kind)) {
+      google::protobuf::Any resource;
+      resource.set_type_url(entry.type_url);
+      resource.set_value(entry.body);
+      each_message(resource, [&](const google::protobuf::Message& message) {
+        if (message.GetDescriptor() != tls::CommonTlsContext::descriptor()) return;
+        const auto& context = static_cast<const tls::CommonTlsContext&>(message);
+        Json chains = Json::array(), trusted = Json::array();
+        for (const auto& certificate : context.tls_certificates()) add(certificate.certificate_chain(), chains);
+        add(context.validation_context().trusted_ca(), trusted);
+        add(context.combined_validation_context().default_validation_context().trusted_ca(), trusted);
+        put(std::move(chains), std::move(trusted));
+      });
+    }
   return out;
 }
 

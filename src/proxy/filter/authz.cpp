@@ -92,7 +92,7 @@ Verdict AuthzFilter::on_request_trailers(Stream& stream, net::Buffer& last, http
 
 void AuthzFilter::on_response(Stream& stream, http::ResponseHead& head) const {
   const State* state = stream.find_state<State>(*this);
-  if (!state || stream.replied()) return;
+  if (!state) return;
   for (const AuthzChange& change : state->to_client) change.apply(head.headers);
 }
 

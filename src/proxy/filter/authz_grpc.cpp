@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "base/utf8.h"
 #include "envoy/service/auth/v3/external_auth.pb.h"
 #include "google/rpc/status.pb.h"
 #include "proxy/filter/authz_state.h"
@@ -35,11 +36,12 @@ void set_value(const base::Json& from, google::protobuf::Value& to) {
   else if (from.is_number())
     to.set_number_value(from.get<double>());
   else if (from.is_string())
-    to.set_string_value(from.get<std::string>());
+    to.set_string_value(base::to_utf8(from.get_ref<const std::string&>()));
   else if (from.is_array())
     for (const base::Json& element : from) set_value(element, *to.mutable_list_value()->add_values());
   else
-    for (const auto& [key, value] : from.items()) set_value(value, (*to.mutable_struct_value()->mutable_fields())[key]);
+    for (const auto& [key, value] : from.items())
+      set_value(value, (*to.mutable_struct_value()->mutable_fields())[base::to_utf8(key)]);
 }
 
 void add_space(const Metadata& from, const std::string& space, core::Metadata& to) {
@@ -142,7 +144,7 @@ void AuthzFilter::ask_grpc(Stream& stream, const AuthzService& service, std::str
   auto& attributes = *check.mutable_attributes();
   set_address(origin.remote, *attributes.mutable_source()->mutable_address());
   set_address(origin.local, *attributes.mutable_destination()->mutable_address());
-  attributes.mutable_source()->set_principal(principal_of(origin));
+  attributes.mutable_source()->set_principal(base::to_utf8(principal_of(origin)));
   attributes.mutable_destination()->set_principal(origin.tls ? stream.worker().config().identity : std::string());
   if (config_.certificate && origin.mutual_tls)
     attributes.mutable_source()->set_certificate(http::percent_encode(pem_of(origin.tls->certificate_der)));
@@ -150,18 +152,18 @@ void AuthzFilter::ask_grpc(Stream& stream, const AuthzService& service, std::str
       std::chrono::duration_cast<std::chrono::microseconds>(stream.worker().wall_clock().time_since_epoch()).count();
   *attributes.mutable_request()->mutable_time() = google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(since);
   auto& http = *attributes.mutable_request()->mutable_http();
-  http.set_id(std::string(request.headers.get("x-request-id").value_or("")));
+  http.set_id(base::to_utf8(request.headers.get("x-request-id").value_or("")));
   http.set_method(request.method);
-  http.set_path(request.path);
-  http.set_host(request.authority);
+  http.set_path(base::to_utf8(request.path));
+  http.set_host(base::to_utf8(request.authority));
   http.set_scheme(request.scheme);
   http.set_protocol(std::string(telemetry::name(stream.record.protocol)));
   http.set_size(base::parse_number<int64_t>(request.headers.get("content-length").value_or("")).value_or(-1));
   auto& headers = *http.mutable_headers();
   auto put = [&](const std::string& name, std::string_view value) {
     if (!carries(service, name)) return;
-    auto [it, fresh] = headers.insert({name, std::string(value)});
-    if (!fresh) it->second.append(",").append(value);
+    auto [it, fresh] = headers.insert({name, base::to_utf8(value)});
+    if (!fresh) it->second.append(",").append(base::to_utf8(value));
   };
   put(":method", request.method);
   put(":path", request.path);
@@ -173,12 +175,13 @@ void AuthzFilter::ask_grpc(Stream& stream, const AuthzService& service, std::str
     if (state.body.as_bytes)
       http.set_raw_body(std::string(body));
     else
-      http.set_body(std::string(body));
+      http.set_body(base::to_utf8(body));
   }
   for (const auto& [key, value] : state.extensions) (*attributes.mutable_context_extensions())[key] = value;
   for (const std::string& space : config_.metadata_spaces)
     add_space(stream.metadata, space, *attributes.mutable_metadata_context());
-  if (config_.tls_session && !origin.server_name.empty()) attributes.mutable_tls_session()->set_sni(origin.server_name);
+  if (config_.tls_session && !origin.server_name.empty())
+    attributes.mutable_tls_session()->set_sni(base::to_utf8(origin.server_name));
   state.call->call(service.target, service.authority, "/envoy.service.auth.v3.Authorization/Check",
                    check.SerializeAsString(), service.to_add,
                    [this, &stream](SideAnswer& answer) { on_grpc(stream, answer); });

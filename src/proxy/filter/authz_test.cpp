@@ -23,7 +23,9 @@ struct Authorizer {
     if (http::grpc::ServerCall::is_grpc(exchange->request())) {
       http::grpc::ServerCall call(exchange);
       auto message = co_await call.read();
-      if (message && *message) self.check.ParseFromString(**message);
+      if (message && *message) {
+        EXPECT_TRUE(self.check.ParseFromString(**message));
+      }
       auto written = co_await call.write(self.answer.SerializeAsString());
       static_cast<void>(written);
       call.finish();
@@ -117,6 +119,26 @@ TEST_F(ExtAuthz, AnHttpServiceLetsPassRefusesAndWritesHeaders) {
   EXPECT_EQ(backend.requests, 1);
 }
 
+TEST_F(ExtAuthz, WhatItHasForTheClientStandsInAnswersOfLaterFiltersToo) {
+  const std::string both =
+      R"({name: authz, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz, )" +
+      http_service() +
+      "}}\n{name: limit, typed_config: {\"@type\": "
+      "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit, stat_prefix: l, "
+      "token_bucket: {max_tokens: 1, fill_interval: 3600s}, filter_enabled: {default_value: {numerator: 100}}, "
+      "filter_enforced: {default_value: {numerator: 100}}}}\n";
+  Proxy proxy(
+      loop,
+      bootstrap_of(kRoute,
+                   cluster_of("backend", "@backend") + cluster_of("authz", std::to_string(authorizer.address.port())),
+                   "", both),
+      backend.port());
+  EXPECT_EQ(ask(proxy, "/yes").status, 200);
+  auto limited = ask(proxy, "/yes");
+  EXPECT_EQ(limited.status, 429);
+  EXPECT_EQ(limited.headers.get("x-to-client").value_or(""), "hello");
+}
+
 TEST_F(ExtAuthz, WithoutAnAnswerNothingPassesUnlessToldSo) {
   Proxy strict(loop, bootstrap(http_service())),
       gone(loop, bootstrap("http_service: {server_uri: {uri: \"http://x\", cluster: nowhere, timeout: 1s}}"));
@@ -208,6 +230,29 @@ TEST_F(ExtAuthz, ARouteTurnsItOffOrSaysMore) {
   EXPECT_EQ(passed.headers.get("echo-x-user").value_or(""), "jane");
   EXPECT_FALSE(passed.headers.contains("echo-x-a"));
   EXPECT_EQ(passed.body, "GET /x?q=1&who=a%20b host=host.test body=0");
+
+  // What is no UTF-8 is asked about all the same, as Envoy has it.
+  http::Headers odd;
+  odd.add("x-odd",
+          "a\xff"
+          "b");
+  EXPECT_EQ(ask(proxy, "/x", "", odd).status, 200);
+  EXPECT_EQ(authorizer.check.attributes().request().http().headers().at("x-odd"), "a!b");
+  const std::string bad(
+      "\0\0\0\x01\x80\xff\xfe"
+      "abc",
+      10);  // gRPC's length prefix among others
+  for (const bool as_bytes : {false, true}) {
+    Proxy shows(loop,
+                bootstrap(std::string("grpc_service: {envoy_grpc: {cluster_name: authz}, timeout: 2s}, "
+                                      "with_request_body: {max_request_bytes: 100, pack_as_bytes: ") +
+                              (as_bytes ? "true}" : "false}"),
+                          kRoute, h2),
+                backend.port());
+    EXPECT_EQ(ask(shows, "/x", bad).status, 200);
+    const auto& http = authorizer.check.attributes().request().http();
+    EXPECT_EQ(as_bytes ? http.raw_body() : http.body(), as_bytes ? bad : std::string("\0\0\0\x01!!!abc", 10));
+  }
 
   user->set_value("a\r\nx-evil: 1");
   EXPECT_EQ(ask(proxy, "/x").status, 403) << "a service that injects is not believed";

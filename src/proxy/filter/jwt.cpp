@@ -85,12 +85,12 @@ void apply(const JwtCheck::Accepted& accepted, Stream& stream, bool& changed_rou
 
 Verdict JwtFilter::on_request(Stream& stream) const {
   const http::RequestHead& request = stream.request;
+  sanitize(config_, stream.request.headers);
   if (config_.bypass_preflight && request.method == "OPTIONS" && !request.headers.get("origin").value_or("").empty() &&
       !request.headers.get("access-control-request-method").value_or("").empty()) {
     stream.worker().count(config_.bypassed);
     return Continue{};
   }
-  sanitize(config_, stream.request.headers);
   const JwtRequirement* requirement = nullptr;
   if (const auto* own = stream.policy<JwtPolicy>(*this)) {
     if (own->off) return Continue{};

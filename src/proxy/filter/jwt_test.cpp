@@ -76,6 +76,21 @@ TEST_F(Jwt, ATokenIsAskedForAndVerifiedInEnvoysWords) {
   EXPECT_EQ(backend.requests, 1);
 }
 
+TEST_F(Jwt, APreflightThatIsLetByBringsNoClaimsOfItsOwn) {
+  Proxy proxy(loop,
+              bootstrap(filter(local(", claim_to_headers: [{header_name: x-sub, claim_name: sub}]"),
+                               std::string(kEverywhere) + ", bypass_cors_preflight: true")),
+              backend.port());
+  http::Request preflight;
+  preflight.method = "OPTIONS";
+  preflight.headers.add("origin", "http://a");
+  preflight.headers.add("access-control-request-method", "GET");
+  preflight.headers.add("x-sub", "admin");
+  auto answer = fetch(loop, proxy.port(), std::move(preflight));
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_FALSE(answer.headers.contains("echo-x-sub"));
+}
+
 TEST_F(Jwt, EveryTokenOfARequestMustBeGood) {
   Proxy proxy(loop, bootstrap(filter(local(), kEverywhere)), backend.port());
   EXPECT_EQ(ask(proxy, "/x?access_token=" + token(), "").status, 200);

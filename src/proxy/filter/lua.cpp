@@ -86,11 +86,11 @@ struct Run {
     }
   }
 
-  static bool begin(Run& run, const std::shared_ptr<const LuaScript>& script, const char* function, Slot machines,
+  static bool begin(Run& run, const std::shared_ptr<const LuaScript>& script, LuaMachine::Entry entry, Slot machines,
                     Stream& stream) {
     run.machine = stream.worker().state<LuaMachines>(machines).of(script);
     if (!run.machine) return false;
-    run.coroutine = run.machine->coroutine(function, run.reference);
+    run.coroutine = run.machine->coroutine(entry, run.reference);
     if (!run.coroutine) return false;
     run.scope = std::make_shared<LuaScope>();
     run.scope->stream = &stream;
@@ -177,7 +177,7 @@ Verdict LuaFilter::on_request(Stream& stream) const {
   if (!script) return Continue{};
   Runs& runs = stream.state<Runs>(*this);
   Run& run = runs.request;
-  if (!Run::begin(run, script, "envoy_on_request", machines, stream)) return Continue{};
+  if (!Run::begin(run, script, LuaMachine::Entry::OnRequest, machines, stream)) return Continue{};
   tell(*run.scope, *this, stream, false);
   run.resume(Run::Give::Handle);
   if (run.scope->reply) return std::move(*run.scope->reply);
@@ -256,7 +256,7 @@ void LuaFilter::on_response(Stream& stream, http::ResponseHead&) const {
   if (!script) return;
   Run& run = stream.state<Runs>(*this).response;
   run.finish();  // of a response that this one replaces
-  if (!Run::begin(run, script, "envoy_on_response", machines, stream)) return;
+  if (!Run::begin(run, script, LuaMachine::Entry::OnResponse, machines, stream)) return;
   tell(*run.scope, *this, stream, true);
   run.resume(Run::Give::Handle);
   if (!run.going()) return;

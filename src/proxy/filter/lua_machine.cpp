@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/filter/lua_machine.h"
 
+#include <algorithm>
 #include <cstdlib>
+
+#include "base/log.h"
+#include "proxy/filter/lua_pattern.h"
 
 namespace proxy {
 
 static constexpr int kCountEvery = 10'000;
+static constexpr char kTooLong[] = "the script runs too long";
 
 void* LuaMachine::allocate(void* self, void* block, size_t before, size_t after) {
   auto& machine = *static_cast<LuaMachine*>(self);
@@ -25,8 +30,36 @@ void LuaMachine::count(lua_State* state, lua_Debug*) {
   void* self = nullptr;
   lua_getallocf(state, &self);
   auto& machine = *static_cast<LuaMachine*>(self);
-  machine.instructions_ += kCountEvery;
-  if (machine.instructions_ > kMostInstructions) luaL_error(state, "the script runs too long");
+  const auto counted = static_cast<uint64_t>(lua_gethookcount(state));
+  machine.instructions_ += counted;
+  machine.exhausted_ |= machine.instructions_ > kMostInstructions;
+  const int next = machine.exhausted_ ? 1 : kCountEvery;  // what catches the error ends at its own next step
+  if (counted != static_cast<uint64_t>(next)) lua_sethook(state, &count, LUA_MASKCOUNT, next);
+  if (machine.exhausted_) luaL_error(state, kTooLong);
+}
+
+// What C functions do at length, where no hook is called.
+void LuaMachine::charge(lua_State* state, uint64_t steps) {
+  void* self = nullptr;
+  lua_getallocf(state, &self);
+  auto& machine = *static_cast<LuaMachine*>(self);
+  machine.instructions_ += std::min(steps, 2 * kMostInstructions);
+  machine.exhausted_ |= machine.instructions_ > kMostInstructions;
+  if (machine.exhausted_) luaL_error(state, kTooLong);
+}
+
+int LuaMachine::charge_for(lua_State* state) {
+  const lua_Number steps = lua_tonumber(state, 1);
+  charge(state, steps > 0 ? static_cast<uint64_t>(std::min(steps, 1e18)) : 0);
+  return 0;
+}
+
+// Hands on what it gets, unless the script's time is up.
+int LuaMachine::go_on(lua_State* state) {
+  void* self = nullptr;
+  lua_getallocf(state, &self);
+  if (static_cast<LuaMachine*>(self)->exhausted_) return luaL_error(state, kTooLong);
+  return lua_gettop(state);
 }
 
 namespace {
@@ -45,7 +78,84 @@ bit = {
 }
 )lua";
 
-int open_libraries(lua_State* state) {
+// Nothing is called while values are collected: no limit holds there.
+int set_metatable(lua_State* state) {
+  if (lua_istable(state, 2)) {
+    lua_pushliteral(state, "__gc");
+    if (lua_rawget(state, 2) != LUA_TNIL) return luaL_error(state, "a metatable's __gc is not supported");
+    lua_pop(state, 1);
+  }
+  lua_pushvalue(state, lua_upvalueindex(1));
+  lua_insert(state, 1);
+  lua_call(state, lua_gettop(state) - 1, 1);
+  return 1;
+}
+
+// What catches errors never catches the one that a script's time is up. A handler runs after its error, not inside of
+// it: the hook that raises that one is not called again before it is done. Nothing here could look at the stack anyway.
+constexpr const char* kCatching = R"lua(
+local go_on = ...
+local call, resume, close = pcall, coroutine.resume, coroutine.close
+pcall = function(...) return go_on(call(...)) end
+local handled = function(handler, ok, ...)
+  if ok then return ok, ... end
+  local _, said = pcall(handler, ...)
+  return false, said
+end
+xpcall = function(run, handler, ...) return handled(handler, pcall(run, ...)) end
+coroutine.resume = function(...) return go_on(resume(...)) end
+coroutine.close = function(...) return go_on(close(...)) end
+)lua";
+
+// As many steps as a function in C may take by its arguments are counted before it runs.
+constexpr const char* kCounted = R"lua(
+local charge = ...
+local move, insert, remove, concat, sort, rep = table.move, table.insert, table.remove, table.concat, table.sort, string.rep
+local number = function(n, otherwise) return type(n) == "number" and n or otherwise end
+table.move = function(a, first, last, ...)
+  charge(number(last, 0) - number(first, 0))
+  return move(a, first, last, ...)
+end
+table.insert = function(list, position, ...)
+  if select("#", ...) == 0 then return insert(list, position) end
+  charge(#list - number(position, 0))
+  return insert(list, position, ...)
+end
+table.remove = function(list, ...)
+  charge(#list - number((...), #list))
+  return remove(list, ...)
+end
+table.concat = function(list, between, first, last)
+  last = last or #list
+  charge(number(last, 0) - number(first, 1))
+  return concat(list, between, first, last)
+end
+table.sort = function(list, ...)
+  charge(#list * 8)
+  return sort(list, ...)
+end
+string.rep = function(text, count, ...)
+  if text == "" then charge(count) end
+  return rep(text, count, ...)
+end
+)lua";
+
+int panic(lua_State* state) {
+  const char* text = lua_tostring(state, -1);
+  base::log::error("Lua: an error that nothing catches: {}", text ? text : "no text");
+  return 0;
+}
+
+int make_coroutine(lua_State* state) {
+  lua_State* made = lua_newthread(state);
+  lua_pushvalue(state, 1);  // the function
+  lua_xmove(state, made, 1);
+  return 1;
+}
+
+}  // namespace
+
+int LuaMachine::open_libraries(lua_State* state) {
   for (auto [name, open] : {std::pair<const char*, lua_CFunction>{LUA_GNAME, luaopen_base},
                             {LUA_COLIBNAME, luaopen_coroutine},
                             {LUA_TABLIBNAME, luaopen_table},
@@ -77,36 +187,50 @@ int open_libraries(lua_State* state) {
   lua_setfield(state, -2, "dump");
   lua_pop(state, 1);
   if (luaL_dostring(state, kOldNames)) return lua_error(state);
+  if (luaL_loadstring(state, kCatching)) return lua_error(state);
+  lua_pushcfunction(state, &LuaMachine::go_on);
+  lua_call(state, 1, 0);
+  if (luaL_loadstring(state, kCounted)) return lua_error(state);
+  lua_pushcfunction(state, &LuaMachine::charge_for);
+  lua_call(state, 1, 0);
+  open_lua_patterns(state, &LuaMachine::charge);
+  lua_getglobal(state, "setmetatable");
+  lua_pushcclosure(state, &set_metatable, 1);
+  lua_setglobal(state, "setmetatable");
   open_lua_handles(state);
   return 0;
 }
 
-int open_script(lua_State* state) {
+int LuaMachine::open_script(lua_State* state) {
   const auto& script = *static_cast<const LuaScript*>(lua_touserdata(state, 1));
   if (luaL_loadbufferx(state, script.source.data(), script.source.size(), "=script", "t")) return lua_error(state);
   lua_call(state, 0, 0);
+  void* self = nullptr;
+  lua_getallocf(state, &self);
+  auto& machine = *static_cast<LuaMachine*>(self);
+  lua_pushglobaltable(state);
+  for (Entry entry : {Entry::OnRequest, Entry::OnResponse}) {
+    // As they are there: what a script makes of its globals' metatable is not asked.
+    lua_pushstring(state, entry == Entry::OnRequest ? "envoy_on_request" : "envoy_on_response");
+    if (lua_rawget(state, -2) == LUA_TFUNCTION)
+      machine.entries_[static_cast<size_t>(entry)] = luaL_ref(state, LUA_REGISTRYINDEX);
+    else
+      lua_pop(state, 1);
+  }
   return 0;
 }
-
-int make_coroutine(lua_State* state) {
-  lua_State* made = lua_newthread(state);
-  lua_pushvalue(state, 1);  // the function
-  lua_xmove(state, made, 1);
-  return 1;
-}
-
-}  // namespace
 
 base::Result<std::unique_ptr<LuaMachine>> LuaMachine::make(const LuaScript& script) {
   std::unique_ptr<LuaMachine> out(new LuaMachine());
   out->state_ = lua_newstate(&allocate, out.get());
   if (!out->state_) return base::fail(base::ErrorKind::Internal, "no memory for a Lua state");
+  lua_atpanic(out->state_, &panic);
   lua_sethook(out->state_, &count, LUA_MASKCOUNT, kCountEvery);
   auto failed = [&] {
     const char* text = lua_tostring(out->state_, -1);
     return base::fail(base::ErrorKind::Invalid, std::string("script load error: ") + (text ? text : "unknown"));
   };
-  lua_pushcfunction(out->state_, &open_libraries);
+  lua_pushcfunction(out->state_, &LuaMachine::open_libraries);
   if (lua_pcall(out->state_, 0, 0, 0)) return failed();
   lua_pushcfunction(out->state_, &open_script);
   lua_pushlightuserdata(out->state_, const_cast<LuaScript*>(&script));
@@ -118,19 +242,11 @@ LuaMachine::~LuaMachine() {
   if (state_) lua_close(state_);
 }
 
-bool LuaMachine::has(const char* function) const {
-  bool there = lua_getglobal(state_, function) == LUA_TFUNCTION;
-  lua_pop(state_, 1);
-  return there;
-}
-
-lua_State* LuaMachine::coroutine(const char* function, int& reference) {
+lua_State* LuaMachine::coroutine(Entry entry, int& reference) {
   reference = LUA_NOREF;
+  if (!has(entry)) return nullptr;
   lua_pushcfunction(state_, &make_coroutine);
-  if (lua_getglobal(state_, function) != LUA_TFUNCTION) {
-    lua_pop(state_, 2);
-    return nullptr;
-  }
+  lua_rawgeti(state_, LUA_REGISTRYINDEX, entries_[static_cast<size_t>(entry)]);
   if (lua_pcall(state_, 1, 1, 0)) {
     lua_pop(state_, 1);
     return nullptr;
@@ -159,6 +275,7 @@ void LuaMachine::release(int reference) { luaL_unref(state_, LUA_REGISTRYINDEX, 
 
 bool LuaMachine::resume(lua_State* coroutine, int arguments, bool& yielded, std::string& error) {
   instructions_ = 0;
+  exhausted_ = false;
   int results = 0;
   int status = lua_resume(coroutine, state_, arguments, &results);
   yielded = status == LUA_YIELD;

@@ -25,9 +25,11 @@ class LuaMachine {
   ~LuaMachine();
   LuaMachine(const LuaMachine&) = delete;
 
-  bool has(const char* function) const;
-  // A coroutine that waits to run that global function; nullptr: there is none, or no memory.
-  lua_State* coroutine(const char* function, int& reference);
+  enum class Entry : uint8_t { OnRequest, OnResponse };  // the global functions that a script is called by
+  bool has(Entry entry) const { return entries_[static_cast<size_t>(entry)] != LUA_NOREF; }
+  // A coroutine that waits to run that function, as it was when the script was loaded; nullptr: there is none, or no
+  // memory.
+  lua_State* coroutine(Entry entry, int& reference);
   void release(int reference);
   lua_State* state() const { return state_; }
   // Runs a coroutine on; false: it failed, `error` says how. Yielded tells whether it wants to go on later.
@@ -37,10 +39,17 @@ class LuaMachine {
   LuaMachine() = default;
   static void* allocate(void* self, void* block, size_t before, size_t after);
   static void count(lua_State* state, lua_Debug*);
+  static int open_libraries(lua_State* state);
+  static int open_script(lua_State* state);
+  static int go_on(lua_State* state);
+  static void charge(lua_State* state, uint64_t steps);
+  static int charge_for(lua_State* state);
 
   lua_State* state_ = nullptr;
   size_t memory_ = 0;
   uint64_t instructions_ = 0;
+  bool exhausted_ = false;  // nothing of this call may catch that, or go on
+  int entries_[2] = {LUA_NOREF, LUA_NOREF};
 };
 
 // The machines of one worker, by script.

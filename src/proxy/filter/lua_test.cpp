@@ -20,6 +20,61 @@ TEST(LuaScripts, EndlessOnesAndGreedyOnesEnd) {
   EXPECT_FALSE(LuaScript::make("local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1e6) .. i end"));
 }
 
+TEST(LuaScripts, WhatRunsTooLongCannotGoOnByCatchingThat) {
+  for (const char* code :
+       {"while true do pcall(function() while true do end end) end",
+        "while true do xpcall(function() while true do end end, function() while true do end end) end",
+        "while true do coroutine.resume(coroutine.create(function() while true do end end)) end",
+        "while true do pcall(pcall, function() while true do end end) end",
+        "local x <close> = setmetatable({}, {__close = function() while true do end end}) while true do end"}) {
+    auto made = LuaScript::make(code);
+    ASSERT_FALSE(made) << code;
+    EXPECT_NE(made.error().message.find("runs too long"), std::string::npos) << made.error().message;
+  }
+  EXPECT_TRUE(LuaScript::make("local ok, why = pcall(error, 'x') assert(not ok and why == 'x')"));
+  EXPECT_TRUE(LuaScript::make(
+      "local ok, why = xpcall(error, function(e) return e .. '!' end, 'x') assert(not ok and why == 'x!')"));
+  EXPECT_TRUE(LuaScript::make(
+      "local ok, a, b = xpcall(function(...) return ... end, error, 1, 2) assert(ok and a == 1 and b == 2)"));
+}
+
+TEST(LuaScripts, WorkInCIsCountedToo) {
+  for (const char* code :
+       {"local s = ('a'):rep(60000) s:find('.-.-.-.-b')", "('a'):rep(60000):gsub('.-.-.-.-b', '')",
+        "for a in ('a'):rep(60000):gmatch('.-.-.-.-b') do end", "table.move({}, 1, 1e9, 2)",
+        "(''):rep(math.maxinteger)", "table.insert(setmetatable({}, {__len = function() return 1e9 end}), 1, 1)"}) {
+    auto made = LuaScript::make(code);
+    ASSERT_FALSE(made) << code;
+    EXPECT_NE(made.error().message.find("runs too long"), std::string::npos) << made.error().message;
+  }
+}
+
+TEST(LuaScripts, PatternsAndTablesAreLuas) {
+  auto made = LuaScript::make(R"lua(
+    assert(("session=abc; x=1"):match("session=([^;]+)") == "abc")
+    local a, b, c = ("key = value"):find("^(%w+)%s*=%s*%w+$") assert(a == 1 and b == 11 and c == "key")
+    assert(("THE (quick) fox"):find("%((%a+)%)") == 5)
+    assert(("a.b"):find(".", 1, true) == 2 and ("abc"):find("b", -1) == nil and ("abc"):find("", 10) == nil)
+    assert(("hello world"):gsub("o", "0", 1) == "hell0 world")
+    assert(("abc"):gsub("%w", "%0%0") == "aabbcc" and ("abc"):gsub("", "-") == "-a-b-c-")
+    assert(("$name is $x"):gsub("%$(%w+)", {name = "lua"}) == "lua is $x")
+    assert(("x=1, y=2"):gsub("(%w+)=(%w+)", function(k, v) return v .. "=" .. k end) == "1=x, 2=y")
+    local t = {} for k, v in ("a=1, b=2"):gmatch("(%w+)=(%w+)") do t[k] = v end assert(t.a == "1" and t.b == "2")
+    assert(("f(a(b)c)d"):match("%b()") == "(a(b)c)" and ("THE x"):match("%f[%l]%l+") == "x")
+    assert(("aa"):match("(a)%1") == "a" and ("abc"):match("()b()") == 2 and ("[x]"):match("[]x]+") == "x]")
+    assert(not pcall(string.find, "a", "[a") and not pcall(string.find, "a", "%") and not pcall(string.gsub, "a", "a", "%2"))
+    local l = {3, 1, 2} table.sort(l) table.insert(l, 4) table.insert(l, 1, 0) assert(table.concat(l, ",") == "0,1,2,3,4")
+    assert(table.remove(l) == 4 and table.remove(l, 1) == 0 and #table.move(l, 1, 3, 2) == 4 and ("ab"):rep(2, "-") == "ab-ab"))lua");
+  EXPECT_TRUE(made.has_value()) << (made ? "" : made.error().message);
+}
+
+TEST(LuaScripts, NothingRunsWhileValuesAreCollected) {
+  auto made = LuaScript::make("setmetatable({}, {__gc = function() end})");
+  ASSERT_FALSE(made);
+  EXPECT_NE(made.error().message.find("__gc"), std::string::npos);
+  EXPECT_TRUE(LuaScript::make("local t = setmetatable({}, {__index = {a = 1}}) assert(t.a == 1)"));
+}
+
 TEST(LuaScripts, ReachNeitherFilesNorProcessesNorBytecode) {
   for (const char* code :
        {"io.open('/etc/passwd')", "os.execute('true')", "require('os')", "dofile('/etc/passwd')",
@@ -54,6 +109,14 @@ class LuaOnSockets : public ::testing::Test {
   net::Loop loop_;
   Backend backend_{loop_};
 };
+
+TEST_F(LuaOnSockets, StrictGlobalsHarmNobody) {
+  auto proxy = with(R"(
+    setmetatable(_G, {__index = function(t, k) error("undefined " .. k) end})
+    function envoy_on_request(handle) handle:headers():add("seen", "yes") end)");
+  EXPECT_EQ(get(loop_, proxy->port(), "/").status, 200);
+  EXPECT_EQ(get(loop_, proxy->port(), "/").status, 200);
+}
 
 TEST_F(LuaOnSockets, HeadersAreReadAndWrittenBothWays) {
   auto proxy = with(R"(

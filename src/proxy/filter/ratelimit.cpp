@@ -2,6 +2,7 @@
 #include "proxy/filter/ratelimit.h"
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "envoy/service/ratelimit/v3/rls.pb.h"
 #include "proxy/stream/stream.h"
 
@@ -82,8 +83,8 @@ Verdict RateLimitFilter::on_request(Stream& stream) const {
     auto& out = *question.add_descriptors();
     for (const auto& [key, value] : descriptor.entries) {
       auto& entry = *out.add_entries();
-      entry.set_key(key);
-      entry.set_value(value);
+      entry.set_key(base::to_utf8(key));
+      entry.set_value(base::to_utf8(value));
     }
     if (descriptor.hits) out.mutable_hits_addend()->set_value(*descriptor.hits);
   }

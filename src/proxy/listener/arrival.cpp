@@ -103,9 +103,9 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
     if (stage_ == Stage::Codec) choose_codec();
   }
   void on_end(net::Connection&) override { end(); }
-  void on_closed(net::Connection&, const base::Error& error) override {
+  void on_closed(net::Connection& connection, const base::Error& error) override {
     if (stage_ == Stage::Handshake) {
-      ++origin_->arrived->tls.errors;
+      ++(connection.refusal().empty() ? origin_->arrived->tls.errors : origin_->arrived->tls.san_failures);
       failure_ = error.message;
       describe_addresses();
     }
@@ -215,15 +215,6 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
     origin_->arrived->tls.handshake(*connection_->tls());
     stage_ = Stage::Codec;
     origin_->describe(*connection_->tls());
-    const FilterChain& chain = *origin_->chain;
-    // Where names decide, a certificate has one: with two, policy and log could look at different ones.
-    bool ambiguous = !chain.transport.sans.empty() && origin_->tls->uri_names.size() > 1;
-    if (chain.require_client_certificate && (ambiguous || !carries_name(chain.transport.sans, *origin_->tls))) {
-      ++origin_->arrived->tls.san_failures;
-      base::log::debug("{} has a certificate for {}, which is not one name of this trust domain",
-                       origin_->remote.text(), base::printable(origin_->peer_uri));
-      return end();
-    }
     begin_protocol();
   }
 

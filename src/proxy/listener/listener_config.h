@@ -131,7 +131,6 @@ struct FilterChain {
   std::string name;
   FilterChainMatch match;
   Transport transport;
-  bool require_client_certificate = false;
   std::chrono::milliseconds transport_timeout{0};
   std::vector<std::shared_ptr<const NetworkFilter>> filters;  // before the last one
   std::shared_ptr<const HttpConfig> http;                     // one of the two

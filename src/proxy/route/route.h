@@ -20,6 +20,8 @@ namespace proxy {
 
 using Milliseconds = std::chrono::milliseconds;
 
+class SubsetCriteria;
+
 // When a failed try is tried again, and how often.
 struct RetryPolicy {
   // A response header that says when to come back.
@@ -55,6 +57,7 @@ struct RetryPolicy {
   Milliseconds reset_max{300'000};
   uint32_t other_priorities_after = 0;  // tries, then their priorities are avoided; 0: never
   bool avoid_previous_hosts = false;
+  std::vector<std::shared_ptr<const SubsetCriteria>> omitted;  // endpoints with one of these are avoided too
   uint32_t host_attempts = 1;
   Milliseconds back_off_base{25};
   Milliseconds back_off_max{250};
@@ -79,7 +82,6 @@ struct HashPolicy {
 };
 
 struct Forward;
-class SubsetCriteria;
 
 // Another cluster that gets a copy of the request; what it answers is dropped.
 struct Mirror {
@@ -104,6 +106,9 @@ struct InternalRedirects {
   uint32_t most = 1;
   std::vector<int> status_codes{302};
   bool across_schemes = false;
+  bool only_safe_schemes = false;                                       // never from http to https
+  bool only_new_routes = false;                                         // none that this one led to before
+  std::optional<std::vector<std::string>> allowed_routes = std::nullopt;  // by name
   std::vector<std::string> response_headers_to_copy;  // into the next request
 };
 

@@ -66,8 +66,7 @@ struct Compiler {
       const envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter& from) const;
   base::Result<Policies> policies(const google::protobuf::Map<std::string, google::protobuf::Any>& from) const;
   base::Result<Transport> upstream_transport(const core::TransportSocket& from, Cluster::Http http) const;
-  base::Result<Transport> downstream_transport(const core::TransportSocket& from, bool http,
-                                               bool* require_client) const;
+  base::Result<Transport> downstream_transport(const core::TransportSocket& from, bool http) const;
   base::Result<std::vector<std::shared_ptr<const AccessLog>>> access_logs(
       const google::protobuf::RepeatedPtrField<envoy::config::accesslog::v3::AccessLog>& from) const;
 };
@@ -79,10 +78,6 @@ base::Result<net::Address> compile(const core::Address& from);
 base::Result<std::string> compile(const core::DataSource& from);
 base::Result<std::vector<std::string>> compile(
     const envoy::extensions::transport_sockets::tls::v3::TlsSessionTicketKeys& from);  // good ones
-struct TlsSpec;
-// What it says beside roots and names.
-base::Result<void> add_validation(
-    const envoy::extensions::transport_sockets::tls::v3::CertificateValidationContext& from, TlsSpec& out);
 base::Result<MetadataMatch> compile(const envoy::type::matcher::v3::MetadataMatcher& from);
 base::Result<AddressRange> compile(const core::CidrRange& from);
 base::Result<void> compile_match_into(const envoy::config::route::v3::RouteMatch& from,
@@ -114,6 +109,8 @@ std::string_view string_field(const google::protobuf::Struct& from, const std::s
 
 // The message's name without "type.googleapis.com/", looking into TypedStructs.
 std::string type_of(const google::protobuf::Any& from);
+// An extension that no type tells of, or one that is not known: never as if it had not been asked for.
+std::unexpected<base::Error> no_implementation(const std::string& name, const google::protobuf::Any& from);
 // The message of an Any, or of a TypedStruct in it.
 base::Result<void> unpack_into(const google::protobuf::Any& from, google::protobuf::Message& to);
 // The same, for what protects something: fields that are not known are an error that names them.

@@ -100,7 +100,13 @@ base::Result<void> compile_http(const v3::Cluster& from, Cluster& out) {
   TRY(common_options(from.common_http_protocol_options(), out));
   names_of(from.upstream_http_protocol_options(), out);
   if (from.protocol_selection() == v3::Cluster::USE_DOWNSTREAM_PROTOCOL) out.http = Cluster::Http::AsDownstream;
-  auto it = from.typed_extension_protocol_options().find("envoy.extensions.upstreams.http.v3.HttpProtocolOptions");
+  constexpr char kHttp[] = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+  for (const auto& [name, any] : from.typed_extension_protocol_options())
+    if (name != kHttp)
+      return base::fail(base::ErrorKind::Invalid,
+                        "Didn't find a registered network filter or http filter or protocol options implementation for "
+                        "name: '" + name + "'");
+  auto it = from.typed_extension_protocol_options().find(kHttp);
   if (it == from.typed_extension_protocol_options().end()) return {};
   auto options = TRY(unpack<HttpProtocolOptions>(it->second));
   TRY(refuse_filters(options));

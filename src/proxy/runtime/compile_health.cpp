@@ -132,7 +132,6 @@ base::Result<HealthCheck> check_of(const Compiler& compiler, const core::HealthC
     TlsSpec spec = compiler.slots.tls_specs()[transport.tls];
     spec.alpn.assign(from.tls_options().alpn_protocols().begin(), from.tls_options().alpn_protocols().end());
     if (spec.alpn.empty()) spec.alpn = {out.http2 ? "h2" : "http/1.1"};
-    spec.check_server_name = false;
     out.tls = compiler.slots.tls(std::move(spec));
   }
   return out;

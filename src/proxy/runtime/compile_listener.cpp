@@ -82,8 +82,7 @@ base::Result<std::shared_ptr<FilterChain>> chain_of(const Compiler& compiler, co
   if (out->cluster_by_server_name && (!out->tcp || out->tcp->tunnel))
     return base::fail(base::ErrorKind::Invalid, "sni_cluster: a tcp_proxy without tunneling_config must follow");
   if (from.has_transport_socket())
-    out->transport = TRY(
-        compiler.downstream_transport(from.transport_socket(), out->http != nullptr, &out->require_client_certificate));
+    out->transport = TRY(compiler.downstream_transport(from.transport_socket(), out->http != nullptr));
   out->transport_timeout = milliseconds_of(from.transport_socket_connect_timeout());
   return out;
 }

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "proxy/runtime/compile.h"
+#include "proxy/runtime/read_file.h"
 
 namespace proxy {
 
@@ -14,7 +15,8 @@ base::Result<std::shared_ptr<const re2::RE2>> compile_regex(const std::string& p
   options.set_max_mem(1 << 20);
   auto regex = std::make_shared<const re2::RE2>(pattern, options);
   if (!regex->ok())
-    return base::fail(base::ErrorKind::Invalid, "regular expression \"" + pattern + "\": " + regex->error());
+    return base::fail(base::ErrorKind::Invalid,
+                      "regular expression \"" + shortened(pattern) + "\": " + shortened(regex->error()));
   return regex;
 }
 

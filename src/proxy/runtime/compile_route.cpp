@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "envoy/config/route/v3/route_components.pb.h"
+#include "envoy/extensions/internal_redirect/allow_listed_routes/v3/allow_listed_routes_config.pb.h"
+#include "envoy/extensions/internal_redirect/previous_routes/v3/previous_routes_config.pb.h"
+#include "envoy/extensions/internal_redirect/safe_cross_scheme/v3/safe_cross_scheme_config.pb.h"
+#include "envoy/extensions/retry/host/omit_canary_hosts/v3/omit_canary_hosts.pb.h"
+#include "envoy/extensions/retry/host/omit_host_metadata/v3/omit_host_metadata_config.pb.h"
 #include "envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.pb.h"
 #include "proxy/runtime/compile.h"
 #include "proxy/runtime/unread.h"
+#include "proxy/upstream/subset.h"
 
 namespace proxy {
 namespace {
@@ -79,10 +85,21 @@ base::Result<RetryPolicy> retry_of(const v3::RetryPolicy& from) {
   if (from.retry_options_predicates_size())
     return refused("retry_policy.retry_options_predicates", from.retry_options_predicates(0).name() + " is not known");
   for (const auto& predicate : from.retry_host_predicate()) {
-    // Named in the field alone, or by the type of its configuration too.
-    std::string type = predicate.has_typed_config() ? type_of(predicate.typed_config()) : "";
-    if (predicate.name() != "envoy.retry_host_predicates.previous_hosts" && !type.ends_with(".PreviousHostsPredicate"))
-      return refused("retry_policy.retry_host_predicate", predicate.name() + " is not known");
+    const std::string type = type_of(predicate.typed_config());
+    using Metadata = envoy::extensions::retry::host::omit_host_metadata::v3::OmitHostMetadataConfig;
+    if (type == Metadata::descriptor()->full_name()) {
+      auto message = TRY(unpack<Metadata>(predicate.typed_config()));
+      auto criteria = subset_of(message.metadata_match(), nullptr);
+      if (criteria && !criteria->empty()) out.omitted.push_back(std::move(criteria));
+      continue;
+    }
+    if (type ==
+        envoy::extensions::retry::host::omit_canary_hosts::v3::OmitCanaryHostsPredicate::descriptor()->full_name()) {
+      out.omitted.push_back(std::make_shared<const SubsetCriteria>(base::Json{{"canary", true}}, nullptr));
+      continue;
+    }
+    if (!type.ends_with(".PreviousHostsPredicate"))
+      return no_implementation(predicate.name(), predicate.typed_config());
     out.avoid_previous_hosts = true;
   }
   out.host_attempts = static_cast<uint32_t>(std::max<int64_t>(1, from.host_selection_retry_max_attempts()));
@@ -161,7 +178,9 @@ base::Result<void> add_weighted(const v3::WeightedCluster& from, const Subset& r
     total += target.weight;
     out.targets.push_back(std::move(target));
   }
-  if (total == 0 || total > UINT32_MAX)
+  if (total > UINT32_MAX)
+    return base::fail(base::ErrorKind::Invalid, "The sum of weights of all weighted clusters exceeds 4294967295");
+  if (total == 0)
     return base::fail(base::ErrorKind::Invalid, "Sum of weights in the weighted_cluster must be greater than 0");
   out.total_weight = static_cast<uint32_t>(total);
   out.random_header = base::to_lower(from.header_name());
@@ -217,8 +236,26 @@ void add_timeouts(const v3::RouteAction& from, Forward& out) {
 
 base::Result<InternalRedirects> internal_redirects_of(const v3::InternalRedirectPolicy& from) {
   InternalRedirects out;
-  if (from.predicates_size())
-    return refused("internal_redirect_policy.predicates", from.predicates(0).name() + " is not known");
+  for (const auto& predicate : from.predicates()) {
+    namespace redirect = envoy::extensions::internal_redirect;
+    using Listed = redirect::allow_listed_routes::v3::AllowListedRoutesConfig;
+    const std::string type = type_of(predicate.typed_config());
+    if (type == Listed::descriptor()->full_name()) {
+      auto listed = TRY(unpack<Listed>(predicate.typed_config()));
+      std::vector<std::string> names(listed.allowed_route_names().begin(), listed.allowed_route_names().end());
+      if (out.allowed_routes)  // each of several lists must have it
+        std::erase_if(names, [&](const auto& name) {
+          return std::ranges::find(*out.allowed_routes, name) == out.allowed_routes->end();
+        });
+      out.allowed_routes = std::move(names);
+    } else if (type == redirect::previous_routes::v3::PreviousRoutesConfig::descriptor()->full_name()) {
+      out.only_new_routes = true;
+    } else if (type == redirect::safe_cross_scheme::v3::SafeCrossSchemeConfig::descriptor()->full_name()) {
+      out.only_safe_schemes = true;
+    } else {
+      return refused("internal_redirect_policy.predicates", predicate.name() + " is not known");
+    }
+  }
   if (from.has_max_internal_redirects()) out.most = from.max_internal_redirects().value();
   if (from.redirect_response_codes_size()) out.status_codes.clear();
   for (uint32_t code : from.redirect_response_codes())  // as Envoy: others in the list are passed over

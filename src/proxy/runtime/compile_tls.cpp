@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <charconv>
 
 #include "base/strings.h"
 #include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
 #include "net/tls.h"
 #include "proxy/runtime/compile.h"
+#include "proxy/runtime/validation.h"
 
 namespace proxy {
 namespace {
@@ -14,24 +14,6 @@ namespace tls = envoy::extensions::transport_sockets::tls::v3;
 
 // What two Seine proxies speak to each other: HTTP/2 whatever the application speaks.
 constexpr std::string_view kSeineProtocol = "seine/1";
-
-base::Result<void> add_names(const tls::CertificateValidationContext& from, Transport& out) {
-  for (const auto& matcher : from.match_subject_alt_names()) out.sans.push_back({.match = TRY(compile(matcher))});
-  for (const auto& typed : from.match_typed_subject_alt_names()) {
-    SanMatch san{.match = TRY(compile(typed.matcher()))};
-    if (typed.san_type() == tls::SubjectAltNameMatcher::URI)
-      san.type = SanMatch::Type::Uri;
-    else if (typed.san_type() == tls::SubjectAltNameMatcher::DNS)
-      san.type = SanMatch::Type::Dns;
-    else if (typed.san_type() == tls::SubjectAltNameMatcher::IP_ADDRESS)
-      san.type = SanMatch::Type::Ip;
-    else
-      return base::fail(base::ErrorKind::Invalid,
-                        "only URI, DNS and IP_ADDRESS subject alternative names can be matched");
-    out.sans.push_back(std::move(san));
-  }
-  return {};
-}
 
 base::Result<std::string> secret_of(const tls::SdsSecretConfig& from, Slots& slots) {
   if (from.has_sds_config()) TRY(slots.set_source(Kind::Secret, from.name(), from.sds_config()));
@@ -59,40 +41,47 @@ base::Result<void> add_parameters(const tls::TlsParameters& from, TlsSpec& out) 
   return {};
 }
 
-base::Result<TlsSpec> common_spec(const tls::CommonTlsContext& from, Slots& slots, Transport& out) {
+base::Result<TlsSpec> common_spec(const tls::CommonTlsContext& from, Slots& slots) {
   TlsSpec spec;
+  if (from.tls_certificates_size() + from.tls_certificate_sds_secret_configs_size() > 1)
+    return base::fail(base::ErrorKind::Invalid, "a TLS context of more than one certificate is not known");
   if (from.tls_certificate_sds_secret_configs_size()) {
     spec.certificate_secret = TRY(secret_of(from.tls_certificate_sds_secret_configs(0), slots));
   } else if (from.tls_certificates_size()) {
-    spec.certificate_chain = TRY(compile(from.tls_certificates(0).certificate_chain()));
-    spec.private_key = TRY(compile(from.tls_certificates(0).private_key()));
+    TRY(compile(from.tls_certificates(0), spec.certificate_chain, spec.private_key));
   }
-  const tls::CertificateValidationContext* validation = nullptr;
+  tls::CertificateValidationContext validation;
   switch (from.validation_context_type_case()) {
     case tls::CommonTlsContext::kValidationContext:
-      validation = &from.validation_context();
+      validation = from.validation_context();
       break;
     case tls::CommonTlsContext::kValidationContextSdsSecretConfig:
-      spec.roots_secret = TRY(secret_of(from.validation_context_sds_secret_config(), slots));
+      spec.validation_secret = TRY(secret_of(from.validation_context_sds_secret_config(), slots));
       break;
     case tls::CommonTlsContext::kCombinedValidationContext:
-      validation = &from.combined_validation_context().default_validation_context();
-      spec.roots_secret =
+      validation = from.combined_validation_context().default_validation_context();
+      spec.validation_secret =
           TRY(secret_of(from.combined_validation_context().validation_context_sds_secret_config(), slots));
       break;
     default:
       break;
   }
-  if (validation) {
-    TRY(add_names(*validation, out));
-    TRY(add_validation(*validation, spec));
-    if (validation->has_trusted_ca()) spec.roots = TRY(compile(validation->trusted_ca()));
-    if (validation->trust_chain_verification() == tls::CertificateValidationContext::ACCEPT_UNTRUSTED)
-      spec.verify_peer = false;
-  }
+  validation = TRY(with_contents(std::move(validation)));
+  net::TlsSettings tried;
+  TRY(compile(validation, tried));
+  tried.certificate_chain = spec.certificate_chain;
+  tried.private_key = spec.private_key;
+  TRY(net::TlsContext::client(tried));
+  validation.SerializeToString(&spec.validation);
   TRY(add_parameters(from.tls_params(), spec));
   spec.alpn.assign(from.alpn_protocols().begin(), from.alpn_protocols().end());
   return spec;
+}
+
+// What comes with a secret is looked at once that is there.
+base::Result<void> check_whole(const TlsSpec& spec) {
+  if (!spec.validation_secret.empty()) return {};
+  return check_whole(default_validation(spec), spec);
 }
 
 bool lists(const std::vector<std::string>& names, std::string_view name) {
@@ -100,41 +89,6 @@ bool lists(const std::vector<std::string>& names, std::string_view name) {
 }
 
 }  // namespace
-
-static std::optional<std::string> from_hex(std::string_view digits) {
-  std::string out;
-  for (size_t i = 0; i + 1 < digits.size(); i += 2) {
-    unsigned byte = 0;
-    auto [end, error] = std::from_chars(digits.data() + i, digits.data() + i + 2, byte, 16);
-    if (error != std::errc() || end != digits.data() + i + 2) return std::nullopt;
-    out += static_cast<char>(byte);
-  }
-  return digits.size() % 2 ? std::nullopt : std::optional(out);
-}
-
-// Pins as Envoy takes them: SHA-256 in hex, with or without colons, of the certificate, or in base64 of its public key.
-base::Result<void> add_validation(const tls::CertificateValidationContext& from, TlsSpec& out) {
-  auto wrong = [](std::string_view what, const std::string& pin) {
-    return base::fail(base::ErrorKind::Invalid, "Invalid " + std::string(what) + " SHA-256 " + pin);
-  };
-  for (const std::string& pin : from.verify_certificate_hash()) {
-    std::string digits = base::to_lower(pin);
-    if (digits.size() == 95) std::erase(digits, ':');
-    auto bytes = from_hex(digits);
-    if (!bytes || bytes->size() != 32) return wrong("hex-encoded", pin);
-    out.pinned_certificates.push_back(std::move(*bytes));
-  }
-  for (const std::string& pin : from.verify_certificate_spki()) {
-    auto bytes = base::from_base64(pin);
-    if (!bytes || bytes->size() != 32) return wrong("base64-encoded", pin);
-    out.pinned_keys.push_back(std::move(*bytes));
-  }
-  if (from.has_crl()) out.revoked = TRY(compile(from.crl()));
-  if (from.has_crl() && out.revoked.empty()) return base::fail(base::ErrorKind::Invalid, "crl: it is empty");
-  out.revoked_leaf_only |= from.only_verify_leaf_cert_crl();
-  if (from.has_max_verify_depth()) out.max_depth = static_cast<int>(from.max_verify_depth().value());
-  return {};
-}
 
 base::Result<std::vector<std::string>> compile(const tls::TlsSessionTicketKeys& from) {
   if (from.keys().empty()) return base::fail(base::ErrorKind::Invalid, "session_ticket_keys without a key");
@@ -147,19 +101,15 @@ base::Result<std::vector<std::string>> compile(const tls::TlsSessionTicketKeys& 
 base::Result<Transport> Compiler::upstream_transport(const core::TransportSocket& from, Cluster::Http http) const {
   Transport out;
   std::string type = type_of(from.typed_config());
-  if (type == "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer" || type.empty()) return out;
+  if (type == "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer") return out;
   if (type != "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext")
-    return base::fail(base::ErrorKind::Invalid,
-                      "upstream transport socket " + from.name() + " (" + type + ") is not known");
+    return no_implementation(from.name(), from.typed_config());
   auto context = TRY(unpack<tls::UpstreamTlsContext>(from.typed_config()));
-  TlsSpec spec = TRY(common_spec(context.common_tls_context(), slots, out));
-  // No roots: nothing to verify against, as in Envoy.
-  if (spec.roots.empty() && spec.roots_secret.empty()) spec.verify_peer = false;
+  TlsSpec spec = TRY(common_spec(context.common_tls_context(), slots));
   out.sni = context.sni();
   out.sni_from_endpoint = context.auto_host_sni();
-  out.check_host = context.auto_sni_san_validation();
+  out.check_host = spec.names_by_sni = context.auto_sni_san_validation();
   out.istio_alpn = lists(spec.alpn, "istio");
-  spec.check_server_name = false;  // names are looked at once the handshake is done, see carries_host
   if (context.allow_renegotiation())
     return base::fail(base::ErrorKind::Invalid, "allow_renegotiation does not act in this proxy");
   if (out.istio_alpn) {
@@ -178,23 +128,21 @@ base::Result<Transport> Compiler::upstream_transport(const core::TransportSocket
     if (http == Cluster::Http::Http2 || http == Cluster::Http::AsDownstream) spec.alpn = {"h2"};
     if (http == Cluster::Http::ByAlpn) spec.alpn = {"h2", "http/1.1"};
   }
+  TRY(check_whole(spec));
   out.tls = slots.tls(std::move(spec));
   return out;
 }
 
-base::Result<Transport> Compiler::downstream_transport(const core::TransportSocket& from, bool http,
-                                                       bool* require_client) const {
+base::Result<Transport> Compiler::downstream_transport(const core::TransportSocket& from, bool http) const {
   Transport out;
   std::string type = type_of(from.typed_config());
-  if (type == "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer" || type.empty()) return out;
+  if (type == "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer") return out;
   if (type != "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext")
-    return base::fail(base::ErrorKind::Invalid,
-                      "downstream transport socket " + from.name() + " (" + type + ") is not known");
+    return no_implementation(from.name(), from.typed_config());
   auto context = TRY(unpack<tls::DownstreamTlsContext>(from.typed_config()));
-  TlsSpec spec = TRY(common_spec(context.common_tls_context(), slots, out));
+  TlsSpec spec = TRY(common_spec(context.common_tls_context(), slots));
   spec.server = true;
   spec.require_client_certificate = context.require_client_certificate().value();
-  *require_client = spec.require_client_certificate;
   spec.require_server_name = context.require_sni().value();
   spec.resumes = !context.disable_stateful_session_resumption();
   if (context.has_session_timeout()) spec.session_seconds = context.session_timeout().seconds();
@@ -203,11 +151,7 @@ base::Result<Transport> Compiler::downstream_transport(const core::TransportSock
     spec.ticket_keys_secret = TRY(secret_of(context.session_ticket_keys_sds_secret_config(), slots));
   if (spec.certificate_secret.empty() && spec.certificate_chain.empty())
     return base::fail(base::ErrorKind::Invalid, "No TLS certificates found for server context");
-  const bool pins = !spec.pinned_certificates.empty() || !spec.pinned_keys.empty();
-  if (pins && spec.roots.empty() && spec.roots_secret.empty()) spec.verify_peer = false;  // they are all there is
-  if (spec.require_client_certificate && spec.roots.empty() && spec.roots_secret.empty() && !pins)
-    return base::fail(base::ErrorKind::Invalid,
-                      "client certificates are required and nothing is there to verify them against");
+  TRY(check_whole(spec));
   if (http && spec.require_client_certificate) spec.alpn.insert(spec.alpn.begin(), std::string(kSeineProtocol));
   out.tls = slots.tls(std::move(spec));
   return out;

@@ -9,8 +9,13 @@
 #include "base/log.h"
 #include "identity/certificate.h"
 #include "proxy/listener/socket.h"
+#include "proxy/runtime/validation.h"
 
 namespace proxy {
+
+static constexpr int kMostWaits = 200;  // of a millisecond
+
+namespace tls_v3 = envoy::extensions::transport_sockets::tls::v3;
 
 Configuration::~Configuration() {
   for (auto& [key, bound] : bound_)
@@ -148,26 +153,7 @@ base::Result<void> Configuration::take_secret(const Resource& resource, Entry& e
     return base::fail(base::ErrorKind::Invalid,
                       "the resource " + resource.name + " holds one that is named " + message.name());
   TRY(check(message));
-  net::TlsSettings settings{.verify_peer = false};
-  if (message.has_tls_certificate()) {
-    settings.certificate_chain = TRY(compile(message.tls_certificate().certificate_chain()));
-    settings.private_key = TRY(compile(message.tls_certificate().private_key()));
-  }
-  if (message.has_validation_context()) {
-    const auto& validation = message.validation_context();
-    // These are the listener's or the cluster's to say; passed over here they would let in whom they keep out.
-    if (validation.match_subject_alt_names_size() || validation.match_typed_subject_alt_names_size())
-      return base::fail(base::ErrorKind::Invalid,
-                        "names to match do not act in a secret: combined_validation_context says them");
-    if (validation.trust_chain_verification() != std::remove_cvref_t<decltype(validation)>::VERIFY_TRUST_CHAIN)
-      return base::fail(base::ErrorKind::Invalid, "trust_chain_verification does not act in a secret");
-    settings.trusted_roots = TRY(compile(validation.trusted_ca()));
-    TlsSpec more;
-    TRY(add_validation(validation, more));
-    settings.revoked = more.revoked;
-  }
-  if (message.has_session_ticket_keys()) TRY(compile(message.session_ticket_keys()));
-  TRY(net::TlsContext::client(settings));
+  TRY(check_secret(message, resource.name, slots_.tls_specs()));
   entry.secret = std::move(message);
   secrets_changed_ = true;
   return {};
@@ -190,8 +176,15 @@ base::Result<void> Configuration::take_listener(const Resource& resource, Entry&
         return base::fail(base::ErrorKind::Conflict, "error adding listener: '" + listener->name +
                                                          "' has duplicate address '" + key + "' as existing listener");
       }
-      auto fds = TRY(open_listening(spec, static_cast<unsigned>(workers_.size()),
-                                    inherit ? inherit(address) : std::vector<int>()));
+      const auto count = static_cast<unsigned>(workers_.size());
+      auto opened = open_listening(spec, count, inherit ? inherit(address) : std::vector<int>());
+      // Workers close what was taken from them at their next turn: who comes back at once waits for that.
+      for (int waits = 0; !opened && let_go_.contains(key) && waits < kMostWaits; ++waits) {
+        usleep(1000);
+        opened = open_listening(spec, count, {});
+      }
+      auto fds = TRY(std::move(opened));
+      let_go_.erase(key);
       sockaddr_storage name{};
       socklen_t size = sizeof name;
       getsockname(fds[0], reinterpret_cast<sockaddr*>(&name), &size);
@@ -268,8 +261,9 @@ std::set<std::string> Configuration::secret_directories() const {
     add(own.certificate_chain(), own.watched_directory());
     add(own.private_key(), own.watched_directory());
     for (const core::DataSource& key : entry.secret.session_ticket_keys().keys()) add(key, {});
-    add(entry.secret.validation_context().crl(), {});
-    add(entry.secret.validation_context().trusted_ca(), entry.secret.validation_context().watched_directory());
+    const auto& validation = entry.secret.validation_context();
+    add(validation.trusted_ca(), validation.watched_directory());
+    add(validation.crl(), validation.watched_directory());
   }
   return out;
 }
@@ -307,7 +301,7 @@ bool Configuration::ready(const Listener& listener) const {
   return std::all_of(listener.tls.begin(), listener.tls.end(), [&](Slot slot) {
     if (slot < tls_.size() && tls_[slot]) return true;
     const TlsSpec& spec = slots_.tls_specs()[slot];
-    return given_up(Kind::Secret, spec.certificate_secret) || given_up(Kind::Secret, spec.roots_secret) ||
+    return given_up(Kind::Secret, spec.certificate_secret) || given_up(Kind::Secret, spec.validation_secret) ||
            given_up(Kind::Secret, spec.ticket_keys_secret);
   });
 }
@@ -357,20 +351,38 @@ void Configuration::settle() {
     }
     for (int fd : it->second.fds) close(fd);
     closed_.push_back(it->first);
+    if (let_go_.size() < 1000) let_go_.insert(it->first);
     std::erase(opened_, it->first);
     it = bound_.erase(it);
   }
 }
 
-base::Result<std::shared_ptr<const net::TlsContext>> Configuration::make_context(const TlsSpec& said) const {
-  TlsSpec spec = said;
+using PeerCheck = std::function<base::Result<void>(const net::TlsPeer&)>;
+
+// Where names decide, a client's certificate has one: with two, policy and log could look at different ones.
+static PeerCheck one_name_only(PeerCheck check) {
+  return [check = std::move(check)](const net::TlsPeer& peer) -> base::Result<void> {
+    if (peer.uri_names.size() > 1)
+      return base::fail(base::ErrorKind::Denied, "the peer's certificate has several URI names");
+    return check(peer);
+  };
+}
+
+// The name that is asked for, and without one what else there is.
+static PeerCheck by_server_name(PeerCheck otherwise) {
+  return [otherwise = std::move(otherwise)](const net::TlsPeer& peer) -> base::Result<void> {
+    if (peer.server_name.empty()) return otherwise ? otherwise(peer) : base::Result<void>{};
+    if (carries_host(peer.server_name, peer)) return {};
+    return base::fail(base::ErrorKind::Denied, std::string(kNoExpectedName));
+  };
+}
+
+base::Result<std::shared_ptr<const net::TlsContext>> Configuration::make_context(const TlsSpec& spec) const {
   net::TlsSettings settings;
   settings.certificate_chain = spec.certificate_chain;
   settings.private_key = spec.private_key;
-  settings.trusted_roots = spec.roots;
-  settings.verify_peer = spec.verify_peer;
   settings.require_client_certificate = spec.require_client_certificate;
-  settings.check_server_name = spec.check_server_name;
+  settings.check_server_name = false;  // names are check_peer's business
   settings.alpn = spec.alpn;
   settings.tls13_only = spec.tls13_only;
   settings.tls12_only = spec.tls12_only;
@@ -380,21 +392,21 @@ base::Result<std::shared_ptr<const net::TlsContext>> Configuration::make_context
     const Entry* entry = find(Kind::Secret, spec.certificate_secret);
     if (!entry || !entry->secret.has_tls_certificate())
       return base::fail(base::ErrorKind::NotFound, "secret " + spec.certificate_secret + " is not there");
-    settings.certificate_chain = TRY(compile(entry->secret.tls_certificate().certificate_chain()));
-    settings.private_key = TRY(compile(entry->secret.tls_certificate().private_key()));
+    TRY(compile(entry->secret.tls_certificate(), settings.certificate_chain, settings.private_key));
   }
-  if (!spec.roots_secret.empty()) {
-    const Entry* entry = find(Kind::Secret, spec.roots_secret);
+  auto validation = default_validation(spec);
+  if (!spec.validation_secret.empty()) {
+    const Entry* entry = find(Kind::Secret, spec.validation_secret);
     if (!entry || !entry->secret.has_validation_context())
-      return base::fail(base::ErrorKind::NotFound, "secret " + spec.roots_secret + " is not there");
-    settings.trusted_roots = TRY(compile(entry->secret.validation_context().trusted_ca()));
-    TRY(add_validation(entry->secret.validation_context(), spec));
+      return base::fail(base::ErrorKind::NotFound, "secret " + spec.validation_secret + " is not there");
+    validation.MergeFrom(TRY(with_contents(entry->secret.validation_context())));
   }
-  settings.revoked = spec.revoked;
-  settings.revoked_leaf_only = spec.revoked_leaf_only;
-  settings.pinned_certificates = spec.pinned_certificates;
-  settings.pinned_keys = spec.pinned_keys;
-  settings.max_depth = spec.max_depth;
+  TRY(check_whole(validation, spec));
+  TRY(compile(validation, settings));
+  if (spec.server && settings.check_peer)
+    settings.check_peer = one_name_only(std::move(settings.check_peer));
+  else if (spec.names_by_sni)
+    settings.check_peer = by_server_name(std::move(settings.check_peer));
   settings.require_server_name = spec.require_server_name;
   if (spec.session_seconds) settings.session_lifetime = std::chrono::seconds(*spec.session_seconds);
   settings.ticket_keys = spec.ticket_keys;
@@ -408,7 +420,7 @@ base::Result<std::shared_ptr<const net::TlsContext>> Configuration::make_context
   settings.resumable = spec.server ? !settings.ticket_keys.empty() || (spec.resumes && spec.require_client_certificate)
                                    : !settings.certificate_chain.empty();
   // What is revoked meanwhile must not come back with an earlier session.
-  if (!spec.revoked.empty() && (!spec.server || spec.require_client_certificate)) {
+  if (!settings.revocation_lists.empty() && (!spec.server || spec.require_client_certificate)) {
     settings.resumable = false;
     settings.ticket_keys.clear();
   }
@@ -542,7 +554,7 @@ void Configuration::tell_wanted() {
       hosts.insert(*it);
   }
   for (const TlsSpec& spec : slots_.tls_specs())
-    for (const std::string* secret : {&spec.certificate_secret, &spec.roots_secret, &spec.ticket_keys_secret})
+    for (const std::string* secret : {&spec.certificate_secret, &spec.validation_secret, &spec.ticket_keys_secret})
       if (!secret->empty()) wanted[static_cast<size_t>(Kind::Secret)].insert(*secret);
   for (Kind kind : {Kind::Endpoints, Kind::RouteTable, Kind::VirtualHost, Kind::Secret}) {
     auto& known = wanted_[static_cast<size_t>(kind)];

@@ -163,6 +163,7 @@ class Configuration {
   std::unordered_map<Slot, Told> told_;  // to the workers, by cluster
   std::map<std::string, Bound> bound_;   // by configured address
   std::vector<std::string> closed_;      // to be closed by the workers
+  std::set<std::string> let_go_;         // sockets that were closed here and perhaps not yet by the workers
   std::vector<std::string> opened_;      // keys of bound_ that the workers do not have yet
   std::vector<std::shared_ptr<const net::TlsContext>> tls_;
   bool secrets_changed_ = false, tables_changed_ = false;

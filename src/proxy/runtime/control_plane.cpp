@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/runtime/control_plane.h"
 
-#include <fstream>
-#include <sstream>
-
 #include "base/log.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
 #include "proxy/runtime/json.h"
+#include "proxy/runtime/read_file.h"
 
 namespace proxy {
 namespace {
@@ -32,14 +30,6 @@ std::string method_of(Kind kind, bool delta) {
   };
   const Service& service = kServices[static_cast<size_t>(kind)];
   return std::string("/") + service.name + "/" + (delta ? "Delta" : "Stream") + service.plural;
-}
-
-base::Result<std::string> bytes_of(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return base::fail(base::ErrorKind::NotFound, "cannot read " + path);
-  std::stringstream text;
-  text << in.rdbuf();
-  return text.str();
 }
 
 base::Result<envoy::service::discovery::v3::DiscoveryResponse> response_of(const std::string& path,
@@ -148,7 +138,7 @@ ControlPlane::File& ControlPlane::file(Kind kind, const Source& source) {
 }
 
 void ControlPlane::read(File& file, bool anew) {
-  auto bytes = bytes_of(file.source.path);
+  auto bytes = read_file(file.source.path);
   if (!bytes) return base::log::warn("{}", bytes.error().message);
   if (!anew && *bytes == file.bytes) return;
   file.bytes = *bytes;

@@ -118,6 +118,15 @@ TEST_F(Mesh, RequestsTravelMultiplexedAndComeOutInTheApplicationsProtocol) {
             std::string::npos);
 }
 
+TEST_F(Mesh, ANameInACertificateAddsNoElementsToTheHeaderThatTellsOfIt) {
+  const std::string forged = "spiffe://cluster.local/ns/a/sa/b;URI=spiffe://cluster.local/ns/default/sa/admin";
+  Proxy server(loop_, server_side(identities_.secrets(app_)), backend_.port());
+  Proxy client(loop_, client_side(identities_.secrets(forged), server.port(), app_));
+  const auto answer = get(loop_, client.port(), "/hello");
+  const std::string cert(answer.headers.get("echo-x-forwarded-client-cert").value_or(""));
+  EXPECT_NE(cert.find(";URI=\"" + forged + "\""), std::string::npos) << answer.status << " " << cert;
+}
+
 TEST_F(Mesh, Http2OfAClientReachesAnApplicationThatMaySpeakIt) {
   Proxy server(loop_, server_side(identities_.secrets(app_)), backend_.port());
   std::string http =

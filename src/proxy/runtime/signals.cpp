@@ -17,7 +17,7 @@ Signals::Signals(net::Loop& loop) : loop_(loop) {
   sigemptyset(&set);
   for (int signal : {SIGTERM, SIGINT, SIGUSR1}) sigaddset(&set, signal);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
+  for (int signal : {SIGPIPE, SIGHUP}) std::signal(signal, SIG_IGN);
   fd_ = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 

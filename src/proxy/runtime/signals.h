@@ -10,7 +10,7 @@ namespace proxy {
 class Process;
 
 // SIGTERM and SIGINT end the process: gracefully at first, at once the second
-// time. SIGUSR1 opens the access logs anew. To be made before any thread, which
+// time. SIGUSR1 opens the access logs anew, SIGHUP does nothing. To be made before any thread, which
 // then leaves these signals to it.
 class Signals final : private net::IoHandler {
  public:

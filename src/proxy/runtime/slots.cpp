@@ -12,26 +12,18 @@ std::string TlsSpec::key() const {
   };
   out += server ? 's' : 'c';
   out += require_client_certificate ? 'r' : '-';
-  out += verify_peer ? 'v' : '-';
+  out += names_by_sni ? 'n' : '-';
   out += tls13_only ? '3' : tls12_only ? '2' : '-';
   for (const std::string* words : {&ciphers, &groups}) out += *words + '\n';
-  out += check_server_name ? 'n' : '-';
   out += require_server_name ? 'q' : '-';
   out += resumes ? 'k' : '-';
-  out += revoked_leaf_only ? 'l' : '-';
-  add(revoked);
-  add(max_depth ? std::to_string(*max_depth) : "");
-  for (const auto* pins : {&pinned_certificates, &pinned_keys}) {
-    add(std::to_string(pins->size()));
-    for (const std::string& pin : *pins) add(pin);
-  }
   if (session_seconds) add(std::to_string(*session_seconds));
   add(ticket_keys_secret);
   add(std::to_string(ticket_keys.size()));
   for (const std::string& key : ticket_keys) add(key);
   for (std::string_view part :
-       {std::string_view(certificate_secret), std::string_view(roots_secret), std::string_view(certificate_chain),
-        std::string_view(private_key), std::string_view(roots)})
+       {std::string_view(certificate_secret), std::string_view(validation_secret), std::string_view(certificate_chain),
+        std::string_view(private_key), std::string_view(validation)})
     add(part);
   for (const std::string& protocol : alpn) add(protocol);
   return out;

@@ -18,17 +18,13 @@ namespace proxy {
 // What a TLS context is made of, with secrets by name or in line.
 struct TlsSpec {
   bool server = false;
-  std::string certificate_secret, roots_secret;       // SDS
-  std::string certificate_chain, private_key, roots;  // PEM, in line
+  std::string certificate_secret, validation_secret;  // SDS
+  std::string certificate_chain, private_key;         // PEM, in line
+  std::string validation;     // a CertificateValidationContext with its files' contents, which the secret's adds to
+  bool names_by_sni = false;  // a client's: the name that is asked for, in place of all that `validation` lists
   bool require_client_certificate = false;
-  bool verify_peer = true;
-  std::string revoked;  // PEM
-  bool revoked_leaf_only = false;
-  std::vector<std::string> pinned_certificates, pinned_keys;  // SHA-256
-  std::optional<int> max_depth;
   bool tls13_only = false, tls12_only = false;
   std::string ciphers, groups;       // in OpenSSL's words; empty: the defaults of net
-  bool check_server_name = false;    // client: the certificate must carry the name asked for
   bool require_server_name = false;  // server: a client must ask for a name of the certificate
   bool resumes = true;               // server: sessions that it keeps itself
   std::vector<std::string> ticket_keys;
@@ -58,7 +54,8 @@ class Slots {
   // Where what is named is to be had; the last word counts.
   base::Result<void> set_source(Kind kind, std::string_view name, const envoy::config::core::v3::ConfigSource& from);
   const Source& source(Kind kind, std::string_view name) const;  // ADS where nothing was said
-  Slot filter(std::string_view name);                            // of HTTP filters, as listeners and routes name them
+  bool has_source(Kind kind, std::string_view name) const { return sources_[static_cast<size_t>(kind)].contains(name); }
+  Slot filter(std::string_view name);  // of HTTP filters, as listeners and routes name them
 
   std::shared_ptr<const base::StringMap<Slot>> cluster_names();  // a copy that threads may share
   bool first_mention(const std::string& what) { return mentioned_.insert(what).second; }  // what is warned about once

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <openssl/evp.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -7,6 +8,9 @@
 #include "base/json.h"
 #include "base/strings.h"
 #include "net/certificates_for_test.h"
+#include "proxy/admin/admin.h"
+#include "proxy/admin/dump.h"
+#include "proxy/runtime/bootstrap.h"
 #include "proxy/runtime/harness.h"
 
 // TLS as listeners and clusters of whole proxies speak it, over real sockets.
@@ -176,7 +180,7 @@ TEST_F(TlsOnSockets, WhoIsRevokedOrNotPinnedIsKeptOut) {
     return client({.certificate_chain = leaf.certificate, .private_key = leaf.key});
   };
   const std::string roots = "trusted_ca: {inline_string: " + base::Json(authority_.pem()).dump() + "}";
-  const std::string revoked = "crl: {inline_string: " + base::Json(authority_.revocations({bad})).dump() + "}";
+  const std::string revoked = "crl: {inline_string: " + base::Json(authority_.revocation_list({bad})).dump() + "}";
   std::string colons;
   for (char byte : digest_of(good.certificate, false)) colons += (colons.empty() ? "" : ":") + base::to_hex({&byte, 1});
   for (const std::string& validation :
@@ -188,23 +192,6 @@ TEST_F(TlsOnSockets, WhoIsRevokedOrNotPinnedIsKeptOut) {
     EXPECT_EQ(status(proxy.port(), as(bad)), 0) << validation;
     EXPECT_EQ(status(proxy.port(), client()), 0) << validation;
   }
-}
-
-TEST_F(TlsOnSockets, WhatAProxyCannotHoldPeersToIsRefused) {
-  auto refusal = [&](const std::string& text) {
-    auto bootstrap = parse_bootstrap(text);
-    if (!bootstrap) return bootstrap.error().message;
-    Process process(loop_, ProcessOptions{.concurrency = 1}, std::move(*bootstrap));
-    auto started = process.start();
-    return started ? std::string() : started.error().message;
-  };
-  EXPECT_NE(refusal(listener("", "validation_context: {verify_certificate_hash: [abc]}, ")).find("Invalid hex-encoded"),
-            std::string::npos);
-  std::string secret = listener();
-  secret.replace(
-      secret.find("static_resources:\n"), sizeof "static_resources:\n" - 1,
-      "static_resources:\n  secrets: [{name: s, validation_context: {match_subject_alt_names: [{exact: a}]}}]\n");
-  EXPECT_NE(refusal(secret).find("do not act in a secret"), std::string::npos) << refusal(secret);
 }
 
 TEST_F(TlsOnSockets, AListenerMayDemandANameThatItsCertificateCarries) {
@@ -240,6 +227,186 @@ static_resources:
   EXPECT_EQ(visitor.why, "");
   visitor.visit(door.port(), tls, "b.example");
   EXPECT_NE(visitor.why, "") << "no cluster of that name";
+}
+
+constexpr char kTls[] = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.";
+
+std::string in_yaml(const std::string& text) { return base::Json(text).dump(); }
+
+// The bootstrap with a static secret "checks" of this validation context.
+std::string with_checks(std::string bootstrap, const std::string& validation) {
+  const std::string at = "static_resources:\n";
+  return bootstrap.replace(bootstrap.find(at), at.size(),
+                           at + "  secrets: [{name: checks, validation_context: {" + validation + "}}]\n");
+}
+
+TEST_F(TlsOnSockets, WhatIsAskedOfACertificateIsAskedWhereverItIsWritten) {
+  auto good = authority_.leaf("good", "URI:spiffe://td/good"), evil = authority_.leaf("evil", "URI:spiffe://td/evil");
+  auto as = [&](const net::TestAuthority::Leaf& leaf) {
+    return client({.certificate_chain = leaf.certificate, .private_key = leaf.key});
+  };
+  const std::string roots = "trusted_ca: {inline_string: " + in_yaml(authority_.pem()) + "}",
+                    names = "match_typed_subject_alt_names: [{san_type: URI, matcher: {exact: spiffe://td/good}}]",
+                    list = "crl: {inline_string: " + in_yaml(authority_.revocation_list({evil})) + "}",
+                    secret = "validation_context_sds_secret_config: {name: checks}";
+  const std::string hash = "verify_certificate_hash: [" + base::to_hex(digest_of(good.certificate, false)) + "]";
+  for (const std::string& check : {names, list, hash}) {
+    const std::string all = roots + ", " + check;
+    const bool every_client = check != list;  // names and hashes need a certificate
+    struct Place {
+      const char* name;
+      std::string common, secret;
+    };
+    const Place places[] = {
+        {"in line", "validation_context: {" + all + "}", "trust_chain_verification: VERIFY_TRUST_CHAIN"},
+        {"secret", secret, all},
+        {"beside roots of a secret",
+         "combined_validation_context: {default_validation_context: {" + check + "}, " + secret + "}", roots},
+        {"secret beside roots",
+         "combined_validation_context: {default_validation_context: {" + roots + "}, " + secret + "}", check},
+    };
+    for (const Place& place : places) {
+      for (const char* required : {"require_client_certificate: true, ", ""}) {
+        SCOPED_TRACE(std::string(place.name) + " " + required + check.substr(0, 30));
+        Proxy proxy(loop_, with_checks(listener(required, place.common + ", "), place.secret));
+        EXPECT_EQ(status(proxy.port(), as(good)), 200);
+        EXPECT_EQ(status(proxy.port(), as(evil)), 0);
+        EXPECT_EQ(status(proxy.port(), client()), *required || every_client ? 0 : 200);
+      }
+    }
+  }
+}
+
+TEST_F(TlsOnSockets, AnUpstreamIsHeldToTheNamesOfASecret) {
+  Proxy above(loop_, listener());
+  const std::string cluster = cluster_of(
+      "b", std::to_string(above.port()),
+      "    transport_socket: {name: tls, typed_config: {\"@type\": " + std::string(kTls) +
+          "UpstreamTlsContext, common_tls_context: {validation_context_sds_secret_config: {name: checks}}}}\n");
+  auto ask_for = [&](const std::string& name) {
+    Proxy proxy(loop_,
+                with_checks(bootstrap_of("              - {match: {prefix: /}, route: {cluster: b}}\n", cluster),
+                            "trusted_ca: {inline_string: " + in_yaml(authority_.pem()) +
+                                "}, match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: " + name + "}}]"));
+    return get(loop_, proxy.port(), "/");
+  };
+  EXPECT_EQ(ask_for("a.example").status, 200);
+  EXPECT_EQ(ask_for("b.example").status, 503);
+}
+
+// What a proxy that should run this says.
+std::string refusal_of(std::string text) {
+  for (const char* port : {"@main", "@backend"})
+    for (size_t at; (at = text.find(port)) != text.npos;) text.replace(at, std::string(port).size(), "1");
+  auto bootstrap = parse_bootstrap(text, UnknownFields::Refuse);
+  if (!bootstrap) return "unread: " + bootstrap.error().message;
+  auto valid = validate(*bootstrap);
+  return valid ? "" : valid.error().message;
+}
+
+TEST_F(TlsOnSockets, WhatWouldBeNoVerificationOrNoTlsAtAllIsRefused) {
+  auto upstream = [&](const std::string& validation) {
+    return refusal_of(
+        bootstrap_of("              - {match: {prefix: /}, route: {cluster: b}}\n",
+                     cluster_of("b", "1",
+                                "    transport_socket: {name: tls, typed_config: {\"@type\": " + std::string(kTls) +
+                                    "UpstreamTlsContext, common_tls_context: "
+                                    "{validation_context: {" +
+                                    validation + "}}}}\n")));
+  };
+  const std::string san = ", match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: a}}]";
+  EXPECT_EQ(upstream(""), "");
+  for (const char* nothing : {"{filename: /dev/null}", "{filename: /tmp}", "{inline_string: \"\"}", "{}"}) {
+    EXPECT_NE(upstream("trusted_ca: " + std::string(nothing)), "") << nothing;
+    EXPECT_NE(upstream("trusted_ca: " + std::string(nothing) + san), "") << nothing;
+  }
+  EXPECT_NE(upstream(san.substr(2)).find("without trusted CA is insecure"), std::string::npos);
+  EXPECT_NE(upstream("verify_certificate_hash: [abc]").find("Invalid hex-encoded SHA-256"), std::string::npos);
+
+  const std::string untyped = "transport_socket: {name: envoy.transport_sockets.tls}";
+  for (const std::string& socket : {
+           "    " + untyped + "\n",
+           "    transport_socket_matches: [{name: m, match: {}, " + untyped + "}]\n",
+           "    transport_socket: {name: p, typed_config: {\"@type\": "
+           "type.googleapis.com/envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport, " +
+               untyped + "}}\n",
+       })
+    EXPECT_NE(refusal_of(bootstrap_of("              - {match: {prefix: /}, route: {cluster: b}}\n",
+                                      cluster_of("b", "1", socket)))
+                  .find("Didn't find a registered implementation for 'envoy.transport_sockets.tls'"),
+              std::string::npos)
+        << socket;
+  EXPECT_NE(
+      refusal_of(bootstrap_of("              - {match: {prefix: /}, route: {cluster: b, retry_policy: {retry_on: 5xx, "
+                              "retry_host_predicate: [{name: envoy.retry_host_predicates.previous_hosts}]}}}\n",
+                              cluster_of("b", "1")))
+          .find("Didn't find a registered implementation"),
+      std::string::npos);
+  EXPECT_NE(
+      refusal_of(bootstrap_of("              - {match: {prefix: /}, route: {cluster: b}}\n",
+                              cluster_of("b", "1",
+                                         "    typed_extension_protocol_options: {envoy.upstreams.http.x: {\"@type\": "
+                                         "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, "
+                                         "explicit_http_config: {http2_protocol_options: {}}}}\n")))
+          .find("'envoy.upstreams.http.x'"),
+      std::string::npos);
+  std::string text = listener();
+  const size_t typed = text.find("{name: tls, typed_config"), end = text.find('\n', typed);
+  text.replace(typed, end - typed, "{name: envoy.transport_sockets.tls}");
+  EXPECT_NE(refusal_of(text).find("Didn't find a registered implementation"), std::string::npos) << refusal_of(text);
+}
+
+TEST_F(TlsOnSockets, WhatCannotServeIsNoValidConfiguration) {
+  EXPECT_EQ(refusal_of(listener()), "");
+  auto with_key = [&](const std::string& key) {
+    std::string text = listener();
+    const size_t at = text.find("private_key: {inline_string: "), end = text.find('}', at);
+    return text.replace(at, end - at, "private_key: {inline_string: " + in_yaml(key));
+  };
+  EXPECT_NE(refusal_of(with_key("garbage")).find("private key"), std::string::npos);
+  EXPECT_NE(refusal_of(with_key(authority_.leaf("b", "DNS:b").key)).find("does not fit"), std::string::npos);
+  EXPECT_NE(refusal_of(with_checks(listener(), "trusted_ca: {inline_string: garbage}")).find("checks: trusted roots"),
+            std::string::npos);
+  EXPECT_EQ(refusal_of(listener("", "validation_context_sds_secret_config: {name: nowhere}, ")),
+            "Unknown static secret: nowhere");
+  std::string two = listener();
+  two.replace(two.find("port_value: 0"), 13, "port_value: 1");
+  const size_t begin = two.find("  - name: main"), end = two.find("  clusters:");
+  std::string second = two.substr(begin, end - begin);
+  two.insert(end, second.replace(second.find("main"), 4, "also"));
+  EXPECT_NE(refusal_of(two).find("'also' has duplicate address"), std::string::npos) << refusal_of(two);
+}
+
+TEST_F(TlsOnSockets, NoDumpShowsAKeyAndCertificatesOfListenersAreListed) {
+  auto leaf = authority_.leaf("b", "DNS:b.example");
+  const std::string cluster =
+      cluster_of("b", "1",
+                 "    transport_socket: {name: tls, typed_config: {\"@type\": "
+                 "type.googleapis.com/udpa.type.v1.TypedStruct, type_url: " +
+                     std::string(kTls) +
+                     "UpstreamTlsContext, value: {common_tls_context: {tls_certificates: [{certificate_chain: "
+                     "{inline_string: " +
+                     in_yaml(leaf.certificate) + "}, private_key: {inline_string: " + in_yaml(leaf.key) + "}}]}}}}\n");
+  std::string text = listener("", "", "route: {cluster: b}", cluster);
+  const std::string at = "static_resources:\n";
+  text.replace(text.find(at), at.size(),
+               at +
+                   "  secrets:\n  - {name: word, generic_secret: {secret: {inline_string: TOPSECRET}, secrets: {a: "
+                   "{inline_string: "
+                   "TOPSECRET}}}}\n  - {name: own, tls_certificate: {certificate_chain: {inline_string: " +
+                   in_yaml(leaf.certificate) + "}, private_key: {inline_string: " + in_yaml(leaf.key) + "}}}\n");
+  Proxy proxy(loop_, text);
+  const std::string dump = config_dump(proxy.process(), {.endpoints = true}).dump();
+  EXPECT_EQ(dump.find("PRIVATE KEY"), std::string::npos);
+  EXPECT_EQ(dump.find(base::to_base64(leaf.key).substr(0, 40)), std::string::npos);
+  EXPECT_EQ(dump.find("TOPSECRET"), std::string::npos);
+  EXPECT_NE(dump.find("[redacted]"), std::string::npos);
+  EXPECT_NE(dump.find("BEGIN CERTIFICATE"), std::string::npos);
+  const base::Json certificates = certificates_json(proxy.process());
+  const std::string listed = certificates.dump();
+  EXPECT_NE(listed.find("a.example"), std::string::npos) << listed;
+  EXPECT_NE(listed.find("b.example"), std::string::npos) << listed;
+  EXPECT_EQ(certificates["certificates"][0]["cert_chain"][0]["path"], "<inline>");
 }
 
 }  // namespace

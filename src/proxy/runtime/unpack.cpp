@@ -2,12 +2,11 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
 #include "base/json.h"
 #include "base/log.h"
 #include "proxy/runtime/compile.h"
+#include "proxy/runtime/read_file.h"
 #include "udpa/type/v1/typed_struct.pb.h"
 #include "xds/type/v3/typed_struct.pb.h"
 
@@ -35,6 +34,11 @@ std::optional<udpa::type::v1::TypedStruct> typed_struct(const google::protobuf::
 std::string type_of(const google::protobuf::Any& from) {
   if (auto wrapped = typed_struct(from)) return std::string(name_in(wrapped->type_url()));
   return std::string(name_in(from.type_url()));
+}
+
+std::unexpected<base::Error> no_implementation(const std::string& name, const google::protobuf::Any& from) {
+  return base::fail(base::ErrorKind::Invalid, "Didn't find a registered implementation for '" + name +
+                                                  "' with type URL: '" + type_of(from) + "'");
 }
 
 static base::Result<void> unpack_with(const google::protobuf::Any& from, google::protobuf::Message& to,
@@ -160,13 +164,7 @@ base::Result<std::string> compile(const core::DataSource& from) {
                         "environment variable " + from.environment_variable() + " is not set");
     return std::string(value);
   }
-  if (from.has_filename()) {
-    std::ifstream file(from.filename(), std::ios::binary);
-    if (!file) return base::fail(base::ErrorKind::NotFound, "cannot read " + from.filename());
-    std::stringstream text;
-    text << file.rdbuf();
-    return text.str();
-  }
+  if (from.has_filename()) return read_file(from.filename());
   return std::string();
 }
 

@@ -128,7 +128,7 @@ static constexpr UnreadFields kUnread[] = {
      "-pack_trace_reason -use_request_id_for_trace_sampling"},
     {"envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext",
      "!ca_certificate_provider_instance !system_root_certs !require_signed_certificate_timestamp "
-     "-allow_expired_certificate !custom_validator_config"},
+     "!custom_validator_config"},
     {"envoy.extensions.transport_sockets.tls.v3.CommonTlsContext",
      "!tls_certificate_provider_instance !custom_tls_certificate_selector !tls_certificate_certificate_provider "
      "!tls_certificate_certificate_provider_instance !validation_context_certificate_provider "

@@ -210,7 +210,7 @@ TEST_F(Upstreams, ThePeersNameIsTheOneAskedFor) {
       "    - transport_socket: {name: tls, typed_config: {\"@type\": "
       "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext, "
       "common_tls_context: {tls_certificates: [" +
-      certificate + "]}}}\n      filters:\n";
+      certificate + "], alpn_protocols: [h2]}}}\n      filters:\n";
   text.replace(text.find("    - filters:\n"), 15, tls);
   Proxy server(loop_, text);
   auto client = [&](const std::string& validation, const std::string& options) {
@@ -237,6 +237,9 @@ TEST_F(Upstreams, ThePeersNameIsTheOneAskedFor) {
   EXPECT_EQ(ask(by_host, "a.b.wild.example"), 503);
   EXPECT_EQ(ask(by_host, "evil.example"), 503) << "a connection for another name is not for this one";
   EXPECT_EQ(ask(by_host, "127.0.0.1"), 200);
+  const std::string counted = by_host.process().scrape().prometheus();
+  const size_t at = counted.find("envoy_cluster_upstream_cx_http2_total{");
+  EXPECT_EQ(counted.substr(at, counted.find('\n', at) - at).back(), '3') << "chosen by ALPN, one for each name";
   auto san = [](const std::string& type, const std::string& matcher) {
     return ", match_typed_subject_alt_names: [{san_type: " + type + ", matcher: {" + matcher + "}}]";
   };
@@ -333,6 +336,39 @@ TEST_F(Upstreams, RequestsGoToTheSubsetThatTheirRouteAndTheirMetadataName) {
   EXPECT_EQ(both[1] + both[2], 4);
   EXPECT_EQ(counted("/one", {{"x-v", "2"}, {"x-stage", "canary"}}), last) << "the request's metadata goes first";
   EXPECT_EQ(get(loop_, proxy.port(), "/strict").status, 503) << "NO_FALLBACK, whatever a panic would allow";
+}
+
+TEST_F(Upstreams, ARetryKeepsAwayFromEndpointsOfCertainMetadata) {
+  Backend canary(loop_);
+  const std::string endpoints =
+      "    load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [{metadata: {filter_metadata: {envoy.lb: "
+      "{canary: true, rack: r1}}}, endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: " +
+      std::to_string(canary.port()) +
+      "}}}}, {endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: " + backend() + "}}}}]}]}\n";
+  auto route = [](const std::string& path, const std::string& predicate) {
+    return "              - {match: {prefix: " + path +
+           "}, route: {cluster: c, retry_policy: {retry_on: 5xx, num_retries: 4, host_selection_retry_max_attempts: "
+           "50, "
+           "retry_back_off: {base_interval: 0.001s}, retry_host_predicate: [" +
+           predicate + "]}}}\n";
+  };
+  Proxy proxy(
+      loop_,
+      bootstrap_of(
+          route("/status/503",
+                "{name: x, typed_config: {\"@type\": "
+                "type.googleapis.com/envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate}}") +
+              route("/status/504",
+                    "{name: x, typed_config: {\"@type\": "
+                    "type.googleapis.com/envoy.extensions.retry.host.omit_host_metadata.v3.OmitHostMetadataConfig, "
+                    "metadata_match: {filter_metadata: {envoy.lb: {rack: r1}}}}}"),
+          "  - name: c\n    type: STATIC\n    lb_policy: RANDOM\n" + endpoints));
+  for (const char* path : {"/status/503", "/status/504"}) {
+    const int before = canary.requests;
+    for (int i = 0; i < 5; ++i) get(loop_, proxy.port(), path);
+    EXPECT_LE(canary.requests - before, 5) << "the first tries at most";
+  }
+  EXPECT_GE(backend_.requests, 40);
 }
 
 TEST_F(Upstreams, WhatDoesNotActIsRefusedByName) {

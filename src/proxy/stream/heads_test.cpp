@@ -3,7 +3,9 @@
 #include <sstream>
 
 #include "base/strings.h"
+#include "proxy/admin/admin.h"
 #include "proxy/runtime/harness.h"
+#include "proxy/stream/metrics.h"
 
 namespace proxy {
 namespace {
@@ -47,6 +49,23 @@ TEST_F(Heads, AtTheEdgeTheMeshsOwnHeadersAreTakenOffAndTheClientIsNamed) {
   EXPECT_EQ(response.headers.get("echo-via"), "b, gate");
   EXPECT_EQ(response.headers.get("via"), "gate");
   EXPECT_NE(response.headers.get("echo-x-request-id"), "mine");
+}
+
+TEST_F(Heads, AMethodThatIsAnotherButForItsCaseIsRefused) {
+  Proxy proxy(loop_, usual(""), backend_.port());
+  for (auto version : {http::Version::Http1, http::Version::Http2})
+    for (const auto& [method, status] : std::initializer_list<std::pair<const char*, int>>{{"delete", 400},
+                                                                                           {"Delete", 400},
+                                                                                           {"gET", 400},
+                                                                                           {"connect", 400},
+                                                                                           {"DELETE", 200},
+                                                                                           {"purge", 200},
+                                                                                           {"Foo", 200},
+                                                                                           {"getx", 200}}) {
+      http::Request request;
+      request.method = method;
+      EXPECT_EQ(fetch(loop_, proxy.port(), std::move(request), version).status, status) << method;
+    }
 }
 
 TEST_F(Heads, OneForwardedAddressOfANamedRangeIsInside) {
@@ -198,6 +217,22 @@ TEST_F(Heads, WhatIsCountedBearsEnvoysNames) {
   EXPECT_EQ(get(loop_, admin, "/config_dump?resource=static_clusters&name_regex=de.d").body.find("\"backend\""),
             std::string::npos);
   EXPECT_EQ(get(loop_, admin, "/config_dump?mask=bootstrap.node").body.find("static_resources"), std::string::npos);
+}
+
+TEST(AdminPeers, AreThisMachine) {
+  for (const char* own : {"127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"})
+    EXPECT_TRUE(is_of_this_machine(*net::Address::parse(own, 1))) << own;
+  for (const char* other : {"10.0.0.1", "0.0.0.0", "::", "fe80::1", "::ffff:10.0.0.1"})
+    EXPECT_FALSE(is_of_this_machine(*net::Address::parse(other, 1))) << other;
+}
+
+TEST(RequestMetricsOfPeers, AreSoManyAtMost) {
+  RequestMetrics metrics;
+  for (size_t i = 0; i < RequestMetrics::kMostPeers; ++i)
+    EXPECT_NE(metrics.number_of_peer(Workload{.name = "w" + std::to_string(i)}), 0u);
+  EXPECT_EQ(metrics.number_of_peer(Workload{.name = "one more"}), 0u);
+  EXPECT_NE(metrics.number_of_peer(Workload{.name = "w0"}), 0u);
+  EXPECT_NE(metrics.number_of(Workload{.name = "an endpoint's"}), 0u);
 }
 
 }  // namespace

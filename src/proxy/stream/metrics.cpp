@@ -15,12 +15,24 @@ Workload Workload::parse(std::string_view metadata) {
   return out;
 }
 
-uint32_t RequestMetrics::number_of(const Workload& workload) {
+static std::string key_of(const Workload& workload) {
   std::string key;
   for (const std::string* part :
        {&workload.name, &workload.ns, &workload.app, &workload.version, &workload.canonical_service,
         &workload.canonical_revision, &workload.cluster, &workload.principal})
     key += *part + ";";
+  return key;
+}
+
+uint32_t RequestMetrics::number_of_peer(const Workload& workload) {
+  if (auto it = numbers_.find(key_of(workload)); it != numbers_.end()) return it->second;
+  if (peers_ == kMostPeers) return 0;
+  ++peers_;
+  return number_of(workload);
+}
+
+uint32_t RequestMetrics::number_of(const Workload& workload) {
+  std::string key = key_of(workload);
   if (key == ";;;;;;;;") return 0;
   if (auto it = numbers_.find(key); it != numbers_.end()) return it->second;
   workloads_.push_back(workload);

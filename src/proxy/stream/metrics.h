@@ -25,7 +25,11 @@ struct Workload {
 // numbers: workloads are numbered when endpoints and connections come.
 class RequestMetrics {
  public:
+  // What peers say of themselves without end is nobody known, after so many of them.
+  static constexpr size_t kMostPeers = 2000;
+
   uint32_t number_of(const Workload& workload);  // 0 is nobody known
+  uint32_t number_of_peer(const Workload& workload);
   const Workload& workload(uint32_t number) const { return workloads_[number]; }
 
   void count(const Stream& stream);
@@ -60,6 +64,7 @@ class RequestMetrics {
   telemetry::Labels labels_of(const Key& key, const Workload& self) const;
 
   std::vector<Workload> workloads_{Workload{}};
+  size_t peers_ = 0;
   base::StringMap<uint32_t> numbers_;
   std::unordered_map<Key, Series, Hash> series_;
   std::unordered_map<uint32_t, Service> services_;  // of the clusters counted, which may be gone since

@@ -31,6 +31,21 @@ std::optional<Target> target_of(std::string_view location, const http::RequestHe
 
 }  // namespace
 
+// Whether the route's predicates let the request, which has its new target already, go there.
+bool Stream::may_follow(const InternalRedirects& policy, std::string_view scheme_before) {
+  if (policy.only_safe_schemes && scheme_before != "https" && request.scheme == "https") return false;
+  if (!policy.only_new_routes && !policy.allowed_routes) return true;
+  const Chosen to = look_up();
+  if (!to.route) return false;
+  const auto& allowed = policy.allowed_routes;
+  if (allowed && std::ranges::find(*allowed, to.route->name) == allowed->end()) return false;
+  if (!policy.only_new_routes) return true;
+  std::pair step(chosen_.route->name, to.route->name);
+  if (std::ranges::find(redirected_, step) != redirected_.end()) return false;
+  redirected_.push_back(std::move(step));
+  return true;
+}
+
 // An upstream's redirect that the route wants followed here: the request begins
 // anew, through routing and filters. False: the client gets the response.
 bool Stream::follow_redirect() {
@@ -45,6 +60,9 @@ bool Stream::follow_redirect() {
   bool safe = target->scheme == request.scheme || policy.across_schemes;
   if (!safe) return false;
 
+  const bool asked = policy.only_safe_schemes || policy.only_new_routes || policy.allowed_routes;
+  std::optional<http::RequestHead> before;
+  if (asked) before = request;
   scratch_ = request.scheme + "://" + request.authority + request.path;
   request.headers.set("x-envoy-original-url", scratch_);
   for (const std::string& name : policy.response_headers_to_copy) {
@@ -55,8 +73,13 @@ bool Stream::follow_redirect() {
   request.scheme = std::move(scheme);
   request.authority = std::move(authority);
   request.path = std::move(path);
-  if (response.status == 303 && request.method != "GET" && request.method != "HEAD") {
-    request.method = "GET";
+  const bool turned = response.status == 303 && request.method != "GET" && request.method != "HEAD";
+  if (turned) request.method = "GET";
+  if (before && !may_follow(policy, before->scheme)) {
+    request = std::move(*before);
+    return false;
+  }
+  if (turned) {
     request.headers.remove("content-length");
     request.headers.remove("content-type");
     kept_.clear();

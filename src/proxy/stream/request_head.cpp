@@ -52,6 +52,16 @@ char* put_hex(char* at, uint64_t value, int digits) {
   return at;
 }
 
+// A method that is another but for its case: some servers take it for that one, so no policy could name it. As Envoy
+// over HTTP/1.1, and over HTTP/2, too.
+bool is_misspelt(std::string_view method) {
+  if (std::none_of(method.begin(), method.end(), [](char c) { return c >= 'a' && c <= 'z'; })) return false;
+  static constexpr std::string_view kMethods[] = {"GET",     "HEAD",    "POST",  "PUT",  "DELETE",
+                                                  "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+  return std::any_of(std::begin(kMethods), std::end(kMethods),
+                     [&](std::string_view known) { return base::equal_ignoring_case(method, known); });
+}
+
 // A value inside the client certificate header: quotes where it needs them.
 void append_quoted(std::string& out, std::string_view value) {
   out += '"';
@@ -68,6 +78,11 @@ bool Stream::prepare_request() {
   const HttpConfig& http = *origin_->http;
   if (auto type = request.headers.get("content-type")) grpc_ = is_grpc_type(*type);
   if (!upgrade_ || connect_) request.headers.remove("upgrade");
+  if (is_misspelt(request.method)) {
+    record.set(telemetry::Flag::DownstreamProtocolError);
+    send_reply(400, "Bad Request", "http1.codec_error");
+    return false;
+  }
   if (http.reject_underscores || http.drop_underscores) {
     std::vector<std::string> bad;
     for (auto field : request.headers)
@@ -89,16 +104,17 @@ bool Stream::prepare_request() {
 // Takes what a proxy of the mesh says about itself off the request.
 void Stream::note_peer() {
   if (auto metadata = request.headers.get(kPeerMetadata)) {
-    if (worker_.options.istio_metrics && *metadata != origin_->peer_metadata) {
+    // Without a certificate it is anybody's word.
+    if (worker_.options.istio_metrics && origin_->mutual_tls && *metadata != origin_->peer_metadata) {
       origin_->peer_metadata = *metadata;
       Workload peer = decode_peer(*metadata).value_or(Workload{});
       peer.principal = origin_->peer_uri;
-      origin_->peer_number = worker_.metrics.number_of(peer);
+      origin_->peer_number = worker_.metrics.number_of_peer(peer);
     }
     request.headers.remove(kPeerMetadata);
     request.headers.remove(kPeerMetadataId);
   } else if (worker_.options.istio_metrics && origin_->mutual_tls && !origin_->peer_number) {
-    origin_->peer_number = worker_.metrics.number_of(Workload{.principal = origin_->peer_uri});
+    origin_->peer_number = worker_.metrics.number_of_peer(Workload{.principal = origin_->peer_uri});
   }
   if (auto version = request.headers.get(kSeineHttp)) {
     http2_to_application_ = origin_->from_seine && *version == "2";
@@ -308,7 +324,7 @@ void Stream::prepare_client_certificate() {
     separator = ";";
     scratch_ += key;
     scratch_ += '=';
-    if (quoted)
+    if (quoted || value.find_first_of(",;\"") != value.npos)  // a name must not become more elements
       append_quoted(scratch_, value);
     else
       scratch_ += value;

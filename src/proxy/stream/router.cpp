@@ -25,13 +25,17 @@ void Stream::choose_route() {
   if (!table_) return;
   if (external_)
     for (const std::string& name : table_->internal_only_headers) request.headers.remove(name);
+  chosen_ = look_up();
+  const Forward* forward = chosen_.route ? std::get_if<Forward>(&chosen_.route->action) : nullptr;
+  if (forward && forward->policies_by_target) choose_target(*forward);
+}
+
+Chosen Stream::look_up() {
   const Facts facts{.dice = worker_.dice().roll(),
                     .metadata = &metadata,
                     .certificate_presented = origin_->mutual_tls,
                     .certificate_validated = origin_->mutual_tls};
-  chosen_ = choose(*table_, request, facts);
-  const Forward* forward = chosen_.route ? std::get_if<Forward>(&chosen_.route->action) : nullptr;
-  if (forward && forward->policies_by_target) choose_target(*forward);
+  return choose(*table_, request, facts);
 }
 
 void Stream::choose_target(const Forward& forward) {
@@ -347,9 +351,11 @@ void Stream::start_attempt() {
       if (auto wanted = request.headers.get(config.original_host_header))
         if (auto address = net::Address::parse_host_port(*wanted)) wish.original = *address;
   }
-  if (retry_ && retry_->avoid_previous_hosts) {
-    wish.tried = &tried_;
-    wish.tries = retry_->host_attempts;
+  if (retry_) {
+    wish.avoid_tried = retry_->avoid_previous_hosts;
+    if (retry_->avoid_previous_hosts) wish.tried = &tried_;
+    if (attempts_ > 1 && !retry_->omitted.empty()) wish.omitted = &retry_->omitted;
+    if (wish.tried || wish.omitted) wish.tries = retry_->host_attempts;
   }
   if (retry_ && retry_->other_priorities_after) {
     wish.other_priorities_after = retry_->other_priorities_after;

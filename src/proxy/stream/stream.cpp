@@ -41,6 +41,7 @@ void Stream::begin(Downstream& downstream, const Origin& origin, telemetry::Prot
   only_preferred_ = false;
   body_kept_ = true;
   attempts_ = retries_left_ = destination_number_ = redirects_ = 0;
+  redirected_.clear();
   retry_counted_ = false;
   keep_limit_ = kKept;
   client_ip_.clear();

@@ -242,6 +242,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   void start_duration();
   // router.cpp
   void choose_route();
+  Chosen look_up();  // the request's route, as of now
   bool await_host();
   void start_filters();
   bool upgrade_allowed() const;
@@ -266,6 +267,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   void open_tunnel(bool end);
   // redirect.cpp
   bool follow_redirect();
+  bool may_follow(const InternalRedirects& policy, std::string_view scheme_before);
   // retry.cpp
   void prepare_retries(const Forward& forward);
   void merge_retry_headers(const Forward& forward);
@@ -329,6 +331,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   uint32_t attempts_ = 0;
   uint32_t retries_left_ = 0;
   uint32_t redirects_ = 0;           // followed so far
+  std::vector<std::pair<std::string, std::string>> redirected_;  // from and to which route, where that is asked for
   uint32_t destination_number_ = 0;  // in the worker's metrics
   size_t filter_at_ = 0;
   uint64_t filters_off_ = 0;  // bit by place in the chain: those that this stream passes by

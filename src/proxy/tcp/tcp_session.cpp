@@ -75,7 +75,13 @@ class TcpSession final : public Session {
     void on_ready(net::Connection&) override { session.ready(); }
     void on_data(net::Connection&) override {}
     void on_end(net::Connection&) override {}
-    void on_closed(net::Connection&, const base::Error& error) override { session.connect_failed(error.message); }
+    void on_closed(net::Connection& connection, const base::Error& error) override {
+      if (const std::string_view refusal = connection.refusal(); !refusal.empty()) return session.peer_refused(refusal);
+      // Envoy's words, where the network said no.
+      const bool refused = error.kind != base::ErrorKind::Timeout && error.message.starts_with("connect to ");
+      session.connect_failed(refused ? "delayed connect error: " + error.message.substr(error.message.rfind(": ") + 2)
+                                     : error.message);
+    }
     TcpSession& session;
   };
 
@@ -137,13 +143,8 @@ class TcpSession final : public Session {
     const Transport& transport = *host_->transport;
     if (const net::TlsPeer* peer = upstream_->tls()) {
       cluster_->counts.tls.handshake(*peer);
-      const bool named = transport.check_host && !server_name_.empty() ? carries_host(server_name_, *peer)
-                                                                       : carries_name(transport.sans, *peer);
-      if (!named) {
-        ++cluster_->counts.tls.san_failures;
-        return connect_failed(
-            "TLS_error: CERTIFICATE_VERIFY_FAILED: the peer's certificate carries none of the expected names");
-      }
+      if (transport.check_host && !server_name_.empty() && !carries_host(server_name_, *peer))
+        return peer_refused(kNoExpectedName);
     }
     cluster_->report(*host_, Outcome::TcpConnected);
     if (const uint32_t limit = cluster_->config() ? cluster_->config()->buffer_limit : 0) {
@@ -178,19 +179,26 @@ class TcpSession final : public Session {
     bury();
   }
 
+  void peer_refused(std::string_view why) {
+    ++cluster_->counts.tls.san_failures;
+    connect_failed("TLS_error: CERTIFICATE_VERIFY_FAILED: " + std::string(why));
+  }
+
   void connect_failed(std::string_view reason) {
     ++cluster_->counts.connect_failures;
     cluster_->report(*host_, Outcome::ConnectFailed);
     upstream_->close();
     if (attempts_ < origin_->chain->tcp->connect_attempts) return connect();
-    fail(Flag::UpstreamConnectionFailure, reason, attempts_ > 1);
+    fail(Flag::UpstreamConnectionFailure, reason, Tries::Spent);
   }
 
-  void fail(Flag flag, std::string_view reason, bool tried_enough = false) {
+  // Spent: there was an attempt, the last of those that may be.
+  enum class Tries : uint8_t { Left, Spent };
+  void fail(Flag flag, std::string_view reason, Tries tries = Tries::Left) {
     if (buried()) return;
     telemetry::Record record;
     record.set(flag);
-    if (tried_enough) record.set(Flag::UpstreamRetryLimitExceeded);
+    if (tries == Tries::Spent) record.set(Flag::UpstreamRetryLimitExceeded);
     record.transport_failure = reason;
     record.log_type = telemetry::LogType::TcpConnectionEnd;
     if (host_) record.upstream_host = host_->text;

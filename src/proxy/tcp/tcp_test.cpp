@@ -209,7 +209,7 @@ TEST(TcpProxy, SaysWhyAConnectionCouldNotBeMade) {
     const std::string line = logged(log.path);
     return line.substr(0, line.find(' '));
   };
-  EXPECT_EQ(flags_of("          cluster: c\n", cluster_of("c", port)), "UF");
+  EXPECT_EQ(flags_of("          cluster: c\n", cluster_of("c", port)), "UF,URX");
   EXPECT_EQ(flags_of("          cluster: c\n          max_connect_attempts: 3\n", cluster_of("c", port)), "UF,URX");
   EXPECT_EQ(flags_of("          cluster: c\n", "  - {name: c, type: STATIC}\n"), "UH");
   EXPECT_EQ(flags_of("          cluster: other\n", "  - {name: c, type: STATIC}\n"), "NC");

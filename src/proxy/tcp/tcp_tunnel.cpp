@@ -229,7 +229,7 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
       failure_.clear();
       return ask();
     }
-    if (!open_ && attempts_ > 1) flags_ |= static_cast<uint32_t>(Flag::UpstreamRetryLimitExceeded);
+    if (!open_ && !(flags_ & kNoUse)) flags_ |= static_cast<uint32_t>(Flag::UpstreamRetryLimitExceeded);
     end({});
   }
 

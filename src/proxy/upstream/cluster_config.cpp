@@ -7,6 +7,17 @@
 
 namespace proxy {
 
+static bool carries_dns(std::string_view host, const std::vector<std::string>& names) {
+  const std::string wanted = base::to_lower(host);
+  return std::any_of(names.begin(), names.end(), [&](const std::string& written) {
+    const std::string name = base::to_lower(written);
+    if (name == wanted) return true;
+    const size_t dot = wanted.find('.');
+    return name.starts_with("*.") && dot != std::string::npos && dot > 0 &&
+           std::string_view(name).substr(1) == std::string_view(wanted).substr(dot);
+  });
+}
+
 bool carries_name(const std::vector<SanMatch>& sans, const net::TlsPeer& peer) {
   if (sans.empty()) return true;
   using Type = SanMatch::Type;
@@ -19,7 +30,7 @@ bool carries_name(const std::vector<SanMatch>& sans, const net::TlsPeer& peer) {
       return true;
     // An exact name fits a certificate's wildcard, as in Envoy.
     if (san.type == Type::Dns && san.match.kind == StringMatch::Kind::Exact &&
-        carries_host(san.match.value, {.dns_names = peer.dns_names}))
+        carries_dns(san.match.value, peer.dns_names))
       return true;
   }
   return false;
@@ -30,27 +41,14 @@ bool carries_host(std::string_view host, const net::TlsPeer& peer) {
     const std::string text = address->ip();
     return std::find(peer.ip_names.begin(), peer.ip_names.end(), text) != peer.ip_names.end();
   }
-  const std::string wanted = base::to_lower(host);
-  return std::any_of(peer.dns_names.begin(), peer.dns_names.end(), [&](const std::string& written) {
-    const std::string name = base::to_lower(written);
-    if (name == wanted) return true;
-    const size_t dot = wanted.find('.');
-    return name.starts_with("*.") && dot != std::string::npos && dot > 0 &&
-           std::string_view(name).substr(1) == std::string_view(wanted).substr(dot);
-  });
-}
-
-static bool same(const SanMatch& a, const SanMatch& b) {
-  return a.type == b.type && a.match.kind == b.match.kind && a.match.value == b.match.value &&
-         a.match.ignore_case == b.match.ignore_case && a.match.regex == b.match.regex;
+  return carries_dns(host, peer.dns_names);
 }
 
 bool Transport::operator==(const Transport& other) const {
   return tls == other.tls && tls_exclusive == other.tls_exclusive && tls_http1 == other.tls_http1 &&
          tls_tcp == other.tls_tcp && sni == other.sni && sni_from_host == other.sni_from_host &&
          sni_header == other.sni_header && sni_from_endpoint == other.sni_from_endpoint &&
-         check_host == other.check_host && istio_alpn == other.istio_alpn && proxy_protocol == other.proxy_protocol &&
-         sans.size() == other.sans.size() && std::equal(sans.begin(), sans.end(), other.sans.begin(), same);
+         check_host == other.check_host && istio_alpn == other.istio_alpn && proxy_protocol == other.proxy_protocol;
 }
 
 const Transport& Cluster::transport_for(const std::vector<std::pair<std::string, std::string>>& labels) const {

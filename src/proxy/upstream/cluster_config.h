@@ -37,6 +37,8 @@ struct SanMatch {
   StringMatch match;
 };
 
+inline constexpr std::string_view kNoExpectedName = "the peer's certificate carries none of the expected names";
+
 // Whether the peer's certificate carries a name that one of `sans` takes; none wanted: yes.
 bool carries_name(const std::vector<SanMatch>& sans, const net::TlsPeer& peer);
 
@@ -56,8 +58,7 @@ struct Transport {
   bool sni_from_host = false;      // the request's authority, before `sni`; connections are kept apart by it
   std::string sni_header;          // that header in place of the authority
   bool sni_from_endpoint = false;  // the endpoint's host name, before `sni`
-  bool check_host = false;         // the certificate must carry the name asked for, in place of `sans`
-  std::vector<SanMatch> sans;
+  bool check_host = false;         // the certificate must carry the name asked for
   bool istio_alpn = false;  // offers "istio": a peer of the mesh, to be asked as Istio's proxies ask each other
   ProxyProtocol proxy_protocol = ProxyProtocol::None;  // said first on every connection, which so is one downstream's
 

@@ -35,7 +35,9 @@ class ClusterState {
   struct Wish {
     std::optional<uint64_t> hash;
     net::Address original;                            // for ORIGINAL_DST
-    const std::vector<const Host*>* tried = nullptr;  // to be avoided, where others are there
+    const std::vector<const Host*>* tried = nullptr;
+    bool avoid_tried = true;  // where others are there
+    const std::vector<std::shared_ptr<const SubsetCriteria>>* omitted = nullptr;  // endpoints with these, likewise
     uint32_t tries = 1;
     uint32_t other_priorities_after = 0;     // so many of `tried`: their priorities are avoided too; 0: never
     net::Address preferred;                  // this host, as long as it is fit (override_host_status)

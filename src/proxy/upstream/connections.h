@@ -57,6 +57,7 @@ class Dial final : public Mortal, public Link<InHost>, private net::Connection::
   void begin_next();
   base::Result<void> begin(const net::Address& address);
   void lost(net::Connection& connection, const Failure& failure);
+  void refused(net::Connection& connection, std::string_view why);
   void fail(const Failure& failure);
 
   Host& host_;

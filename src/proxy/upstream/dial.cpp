@@ -90,16 +90,9 @@ void Dial::on_ready(net::Connection& connection) {
   bool http2 = wanted_http2_;
   if (const net::TlsPeer* peer = connection.tls()) {
     host_.cluster.counts.tls.handshake(*peer);
-    const bool named = transport_.check_host && !server_name_.empty() ? carries_host(server_name_, *peer)
-                                                                      : carries_name(transport_.sans, *peer);
-    if (!named) {
-      ++host_.cluster.counts.tls.san_failures;
+    if (transport_.check_host && !server_name_.empty() && !carries_host(server_name_, *peer)) {
       connection.close();
-      return lost(
-          connection,
-          {.kind = Failure::Kind::Connect,
-           .transport =
-               "TLS_error: CERTIFICATE_VERIFY_FAILED: the peer's certificate carries none of the expected names"});
+      return refused(connection, kNoExpectedName);
     }
     if (peer->alpn == "seine/1" || peer->alpn == "h2" || peer->alpn == "istio-h2")
       http2 = true;
@@ -127,12 +120,20 @@ void Dial::on_end(net::Connection& connection) {
 }
 
 void Dial::on_closed(net::Connection& connection, const base::Error& error) {
+  if (const std::string_view refusal = connection.refusal(); !refusal.empty()) return refused(connection, refusal);
   if (error.kind == base::ErrorKind::Timeout) return lost(connection, {.kind = Failure::Kind::ConnectTimeout});
   reason_ = error.message;
   if (connection.is_tls() && !reason_.starts_with("connect to ")) ++host_.cluster.counts.tls.errors;
   if (reason_.starts_with("connect to "))
     reason_ = "delayed connect error: " + reason_.substr(reason_.rfind(": ") + 2);  // Envoy's words
   lost(connection, {.kind = Failure::Kind::Connect, .transport = reason_});
+}
+
+// The peer's certificate is not what was expected.
+void Dial::refused(net::Connection& connection, std::string_view why) {
+  ++host_.cluster.counts.tls.san_failures;
+  lost(connection, {.kind = Failure::Kind::Connect,
+                    .transport = "TLS_error: CERTIFICATE_VERIFY_FAILED: " + std::string(why)});
 }
 
 // One attempt is over; the others go on, or the next begins.

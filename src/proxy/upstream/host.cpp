@@ -124,7 +124,6 @@ void Host::dial(bool http2, const Stream& stream) {
   ++dials_for_[http2];
   ++connections_total;
   ++cluster.counts.connections;
-  if (http2) ++cluster.counts.connections_http2;
   dial->start();
 }
 
@@ -150,6 +149,7 @@ void Host::connected(Dial& dial, std::unique_ptr<net::Connection> connection, bo
   dial.leave();
   worker.bury(std::unique_ptr<Mortal>(&dial));
   if (http2) {
+    ++cluster.counts.connections_http2;
     bool seine = connection->tls() && connection->tls()->alpn == "seine/1";
     auto* upstream = new H2Upstream(*this, std::move(connection), seine, std::move(dial.permit));
     upstream->key = std::move(dial.key);

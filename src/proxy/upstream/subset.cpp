@@ -93,13 +93,17 @@ std::vector<std::string> SubsetPolicy::names_of(const Selector& selector,
   return out;
 }
 
-bool SubsetPolicy::in_default(const std::vector<SubsetLabel>& labels) const {
-  return std::ranges::all_of(default_subset.wanted(), [&](const auto& wanted) {
+bool carries(const std::vector<SubsetLabel>& labels, const SubsetCriteria& criteria, Lists lists) {
+  return std::ranges::all_of(criteria.wanted(), [&](const auto& wanted) {
     const SubsetLabel* label = label_of(labels, wanted.first);
     if (!label) return false;
     return label->value == wanted.second ||
-           (list_as_any && std::ranges::find(label->each, wanted.second) != label->each.end());
+           (lists == Lists::AsAny && std::ranges::find(label->each, wanted.second) != label->each.end());
   });
+}
+
+bool SubsetPolicy::in_default(const std::vector<SubsetLabel>& labels) const {
+  return carries(labels, default_subset, list_as_any ? Lists::AsAny : Lists::AsOne);
 }
 
 }  // namespace proxy

@@ -41,6 +41,9 @@ struct SubsetLabel {
   bool operator==(const SubsetLabel&) const = default;
 };
 std::vector<SubsetLabel> subset_labels(const base::Json& values);  // by key, in order
+// Whether they say all that is wanted; AsAny: also where the value stands in a list.
+enum class Lists : uint8_t { AsAny, AsOne };
+bool carries(const std::vector<SubsetLabel>& labels, const SubsetCriteria& criteria, Lists lists);
 
 // How a cluster is divided (envoy.config.cluster.v3.Cluster.LbSubsetConfig), compiled.
 struct SubsetPolicy {
