@@ -106,10 +106,10 @@ struct InternalRedirects {
   uint32_t most = 1;
   std::vector<int> status_codes{302};
   bool across_schemes = false;
-  bool only_safe_schemes = false;                                       // never from http to https
-  bool only_new_routes = false;                                         // none that this one led to before
+  bool only_safe_schemes = false;                                         // never from http to https
+  bool only_new_routes = false;                                           // none that this one led to before
   std::optional<std::vector<std::string>> allowed_routes = std::nullopt;  // by name
-  std::vector<std::string> response_headers_to_copy;  // into the next request
+  std::vector<std::string> response_headers_to_copy;                      // into the next request
 };
 
 // What a route says about upgrades of one kind: the listener's word is overruled.

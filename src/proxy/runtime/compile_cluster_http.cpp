@@ -105,7 +105,8 @@ base::Result<void> compile_http(const v3::Cluster& from, Cluster& out) {
     if (name != kHttp)
       return base::fail(base::ErrorKind::Invalid,
                         "Didn't find a registered network filter or http filter or protocol options implementation for "
-                        "name: '" + name + "'");
+                        "name: '" +
+                            name + "'");
   auto it = from.typed_extension_protocol_options().find(kHttp);
   if (it == from.typed_extension_protocol_options().end()) return {};
   auto options = TRY(unpack<HttpProtocolOptions>(it->second));

@@ -22,8 +22,8 @@ bool unreserved(char c) {
 // The byte of two hexadecimal digits; -1 where they are none.
 int byte_of(char high, char low) { return hex(high) < 0 || hex(low) < 0 ? -1 : hex(high) * 16 + hex(low); }
 
-// A dot segment goes with its parameters ("..;a=b"), for servers that drop those later and then climb. As Envoy, but after
-// bytes were decoded: a second look finds nothing more.
+// A dot segment goes with its parameters ("..;a=b"), for servers that drop those later and then climb. As Envoy, but
+// after bytes were decoded: a second look finds nothing more.
 std::string_view without_parameters(std::string_view segment) {
   return segment.starts_with(".;") ? "." : segment.starts_with("..;") ? ".." : segment;
 }

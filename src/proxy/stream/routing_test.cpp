@@ -194,18 +194,21 @@ TEST_F(Routing, ARedirectOfTheUpstreamIsFollowedWhereTheRouteSaysSo) {
 
 TEST_F(Routing, PredicatesSayWhichRedirectsAreFollowed) {
   auto predicate = [](const std::string& type, const std::string& more = "") {
-    return "{name: p, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.internal_redirect." + type + more + "}}";
+    return "{name: p, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.internal_redirect." + type + more +
+           "}}";
   };
   auto proxy_with = [&](const std::string& predicates) {
-    return usual("              - {name: from, match: {prefix: /redirect/}, route: {cluster: backend, "
-                 "internal_redirect_policy: {max_internal_redirects: 5, allow_cross_scheme_redirect: true, predicates: [" +
-                 predicates +
-                 "]}}}\n              - {name: landed, match: {prefix: /landed}, route: {cluster: other}}\n"
-                 "              - {name: rest, match: {prefix: /}, route: {cluster: other}}\n");
+    return usual(
+        "              - {name: from, match: {prefix: /redirect/}, route: {cluster: backend, "
+        "internal_redirect_policy: {max_internal_redirects: 5, allow_cross_scheme_redirect: true, predicates: [" +
+        predicates +
+        "]}}}\n              - {name: landed, match: {prefix: /landed}, route: {cluster: other}}\n"
+        "              - {name: rest, match: {prefix: /}, route: {cluster: other}}\n");
   };
   auto status = [&](Proxy& proxy, const std::string& path) { return fetch(loop_, proxy.port(), request(path)).status; };
-  Proxy listed(loop_, proxy_with(predicate("allow_listed_routes.v3.AllowListedRoutesConfig", ", allowed_route_names: [landed]")),
-               backend_.port());
+  Proxy listed(
+      loop_, proxy_with(predicate("allow_listed_routes.v3.AllowListedRoutesConfig", ", allowed_route_names: [landed]")),
+      backend_.port());
   EXPECT_EQ(status(listed, "/redirect//landed"), 200);
   auto refused = fetch(loop_, listed.port(), request("/redirect//elsewhere"));
   EXPECT_EQ(refused.status, 302);

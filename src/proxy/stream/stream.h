@@ -330,9 +330,9 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   bool cookie_made_ = false;        // cookie_ is to be set by the response
   uint32_t attempts_ = 0;
   uint32_t retries_left_ = 0;
-  uint32_t redirects_ = 0;           // followed so far
+  uint32_t redirects_ = 0;                                       // followed so far
   std::vector<std::pair<std::string, std::string>> redirected_;  // from and to which route, where that is asked for
-  uint32_t destination_number_ = 0;  // in the worker's metrics
+  uint32_t destination_number_ = 0;                              // in the worker's metrics
   size_t filter_at_ = 0;
   uint64_t filters_off_ = 0;  // bit by place in the chain: those that this stream passes by
   std::vector<std::pair<const Filter*, std::unique_ptr<FilterState>>> states_;

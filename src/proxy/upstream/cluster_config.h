@@ -59,7 +59,7 @@ struct Transport {
   std::string sni_header;          // that header in place of the authority
   bool sni_from_endpoint = false;  // the endpoint's host name, before `sni`
   bool check_host = false;         // the certificate must carry the name asked for
-  bool istio_alpn = false;  // offers "istio": a peer of the mesh, to be asked as Istio's proxies ask each other
+  bool istio_alpn = false;         // offers "istio": a peer of the mesh, to be asked as Istio's proxies ask each other
   ProxyProtocol proxy_protocol = ProxyProtocol::None;  // said first on every connection, which so is one downstream's
 
   bool is_tls() const { return tls != kNone; }

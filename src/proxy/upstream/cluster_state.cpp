@@ -339,14 +339,13 @@ Host* ClusterState::pick_from(Pool& pool, const Wish& wish) {
   HostSet::Situation situation{*config_, worker_.dice(), worker_.loop().now(), wish.hash, 0, counts.active_requests};
   if (hashes && !situation.hash) situation.hash = worker_.dice().next();
   auto omitted = [&](const Host* host) {
-    return wish.omitted && host->details &&
-           std::ranges::any_of(*wish.omitted, [&](const auto& criteria) {
+    return wish.omitted && host->details && std::ranges::any_of(*wish.omitted, [&](const auto& criteria) {
              return carries(host->details->subset_labels, *criteria, Lists::AsAny);
            });
   };
   auto avoided = [&](const Host* host) {
-    return omitted(host) ||
-           (wish.avoid_tried && wish.tried && std::find(wish.tried->begin(), wish.tried->end(), host) != wish.tried->end());
+    return omitted(host) || (wish.avoid_tried && wish.tried &&
+                             std::find(wish.tried->begin(), wish.tried->end(), host) != wish.tried->end());
   };
   std::vector<PriorityLoad> others;
   const bool elsewhere = wish.other_priorities_after && wish.tried && wish.tried->size() >= wish.other_priorities_after;

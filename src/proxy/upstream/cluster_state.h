@@ -34,9 +34,9 @@ class ClusterState {
 
   struct Wish {
     std::optional<uint64_t> hash;
-    net::Address original;                            // for ORIGINAL_DST
+    net::Address original;  // for ORIGINAL_DST
     const std::vector<const Host*>* tried = nullptr;
-    bool avoid_tried = true;  // where others are there
+    bool avoid_tried = true;                                                      // where others are there
     const std::vector<std::shared_ptr<const SubsetCriteria>>* omitted = nullptr;  // endpoints with these, likewise
     uint32_t tries = 1;
     uint32_t other_priorities_after = 0;     // so many of `tried`: their priorities are avoided too; 0: never

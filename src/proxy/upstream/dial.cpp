@@ -132,8 +132,8 @@ void Dial::on_closed(net::Connection& connection, const base::Error& error) {
 // The peer's certificate is not what was expected.
 void Dial::refused(net::Connection& connection, std::string_view why) {
   ++host_.cluster.counts.tls.san_failures;
-  lost(connection, {.kind = Failure::Kind::Connect,
-                    .transport = "TLS_error: CERTIFICATE_VERIFY_FAILED: " + std::string(why)});
+  lost(connection,
+       {.kind = Failure::Kind::Connect, .transport = "TLS_error: CERTIFICATE_VERIFY_FAILED: " + std::string(why)});
 }
 
 // One attempt is over; the others go on, or the next begins.
