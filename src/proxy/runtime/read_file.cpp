@@ -13,7 +13,7 @@ namespace proxy {
 static constexpr int kPatience = 10'000;  // milliseconds that a pipe may be silent
 
 static base::Result<std::string> read_open(int fd, const std::string& path, Pipes pipes) {
-  struct stat facts {};
+  struct stat facts{};
   if (fstat(fd, &facts) != 0) return std::unexpected(base::system_error("cannot read " + path, errno));
   const bool pipe = S_ISFIFO(facts.st_mode);
   if (S_ISDIR(facts.st_mode))
