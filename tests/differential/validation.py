@@ -148,7 +148,6 @@ NOT_BUILT = {
 TOLERATED = {
     "a cluster that is not there": "what comes later by CDS may be named before; requests are answered 503 until then",
     "two clusters of a name": "the later one counts, as in CDS",
-    "a certificate that is none": "files and secrets are read when the listener is served, which it is not with such a one",
 }
 
 
