@@ -33,4 +33,10 @@ struct Versions {
 };
 net::Task<base::Result<Versions>> control_plane_versions(kube::Client& client, std::string istio_ns);
 
+// What istioctl says where no control plane answers.
+std::string absence(const base::Error& error, const std::string& istio_ns);
+
+// The entries of /debug/syncz of one proxy, POD.NAMESPACE, or of all where `only` is empty.
+base::Json chosen_proxies(const std::vector<PodAnswer>& answers, const std::string& only);
+
 }  // namespace cli

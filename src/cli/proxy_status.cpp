@@ -61,6 +61,11 @@ static net::Task<base::Result<std::string>> proxy_of(kube::Client& client, std::
   co_return std::string(pods->items.front().name()) + "." + ns;
 }
 
+[[noreturn]] static void not_connected(const std::string& only) {
+  give_up({.kind = base::ErrorKind::NotFound,
+           .message = "no proxy \"" + only + "\" is connected; istioctl proxy-status lists those that are"});
+}
+
 // How what istiod sent one proxy differs from what it has.
 static void print_difference(const RootFlags& flags, const std::string& asked) {
   Cluster cluster(flags);
@@ -68,24 +73,39 @@ static void print_difference(const RootFlags& flags, const std::string& asked) {
   const std::string only = must(cluster.wait(proxy_of(*cluster.client, asked, ns)));
   auto answers = must(cluster.wait(ask_control_plane(*cluster.client, flags.istio_ns, "/debug/syncz")));
   auto found = find_proxy(answers, only, ns);
-  if (!found)
-    give_up({.kind = base::ErrorKind::NotFound,
-             .message = "no proxy \"" + only + "\" is connected; istioctl proxy-status lists those that are"});
+  if (!found) not_connected(only);
   auto sent = must(cluster.wait(sent_to_proxy(*cluster.client, flags.istio_ns, found->istiod, found->proxy)));
   auto has = must(cluster.wait(ask_proxy(*cluster.client, found->proxy, "/config_dump")));
   std::printf("%s", config_difference(sent, has).c_str());
 }
 
-static void print_status(const RootFlags& flags, const std::string& output) {
+base::Json chosen_proxies(const std::vector<PodAnswer>& answers, const std::string& only) {
+  base::Json out = base::Json::array();
+  for (const PodAnswer& answer : answers)
+    for (const base::Json& proxy : answer.body)
+      if (only.empty() || base::text(proxy, "proxy") == only) out.push_back(proxy);
+  return out;
+}
+
+// In JSON or YAML: of all proxies, or of the one that is asked for.
+static void print_documents(const RootFlags& flags, const std::string& output, const std::string& asked) {
+  Cluster cluster(flags);
+  const std::string ns = flags.ns.empty() ? cluster.client->access().ns : flags.ns;
+  std::string only;
+  if (!asked.empty()) only = must(cluster.wait(proxy_of(*cluster.client, asked, ns)));
+  auto answers = must(cluster.wait(ask_control_plane(*cluster.client, flags.istio_ns, "/debug/syncz")));
+  if (!only.empty()) {
+    auto found = find_proxy(answers, only, ns);
+    if (!found) not_connected(only);
+    only = found->proxy;
+  }
+  base::Json all = chosen_proxies(answers, only);
+  std::printf("%s\n", output == "yaml" ? base::to_yaml(all).c_str() : all.dump(2).c_str());
+}
+
+static void print_status(const RootFlags& flags) {
   Cluster cluster(flags);
   auto answers = must(cluster.wait(ask_control_plane(*cluster.client, flags.istio_ns, "/debug/syncz")));
-  if (!output.empty()) {
-    base::Json all = base::Json::array();
-    for (const PodAnswer& answer : answers)
-      for (const base::Json& proxy : answer.body) all.push_back(proxy);
-    std::printf("%s\n", output == "yaml" ? base::to_yaml(all).c_str() : all.dump(2).c_str());
-    return;
-  }
   std::vector<std::vector<std::string>> rows;
   for (const PodAnswer& answer : answers)
     for (const base::Json& proxy : answer.body) {
@@ -113,8 +133,10 @@ void add_proxy_status(CLI::App& app, const RootFlags& root) {
                       "one proxy, as POD[.NAMESPACE] or deploy/NAME: what istiod sent against what it has");
   command->add_option("-o,--output", flags->output, "yaml or json")->check(CLI::IsMember({"yaml", "json"}));
   command->callback([flags, &root] {
-    if (flags->only.empty() || !flags->output.empty())
-      print_status(root, flags->output);
+    if (!flags->output.empty())
+      print_documents(root, flags->output, flags->only);
+    else if (flags->only.empty())
+      print_status(root);
     else
       print_difference(root, flags->only);
   });

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/strings.h"
 #include "cli/commands.h"
 
 namespace cli {
@@ -74,6 +75,23 @@ static std::string complaint(const CLI::App& app, const CLI::ParseError& error) 
   return out + help + "the list of commands.";
 }
 
+// "seine help proxy-status" as "seine proxy-status --help".
+static std::string help_for(CLI::App& app, const std::vector<std::string>& words) {
+  CLI::App* at = &app;
+  std::string path;
+  for (const std::string& word : words) {
+    if (word.starts_with('-')) continue;
+    auto found = at->get_subcommands([&](const CLI::App* command) { return command->check_name(word); });
+    if (found.empty())
+      give_up({.kind = base::ErrorKind::Invalid,
+               .message = "unknown help topic \"" + base::join(words, " ") + "\"\nRun '" + app.get_name() +
+                          " help' for the list of commands."});
+    path += (path.empty() ? "" : " ") + at->get_name();
+    at = found.front();
+  }
+  return at->help(path);
+}
+
 int run(int argc, char** argv) {
   base::start_log("seine", "warning");
   CLI::App app("Seine: a service mesh that speaks Istio's API. Also installed as istioctl.");
@@ -100,6 +118,13 @@ int run(int argc, char** argv) {
   add_service(app, flags);
   add_analyze(app, flags);
 
+  app.set_version_flag("--version", SEINE_VERSION, "print the version of this program");
+  app.add_subcommand("help", "Print how a command is used")->prefix_command();
+
+  if (argc > 1 && std::string_view(argv[1]) == "help") {
+    std::printf("%s", help_for(app, std::vector<std::string>(argv + 2, argv + argc)).c_str());
+    return 0;
+  }
   if (argc == 1) {
     std::printf("%s", app.help().c_str());
     return 0;

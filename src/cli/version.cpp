@@ -7,15 +7,31 @@
 
 namespace cli {
 
+static base::Result<Versions> remote_versions(const RootFlags& flags) {
+  auto access = TRY(kube::find_access(flags.kubeconfig, flags.context));
+  Cluster cluster(std::move(access));
+  return cluster.wait(control_plane_versions(*cluster.client, flags.istio_ns));
+}
+
+std::string absence(const base::Error& error, const std::string& istio_ns) {
+  if (error.kind != base::ErrorKind::NotFound)
+    return "unable to retrieve the control plane's version: " + error.message;
+  return "Istio is not present in the cluster: no running Istio pods in namespace \"" + istio_ns + "\"";
+}
+
 static void print_version(const RootFlags& flags, bool remote, const std::string& output) {
   std::string control_plane;
+  bool absent = false;
   std::vector<Versions::Proxy> proxies;
   if (remote) {
-    Cluster cluster(flags);
-    auto versions = cluster.wait(control_plane_versions(*cluster.client, flags.istio_ns));
-    if (!versions) give_up(versions.error());
-    control_plane = versions->control_plane;
-    proxies = versions->proxies;
+    if (auto versions = remote_versions(flags)) {
+      control_plane = versions->control_plane;
+      proxies = versions->proxies;
+    } else {  // this program's own is still to be told
+      std::fprintf(stderr, "%s\n", absence(versions.error(), flags.istio_ns).c_str());
+      remote = false;
+      absent = true;
+    }
   }
   if (!output.empty()) {
     base::Json out = {{"clientVersion", {{"version", SEINE_VERSION}}}};
@@ -29,7 +45,7 @@ static void print_version(const RootFlags& flags, bool remote, const std::string
     return;
   }
   if (!remote) {
-    std::printf("%s\n", SEINE_VERSION);
+    std::printf("%s%s\n", absent ? "client version: " : "", SEINE_VERSION);
     return;
   }
   std::printf("client version: %s\ncontrol plane version: %s\n", SEINE_VERSION, control_plane.c_str());

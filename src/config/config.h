@@ -85,6 +85,12 @@ extern template base::Result<std::shared_ptr<const Telemetry>> parse(const objec
 // denies with admission_message of the errors and passes the rest as warnings.
 std::vector<Finding> validate(const objects::Object& object);
 
+// Whether it is a format of access logs: proxies would refuse their listeners with another.
+bool is_log_format(const std::string& text);
+
+// Whether a gateway's cipherSuites may name it; others are warned of and passed over.
+bool is_cipher_suite(std::string_view name);
+
 // "configuration is invalid: 2 errors occurred: ..." as Istio words it; empty
 // where no finding is an error.
 std::string admission_message(const std::vector<Finding>& findings);

@@ -36,6 +36,11 @@ base::Result<void> check_claim(const mesh::Proxy& claimed, const Identity& prove
   if (claimed.ns != proven.ns)
     return base::fail(ErrorKind::Denied, who + " claims namespace " + base::printable(claimed.ns) +
                                              " but is authenticated in " + proven.ns);
+  // By its id it is known to users: proxy-status, the debug pages.
+  if (size_t dot = claimed.id.rfind('.'); dot != std::string::npos && claimed.id.substr(dot + 1) != proven.ns)
+    return base::fail(ErrorKind::Denied, who + " is named as one of namespace " +
+                                             base::printable(claimed.id.substr(dot + 1)) + " but is authenticated in " +
+                                             proven.ns);
   if (!claimed.service_account.empty() && claimed.service_account != proven.service_account)
     return base::fail(ErrorKind::Denied, who + " claims service account " + base::printable(claimed.service_account) +
                                              " but is authenticated as " + proven.service_account);
@@ -126,10 +131,23 @@ Ads::Stream::Stream(Ads& owner, uint64_t number, xds::Variant variant, std::shar
   };
 }
 
+// Labels, ports and policies come from the pod of that name, so its account must be the caller's.
+static base::Result<void> check_pod(const mesh::Proxy& claimed, const Identity& proven,
+                                    const mesh::Snapshot* snapshot) {
+  if (!snapshot) return {};
+  auto pod = snapshot->workloads->by_name.find(std::pair(claimed.ns, claimed.name));
+  if (pod == snapshot->workloads->by_name.end() || pod->second->ref.kind != "Pod") return {};
+  if (pod->second->service_account == proven.service_account) return {};
+  return base::fail(ErrorKind::Denied, "node " + base::printable(claimed.id) + " names a pod of service account " +
+                                           pod->second->service_account + " but is authenticated as " +
+                                           proven.service_account);
+}
+
 base::Result<void> Ads::Stream::identify(const envoy::config::core::v3::Node& node) {
   auto claimed = TRY(proxy_of(node));
   if (identity) {
     TRY(check_claim(claimed, *identity));
+    TRY(check_pod(claimed, *identity, ads.snapshot_.get()));
     claimed.service_account = identity->service_account;
   }
   proxy = std::move(claimed);
@@ -171,11 +189,10 @@ std::shared_ptr<const xds::Resources> Ads::Stream::resources(const envoy::config
   return now;
 }
 
-// A node id says "router" for free; what it gets for that are private keys. Until the API server has answered there are
-// none; the answer is pushed.
+// Anybody may ask; what it gets are private keys, so its account must be allowed to read them. Until the API server has
+// answered there are none; the answer is pushed.
 bool Ads::Stream::secrets_allowed() {
-  if (may_read_secrets || !ads.may_read_secrets || !identity || proxy->type != mesh::ProxyType::Router)
-    return may_read_secrets;
+  if (may_read_secrets || !ads.may_read_secrets || !identity) return may_read_secrets;
   const auto now = net::Clock::now();
   if (secrets_asked != net::Clock::time_point{} && now < secrets_asked + kAskAgain) return false;
   secrets_asked = now;

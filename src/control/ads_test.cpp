@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/ads.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
+#include <google/protobuf/util/json_util.h>
 
 #include "base/json.h"
+#include "envoy/service/discovery/v3/discovery.pb.h"
+#include "http/grpc.h"
 #include "http/server.h"
 #include "xds/client.h"
 
@@ -11,6 +14,7 @@ namespace control {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::HasSubstr;
 
 constexpr char kSecret[] = R"yaml(
   apiVersion: v1
@@ -70,6 +74,61 @@ struct Bench {
   net::Timer limit{loop, [this] { loop.stop(); }};
   std::vector<std::string> asked;
 };
+
+// Asks for clusters; what comes back instead of them.
+net::Task<void> first_request(Bench& bench, const envoy::config::core::v3::Node& node, std::string& why) {
+  http::ClientOptions options{.host = "127.0.0.1", .port = bench.address.port(), .version = http::Version::Http2};
+  http::Client client(bench.loop, std::move(options));
+  http::Headers metadata;
+  auto opened = co_await http::grpc::open(
+      client, "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources", metadata);
+  if (opened) {
+    envoy::service::discovery::v3::DiscoveryRequest request;
+    *request.mutable_node() = node;
+    request.set_type_url(std::string(xds::type::kCluster));
+    auto written = co_await (*opened)->write(request.SerializeAsString());
+    auto answer = co_await (*opened)->read();
+    if (!written || !answer || !*answer) why = (*opened)->status().message;
+  } else {
+    why = opened.error().message;
+  }
+  bench.loop.stop();
+}
+
+// Why a caller, proven to be edge/caller, is refused with that node; empty: it is not.
+std::string refusal(const std::string& id, const std::string& metadata = "{}") {
+  Bench bench(false);
+  constexpr char kPod[] =
+      "{apiVersion: v1, kind: Pod, metadata: {name: NAME, namespace: edge}, spec: {serviceAccountName: ACCOUNT}, "
+      "status: {podIP: 10.0.0.9}}";
+  for (auto [name, account] : {std::pair("gateway", "caller"), std::pair("shop", "owner")}) {
+    objects::Json pod = base::parse_yaml(kPod).value().at(0);
+    pod["metadata"]["name"] = name;
+    pod["spec"]["serviceAccountName"] = account;
+    bench.ingest.put(objects::Object(pod));
+  }
+  envoy::config::core::v3::Node node;
+  node.set_id(id);
+  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(metadata, node.mutable_metadata()).ok());
+  std::string why;
+  bench.loop.post([&] { net::spawn(first_request(bench, node, why)); });
+  bench.loop.run();
+  return why;
+}
+
+TEST(Ads, AProxyIsInTheNamespaceAndOfTheAccountThatItProved) {
+  EXPECT_EQ(refusal("sidecar~10.0.0.9~gateway.edge~edge.svc.cluster.local"), "");
+  EXPECT_THAT(refusal("sidecar~10.0.0.9~gateway.bank~bank.svc.cluster.local"),
+              HasSubstr("claims namespace bank but is authenticated in edge"));
+  EXPECT_THAT(refusal("sidecar~10.0.0.9~gateway.edge~edge.svc.cluster.local", R"({"NAMESPACE": "bank"})"),
+              HasSubstr("claims namespace bank but is authenticated in edge"));
+  EXPECT_THAT(refusal("sidecar~10.0.0.9~gateway.bank~bank.svc.cluster.local", R"({"NAMESPACE": "edge"})"),
+              HasSubstr("is named as one of namespace bank but is authenticated in edge"));
+  EXPECT_THAT(refusal("sidecar~10.0.0.9~gateway.edge~edge.svc.cluster.local", R"({"SERVICE_ACCOUNT": "owner"})"),
+              HasSubstr("claims service account owner but is authenticated as caller"));
+  EXPECT_THAT(refusal("sidecar~10.0.0.9~shop.edge~edge.svc.cluster.local"),
+              HasSubstr("names a pod of service account owner but is authenticated as caller"));
+}
 
 TEST(Ads, AGatewayGetsTheSecretsThatItsAccountMayList) {
   Bench bench(true);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/authority.h"
 
+#include <openssl/sha.h>
+
 #include "base/log.h"
 #include "base/strings.h"
 
@@ -77,6 +79,13 @@ net::Task<base::Result<Authority>> load_authority(kube::Client& api, std::string
     co_await net::sleep(api.loop(), delay);
     delay = std::min<net::Clock::duration>(delay * 2, 5s);
   }
+}
+
+std::string webhook_word(const Authority& authority) {
+  const std::string text = "seine webhooks\n" + authority.key_pem();
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest);
+  return base::to_hex({reinterpret_cast<const char*>(digest), 16});
 }
 
 std::vector<std::string> ServingCertificate::names(const std::string& ns, const std::string& revision) {

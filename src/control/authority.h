@@ -41,4 +41,8 @@ class ServingCertificate {
   std::shared_ptr<const net::TlsContext> proxies_, webhooks_;
 };
 
+// A word that follows from the authority's key, so that every control plane of the mesh has the same and nobody else
+// can find it: by it the API server is known where it calls a webhook.
+std::string webhook_word(const identity::Authority& authority);
+
 }  // namespace control

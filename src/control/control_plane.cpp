@@ -2,12 +2,14 @@
 #include "control/control_plane.h"
 
 #include "base/log.h"
+#include "base/strings.h"
 #include "control/ads.h"
 #include "control/authority.h"
 #include "control/certificate_service.h"
 #include "control/debug.h"
 #include "control/file_source.h"
 #include "control/kubernetes_source.h"
+#include "control/review_budget.h"
 #include "control/root_certificate.h"
 #include "control/webhook_configurations.h"
 #include "control/webhooks.h"
@@ -19,7 +21,7 @@ using base::ErrorKind;
 using http::grpc::Code;
 using Exchange = std::shared_ptr<http::Exchange>;
 
-constexpr size_t kMaxReview = 8u << 20;  // two copies of the largest object the API takes, and room
+constexpr auto kReviewTime = std::chrono::seconds(10);  // for one to come; API servers wait as long by default
 
 // Members are in the order in which they need each other.
 struct ControlPlane::Parts {
@@ -51,6 +53,7 @@ struct ControlPlane::Parts {
   // Without.
   std::unique_ptr<FileSource> files;
 
+  const std::shared_ptr<ReviewBudget> reviews = std::make_shared<ReviewBudget>();
   std::vector<std::unique_ptr<http::Server>> servers;
 
   base::Result<void> listen(std::string_view what, uint16_t port, http::Handler handler,
@@ -128,30 +131,56 @@ static net::Task<void> serve_secure(Authenticator& authenticator, Ads& ads, Cert
 }
 
 // Anybody may send a review, and the JSON library throws where a field is of another type than it is taken for.
-static base::Result<base::Json> judge(Webhooks& webhooks, bool inject, const base::Json& review) {
+static base::Result<base::Json> judge(Webhooks& webhooks, bool inject, const base::Json& review,
+                                      Webhooks::Caller caller) {
   try {
-    return inject ? webhooks.inject(review) : webhooks.validate(review);
+    return inject ? webhooks.inject(review) : webhooks.validate(review, caller);
   } catch (const base::Json::exception& wrong) {
     return base::fail(ErrorKind::Invalid,
                       std::string("a field of the reviewed object has the wrong type: ") + wrong.what());
   }
 }
 
-static net::Task<void> serve_webhooks(Webhooks& webhooks, Exchange exchange) {
-  std::string_view path = exchange->request().path_only();
-  bool inject = path.starts_with("/inject");
-  if (!inject && path != "/validate") {
+// Bytes that its body will have at most; nullopt: more than any may.
+static std::optional<size_t> size_of(const http::RequestHead& request) {
+  auto said = request.headers.get("content-length");
+  if (!said) return ReviewBudget::kMostOfOne;
+  auto size = base::parse_number<size_t>(*said);
+  return size && *size <= ReviewBudget::kMostOfOne ? size : std::nullopt;
+}
+
+// Whoever calls: no more than it sent, or could read in a pod of its own, comes back, and it gets so much memory and
+// time.
+static net::Task<void> serve_webhooks(net::Loop& loop, Webhooks& webhooks, std::shared_ptr<ReviewBudget> budget,
+                                      std::string word, Exchange exchange) {
+  std::string path(exchange->request().path_only());
+  const bool inject = path == "/inject" || path.starts_with("/inject/");
+  if (!inject && path != "/validate" && !path.starts_with("/validate/")) {
     exchange->respond(404, "webhooks are /inject and /validate\n");
     co_return;
   }
-  auto body = co_await exchange->read_all(kMaxReview);
+  const auto caller = path == "/validate/" + word ? Webhooks::Caller::ApiServer : Webhooks::Caller::Anyone;
+  const auto size = size_of(exchange->request());
+  if (!size) {
+    exchange->respond(413, "a review has 8 MiB at most\n");
+    co_return;
+  }
+  auto share = budget->take(exchange->remote().ip(), *size);
+  if (!share) {
+    exchange->respond(429, "too many reviews are on their way\n");
+    co_return;
+  }
+  net::Timer limit(loop, [exchange] { exchange->abort(); });
+  limit.arm(kReviewTime);
+  auto body = co_await exchange->read_all(share.size());
+  limit.cancel();
   if (!body) {
     exchange->respond(body.error().kind == ErrorKind::Exhausted ? 413 : 400, body.error().message + "\n");
     co_return;
   }
   auto review = base::parse_json(*body);
   base::Result<base::Json> answer = std::unexpected(base::Error{ErrorKind::Invalid, "not JSON"});
-  if (review) answer = judge(webhooks, inject, *review);
+  if (review) answer = judge(webhooks, inject, *review, caller);
   if (!answer)
     exchange->respond(400, answer.error().message + "\n");
   else
@@ -200,8 +229,10 @@ base::Result<void> ControlPlane::Parts::open_ports() {
                },
                {.tls_source = tls(ServingCertificate::For::Proxies)}));
     TRY(listen("webhooks", options.webhook_port,
-               [this](Exchange exchange) { return serve_webhooks(webhooks, std::move(exchange)); },
-               {.tls_source = tls(ServingCertificate::For::Webhooks)}));
+               [this, word = webhook_word(*authority)](Exchange exchange) {
+                 return serve_webhooks(loop, webhooks, reviews, word, std::move(exchange));
+               },
+               {.tls_source = tls(ServingCertificate::For::Webhooks), .max_connections = 1000}));
   }
   TRY(listen("metrics and debug", options.monitoring_port, [this](Exchange exchange) {
     return serve_pages(pages, authenticator.get(), options.ns, std::move(exchange));
@@ -233,7 +264,7 @@ net::Task<base::Result<void>> ControlPlane::Parts::start_with_kubernetes() {
   auto opened = open_ports();
   if (!opened) co_return opened;
   root = std::make_unique<RootCertificate>(*api, authority->root_pem());
-  WebhookConfigurations::Service service{options.ns, options.revision};
+  WebhookConfigurations::Service service{options.ns, options.revision, webhook_word(*authority)};
   configurations = std::make_unique<WebhookConfigurations>(*api, std::move(service), authority->root_pem());
   co_return base::Result<void>();
 }

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/log.h"
+#include "base/strings.h"
 #include "config/specs.h"
 
 namespace control {
@@ -12,7 +14,13 @@ using namespace std::chrono_literals;
 Ingest::Ingest(net::Loop& loop, Publish publish) : publish_(std::move(publish)), timer_(loop, [this] { build(); }) {}
 Ingest::~Ingest() = default;
 
-void Ingest::put(const objects::Object& object) { note(inputs_.put(object)); }
+void Ingest::put(const objects::Object& object) {
+  mesh::Scope scope = inputs_.put(object);
+  const auto* entry = scope == mesh::Scope::Nothing ? nullptr : inputs_.find(object.ref());
+  if (entry && !entry->error.empty())
+    base::log::warn("{} is left out: {}", base::printable(object.ref().text()), base::printable(entry->error));
+  note(scope);
+}
 
 void Ingest::erase(const objects::Ref& ref) { note(inputs_.erase(ref)); }
 

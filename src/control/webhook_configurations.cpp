@@ -41,6 +41,10 @@ Json WebhookConfigurations::patch(const Object& configuration, const Service& se
     std::string path = "/webhooks/" + std::to_string(i);
     if (base::text(webhook, "clientConfig", "caBundle") != bundle)
       out.push_back({{"op", "add"}, {"path", path + "/clientConfig/caBundle"}, {"value", bundle}});
+    const std::string told = "/validate/" + service.word;
+    std::string_view called = base::text(webhook, "clientConfig", "service", "path");
+    if (validating && !service.word.empty() && called != told && (called.empty() || called.starts_with("/validate")))
+      out.push_back({{"op", "add"}, {"path", path + "/clientConfig/service/path"}, {"value", told}});
     if (validating && denials == Denials::Arrive && base::text(webhook, "failurePolicy") != "Fail")
       out.push_back({{"op", "add"}, {"path", path + "/failurePolicy"}, {"value", "Fail"}});
   }

@@ -17,6 +17,7 @@ class WebhookConfigurations {
   struct Service {
     std::string ns;        // "istio-system"
     std::string revision;  // "default"
+    std::string word;      // what only the API server is told: validators are called at /validate/WORD
   };
   WebhookConfigurations(kube::Client& api, Service service, std::string root_pem);
   ~WebhookConfigurations();

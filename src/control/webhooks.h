@@ -19,8 +19,10 @@ class Webhooks {
   // /inject: a JSON patch for pods that get a sidecar; denies where an annotation makes no sense.
   base::Result<objects::Json> inject(const objects::Json& review);
   // /validate: denies what config::validate calls an error. Its warnings, and
-  // what the object would clash with in the mesh as it is, come as warnings.
-  base::Result<objects::Json> validate(const objects::Json& review);
+  // what the object would clash with in the mesh as it is, come as warnings;
+  // the latter only to the API server, since they tell of others' objects.
+  enum class Caller { ApiServer, Anyone };
+  base::Result<objects::Json> validate(const objects::Json& review, Caller caller);
 
   // With MeshConfig's word on top of the flags'.
   inject::Settings injection_settings() const;

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "base/strings.h"
+#include "control/review_budget.h"
 #include "control/webhook_configurations.h"
 
 namespace control {
@@ -12,6 +13,7 @@ namespace {
 using objects::Json;
 using objects::Object;
 using testing::HasSubstr;
+using Caller = Webhooks::Caller;
 
 Json yaml(std::string_view text) { return base::parse_yaml(text).value().at(0); }
 
@@ -84,7 +86,7 @@ TEST(ValidateWebhook, DeniesInIstiosWordsAndWarnsWhere) {
     metadata: {name: all, namespace: default}
     spec: {hosts: ["*"], http: [{route: [{destination: {host: helloworld}}]}]}
   )yaml");
-  Json answer = bench.webhooks.validate(review(object)).value();
+  Json answer = bench.webhooks.validate(review(object), Caller::ApiServer).value();
   EXPECT_EQ(answer["response"]["allowed"], false);
   EXPECT_EQ(answer["response"]["status"]["message"],
             "configuration is invalid: wildcard host * is not allowed for virtual services bound to the mesh gateway");
@@ -106,7 +108,7 @@ TEST(ValidateWebhook, WarnsByNameOfWhatIsStoredAndDoesNotAct) {
                    {"kind", kind},
                    {"metadata", {{"name", "idle"}, {"namespace", "default"}}},
                    {"spec", Json::object()}};
-    Json answer = bench.webhooks.validate(review(object)).value();
+    Json answer = bench.webhooks.validate(review(object), Caller::ApiServer).value();
     EXPECT_EQ(answer["response"]["allowed"], true);
     EXPECT_THAT(answer["response"].value("warnings", Json::array()).dump(),
                 HasSubstr(std::string(kind) + " is stored, but Seine does not act on it yet"));
@@ -118,14 +120,14 @@ TEST(ValidateWebhook, WarnsOfASecondVirtualServiceForAHostAndNamesBoth) {
   Json second = yaml(kFirst);
   second["metadata"]["name"] = "second";
   second["metadata"]["creationTimestamp"] = "2026-01-02T00:00:00Z";
-  Json answer = bench.webhooks.validate(review(second)).value();
+  Json answer = bench.webhooks.validate(review(second), Caller::ApiServer).value();
   ASSERT_EQ(answer["response"]["allowed"], true);
   ASSERT_TRUE(answer["response"].contains("warnings")) << answer.dump();
   std::string warnings = answer["response"]["warnings"].dump();
   EXPECT_THAT(warnings, HasSubstr("default/first"));
   EXPECT_THAT(warnings, HasSubstr("default/second"));
 
-  Json again = bench.webhooks.validate(review(yaml(kFirst))).value();
+  Json again = bench.webhooks.validate(review(yaml(kFirst)), Caller::ApiServer).value();
   EXPECT_THAT(again["response"].value("warnings", Json::array()).dump(), testing::Not(HasSubstr("second")));
 }
 
@@ -139,7 +141,7 @@ TEST(ValidateWebhook, AnUpdateIsJudgedByWhatItSaysNow) {
   Bench bench({kStale});
   Json update = yaml(kStale);
   update["spec"]["http"][0]["route"][0]["destination"]["host"] = "new-typo";
-  Json answer = bench.webhooks.validate(review(update)).value();
+  Json answer = bench.webhooks.validate(review(update), Caller::ApiServer).value();
   std::string warnings = answer["response"].value("warnings", Json::array()).dump();
   EXPECT_THAT(warnings, HasSubstr("new-typo"));
   EXPECT_THAT(warnings, testing::Not(HasSubstr("old-typo")));
@@ -149,12 +151,44 @@ TEST(Webhooks, SurviveObjectsOfOddShapes) {
   Bench bench;
   Json object = yaml(kFirst);
   object["metadata"] = "x";
-  EXPECT_FALSE(bench.webhooks.validate(review(object)));
+  EXPECT_FALSE(bench.webhooks.validate(review(object), Caller::ApiServer));
   Json pod = yaml(R"yaml(
     metadata: {name: a, labels: {sidecar.istio.io/inject: "true"}}
     spec: {containers: [{name: c, image: i, ports: [x], readinessProbe: {httpGet: {port: "", path: /}}}]}
   )yaml");
   EXPECT_TRUE(bench.webhooks.inject(review(pod)));
+}
+
+TEST(ValidateWebhook, TellsOfOthersObjectsToTheApiServerAlone) {
+  Bench bench({kFirst});
+  Json second = yaml(kFirst);
+  second["metadata"] = {{"name", "second"}, {"namespace", "elsewhere"}, {"creationTimestamp", "2026-02-01T00:00:00Z"}};
+  Json answer = bench.webhooks.validate(review(second), Caller::ApiServer).value();
+  EXPECT_THAT(answer["response"]["warnings"].dump(), HasSubstr("default/first"));
+  answer = bench.webhooks.validate(review(second), Caller::Anyone).value();
+  EXPECT_EQ(answer["response"]["allowed"], true);
+  EXPECT_FALSE(answer["response"].contains("warnings")) << answer.dump();
+}
+
+TEST(ReviewBudget, BoundsWhatOneAddressAndAllOfThemSend) {
+  constexpr size_t kOne = ReviewBudget::kMostOfOne;
+  ReviewBudget budget;
+  EXPECT_FALSE(budget.take("a", kOne + 1));
+  std::vector<ReviewBudget::Share> shares;
+  auto take = [&](const char* address) {
+    auto share = budget.take(address, kOne);
+    if (!share) return false;
+    shares.push_back(std::move(share));
+    return true;
+  };
+  EXPECT_TRUE(take("a") && take("a") && take("a"));
+  EXPECT_FALSE(take("a"));
+  EXPECT_TRUE(take("b") && take("b") && take("b") && take("c") && take("c"));
+  EXPECT_FALSE(take("d"));
+  shares.pop_back();
+  EXPECT_TRUE(take("d"));
+  shares.clear();
+  EXPECT_TRUE(take("a"));
 }
 
 TEST(Webhooks, RefuseWhatIsNoReview) {
@@ -172,7 +206,7 @@ TEST(WebhookConfigurations, GetTheBundleAndTheStrictPolicyOnceDenialsArrive) {
     - {name: other, clientConfig: {service: {name: other, namespace: istio-system}}, failurePolicy: Ignore}
     - {name: ours, clientConfig: {service: {name: istiod, namespace: istio-system}}, failurePolicy: Ignore}
   )yaml");
-  WebhookConfigurations::Service service{"istio-system", "default"};
+  WebhookConfigurations::Service service{"istio-system", "default", "word"};
   using Denials = WebhookConfigurations::Denials;
   auto patched = [&](Denials denials) {
     return document.patch(WebhookConfigurations::patch(Object(document), service, "PEM", denials));
@@ -182,6 +216,7 @@ TEST(WebhookConfigurations, GetTheBundleAndTheStrictPolicyOnceDenialsArrive) {
   EXPECT_EQ(early["webhooks"][1]["failurePolicy"], "Ignore");
   document = patched(Denials::Arrive);
   EXPECT_EQ(document["webhooks"][1]["failurePolicy"], "Fail");
+  EXPECT_EQ(document["webhooks"][1]["clientConfig"]["service"]["path"], "/validate/word");
   EXPECT_EQ(document["webhooks"][0]["failurePolicy"], "Ignore");
   EXPECT_FALSE(document["webhooks"][0]["clientConfig"].contains("caBundle"));
   EXPECT_EQ(patched(Denials::Arrive), document);

@@ -21,4 +21,7 @@ bool overlaps(std::string_view a, std::string_view b);
 // The longer of two that overlap, i.e. the narrower.
 std::string_view narrower(std::string_view a, std::string_view b);
 
+// "2001:db8::1" of "2001:0DB8:0::1"; empty for what is no IP address.
+std::string canonical_ip(std::string_view text);
+
 }  // namespace mesh

@@ -28,19 +28,97 @@ void take(Inputs::Entry& entry) {
     entry.parsed = std::move(*parsed);
 }
 
+// What came past admission (an older Seine took it, or the webhook was away) is left out alone: translated it would
+// make proxies refuse the whole table or listener that it is part of.
+template <typename T>
+void take_good(Inputs::Entry& entry) {
+  entry.error = config::admission_message(config::validate(*entry.object));
+  if (entry.error.empty()) take<T>(entry);
+}
+
+const base::Json* part(const base::Json& of, std::string_view key, base::Json::value_t type) {
+  const base::Json* found = base::find(of, key);
+  return found && found->type() == type ? found : nullptr;
+}
+
+// What a traffic policy says of TLS, and at which ports nothing else of it holds.
+base::Json only_tls(const base::Json& policy, bool& any) {
+  base::Json out = base::Json::object();
+  auto take_tls = [&](const base::Json& from, base::Json& to) {
+    const base::Json* tls = base::find(from, "tls");
+    if (tls) to["tls"] = *tls;
+    any |= tls != nullptr;
+  };
+  take_tls(policy, out);
+  if (const base::Json* levels = part(policy, "portLevelSettings", base::Json::value_t::array))
+    for (const base::Json& level : *levels) {
+      base::Json kept = base::Json::object();
+      if (const base::Json* port = base::find(level, "port")) kept["port"] = *port;
+      take_tls(level, kept);
+      out["portLevelSettings"].push_back(std::move(kept));
+    }
+  return out;
+}
+
+// A rule's spec without all but its TLS settings; `any`: it has some.
+base::Json only_tls_of_rule(const base::Json& spec, bool& any) {
+  base::Json out = base::Json::object();
+  for (const char* key : {"host", "exportTo", "workloadSelector"})
+    if (const base::Json* found = base::find(spec, key)) out[key] = *found;
+  auto add_policy = [&](const base::Json& from, base::Json& to) {
+    const base::Json* policy = base::find(from, "trafficPolicy");
+    if (!policy) return;
+    if (base::Json kept = only_tls(*policy, any); !kept.empty()) to["trafficPolicy"] = std::move(kept);
+  };
+  add_policy(spec, out);
+  if (const base::Json* subsets = part(spec, "subsets", base::Json::value_t::array))
+    for (const base::Json& subset : *subsets) {
+      base::Json kept = base::Json::object();
+      for (const char* key : {"name", "labels"})
+        if (const base::Json* found = base::find(subset, key)) kept[key] = *found;
+      add_policy(subset, kept);
+      out["subsets"].push_back(std::move(kept));
+    }
+  return out;
+}
+
+// Left out altogether, a rule would take its TLS settings along and its host would be called in clear text. They stay
+// in force; where they are what is wrong, only mTLS of this mesh is good enough.
+void take_destination_rule(Inputs::Entry& entry) {
+  take_good<config::DestinationRule>(entry);
+  if (entry.error.empty()) return;
+  bool any = false;
+  base::Json reduced = only_tls_of_rule(entry.object->spec(), any);
+  if (!any) return;
+  base::Json closed = reduced;
+  closed.erase("subsets");
+  closed["trafficPolicy"] = {{"tls", {{"mode", "ISTIO_MUTUAL"}}}};
+  for (auto& [spec, meanwhile] : {std::pair(reduced, "its TLS settings"),
+                                  std::pair(closed, "that its host is called with the mesh's mTLS alone")}) {
+    objects::Object object = *entry.object;
+    object.json()["spec"] = spec;
+    Inputs::Entry instead{.object = std::make_shared<const objects::Object>(std::move(object))};
+    take_good<config::DestinationRule>(instead);
+    if (!instead.error.empty()) continue;
+    entry.parsed = std::move(instead.parsed);
+    entry.meanwhile = meanwhile;
+    return;
+  }
+}
+
 void parse_networking(std::string_view kind, Inputs::Entry& entry) {
   if (kind == "VirtualService")
-    take<config::VirtualService>(entry);
+    take_good<config::VirtualService>(entry);
   else if (kind == "DestinationRule")
-    take<config::DestinationRule>(entry);
+    take_destination_rule(entry);
   else if (kind == "Gateway")
-    take<config::Gateway>(entry);
+    take_good<config::Gateway>(entry);
   else if (kind == "ServiceEntry")
-    take<config::ServiceEntry>(entry);
+    take_good<config::ServiceEntry>(entry);
   else if (kind == "Sidecar")
     take<config::Sidecar>(entry);
   else if (kind == "WorkloadEntry")
-    take<config::WorkloadEntry>(entry);
+    take_good<config::WorkloadEntry>(entry);
   else if (kind == "WorkloadGroup")
     take<config::WorkloadGroup>(entry);
 }

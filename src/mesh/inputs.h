@@ -34,8 +34,9 @@ class Inputs {
                    std::shared_ptr<const config::RequestAuthentication>, std::shared_ptr<const config::Telemetry>>;
   struct Entry {
     std::shared_ptr<const objects::Object> object;
-    Parsed parsed;      // empty for documents that do not parse and kinds that are used as they are
-    std::string error;  // why it does not parse
+    Parsed parsed;          // empty for documents that do not parse and kinds that are used as they are
+    std::string error;      // why it is left out: it does not parse, or came past admission
+    std::string meanwhile;  // what of it holds all the same; empty: nothing
   };
   struct Key {  // group and kind; versions of a kind are one
     std::string group;

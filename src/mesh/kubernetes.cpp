@@ -2,6 +2,7 @@
 #include "mesh/kubernetes.h"
 
 #include "base/strings.h"
+#include "mesh/hostname.h"
 
 namespace mesh {
 namespace {
@@ -117,8 +118,9 @@ std::shared_ptr<const Service> service_of(const objects::Object& object, std::st
     return service;
   }
   for (const Json& address : list(spec, "clusterIPs"))
-    if (address.is_string()) service->addresses.push_back(address.get<std::string>());
-  if (service->addresses.empty() && !ip.empty()) service->addresses.emplace_back(ip);
+    if (address.is_string()) service->addresses.push_back(canonical_ip(address.get<std::string>()));
+  if (service->addresses.empty()) service->addresses.push_back(canonical_ip(ip));
+  std::erase(service->addresses, "");
   return service;
 }
 
@@ -136,10 +138,8 @@ std::shared_ptr<const Slice> slice_of(const objects::Object& object) {
     address.zone = base::text(endpoint, "zone");
     if (base::text(endpoint, "targetRef", "kind") == "Pod") address.pod = base::text(endpoint, "targetRef", "name");
     for (const Json& ip : list(endpoint, "addresses"))
-      if (ip.is_string()) {
-        address.ip = ip.get<std::string>();
+      if (ip.is_string() && !(address.ip = canonical_ip(ip.get<std::string>())).empty())
         slice->addresses.push_back(address);
-      }
   }
   return slice;
 }

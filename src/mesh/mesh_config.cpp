@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/strings.h"
+#include "config/config.h"
 
 namespace mesh {
 namespace {
@@ -34,6 +35,9 @@ std::optional<std::chrono::milliseconds> duration_of(std::string_view text) {
   return std::chrono::milliseconds(static_cast<int64_t>(std::llround(total)));
 }
 
+using Duration = std::optional<std::chrono::milliseconds>;
+Duration positive(Duration duration) { return duration && duration->count() > 0 ? duration : std::nullopt; }
+
 std::vector<std::string> strings_of(const base::Json& value) {
   std::vector<std::string> out;
   if (value.is_array())
@@ -43,7 +47,7 @@ std::vector<std::string> strings_of(const base::Json& value) {
 }
 
 void read_retry_policy(const base::Json& policy, MeshConfig& mesh) {
-  if (const base::Json* attempts = base::find(policy, "attempts"); attempts && attempts->is_number_integer())
+  if (const base::Json* attempts = base::find(policy, "attempts"); attempts && attempts->is_number_unsigned())
     mesh.default_retry_attempts = attempts->get<int>();
   mesh.default_retry_on = base::text(policy, "retryOn");
 }
@@ -52,11 +56,14 @@ void read_retry_policy(const base::Json& policy, MeshConfig& mesh) {
 bool read(std::string_view key, const base::Json& value, MeshConfig& mesh) {
   auto text = [&] { return value.is_string() ? value.get<std::string>() : std::string(); };
   auto truth = [&](bool otherwise) { return value.is_boolean() ? value.get<bool>() : otherwise; };
-  auto number = [&](int otherwise) { return value.is_number_integer() ? value.get<int>() : otherwise; };
+  auto port = [&](int otherwise) {
+    const bool good = value.is_number_integer() && value.get<int64_t>() > 0 && value.get<int64_t>() <= 65535;
+    return good ? value.get<int>() : otherwise;
+  };
   if (key == "rootNamespace")
     mesh.root_namespace = text();
   else if (key == "trustDomain")
-    mesh.trust_domain = text();
+    mesh.trust_domain = text().empty() ? mesh.trust_domain : text();
   else if (key == "trustDomainAliases")
     mesh.trust_domain_aliases = strings_of(value);
   else if (key == "outboundTrafficPolicy")
@@ -66,19 +73,19 @@ bool read(std::string_view key, const base::Json& value, MeshConfig& mesh) {
   else if (key == "enableAutoMtls")
     mesh.auto_mtls = truth(true);
   else if (key == "connectTimeout")
-    mesh.connect_timeout = duration_of(text()).value_or(mesh.connect_timeout);
+    mesh.connect_timeout = positive(duration_of(text())).value_or(mesh.connect_timeout);
   else if (key == "protocolDetectionTimeout")
     mesh.protocol_detection_timeout = duration_of(text()).value_or(mesh.protocol_detection_timeout);
   else if (key == "accessLogFile")
     mesh.access_log_file = text();
   else if (key == "accessLogFormat")
-    mesh.access_log_format = text();
+    mesh.access_log_format = config::is_log_format(text()) ? text() : "";
   else if (key == "accessLogEncoding")
     mesh.access_log_json = text() == "JSON";
   else if (key == "proxyListenPort")
-    mesh.outbound_port = number(15001);
+    mesh.outbound_port = port(15001);
   else if (key == "proxyInboundListenPort")
-    mesh.inbound_port = number(15006);
+    mesh.inbound_port = port(15006);
   else if (key == "defaultServiceExportTo")
     mesh.default_service_export_to = strings_of(value);
   else if (key == "defaultVirtualServiceExportTo")

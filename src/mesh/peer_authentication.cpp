@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mesh/peer_authentication.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "config/specs.h"
@@ -62,6 +63,15 @@ MtlsMode mtls_mode(const Snapshot& snapshot, std::string_view ns, const objects:
     if (auto mode = mode_of(policy->spec.mtls())) return *mode;
   }
   return mtls_mode(snapshot, ns);
+}
+
+std::vector<int> ports_with_mtls_mode(const Snapshot& snapshot, std::string_view ns, const objects::Labels& labels) {
+  std::vector<int> out;
+  if (const auto* policy = of_workload(snapshot, ns, labels))
+    for (const auto& [port, mtls] : policy->spec.port_level_mtls())
+      if (port > 0 && port <= 65535) out.push_back(static_cast<int>(port));
+  std::ranges::sort(out);
+  return out;
 }
 
 }  // namespace mesh

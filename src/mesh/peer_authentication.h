@@ -12,6 +12,9 @@ enum class MtlsMode { Disable, Permissive, Strict };
 // where nobody says. Of several policies of one scope the oldest counts.
 MtlsMode mtls_mode(const Snapshot& snapshot, std::string_view ns, const objects::Labels& labels, int target_port);
 
+// The ports of which the workload's policy says a mode of their own, in order.
+std::vector<int> ports_with_mtls_mode(const Snapshot& snapshot, std::string_view ns, const objects::Labels& labels);
+
 // The mode of a whole namespace.
 MtlsMode mtls_mode(const Snapshot& snapshot, std::string_view ns);
 

@@ -36,7 +36,7 @@ Protocol spelled(std::string_view lower, Protocol otherwise) {
 Protocol protocol_named(std::string_view text) { return spelled(base::to_lower(text), Protocol::Auto); }
 
 Protocol protocol_of(std::string_view port_name, std::string_view app_protocol, int port, std::string_view transport) {
-  if (transport == "UDP") return Protocol::Udp;
+  if (transport == "UDP" || transport == "SCTP") return Protocol::Udp;  // not carried, either of them
   if (!app_protocol.empty()) {
     std::string lower = base::to_lower(app_protocol);
     if (lower == "kubernetes.io/h2c") return Protocol::Http2;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mesh/service_entry.h"
 
+#include <algorithm>
+
 #include "config/specs.h"
+#include "mesh/hostname.h"
 #include "mesh/kubernetes.h"
 #include "mesh/labels.h"
 
@@ -113,7 +116,12 @@ std::vector<std::shared_ptr<const Service>> services_of(const config::ServiceEnt
   common.labels = entry.meta.labels;
   common.external = entry.spec.location() == api::ServiceEntry::MESH_EXTERNAL;
   common.resolution = resolution_of(entry.spec);
-  common.addresses.assign(entry.spec.addresses().begin(), entry.spec.addresses().end());
+  for (const std::string& written : entry.spec.addresses()) {
+    std::string address = canonical_ip(written);
+    if (address.empty()) address = written;  // a block
+    if (std::ranges::find(common.addresses, address) == common.addresses.end())
+      common.addresses.push_back(std::move(address));
+  }
   common.export_to.assign(entry.spec.export_to().begin(), entry.spec.export_to().end());
   common.subject_alt_names.assign(entry.spec.subject_alt_names().begin(), entry.spec.subject_alt_names().end());
   for (const auto& spec : entry.spec.ports()) {
@@ -127,6 +135,7 @@ std::vector<std::shared_ptr<const Service>> services_of(const config::ServiceEnt
   }
   std::vector<std::shared_ptr<const Service>> out;
   for (const std::string& host : entry.spec.hosts()) {
+    if (std::ranges::any_of(out, [&](const auto& known) { return known->hostname == host; })) continue;
     auto service = std::make_shared<Service>(common);
     service->hostname = host;
     service->name = host;
@@ -135,9 +144,8 @@ std::vector<std::shared_ptr<const Service>> services_of(const config::ServiceEnt
   return out;
 }
 
-std::vector<Endpoint> endpoints_of(const config::ServiceEntry& entry, const Service& service, const Port& port,
-                                   const Inputs& inputs) {
-  if (service.resolution == Resolution::Passthrough) return {};
+static std::vector<Endpoint> written_endpoints(const config::ServiceEntry& entry, const Service& service,
+                                               const Port& port, const Inputs& inputs) {
   if (entry.spec.has_workload_selector()) return selected(entry, port, inputs);
   std::vector<Endpoint> out;
   int index = 0;
@@ -155,6 +163,22 @@ std::vector<Endpoint> endpoints_of(const config::ServiceEntry& entry, const Serv
     itself.workload = workload_of(api::WorkloadEntry(), entry.meta.ref, entry.meta.ref.name);
     out.push_back(std::move(itself));
   }
+  return out;
+}
+
+// A WorkloadEntry may be a name, or in a network of its own, and ports may be out of range: what no proxy could dial
+// would make it refuse the other endpoints too.
+std::vector<Endpoint> endpoints_of(const config::ServiceEntry& entry, const Service& service, const Port& port,
+                                   const Inputs& inputs) {
+  if (service.resolution == Resolution::Passthrough) return {};
+  std::vector<Endpoint> out = written_endpoints(entry, service, port, inputs);
+  const bool by_address = service.resolution == Resolution::Endpoints;
+  std::erase_if(out, [&](const Endpoint& endpoint) {
+    bool dialled = !endpoint.address.empty() && !endpoint.address.starts_with("unix://") && endpoint.port > 0 &&
+                   endpoint.port <= 65535;
+    return !dialled || (by_address && canonical_ip(endpoint.address).empty());
+  });
+  if (service.resolution == Resolution::DnsRoundRobin && out.size() > 1) out.resize(1);  // a name at a time
   return out;
 }
 

@@ -239,6 +239,11 @@ struct SnapshotBuilder {
     return endpoints;
   }
 
+  // A pod's address is Kubernetes' word; a WorkloadEntry's is its author's, who speaks for one namespace.
+  static bool vouches_for(const Workload& workload, std::string_view ns) {
+    return workload.ref.kind == "Pod" || workload.ns == ns;
+  }
+
   Endpoint endpoint_of(const Slice& slice, const Slice::Address& address, int port) {
     Endpoint endpoint;
     endpoint.address = address.ip;
@@ -246,7 +251,8 @@ struct SnapshotBuilder {
     const Workloads& workloads = *out.workloads;
     if (auto pod = workloads.by_name.find(std::pair(slice.ns, address.pod)); pod != workloads.by_name.end())
       endpoint.workload = pod->second;
-    else if (auto known = workloads.by_address.find(address.ip); known != workloads.by_address.end())
+    else if (auto known = workloads.by_address.find(address.ip);
+             known != workloads.by_address.end() && vouches_for(*known->second, slice.ns))
       endpoint.workload = known->second;
     endpoint.locality.zone = address.zone;
     if (const Workload* workload = endpoint.workload.get()) {
@@ -268,26 +274,33 @@ struct SnapshotBuilder {
           std::make_shared<const std::vector<Endpoint>>(endpoints_of(**parsed, service, port, inputs));
   }
 
-  // Who may answer for a hostname: the identities behind its endpoints.
+  // Who may answer for a hostname: the identities behind its endpoints, as one namespace says it. Another namespace's
+  // object of that name adds none: proxies would take its pods for the owner's.
   void add_service_accounts() {
     for (const auto& [hostname, claims] : out.by_hostname) {
-      if (same_endpoints(claims)) {
-        auto known = previous->service_accounts.find(hostname);
-        if (known != previous->service_accounts.end()) {
-          out.service_accounts.emplace(hostname, known->second);
-          continue;
-        }
-      }
-      std::set<std::pair<std::string_view, std::string_view>> accounts;
-      for (const auto& service : claims)
-        for (const Port& port : service->ports)
-          for (const Endpoint& endpoint : out.endpoints_of(*service, port.number))
-            if (!endpoint.service_account.empty())
-              accounts.emplace(endpoint.workload ? endpoint.workload->ns : service->ns, endpoint.service_account);
-      auto ids = std::make_shared<std::vector<std::string>>();
-      for (const auto& [ns, account] : accounts) ids->push_back(spiffe_id(out.mesh.trust_domain, ns, account));
-      out.service_accounts.emplace(hostname, std::move(ids));
+      std::map<std::string_view, std::vector<Shared<Service>>> by_namespace;
+      for (const auto& service : claims) by_namespace[service->ns].push_back(service);
+      for (const auto& [ns, own] : by_namespace) add_service_accounts(accounts_key(ns, hostname), own);
     }
+  }
+
+  void add_service_accounts(std::string key, const std::vector<Shared<Service>>& claims) {
+    if (same_endpoints(claims)) {
+      auto known = previous->service_accounts.find(key);
+      if (known != previous->service_accounts.end()) {
+        out.service_accounts.emplace(std::move(key), known->second);
+        return;
+      }
+    }
+    std::set<std::pair<std::string_view, std::string_view>> accounts;
+    for (const auto& service : claims)
+      for (const Port& port : service->ports)
+        for (const Endpoint& endpoint : out.endpoints_of(*service, port.number))
+          if (!endpoint.service_account.empty())
+            accounts.emplace(endpoint.workload ? endpoint.workload->ns : service->ns, endpoint.service_account);
+    auto ids = std::make_shared<std::vector<std::string>>();
+    for (const auto& [ns, account] : accounts) ids->push_back(spiffe_id(out.mesh.trust_domain, ns, account));
+    out.service_accounts.emplace(std::move(key), std::move(ids));
   }
 
   bool same_endpoints(const std::vector<Shared<Service>>& claims) const {
@@ -349,8 +362,13 @@ std::shared_ptr<const Egress> Snapshot::egress(const std::string& ns, const Shar
   return place;
 }
 
+std::string accounts_key(std::string_view ns, std::string_view hostname) {
+  return std::string(ns).append("/").append(hostname);
+}
+
 std::string endpoint_key(const Service& service, int port) {
-  return service.ns + "/" + service.hostname + ":" + std::to_string(port);
+  std::string out = service.ns + "/" + service.hostname + ":" + std::to_string(port);
+  return service.from_kubernetes ? out : out + "/" + service.ref.name;  // several objects may speak of one host
 }
 
 std::string full_hostname(std::string_view host, std::string_view ns, std::string_view cluster_domain) {

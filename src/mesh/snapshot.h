@@ -46,7 +46,7 @@ class Snapshot {
   base::StringMap<std::vector<Shared<Service>>> by_hostname;
   // Endpoints of one port of one service, keyed by endpoint_key.
   base::StringMap<Shared<std::vector<Endpoint>>> endpoints;
-  base::StringMap<Shared<std::vector<std::string>>> service_accounts;  // SPIFFE ids behind a hostname, sorted
+  base::StringMap<Shared<std::vector<std::string>>> service_accounts;  // SPIFFE ids by accounts_key, sorted
   Shared<Workloads> workloads;
 
   // Names in full, delegates resolved; delegates themselves are left out.
@@ -94,7 +94,9 @@ class Snapshot {
   base::StringMap<uint64_t> endpoint_revisions_;  // by "ns/name", of Kubernetes Services
 };
 
-// "default/reviews.default.svc.cluster.local:9080"
+// The identities of a hostname as one namespace's objects have it: "default/reviews.default.svc.cluster.local"
+std::string accounts_key(std::string_view ns, std::string_view hostname);
+// "default/reviews.default.svc.cluster.local:9080"; with the object's name where it is a ServiceEntry.
 std::string endpoint_key(const Service& service, int port);
 
 // A short name in an object of `ns` as the full one: "reviews" ->

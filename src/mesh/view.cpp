@@ -16,7 +16,8 @@ Shared<Workload> workload_for(const Snapshot& snapshot, const Proxy& proxy) {
       found != snapshot.workloads->by_name.end())
     return found->second;
   for (const std::string& address : proxy.addresses)
-    if (auto found = snapshot.workloads->by_address.find(address); found != snapshot.workloads->by_address.end())
+    if (auto found = snapshot.workloads->by_address.find(address);
+        found != snapshot.workloads->by_address.end() && found->second->ns == proxy.ns)  // addresses are its own word
       return found->second;
   return nullptr;
 }
@@ -190,12 +191,16 @@ Shared<config::DestinationRule> View::destination_rule(const Service& service) c
 
 std::vector<std::string> View::service_accounts(const Service& service) const {
   if (!service.subject_alt_names.empty()) return service.subject_alt_names;
-  auto found = snapshot_->service_accounts.find(service.hostname);
+  auto found = snapshot_->service_accounts.find(accounts_key(service.ns, service.hostname));
   return found == snapshot_->service_accounts.end() ? std::vector<std::string>{} : *found->second;
 }
 
 MtlsMode View::mtls_mode(int target_port) const {
   return mesh::mtls_mode(*snapshot_, proxy_.ns, labels(), target_port);
+}
+
+std::vector<int> View::ports_with_mtls_mode() const {
+  return mesh::ports_with_mtls_mode(*snapshot_, proxy_.ns, labels());
 }
 
 MtlsMode View::mtls_mode_of(const Endpoint& endpoint, const Service& service) const {

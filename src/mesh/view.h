@@ -69,6 +69,8 @@ class View {
   const config::Sidecar* sidecar() const { return sidecar_.get(); }
   // Mode of this workload for connections to `target_port`.
   MtlsMode mtls_mode(int target_port) const;
+  // Ports, named by a Service or not, that have a mode of their own.
+  std::vector<int> ports_with_mtls_mode() const;
   // Mode in which a peer takes connections, for the choice of TLS towards it.
   MtlsMode mtls_mode_of(const Endpoint& endpoint, const Service& service) const;
   // False where PeerAuthentication turned mTLS off for the whole service.

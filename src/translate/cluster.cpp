@@ -104,7 +104,7 @@ std::optional<Resource> outbound_cluster(const mesh::View& view, const mesh::Ser
   if (balanced && policy.has_load_balancer())
     apply_load_balancer(cluster, policy.load_balancer(), policy.has_outlier_detection());
   apply_http_options(cluster, port.protocol, policy, view.proxy());
-  apply_security(cluster, view, {service, port, subset, policy});
+  apply_security(cluster, view, {service, port, subset, policy, rule && rule->spec.has_workload_selector()});
 
   std::vector<objects::Ref> provenance = {service.ref};
   if (rule) provenance.push_back(rule->meta.ref);

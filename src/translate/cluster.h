@@ -29,6 +29,7 @@ struct Security {
   const mesh::Port& port;
   std::string_view subset;
   const istio_api::TrafficPolicy& policy;
+  bool selected = false;  // the rule is for certain workloads, this one among them
 };
 void apply_security(clusters_v3::Cluster& cluster, const mesh::View& view, const Security& security);
 

@@ -230,7 +230,10 @@ void apply_security(Cluster& cluster, const mesh::View& view, const Security& se
     case Tls::MUTUAL: {
       mesh::Protocol protocol =
           upgrades_to_http2(security.policy, security.port.protocol) ? mesh::Protocol::Http2 : security.port.protocol;
-      set_client_tls(cluster.mutable_transport_socket(), tls, protocol);
+      // As in Istio: a credential that every sidecar was told of would be one that most may not read.
+      const bool fetched = view.proxy().type == mesh::ProxyType::Router || security.selected;
+      set_client_tls(cluster.mutable_transport_socket(), tls, protocol,
+                     fetched ? Credentials::Named : Credentials::Files);
       set_text(istio_metadata(cluster.mutable_metadata()), "alpn_override", "false");
       break;
     }

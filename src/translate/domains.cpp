@@ -10,7 +10,8 @@ void add_names(std::vector<std::string>& out, const std::string& hostname, const
   out.push_back(hostname);
   if (!hostname.empty() && hostname.back() != '.') out.push_back(hostname + ".");
   std::string suffix = ".svc." + view.mesh().cluster_domain;
-  if (!hostname.ends_with(suffix)) return;
+  // Of "*.ns.svc.cluster.local" the short form would be "*", which is everybody's.
+  if (!hostname.ends_with(suffix) || hostname.starts_with('*')) return;
   std::string name_and_ns = hostname.substr(0, hostname.size() - suffix.size());
   size_t dot = name_and_ns.rfind('.');
   if (dot == std::string::npos) return;

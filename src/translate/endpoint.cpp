@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "translate/endpoint.h"
 
+#include <algorithm>
 #include <map>
 
 #include "base/strings.h"
@@ -94,6 +95,12 @@ void fill_assignment(ClusterLoadAssignment& out, const mesh::View& view, const A
     if (!subset || mesh::has_all(endpoint.labels, subset->labels()))
       by_locality[endpoint.locality].push_back(&endpoint);
 
+  // The sum of all weights must fit into 32 bits.
+  uint64_t total = 0;
+  for (const auto& [locality, endpoints] : by_locality)
+    for (const mesh::Endpoint* endpoint : endpoints) total += endpoint->weight;
+  const uint64_t shrink = total / 0x8000'0000u + 1;
+
   for (const auto& [locality, endpoints] : by_locality) {
     auto* group = out.add_endpoints();
     group->mutable_locality()->set_region(locality.region);
@@ -103,8 +110,12 @@ void fill_assignment(ClusterLoadAssignment& out, const mesh::View& view, const A
     for (const mesh::Endpoint* endpoint : endpoints) {
       bool mutual =
           may_be_mutual && endpoint->tls_istio && view.mtls_mode_of(*endpoint, service) != mesh::MtlsMode::Disable;
-      fill(*group->add_lb_endpoints(), *endpoint, mutual, view.mesh().cluster_id);
-      weight += endpoint->weight;
+      auto* added = group->add_lb_endpoints();
+      fill(*added, *endpoint, mutual, view.mesh().cluster_id);
+      if (shrink > 1)
+        added->mutable_load_balancing_weight()->set_value(
+            static_cast<uint32_t>(std::max<uint64_t>(1, endpoint->weight / shrink)));
+      weight += added->load_balancing_weight().value();
     }
     group->mutable_load_balancing_weight()->set_value(weight);
   }

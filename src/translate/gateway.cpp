@@ -20,9 +20,14 @@ ServerKind kind_of(const mesh::GatewayServer& server) {
   return ends_tls && server.protocol == mesh::Protocol::Tls ? ServerKind::Tls : ServerKind::Passthrough;
 }
 
+std::string bind_of(const mesh::GatewayServer& server) {
+  std::string bind = mesh::canonical_ip(spec_of(server).bind());
+  return bind == "0.0.0.0" ? "" : bind;
+}
+
 std::string route_name(const mesh::GatewayServer& server) {
   const istio_api::Server& spec = spec_of(server);
-  std::string bind = spec.bind().empty() ? "" : "." + spec.bind();
+  std::string bind = bind_of(server).empty() ? "" : "." + bind_of(server);
   if (kind_of(server) == ServerKind::Http) return "http." + std::to_string(server.listen_port) + bind;
   return "https." + std::to_string(server.port) + "." + spec.port().name() + "." + server.gateway->meta.ref.name + "." +
          server.gateway->meta.ref.ns + bind;

@@ -26,6 +26,9 @@ enum class ServerKind {
 };
 ServerKind kind_of(const mesh::GatewayServer& server);
 
+// The address to listen at, in one spelling; empty: all of IPv4.
+std::string bind_of(const mesh::GatewayServer& server);
+
 // "http.8080", "https.443.https.edge.istio-system"
 std::string route_name(const mesh::GatewayServer& server);
 

@@ -23,7 +23,7 @@ std::vector<std::string> free_names(const mesh::GatewayServer& server, std::set<
   std::vector<std::string> out;
   for (const std::string& entry : spec_of(server).hosts()) {
     std::string name = base::to_lower(host_part(entry));
-    if (taken.insert(name).second) out.push_back(std::move(name));
+    if (is_server_name(name) && taken.insert(name).second) out.push_back(std::move(name));
   }
   return out;
 }
@@ -158,7 +158,7 @@ struct Builder {
 void add_gateway_listeners(const mesh::View& view, std::vector<Resource>& out) {
   std::map<std::pair<int, std::string>, Servers> by_address;
   for (const mesh::GatewayServer& server : view.gateway_servers())
-    by_address[{server.listen_port, spec_of(server).bind()}].push_back(&server);
+    by_address[{server.listen_port, bind_of(server)}].push_back(&server);
   for (const auto& [address, servers] : by_address) {
     const auto& [port, bind] = address;
     Builder builder{view, listener_on(bind.empty() ? "0.0.0.0" : bind, port), {}, {}};

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/strings.h"
 #include "translate/gateway.h"
 #include "translate/route.h"
 
@@ -18,7 +19,8 @@ struct Table {
   std::vector<objects::Ref>& provenance;
   std::map<std::string, VirtualHost> hosts;  // by domain
 
-  VirtualHost& host(const std::string& domain, int port) {
+  VirtualHost& host(const std::string& written, int port) {
+    const std::string domain = base::to_lower(written);
     auto [place, fresh] = hosts.try_emplace(domain);
     if (fresh) {
       place->second.set_name(domain + ":" + std::to_string(port));

@@ -187,6 +187,15 @@ void add_inbound_listener(const mesh::View& view, std::vector<Resource>& out) {
     provenance.push_back(port->service->ref);
   }
 
+  // Ports that no Service names have the mode that a PeerAuthentication gives them, whatever comes in there.
+  for (int number : view.ports_with_mtls_mode()) {
+    if (number == view.mesh().inbound_port || by_target.contains(number)) continue;
+    Target target = passthrough_target();
+    target.port = number;
+    for (const Row& row : rows_for(view.mtls_mode(number), target.protocol))
+      *listener.add_filter_chains() = chain_for(row, target, view);
+  }
+
   add_original_destination(listener);
   add_tls_inspector(listener);
   disable_at(*listener.mutable_listener_filters(1), no_tls);

@@ -61,7 +61,9 @@ std::vector<Layer4Route> tls_routes(const config::VirtualService& virtual_servic
     for (const auto& match : tls.match()) {
       if (!holds_here(match, place)) continue;
       Layer4Route route;
-      route.sni_hosts.assign(match.sni_hosts().begin(), match.sni_hosts().end());
+      for (const std::string& name : match.sni_hosts())
+        if (is_server_name(name)) route.sni_hosts.push_back(base::to_lower(name));
+      if (route.sni_hosts.empty() && !match.sni_hosts().empty()) continue;
       route.subnets.assign(match.destination_subnets().begin(), match.destination_subnets().end());
       route.target = target_of(tls.route(), virtual_service, place);
       route.cause = virtual_service.meta.ref;
@@ -91,12 +93,14 @@ std::vector<Layer4Route> tcp_routes(const config::VirtualService& virtual_servic
   return out;
 }
 
+bool is_server_name(std::string_view name) { return !name.starts_with('*') || name == "*" || name.starts_with("*."); }
+
 FilterChain chain_of(const Layer4Route& route, const mesh::View& view) {
   FilterChain chain;
   if (!route.sni_hosts.empty() || !route.subnets.empty()) {
     auto& match = *chain.mutable_filter_chain_match();
-    for (const std::string& host : route.sni_hosts)
-      if (host != "*") match.add_server_names(base::to_lower(host));
+    if (std::ranges::find(route.sni_hosts, "*") == route.sni_hosts.end())
+      for (const std::string& host : route.sni_hosts) match.add_server_names(base::to_lower(host));
     for (const std::string& subnet : route.subnets) add_prefix_range(match, subnet);
   }
   add_tcp(chain, view, route.target);

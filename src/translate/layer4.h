@@ -14,4 +14,7 @@ std::vector<Layer4Route> tcp_routes(const config::VirtualService& virtual_servic
 // One chain for it, matched by its server names and subnets.
 FilterChain chain_of(const Layer4Route& route, const mesh::View& view);
 
+// Whether a filter chain can be told apart by it: a wildcard stands for whole labels there.
+bool is_server_name(std::string_view name);
+
 }  // namespace translate

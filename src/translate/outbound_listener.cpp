@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <map>
+#include <set>
 
+#include "base/strings.h"
 #include "mesh/hostname.h"
 #include "translate/layer4.h"
 #include "translate/listener.h"
@@ -19,8 +21,9 @@ struct Dialled {
   int port = 0;
   std::string route_name;  // not empty: HTTP is understood
   mesh::Protocol protocol = mesh::Protocol::Http;
-  std::vector<FilterChain> narrow;  // chains with a match
-  std::optional<FilterChain> rest;  // the chain without one
+  std::vector<FilterChain> narrow;                      // chains with a match
+  std::set<std::pair<std::string, std::string>> taken;  // by those: names and address blocks, either may be empty
+  std::optional<FilterChain> rest;                      // the chain without one
   std::vector<objects::Ref> provenance;
 };
 
@@ -67,12 +70,40 @@ struct Builder {
     for (Layer4Route& route : routes_to(service, port)) {
       if (route.subnets.empty()) route.subnets = subnets;
       bool by_name = mesh::is_tls(port.protocol) && place.ip == kAnyAddress && route.subnets.empty();
-      if (route.sni_hosts.empty() && by_name) route.sni_hosts = {service.hostname};
+      if (route.sni_hosts.empty() && by_name) {
+        if (!is_server_name(service.hostname)) continue;
+        route.sni_hosts = {base::to_lower(service.hostname)};
+      }
       keep(place, route);
     }
   }
 
-  void keep(Dialled& place, const Layer4Route& route) {
+  // Chains must not overlap: a name, or an address block without names, is the first one's.
+  static bool claim(Dialled& place, Layer4Route& route) {
+    if (std::ranges::find(route.sni_hosts, "*") != route.sni_hosts.end()) route.sni_hosts.clear();
+    std::ranges::sort(route.subnets);
+    route.subnets.erase(std::unique(route.subnets.begin(), route.subnets.end()), route.subnets.end());
+    std::vector<std::string> names, blocks = route.subnets;
+    if (blocks.empty()) blocks.emplace_back();
+    if (route.sni_hosts.empty()) {
+      std::erase_if(blocks, [&](const std::string& block) { return !place.taken.emplace("", block).second; });
+      if (blocks.empty()) return false;
+      if (!route.subnets.empty()) route.subnets = std::move(blocks);
+      return true;
+    }
+    for (const std::string& name : route.sni_hosts) {
+      bool fresh = std::ranges::none_of(blocks, [&](const auto& block) { return place.taken.contains({name, block}); });
+      if (!fresh) continue;
+      for (const std::string& block : blocks) place.taken.emplace(name, block);
+      names.push_back(name);
+    }
+    route.sni_hosts = std::move(names);
+    return !route.sni_hosts.empty();
+  }
+
+  void keep(Dialled& place, Layer4Route route) {
+    const bool catches_all = route.sni_hosts.empty() && route.subnets.empty();
+    if (!catches_all && !claim(place, route)) return;
     FilterChain chain = chain_of(route, view);
     if (route.cause.name.empty()) chain.clear_metadata();
     if (!chain.has_filter_chain_match() || chain.filter_chain_match().ByteSizeLong() == 0) {
@@ -80,9 +111,7 @@ struct Builder {
       if (!place.rest) place.rest = std::move(chain);
       return;
     }
-    std::string match = chain.filter_chain_match().SerializeAsString();
-    auto same = [&](const FilterChain& known) { return known.filter_chain_match().SerializeAsString() == match; };
-    if (std::ranges::none_of(place.narrow, same)) place.narrow.push_back(std::move(chain));
+    place.narrow.push_back(std::move(chain));
   }
 
   // What VirtualServices say of this port, then the service itself.
@@ -185,12 +214,17 @@ struct Builder {
 
 }  // namespace
 
+// The ports at which a sidecar takes what was captured: it would hand connections to itself.
+static bool is_own(const mesh::View& view, int port) {
+  return view.proxy().capture && (port == view.mesh().outbound_port || port == view.mesh().inbound_port);
+}
+
 void add_outbound_listeners(const mesh::View& view, std::vector<Resource>& out) {
   Builder builder{view, {}};
   for (const auto& service : view.services()) {
     if (service->resolution == mesh::Resolution::Alias) continue;
     for (const mesh::Port& port : service->ports)
-      if (port.protocol != mesh::Protocol::Udp) builder.add(*service, port);
+      if (port.protocol != mesh::Protocol::Udp && !is_own(view, port.number)) builder.add(*service, port);
   }
   for (auto& [key, place] : builder.dialled) out.push_back(builder.finish(place));
   if (view.proxy().capture) out.push_back(builder.capture());

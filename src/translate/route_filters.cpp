@@ -105,7 +105,7 @@ void apply_headers(routes_v3::Route& out, const istio_api::Headers& headers) {
   for (const std::string& name : headers.request().remove())
     if (!name.starts_with(':') && !is_host(name)) out.add_request_headers_to_remove(name);
   for (const std::string& name : headers.response().remove())
-    if (!name.starts_with(':')) out.add_response_headers_to_remove(name);
+    if (!name.starts_with(':') && !is_host(name)) out.add_response_headers_to_remove(name);
 }
 
 }  // namespace translate

@@ -74,7 +74,10 @@ void fill_path(routes_v3::RouteMatch& out, const istio_api::HTTPMatchRequest& ma
       out.set_prefix(match.uri().prefix());
       break;
     case istio_api::StringMatch::kRegex:
-      out.mutable_safe_regex()->set_regex(match.uri().regex());
+      if (match.uri().regex() == "*")  // no expression, and known to mean any
+        out.set_prefix("/");
+      else
+        out.mutable_safe_regex()->set_regex(match.uri().regex());
       break;
     default:
       out.set_prefix("/");
@@ -91,7 +94,7 @@ void fill(matcher::StringMatcher& out, const istio_api::StringMatch& match) {
   else if (match.has_prefix())
     out.set_prefix(match.prefix());
   else if (match.has_regex())
-    out.mutable_safe_regex()->set_regex(match.regex());
+    out.mutable_safe_regex()->set_regex(match.regex() == "*" ? ".*" : match.regex());
 }
 
 void fill_match(routes_v3::RouteMatch& out, const istio_api::HTTPMatchRequest& match) {

@@ -42,7 +42,6 @@ std::shared_ptr<tls_v3::Secret> authority_of(const objects::Object& object) {
 
 std::vector<Resource> secrets(const mesh::View& view, std::span<const std::string> names) {
   std::vector<Resource> out;
-  if (view.proxy().type != mesh::ProxyType::Router) return out;
   for (const std::string& name : names) {
     if (!name.starts_with(kScheme)) continue;
     std::string_view wanted = std::string_view(name).substr(kScheme.size());

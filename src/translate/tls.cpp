@@ -138,11 +138,16 @@ void set_raw(core::TransportSocket* socket) {
   pack(envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer(), socket->mutable_typed_config());
 }
 
-void set_client_tls(core::TransportSocket* socket, const istio_api::ClientTLSSettings& tls, mesh::Protocol protocol) {
+void set_client_tls(core::TransportSocket* socket, const istio_api::ClientTLSSettings& tls, mesh::Protocol protocol,
+                    Credentials credentials) {
   tls_v3::UpstreamTlsContext context;
   auto* common = context.mutable_common_tls_context();
   mesh_versions(common->mutable_tls_params());
-  if (tls.mode() == istio_api::ClientTLSSettings::MUTUAL && !tls.client_certificate().empty()) {
+  const bool named = credentials == Credentials::Named && !tls.credential_name().empty();
+  const std::string secret = "kubernetes://" + tls.credential_name();
+  if (tls.mode() == istio_api::ClientTLSSettings::MUTUAL && named) {
+    use_control_plane(common->add_tls_certificate_sds_secret_configs(), secret);
+  } else if (tls.mode() == istio_api::ClientTLSSettings::MUTUAL && !tls.client_certificate().empty()) {
     auto* certificate = common->add_tls_certificates();
     certificate->mutable_certificate_chain()->set_filename(tls.client_certificate());
     certificate->mutable_private_key()->set_filename(tls.private_key());
@@ -154,7 +159,10 @@ void set_client_tls(core::TransportSocket* socket, const istio_api::ClientTLSSet
     auto* combined = common->mutable_combined_validation_context();
     auto* validation = combined->mutable_default_validation_context();
     std::string roots = tls.ca_certificates().empty() ? "system" : tls.ca_certificates();
-    use_agent(combined->mutable_validation_context_sds_secret_config(), "file-root:" + roots);
+    if (named)
+      use_control_plane(combined->mutable_validation_context_sds_secret_config(), secret + "-cacert");
+    else
+      use_agent(combined->mutable_validation_context_sds_secret_config(), "file-root:" + roots);
     match_names(validation, tls.subject_alt_names());
     if (!tls.ca_crl().empty()) validation->mutable_crl()->set_filename(tls.ca_crl());
   }
@@ -183,7 +191,8 @@ void set_gateway_tls(core::TransportSocket* socket, const istio_api::ServerTLSSe
     common->mutable_tls_params()->set_tls_minimum_protocol_version(version_of(tls.min_protocol_version()));
   if (tls.max_protocol_version() != Tls::TLS_AUTO)
     common->mutable_tls_params()->set_tls_maximum_protocol_version(version_of(tls.max_protocol_version()));
-  for (const std::string& cipher : tls.cipher_suites()) common->mutable_tls_params()->add_cipher_suites(cipher);
+  for (const std::string& cipher : tls.cipher_suites())
+    if (config::is_cipher_suite(cipher)) common->mutable_tls_params()->add_cipher_suites(cipher);
   if (tls.mode() == Tls::ISTIO_MUTUAL)
     trust_mesh(mesh_credentials(common), mesh);
   else

@@ -30,8 +30,11 @@ std::vector<std::string> mutual_alpn(mesh::Protocol protocol, mesh::Dialect dial
 void set_mutual_tls(core::TransportSocket* socket, const MutualPeer& peer);
 void set_raw(core::TransportSocket* socket);
 
-// SIMPLE and MUTUAL of a DestinationRule, towards `hostname`.
-void set_client_tls(core::TransportSocket* socket, const istio_api::ClientTLSSettings& tls, mesh::Protocol protocol);
+// SIMPLE and MUTUAL of a DestinationRule. Named: a credentialName is asked of the control plane; Files: it is passed
+// over, and the files and the machine's roots hold.
+enum class Credentials { Named, Files };
+void set_client_tls(core::TransportSocket* socket, const istio_api::ClientTLSSettings& tls, mesh::Protocol protocol,
+                    Credentials credentials);
 
 enum class Layer { Http, Tcp };
 // The sidecar's server side: the mesh's certificate, clients must show one.

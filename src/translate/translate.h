@@ -36,8 +36,8 @@ std::vector<Resource> clusters(const mesh::View& view);
 std::vector<Resource> routes(const mesh::View& view, std::span<const std::string> names);
 // envoy.config.endpoint.v3.ClusterLoadAssignment; every name gets one, likewise.
 std::vector<Resource> endpoints(const mesh::View& view, std::span<const std::string> cluster_names);
-// envoy.extensions.transport_sockets.tls.v3.Secret for gateways'
-// credentials ("kubernetes://name"); unknown ones are left out.
+// envoy.extensions.transport_sockets.tls.v3.Secret for
+// credentials of Gateways and DestinationRules ("kubernetes://name"); unknown ones are left out.
 std::vector<Resource> secrets(const mesh::View& view, std::span<const std::string> names);
 
 // What the listeners and clusters of this View will ask for next.

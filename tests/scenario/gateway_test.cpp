@@ -108,7 +108,7 @@ spec:
   servers:
   - {port: {number: 80, name: http, protocol: HTTP}, hosts: [shop.example.com], tls: {httpsRedirect: true}}
   - {port: {number: 443, name: https, protocol: HTTPS}, hosts: [default/shop.example.com], tls: {mode: SIMPLE, credentialName: shop}}
-  - {port: {number: 443, name: mutual, protocol: HTTPS}, hosts: [m.example.com], tls: {mode: MUTUAL, credentialName: m, verifyCertificateHash: ["aa11"], verifyCertificateSpki: ["bb22="]}}
+  - {port: {number: 443, name: mutual, protocol: HTTPS}, hosts: [m.example.com], tls: {mode: MUTUAL, credentialName: m, verifyCertificateHash: ["aa11aa11aa11aa11aa11aa11aa11aa11aa11aa11aa11aa11aa11aa11aa11aa11"], verifyCertificateSpki: ["MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="]}}
   - {port: {number: 443, name: pass, protocol: TLS}, hosts: [p.example.com], tls: {mode: PASSTHROUGH}}
   - {port: {number: 9443, name: tcp, protocol: TCP}, hosts: ["*"]}
 ---
@@ -147,7 +147,8 @@ TEST(Gateway, TlsServersAreToldApartByName) {
   EXPECT_THAT(chains, ElementsAre("shop.example.com ends TLS", "m.example.com ends TLS", "p.example.com"));
   EXPECT_THAT(listener.filter_chains(0).transport_socket().typed_config().value(), HasSubstr("kubernetes://shop"));
   EXPECT_THAT(listener.filter_chains(1).transport_socket().typed_config().value(), HasSubstr("kubernetes://m-cacert"));
-  for (const char* pin : {"aa11", "bb22="})
+  for (const char* pin : {"aa11aa11aa11aa11aa11aa11aa11aa11aa11aa11aa11aa11aa11aa11aa11aa11",
+                          "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="})
     EXPECT_THAT(listener.filter_chains(1).transport_socket().typed_config().value(), HasSubstr(pin));
   EXPECT_THAT(mesh.listener(kGateway, "0.0.0.0_9443").filter_chains(0).filters(0).typed_config().value(),
               HasSubstr("outbound|5432||db.data.svc.cluster.local"));

@@ -112,6 +112,14 @@ void Mesh::apply(std::string_view yaml) {
   rebuild();
 }
 
+void Mesh::store(std::string_view yaml) {
+  auto documents = base::parse_yaml(yaml);
+  if (!documents) throw std::runtime_error(documents.error().message);
+  for (auto& document : *documents)
+    if (!document.is_null()) inputs_.put(objects::Object(std::move(document)));
+  rebuild();
+}
+
 void Mesh::erase(const objects::Ref& ref) {
   inputs_.erase(ref);
   rebuild();

@@ -36,6 +36,8 @@ class Mesh {
   static Mesh of(std::string_view yaml);
 
   void apply(std::string_view yaml);
+  // The same for what came past admission: what is wrong is left to findings().
+  void store(std::string_view yaml);
   void erase(const objects::Ref& ref);
 
   // The proxy beside a pod, "default/nginx".

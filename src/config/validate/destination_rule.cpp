@@ -87,8 +87,13 @@ void check_load_balancer(Report& report, const Path& path, const api::LoadBalanc
                    "httpHeaderName, httpCookie, useSourceIp or httpQueryParameterName");
     if (hash.has_http_cookie() && hash.http_cookie().name().empty())
       report.error("SN0153", path / "consistentHash" / "httpCookie", "name required for HttpCookie");
-    if (hash.has_http_header_name() && hash.http_header_name().empty())
-      report.error("SN0153", path / "consistentHash" / "httpHeaderName", "httpHeaderName must not be empty");
+    if (hash.has_http_header_name())
+      check_header_name(report, path / "consistentHash" / "httpHeaderName", hash.http_header_name());
+    if (hash.has_http_query_parameter_name() && hash.http_query_parameter_name().empty())
+      report.error("SN0153", path / "consistentHash" / "httpQueryParameterName", "it must not be empty");
+    for (const std::string* text : {&hash.http_cookie().name(), &hash.http_cookie().path()})
+      if (text->find_first_of(std::string_view("=;,\r\n\0", 6)) != text->npos)
+        report.error("SN0153", path / "consistentHash" / "httpCookie", in_quotes(*text) + " fits into no cookie");
   }
   if (balancer.has_locality_lb_setting())
     check_locality(report, path / "localityLbSetting", balancer.locality_lb_setting());
@@ -101,12 +106,19 @@ void check_load_balancer(Report& report, const Path& path, const api::LoadBalanc
                  std::to_string(hash.maglev().table_size()) + " is not a prime up to " + std::to_string(kMostTable));
   if (balancer.warmup().minimum_percent().value() > 100)
     report.error("SN0153", path / "warmup" / "minimumPercent", "above 100");
+  if (balancer.warmup().has_aggression() && !(balancer.warmup().aggression().value() > 0))
+    report.error("SN0153", path / "warmup" / "aggression", "must be greater than 0");
   if (balancer.has_warmup() && !balancer.warmup().has_duration())
     report.error("SN0153", path / "warmup", "duration is required");
+  if (balancer.warmup().has_duration())
+    check_duration(report, path / "warmup" / "duration", balancer.warmup().duration());
+  if (balancer.has_warmup_duration_secs())
+    check_duration(report, path / "warmupDurationSecs", balancer.warmup_duration_secs());
 }
 
 void check_tls(Report& report, const Path& path, const api::ClientTLSSettings& tls) {
   using Tls = api::ClientTLSSettings;
+  if (tls.sni().size() > 255) report.error("SN0154", path / "sni", "longer than 255 bytes");
   bool files = !tls.client_certificate().empty() || !tls.private_key().empty();
   if (tls.mode() == Tls::ISTIO_MUTUAL && (files || !tls.ca_certificates().empty() || !tls.credential_name().empty()))
     report.error("SN0154", path, "tls mode istio_mutual uses the mesh's own certificates, so none may be named");
@@ -118,7 +130,6 @@ void check_tls(Report& report, const Path& path, const api::ClientTLSSettings& t
   if (!tls.credential_name().empty()) {
     if (files || !tls.ca_certificates().empty())
       report.error("SN0154", path, "cannot specify client certificates or CA certificate if credentialName is set");
-    report.not_acting(path / "credentialName", "credentialName of a client");
   }
 }
 
@@ -167,13 +178,30 @@ void check_subsets(Report& report, const Path& path, const api::DestinationRule&
     const auto& subset = rule.subsets(i);
     if (subset.name().empty())
       report.error("SN0156", at / "name", "subset name must not be empty");
-    else if (subset.name().find_first_of("|_ ") != std::string::npos)
-      report.error("SN0156", at / "name", "subset name is invalid: " + in_quotes(subset.name()));
+    else if (!is_dns_label(subset.name()))
+      report.error("SN0156", at / "name", "subset name is invalid: " + in_quotes(subset.name()),
+                   "letters, digits and -, 63 at most");
     if (!names.insert(subset.name()).second)
       report.error("SN0156", at / "name", "duplicate subset name: " + in_quotes(subset.name()));
     check_labels(report, at / "labels", subset.labels());
     if (subset.has_traffic_policy()) check_policy(report, at / "trafficPolicy", subset.traffic_policy());
   }
+}
+
+bool names_credentials(const api::TrafficPolicy& policy) {
+  return !policy.tls().credential_name().empty() ||
+         std::ranges::any_of(policy.port_level_settings(),
+                             [](const auto& level) { return !level.tls().credential_name().empty(); });
+}
+
+// As in Istio.
+void check_credentials(Report& report, const Path& path, const api::DestinationRule& rule) {
+  bool named = names_credentials(rule.traffic_policy());
+  for (const auto& subset : rule.subsets()) named |= names_credentials(subset.traffic_policy());
+  if (named && !rule.has_workload_selector())
+    report.warn("SN0158", path,
+                "credentialName acts at gateways alone: sidecars take it from a rule with a workloadSelector",
+                "name the workloads in workloadSelector, and let their account list secrets in its namespace");
 }
 
 }  // namespace
@@ -184,6 +212,7 @@ void check(Report& report, const DestinationRule& config) {
   check_domain_or_address(report, path / "host", rule.host());
   if (rule.has_traffic_policy()) check_policy(report, path / "trafficPolicy", rule.traffic_policy());
   check_subsets(report, path, rule);
+  check_credentials(report, path, rule);
   check_export_to(report, path / "exportTo", rule.export_to(), config.meta.ref.ns);
   if (rule.has_workload_selector())
     check_labels(report, path / "workloadSelector", rule.workload_selector().match_labels());

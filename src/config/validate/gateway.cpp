@@ -12,6 +12,21 @@ namespace api = networking;
 
 constexpr std::string_view kProtocols[] = {"HTTP", "HTTPS", "GRPC", "HTTP2", "MONGO", "TCP", "TLS", "GRPC-WEB"};
 
+constexpr std::string_view kCipherSuites[] = {"ECDHE-ECDSA-AES256-GCM-SHA384",
+                                              "ECDHE-RSA-AES256-GCM-SHA384",
+                                              "ECDHE-ECDSA-AES128-GCM-SHA256",
+                                              "ECDHE-RSA-AES128-GCM-SHA256",
+                                              "AES256-GCM-SHA384",
+                                              "AES128-GCM-SHA256",
+                                              "ECDHE-ECDSA-CHACHA20-POLY1305",
+                                              "ECDHE-RSA-CHACHA20-POLY1305",
+                                              "ECDHE-ECDSA-AES128-SHA",
+                                              "ECDHE-RSA-AES128-SHA",
+                                              "ECDHE-ECDSA-AES256-SHA",
+                                              "ECDHE-RSA-AES256-SHA",
+                                              "AES128-SHA",
+                                              "AES256-SHA"};
+
 void check_server_port(Report& report, const Path& path, const api::Server& server) {
   if (!server.has_port()) {
     report.error("SN0160", path, "port is required");
@@ -47,6 +62,19 @@ void check_files(Report& report, const Path& path, const api::ServerTLSSettings&
   if (tls.private_key().empty()) report.error("SN0162", path, std::string(mode) + " TLS requires a private key");
 }
 
+// SHA-256 in hex, with or without colons, of a certificate; in base64 of its public key.
+void check_pins(Report& report, const Path& path, const api::ServerTLSSettings& tls) {
+  for (std::string pin : tls.verify_certificate_hash()) {
+    const std::string written = pin;
+    if (pin.size() == 95) std::erase(pin, ':');
+    if (pin.size() != 64 || !std::ranges::all_of(pin, [](unsigned char c) { return isxdigit(c) != 0; }))
+      report.error("SN0162", path / "verifyCertificateHash", in_quotes(written) + " is not a SHA-256 in hex");
+  }
+  for (const std::string& pin : tls.verify_certificate_spki())
+    if (auto bytes = base::from_base64(pin); !bytes || bytes->size() != 32)
+      report.error("SN0162", path / "verifyCertificateSpki", in_quotes(pin) + " is not a SHA-256 in base64");
+}
+
 void check_tls(Report& report, const Path& path, const api::ServerTLSSettings& tls) {
   using Tls = api::ServerTLSSettings;
   bool has_credential = !tls.credential_name().empty();
@@ -71,6 +99,13 @@ void check_tls(Report& report, const Path& path, const api::ServerTLSSettings& t
     default:
       break;
   }
+  if (tls.max_protocol_version() == Tls::TLSV1_0 || tls.max_protocol_version() == Tls::TLSV1_1)
+    report.error("SN0162", path / "maxProtocolVersion", "TLS below 1.2 is not spoken", "TLSV1_2 or TLSV1_3");
+  for (const std::string& suite : tls.cipher_suites())
+    if (!is_cipher_suite(suite))
+      report.warn("SN0164", path / "cipherSuites", in_quotes(suite) + " is not known and is passed over",
+                  "one of " + base::join(kCipherSuites, ", "));
+  check_pins(report, path, tls);
   if (tls.max_protocol_version() != Tls::TLS_AUTO && tls.min_protocol_version() > tls.max_protocol_version())
     report.error("SN0162", path, "TLS min protocol version is higher than the max");
 }
@@ -90,6 +125,10 @@ void check_server_tls(Report& report, const Path& path, const api::Server& serve
 }
 
 }  // namespace
+
+bool is_cipher_suite(std::string_view name) {
+  return std::ranges::find(kCipherSuites, name) != std::end(kCipherSuites);
+}
 
 void check(Report& report, const Gateway& config) {
   const Path path("spec");

@@ -14,13 +14,13 @@ namespace {
 
 bool is_letter_or_digit(char c) { return isalnum(static_cast<unsigned char>(c)) != 0; }
 
+}  // namespace
+
 bool is_dns_label(std::string_view label) {
   if (label.empty() || label.size() > 63 || !is_letter_or_digit(label.front()) || !is_letter_or_digit(label.back()))
     return false;
   return std::ranges::all_of(label, [](char c) { return is_letter_or_digit(c) || c == '-'; });
 }
-
-}  // namespace
 
 void Report::error(std::string_view code, const Path& path, std::string message, std::string hint) {
   findings_.push_back({Severity::Error, std::string(code), object_, path.text(), std::move(message), std::move(hint)});
@@ -29,6 +29,16 @@ void Report::error(std::string_view code, const Path& path, std::string message,
 void Report::warn(std::string_view code, const Path& path, std::string message, std::string hint) {
   findings_.push_back(
       {Severity::Warning, std::string(code), object_, path.text(), std::move(message), std::move(hint)});
+}
+
+// Compiling expressions is what costs: a document that is full of them must not hold up everybody else.
+bool Report::may_compile(size_t size) {
+  constexpr size_t kMostPatterns = 256 * 1024;
+  patterns_ += size;
+  if (patterns_ <= kMostPatterns) return true;
+  if (patterns_ - size <= kMostPatterns)
+    error("SN0115", Path("spec"), "more than 262144 bytes of regular expressions in one object");
+  return false;
 }
 
 void Report::not_acting(const Path& path, std::string_view what) {
@@ -92,7 +102,7 @@ void check_duration(Report& report, const Path& path, const google::protobuf::Du
 }
 
 void check_percent(Report& report, const Path& path, double percent) {
-  if (percent < 0 || percent > 100)
+  if (!(percent >= 0 && percent <= 100))  // nor is what is not a number
     report.error("SN0114", path, "percentage " + std::to_string(percent) + " is not in range 0..100");
 }
 
@@ -113,10 +123,19 @@ void check_regex(Report& report, const Path& path, const std::string& pattern) {
   re2::RE2::Options options;
   options.set_log_errors(false);
   options.set_max_mem(1 << 20);  // as in the proxy
+  if (pattern.empty()) return report.error("SN0115", path, "a regular expression cannot be empty");
+  if (!report.may_compile(pattern.size())) return;
   re2::RE2 regex(pattern, options);
   if (!regex.ok())
     report.error("SN0115", path, in_quotes(pattern) + " is not a valid RE2 regular expression: " + regex.error());
 }
+
+void check_one_line(Report& report, const Path& path, std::string_view text) {
+  if (text.find_first_of(std::string_view("\r\n\0", 3)) != text.npos)
+    report.error("SN0111", path, "it cannot have line breaks or NUL");
+}
+
+bool is_log_format(const std::string& text) { return ::telemetry::Format::parse(text).has_value(); }
 
 void check_string_match(Report& report, const Path& path, const networking::StringMatch& match) {
   if (match.has_regex() && match.regex() != "*") check_regex(report, path / "regex", match.regex());
@@ -135,7 +154,7 @@ void check_labels(Report& report, const Path& path, const google::protobuf::Map<
 }
 
 void check_header_name(Report& report, const Path& path, std::string_view name) {
-  static const re2::RE2 kName("[-!#$%&'*+.^_`|~0-9a-zA-Z:@\\[\\]/]+");
+  static const re2::RE2 kName(":?[-!#$%&'*+.^_`|~0-9a-zA-Z]+");
   if (name.empty())
     report.error("SN0118", path, "header name cannot be empty");
   else if (!re2::RE2::FullMatch(re2::StringPiece(name.data(), name.size()), kName))

@@ -33,12 +33,16 @@ class Report {
   // A field that is understood but does not act yet.
   void not_acting(const Path& path, std::string_view what);
 
+  // Whether one more regular expression of that size is within what one object may have.
+  bool may_compile(size_t size);
+
   const objects::Ref& object() const { return object_; }
   std::vector<Finding> take() { return std::move(findings_); }
 
  private:
   objects::Ref object_;
   std::vector<Finding> findings_;
+  size_t patterns_ = 0;  // bytes of expressions so far
 };
 
 inline std::string in_quotes(std::string_view text) { return "\"" + std::string(text) + "\""; }
@@ -49,6 +53,7 @@ void check_port(Report& report, const Path& path, uint32_t number);
 bool check_domain(Report& report, const Path& path, std::string_view domain);
 bool check_domain_or_address(Report& report, const Path& path, std::string_view host);
 bool is_address(std::string_view text);
+bool is_dns_label(std::string_view label);  // in either case
 bool is_cidr(std::string_view text);
 void check_address_or_cidr(Report& report, const Path& path, std::string_view text);
 void check_duration(Report& report, const Path& path, const google::protobuf::Duration& duration);
@@ -57,6 +62,7 @@ void check_regex(Report& report, const Path& path, const std::string& pattern);
 void check_string_match(Report& report, const Path& path, const networking::StringMatch& match);
 void check_labels(Report& report, const Path& path, const google::protobuf::Map<std::string, std::string>& labels);
 void check_header_name(Report& report, const Path& path, std::string_view name);
+void check_one_line(Report& report, const Path& path, std::string_view text);
 void check_header_value(Report& report, const Path& path, const std::string& value);  // a format: %DOWNSTREAM_...%
 void check_export_to(Report& report, const Path& path, const google::protobuf::RepeatedPtrField<std::string>& export_to,
                      std::string_view ns);

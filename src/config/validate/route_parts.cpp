@@ -36,6 +36,16 @@ void check_retry_on(Report& report, const Path& path, std::string_view text) {
   }
 }
 
+bool is_grpc_status(std::string_view text) {
+  static constexpr std::string_view kNames[] = {
+      "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
+      "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+      "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
+      "DATA_LOSS", "UNAUTHENTICATED"};
+  if (auto number = base::parse_number<uint32_t>(text)) return *number < std::size(kNames);
+  return std::ranges::find(kNames, text) != std::end(kNames);
+}
+
 void check_operations(Report& report, const Path& path, const api::Headers_HeaderOperations& operations) {
   auto each = [&](const auto& map, std::string_view field) {
     for (const auto& [name, value] : map) {
@@ -53,14 +63,17 @@ void check_operations(Report& report, const Path& path, const api::Headers_Heade
 void check_match(Report& report, const Path& path, const api::HTTPMatchRequest& match) {
   auto each = [&](const auto& map, std::string_view field) {
     for (const auto& [name, value] : map) {
-      check_header_name(report, path / field, name);
+      if (!name.starts_with("@request.auth.claims")) check_header_name(report, path / field, name);
       check_string_match(report, (path / field)(name), value);
     }
   };
   each(match.headers(), "headers");
   each(match.without_headers(), "withoutHeaders");
-  for (const auto& [name, value] : match.query_params())
+  for (const auto& [name, value] : match.query_params()) {
     check_string_match(report, (path / "queryParams")(name), value);
+    if (name.empty() || name.size() > 1024)
+      report.error("SN0118", path / "queryParams", "a query parameter's name has 1 to 1024 bytes");
+  }
   if (match.has_uri()) check_string_match(report, path / "uri", match.uri());
   if (match.has_scheme()) check_string_match(report, path / "scheme", match.scheme());
   if (match.has_method()) check_string_match(report, path / "method", match.method());
@@ -86,6 +99,7 @@ void check_fault(Report& report, const Path& path, const api::HTTPFaultInjection
   if (!fault.has_delay() && !fault.has_abort())
     report.error("SN0142", path, "HTTP fault injection must have an abort and/or a delay");
   if (fault.has_delay()) {
+    check_percent(report, path / "delay" / "percent", fault.delay().percent());
     if (fault.delay().has_percentage())
       check_percent(report, path / "delay" / "percentage", fault.delay().percentage().value());
     if (!fault.delay().has_fixed_delay())
@@ -98,14 +112,23 @@ void check_fault(Report& report, const Path& path, const api::HTTPFaultInjection
   if (abort.has_percentage()) check_percent(report, path / "abort" / "percentage", abort.percentage().value());
   if (!abort.has_http_status() && !abort.has_grpc_status())
     report.error("SN0142", path / "abort", "HTTP abort fault error type must be httpStatus or grpcStatus");
+  if (abort.has_grpc_status() && !is_grpc_status(abort.grpc_status()))
+    report.error("SN0142", path / "abort" / "grpcStatus", in_quotes(abort.grpc_status()) + " is not a gRPC status",
+                 "UNAVAILABLE, or its number: 14");
   if (abort.has_http_status() && (abort.http_status() < 200 || abort.http_status() > 599))
     report.error("SN0142", path / "abort" / "httpStatus",
                  "HTTP abort status " + std::to_string(abort.http_status()) + " is not in range 200..599");
 }
 
 void check_cors(Report& report, const Path& path, const api::CorsPolicy& cors) {
-  for (int i = 0; i < cors.allow_origins_size(); ++i)
-    check_string_match(report, (path / "allowOrigins")[i], cors.allow_origins(i));
+  for (int i = 0; i < cors.allow_origins_size(); ++i) {
+    Path at = (path / "allowOrigins")[i];
+    check_string_match(report, at, cors.allow_origins(i));
+    if (cors.allow_origins(i).match_type_case() == api::StringMatch::MATCH_TYPE_NOT_SET)
+      report.error("SN0143", at, "an origin to allow must be said", "one of exact, prefix and regex");
+  }
+  for (const std::string& name : cors.allow_headers()) check_one_line(report, path / "allowHeaders", name);
+  for (const std::string& name : cors.expose_headers()) check_one_line(report, path / "exposeHeaders", name);
   static constexpr std::string_view kMethods[] = {"GET",    "HEAD",    "POST",    "PUT",   "PATCH",
                                                   "DELETE", "CONNECT", "OPTIONS", "TRACE", "*"};
   for (int i = 0; i < cors.allow_methods_size(); ++i)

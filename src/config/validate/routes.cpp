@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/validate/routes.h"
 
+#include <re2/re2.h>
+
 #include <algorithm>
 
 #include "base/strings.h"
@@ -29,6 +31,14 @@ void check_action(Report& report, const Path& path, const api::HTTPRoute& http, 
     report.error("SN0131", path, "HTTP route, redirect or direct_response is required");
 }
 
+int groups_of(const std::string& pattern) {
+  re2::RE2::Options options;
+  options.set_log_errors(false);
+  options.set_max_mem(1 << 20);
+  re2::RE2 regex(pattern, options);
+  return regex.ok() ? regex.NumberOfCapturingGroups() : 9;  // told already
+}
+
 template <typename Routes>
 void check_weights(Report& report, const Path& path, const Routes& routes) {
   int64_t total = 0;
@@ -53,6 +63,9 @@ void check_redirect(Report& report, const Path& path, const api::HTTPRedirect& r
   else if (code != 0 && code != 301 && code != 302 && code != 303 && code != 307 && code != 308)
     report.error("SN0132", path / "redirectCode", "redirect code " + std::to_string(code) + " is not supported",
                  "301, 302, 303, 307 or 308");
+  check_one_line(report, path / "uri", redirect.uri());
+  check_one_line(report, path / "authority", redirect.authority());
+  if (redirect.port() > 65535) check_port(report, path / "port", redirect.port());
   if (!redirect.scheme().empty() && redirect.scheme() != "http" && redirect.scheme() != "https")
     report.error("SN0132", path / "scheme", "invalid redirect scheme, must be \"http\" or \"https\"");
 }
@@ -65,19 +78,40 @@ void check_direct_response(Report& report, const Path& path, const api::HTTPDire
     report.error("SN0133", path / "body", "response body size must be less than 1 MiB");
 }
 
+// "\\1" in what takes the place of a match means its first group.
+void check_regex_rewrite(Report& report, const Path& path, const api::RegexRewrite& rewrite) {
+  check_regex(report, path / "match", rewrite.match());
+  int groups = 0;
+  for (size_t i = 0; i + 1 < rewrite.rewrite().size(); ++i) {
+    if (rewrite.rewrite()[i] != '\\') continue;
+    const char next = rewrite.rewrite()[++i];
+    if (next != '\\' && (next < '0' || next > '9'))
+      report.error("SN0134", path / "rewrite", "a backslash is followed by the number of a group, or another one");
+    else if (next != '\\')
+      groups = std::max(groups, next - '0');
+  }
+  if (groups > groups_of(rewrite.match()))
+    report.error("SN0134", path / "rewrite", "group " + std::to_string(groups) + " is not in the match");
+}
+
 void check_rewrite(Report& report, const Path& path, const api::HTTPRewrite& rewrite) {
   if (rewrite.has_uri_regex_rewrite()) {
     if (!rewrite.uri().empty()) report.error("SN0134", path, "rewrite cannot specify both uri and uriRegexRewrite");
-    check_regex(report, path / "uriRegexRewrite" / "match", rewrite.uri_regex_rewrite().match());
+    check_regex_rewrite(report, path / "uriRegexRewrite", rewrite.uri_regex_rewrite());
   } else if (rewrite.uri().empty() && rewrite.authority().empty()) {
     report.error("SN0134", path, "rewrite must specify URI, UriRegexRewrite, or authority");
   }
+  check_one_line(report, path / "uri", rewrite.uri());
+  check_one_line(report, path / "authority", rewrite.authority());
+  check_one_line(report, path / "uriRegexRewrite" / "rewrite", rewrite.uri_regex_rewrite().rewrite());
 }
 
 void check_mirrors(Report& report, const Path& path, const api::HTTPRoute& http) {
   if (http.has_mirror() && !http.mirrors().empty())
     report.error("SN0135", path, "HTTP route cannot contain both mirror and mirrors");
   if (http.has_mirror()) check_destination(report, path / "mirror", http.mirror());
+  if (http.has_mirror_percent())
+    check_percent(report, path / "mirrorPercent", static_cast<double>(http.mirror_percent().value()));
   if (http.has_mirror_percentage()) check_percent(report, path / "mirrorPercentage", http.mirror_percentage().value());
   for (int i = 0; i < http.mirrors_size(); ++i) {
     check_destination(report, (path / "mirrors")[i] / "destination", http.mirrors(i).destination());
@@ -96,6 +130,9 @@ void check_destination(Report& report, const Path& path, const api::Destination&
   else
     check_domain_or_address(report, path / "host", destination.host());
   if (destination.has_port()) check_port(report, path / "port" / "number", destination.port().number());
+  if (!destination.subset().empty() && !is_dns_label(destination.subset()))
+    report.error("SN0103", path / "subset", "subset name is invalid: " + in_quotes(destination.subset()),
+                 "letters, digits and -, 63 at most");
 }
 
 void check_http_route(Report& report, const Path& path, const api::HTTPRoute& http, Place place) {

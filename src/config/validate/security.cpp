@@ -163,9 +163,14 @@ void check_jwt_rule(Report& report, const Path& path, const api::JWTRule& rule) 
     report.error("SN0196", path / "jwksUri", "keys are not fetched from jwksUri yet", "write them in jwks");
   for (int i = 0; i < rule.from_headers_size(); ++i)
     check_header_name(report, (path / "fromHeaders")[i] / "name", rule.from_headers(i).name());
+  if (!rule.output_payload_to_header().empty())
+    check_header_name(report, path / "outputPayloadToHeader", rule.output_payload_to_header());
   for (int i = 0; i < rule.output_claim_to_headers_size(); ++i) {
     const auto& output = rule.output_claim_to_headers(i);
     check_header_name(report, (path / "outputClaimToHeaders")[i] / "header", output.header());
+    if (output.header().starts_with(':') || base::equal_ignoring_case(output.header(), "host"))
+      report.error("SN0196", (path / "outputClaimToHeaders")[i] / "header",
+                   in_quotes(output.header()) + " is the request's own and cannot hold a claim");
     if (output.claim().empty())
       report.error("SN0196", (path / "outputClaimToHeaders")[i] / "claim", "claim must be set");
   }

@@ -37,6 +37,10 @@ void check_ports(Report& report, const Path& path, const api::ServiceEntry& entr
   }
 }
 
+void check_endpoint_ports(Report& report, const Path& path, const api::WorkloadEntry& endpoint) {
+  for (const auto& [name, number] : endpoint.ports()) check_port(report, path(name), number);
+}
+
 bool is_by_name(const api::ServiceEntry& entry) {
   return entry.resolution() == api::ServiceEntry::DNS || entry.resolution() == api::ServiceEntry::DNS_ROUND_ROBIN;
 }
@@ -59,6 +63,7 @@ void check_endpoints(Report& report, const Path& path, const api::ServiceEntry& 
     if (address.starts_with("unix://"))
       report.error("SN0172", path[i] / "address", "a unix socket as endpoint is not supported by Seine yet");
     check_labels(report, path[i] / "labels", entry.endpoints(i).labels());
+    check_endpoint_ports(report, path[i] / "ports", entry.endpoints(i));
   }
   if (!is_by_name(entry) || !entry.endpoints().empty() || entry.has_workload_selector()) return;
   for (const std::string& host : entry.hosts())
@@ -97,6 +102,7 @@ void check(Report& report, const WorkloadEntry& config) {
   else if (!config.spec.address().empty() && !config.spec.address().starts_with("unix://"))
     check_domain_or_address(report, path / "address", config.spec.address());
   check_labels(report, path / "labels", config.spec.labels());
+  check_endpoint_ports(report, path / "ports", config.spec);
 }
 
 void check(Report& report, const WorkloadGroup& config) {

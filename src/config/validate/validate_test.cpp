@@ -195,6 +195,50 @@ TEST(VirtualService, AHeadersValueIsAFormat) {
   EXPECT_THAT(errors(value("\"a\\r\\nb\"")), ElementsAre(HasSubstr("line breaks")));
 }
 
+TEST(VirtualService, WhatNoProxyTakesIsRefusedWithItsField) {
+  auto route = [](std::string_view parts) {
+    return virtual_service("{hosts: [a], http: [{" + std::string(parts) + "}]}");
+  };
+  auto to_a = [&](std::string_view parts) { return route("route: [{destination: {host: a}}], " + std::string(parts)); };
+  const std::pair<objects::Object, const char*> kBad[] = {
+      {route("redirect: {uri: \"/a\\nb\"}"), "http[0].redirect.uri: it cannot have line breaks"},
+      {route("redirect: {uri: /, port: 70000}"), "http[0].redirect.port"},
+      {to_a("rewrite: {uri: \"/\\r\"}"), "http[0].rewrite.uri"},
+      {to_a("rewrite: {uriRegexRewrite: {match: '/(a)', rewrite: '/\\2'}}"), "group 2 is not in the match"},
+      {to_a("corsPolicy: {allowOrigins: [{}]}"), "allowOrigins[0]: an origin to allow must be said"},
+      {to_a("headers: {request: {set: {'a:b': c}}}"), "\"a:b\" is not a valid header name"},
+      {to_a("match: [{uri: {regex: ''}}]"), "a regular expression cannot be empty"},
+      {to_a("fault: {abort: {grpcStatus: '99'}}"), "\"99\" is not a gRPC status"},
+      {to_a("fault: {abort: {httpStatus: 500, percentage: {value: NaN}}}"), "percentage"},
+      {route("route: [{destination: {host: a, subset: 'v|1'}}]"), "destination.subset: subset name is invalid"},
+  };
+  for (const auto& [object, why] : kBad) EXPECT_THAT(errors(object), Contains(HasSubstr(why)));
+  EXPECT_THAT(errors(to_a("rewrite: {uriRegexRewrite: {match: '/(a)', rewrite: '/\\1'}}")), IsEmpty());
+}
+
+TEST(VirtualService, HasSoManyExpressionsAndNoMore) {
+  std::string matches;
+  for (int i = 0; i < 100; ++i) matches += "{uri: {regex: '" + std::string(4000, 'a') + "'}}, ";
+  EXPECT_THAT(
+      errors(virtual_service("{hosts: [a], http: [{match: [" + matches + "], route: [{destination: {host: a}}]}]}")),
+      ElementsAre("spec: more than 262144 bytes of regular expressions in one object"));
+}
+
+TEST(Gateway, CiphersVersionsAndPinsAreThoseThatProxiesKnow) {
+  auto gateway = [](std::string_view tls) {
+    return object(
+        "{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: g, namespace: default}, spec: {selector: "
+        "{a: b}, servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, "
+        "credentialName: c, " +
+        std::string(tls) + "}}]}}");
+  };
+  EXPECT_THAT(errors(gateway("maxProtocolVersion: TLSV1_1")), ElementsAre(HasSubstr("TLS below 1.2 is not spoken")));
+  EXPECT_THAT(errors(gateway("verifyCertificateSpki: [x]")), ElementsAre(HasSubstr("\"x\" is not a SHA-256")));
+  EXPECT_THAT(errors(gateway("cipherSuites: [NONE]")), IsEmpty());
+  EXPECT_THAT(warnings(gateway("cipherSuites: [NONE, AES128-SHA]")),
+              ElementsAre(HasSubstr("\"NONE\" is not known and is passed over")));
+}
+
 TEST(Validate, SeveralErrorsAreCounted) {
   auto message = admission_message(validate(virtual_service("{hosts: ['*', '*'], http: [{}]}")));
   EXPECT_THAT(message, HasSubstr("configuration is invalid: 3 errors occurred:\n\t* "));

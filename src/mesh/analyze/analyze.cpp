@@ -7,12 +7,21 @@
 
 namespace mesh {
 
+static void say_what_is_broken(const Inputs::Entry& entry, Findings& out) {
+  const std::string left_out = entry.meanwhile.empty()
+                                   ? "the " + entry.object->ref().kind + " is left out until it is mended"
+                                   : "it is left out until it is mended, but for " + entry.meanwhile;
+  for (config::Finding& finding : config::validate(*entry.object)) {
+    if (finding.severity != config::Severity::Error) continue;
+    finding.hint += (finding.hint.empty() ? "" : "; ") + left_out;
+    out.push_back(std::move(finding));
+  }
+}
+
 void find_broken_documents(const Inputs& inputs, Findings& out) {
   for (const config::IstioKind& kind : config::istio_kinds())
     for (const auto& [place, entry] : inputs.table(kind.group, kind.kind))
-      if (!entry.error.empty())
-        out.push_back({config::Severity::Error, "SN0100", entry.object->ref(), "spec", entry.error,
-                       "it is ignored until it is mended"});
+      if (!entry.error.empty()) say_what_is_broken(entry, out);
 }
 
 static void put_in_order(Findings& findings) {
@@ -31,6 +40,7 @@ std::vector<config::Finding> analyze(const Inputs& inputs, const Snapshot& snaps
   find_unknown_rule_hosts(inputs, snapshot, out);
   find_empty_subsets(inputs, snapshot, out);
   find_idle_gateways(snapshot, out);
+  find_ports_outside_services(snapshot, out);
   put_in_order(out);
   return out;
 }
@@ -39,8 +49,9 @@ std::vector<config::Finding> analyze_all(const Inputs& inputs, const Snapshot& s
   Findings out = analyze(inputs, snapshot);
   for (const config::IstioKind& kind : config::istio_kinds())
     for (const auto& [place, entry] : inputs.table(kind.group, kind.kind)) {
-      if (!entry.error.empty()) continue;  // is told already
-      for (config::Finding& finding : config::validate(*entry.object)) out.push_back(std::move(finding));
+      const bool told = !entry.error.empty();
+      for (config::Finding& finding : config::validate(*entry.object))
+        if (!told || finding.severity != config::Severity::Error) out.push_back(std::move(finding));
     }
   put_in_order(out);
   return out;

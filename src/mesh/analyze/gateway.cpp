@@ -37,6 +37,34 @@ std::vector<std::string> offered_hosts(const config::Gateway& gateway) {
   return out;
 }
 
+std::string text_of_selector(const config::Gateway& gateway) {
+  std::vector<std::string> pairs;
+  for (const auto& [key, value] : gateway.spec.selector()) pairs.push_back(key + "=" + value);
+  std::ranges::sort(pairs);
+  return base::join(pairs, ",");
+}
+
+// The Services that select a pod which the gateway selects.
+std::vector<const Service*> services_before(const Snapshot& snapshot, const config::Gateway& gateway) {
+  std::vector<const Service*> out;
+  for (const auto& service : snapshot.services) {
+    if (!service->from_kubernetes || service->selector.empty()) continue;
+    auto stands = [&](const auto& entry) {
+      const Workload& workload = *entry.second;
+      return workload.ns == service->ns && has_all(workload.labels, gateway.spec.selector()) &&
+             has_all(workload.labels, service->selector);
+    };
+    if (std::ranges::any_of(snapshot.workloads->by_name, stands)) out.push_back(service.get());
+  }
+  return out;
+}
+
+std::string ports_of(const Service& service) {
+  std::vector<std::string> numbers;
+  for (const Port& port : service.ports) numbers.push_back(std::to_string(port.number));
+  return "the Service " + service.ns + "/" + service.name + " has: " + base::join(numbers, ", ");
+}
+
 }  // namespace
 
 void find_unknown_gateways(const Snapshot& snapshot, Findings& out) {
@@ -72,12 +100,28 @@ void find_idle_gateways(const Snapshot& snapshot, Findings& out) {
     const auto& selector = gateway->spec.selector();
     auto selected = [&](const auto& entry) { return has_all(entry.second->labels, selector); };
     if (std::ranges::any_of(snapshot.workloads->by_name, selected)) continue;
-    std::vector<std::string> pairs;
-    for (const auto& [key, value] : selector) pairs.push_back(key + "=" + value);
-    std::ranges::sort(pairs);
     out.push_back({Severity::Warning, "SN0212", gateway->meta.ref, "spec.selector",
-                   "Referenced selector not found: \"" + base::join(pairs, ",") + "\"",
+                   "Referenced selector not found: \"" + text_of_selector(*gateway) + "\"",
                    "no pod carries these labels, so nothing listens for this Gateway"});
+  }
+}
+
+// A Service that leads to the gateway's pods must have the port, or nobody outside reaches it.
+void find_ports_outside_services(const Snapshot& snapshot, Findings& out) {
+  for (const auto& gateway : snapshot.gateways) {
+    std::vector<const Service*> services = services_before(snapshot, *gateway);
+    if (services.empty()) continue;
+    for (int i = 0; i < gateway->spec.servers_size(); ++i) {
+      const int number = static_cast<int>(gateway->spec.servers(i).port().number());
+      if (std::ranges::any_of(services, [&](const Service* service) { return service->port(number) != nullptr; }))
+        continue;
+      out.push_back({Severity::Warning, "SN0213", gateway->meta.ref,
+                     "spec.servers[" + std::to_string(i) + "].port.number",
+                     "The gateway is listening on a target port (port " + std::to_string(number) +
+                         ") that is not defined in the Service associated with its workload instances (Pod selector " +
+                         text_of_selector(*gateway) + ")",
+                     ports_of(*services.front())});
+    }
   }
 }
 

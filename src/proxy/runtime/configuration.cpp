@@ -115,6 +115,7 @@ base::Result<void> Configuration::take(Kind kind, const Resource& resource, Entr
       settle_runtime(message, runtime_);
       TRY(named(message.name()));
       entry.routes = TRY(compiler.route_table(message));
+      left_behind_.erase(resource.name);
       entry.complete = entry.routes;
       tables_changed_ |= entry.routes->on_demand;
       slots_.route_table(resource.name);
@@ -453,6 +454,10 @@ void Configuration::publish() {
   config->route_tables.resize(slots_.route_tables());
   for (const auto& [name, entry] : entries(Kind::RouteTable))
     if (entry.complete) config->route_tables[slots_.route_table(name)] = entry.complete;
+  // Connections of listeners that are gone end their requests with the table that they had.
+  for (const std::string& name : left_behind_)
+    if (Slot slot = slots_.route_table(name); slot < published_->route_tables.size() && !config->route_tables[slot])
+      config->route_tables[slot] = published_->route_tables[slot];
   for (const auto& [name, entry] : entries(Kind::Listener)) {
     if (!entry.listener) continue;
     config->listeners.push_back(entry.listener);
@@ -533,6 +538,14 @@ void Configuration::replace_endpoints(const std::string& name, const std::shared
   publish_endpoints(*entry->cluster, endpoints);
 }
 
+void Configuration::drop(Kind kind, const std::string& name) {
+  given_up_[static_cast<size_t>(kind)].erase(name);
+  const Entry* entry = find(kind, name);
+  if (!entry || entry->from != From::ControlPlane) return;
+  if (kind == Kind::RouteTable) left_behind_.insert(name);
+  remove(kind, name);
+}
+
 void Configuration::tell_wanted() {
   if (!on_wanted) return;
   std::set<std::string> wanted[kResourceKinds];
@@ -560,6 +573,10 @@ void Configuration::tell_wanted() {
     auto& known = wanted_[static_cast<size_t>(kind)];
     auto& now = wanted[static_cast<size_t>(kind)];
     if (now == known) continue;
+    // What is not asked for any more nobody keeps up to date: asked for again, it is waited for again.
+    if (kind == Kind::Endpoints || kind == Kind::RouteTable)
+      for (const std::string& name : known)
+        if (!now.contains(name)) drop(kind, name);
     known = now;
     on_wanted(kind, now);
   }

@@ -140,7 +140,8 @@ class Configuration {
   base::Result<void> take_secret(const Resource& resource, Entry& entry);
   void build_tls();
   void complete_tables();
-  void settle();  // moves what is ready from warming to in force
+  void settle();                                  // moves what is ready from warming to in force
+  void drop(Kind kind, const std::string& name);  // nothing needs it any more
   void publish();
   void tell_workers(const Cluster& cluster, const std::shared_ptr<const EndpointSet>& told);
   void publish_endpoints(const Cluster& cluster, const std::shared_ptr<const EndpointSet>& endpoints);
@@ -168,7 +169,8 @@ class Configuration {
   std::vector<std::shared_ptr<const net::TlsContext>> tls_;
   bool secrets_changed_ = false, tables_changed_ = false;
   std::set<std::string, std::less<>> given_up_[kResourceKinds];
-  std::set<std::string> demanded_;  // virtual hosts that requests asked for
+  std::set<std::string> demanded_;     // virtual hosts that requests asked for
+  std::set<std::string> left_behind_;  // tables that no listener names any more
   std::shared_ptr<const RuntimeConfig> published_ = std::make_shared<const RuntimeConfig>();
   std::set<std::string> wanted_[kResourceKinds];
   uint64_t rejected_count_[kResourceKinds] = {}, updated_count_[kResourceKinds] = {};

@@ -97,6 +97,33 @@ TEST_F(Updates, AListenerServesOnceItsRoutesAndClustersAreThere) {
   configuration.on_wanted = nullptr;
 }
 
+TEST_F(Updates, WhatNoListenerAndNoClusterNamesAnyMoreIsGone) {
+  Proxy proxy(loop_, "{}", 0);
+  Configuration& configuration = proxy.process().configuration();
+  std::set<std::string> wanted[kResourceKinds];
+  configuration.on_wanted = [&](Kind kind, const std::set<std::string>& names) {
+    wanted[static_cast<size_t>(kind)] = names;
+  };
+  send(proxy, Kind::Cluster, "c", eds("c"));
+  send(proxy, Kind::Endpoints, "c", endpoints("c", backend_.port()));
+  send(proxy, Kind::Listener, "dynamic", listener_of("address: 127.0.0.1, port_value: 0", "r"));
+  send(proxy, Kind::RouteTable, "r", routes_of("r", "c"));
+  ASSERT_EQ(get(loop_, proxy.port("dynamic"), "/").status, 200);
+  const std::string gone[] = {"dynamic", "c"};
+  configuration.update(Kind::Listener, {}, std::span(gone, 1));
+  configuration.update(Kind::Cluster, {}, std::span(gone + 1, 1));
+  for (Kind kind : {Kind::RouteTable, Kind::Endpoints}) {
+    EXPECT_TRUE(wanted[static_cast<size_t>(kind)].empty());
+    EXPECT_TRUE(configuration.entries(kind).empty());
+  }
+  // Named again, they are waited for: what was known of them may be old.
+  send(proxy, Kind::Listener, "dynamic", listener_of("address: 127.0.0.1, port_value: 0", "r"));
+  EXPECT_FALSE(configuration.listeners_ready());
+  send(proxy, Kind::RouteTable, "r", routes_of("r", "c"));
+  EXPECT_TRUE(configuration.listeners_ready());
+  configuration.on_wanted = nullptr;
+}
+
 TEST_F(Updates, ARejectedResourceLeavesTheLastGoodOneInForce) {
   Proxy proxy(loop_, "{static_resources: {clusters: [{name: c, type: STATIC}]}}");
   send(proxy, Kind::RouteTable, "r", routes_of("r", "c"));
