@@ -380,9 +380,11 @@ def main():
 {apiVersion: v1, kind: Service, metadata: {name: bytes}, spec: {selector: {app: helloworld}, ports: [{name: tcp-any, port: 9000, targetPort: 5000}]}}
 ---
 {apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: strict}, spec: {mtls: {mode: STRICT}}}""")
-    until("by a listener of the Service's own, under mutual TLS", lambda: status_of("http://bytes:9000/hello") == 200, 15)
-    clusters = run("kubectl exec nginx -- curl -s localhost:15000/clusters")[1]
-    check("not as what nobody knows", re.search(r"outbound\|9000\|\|bytes\.default\.svc\.cluster\.local::\S+::cx_total::[1-9]", clusters), clusters)
+
+    def by_its_cluster():
+        clusters = run("kubectl exec nginx -- curl -s localhost:15000/clusters")[1]
+        return re.search(r"outbound\|9000\|\|bytes\.default\.svc\.cluster\.local::\S+::cx_total::[1-9]", clusters)
+    until("by a listener of the Service's own, under mutual TLS", lambda: status_of("http://bytes:9000/hello") == 200 and by_its_cluster(), 15)
     types("kubectl delete svc/bytes peerauthentication/strict", re.compile("deleted"))
 
     print("istioctl")

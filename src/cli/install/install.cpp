@@ -52,10 +52,26 @@ static net::Task<base::Result<void>> await_deployment(kube::Client& client, std:
   }
 }
 
+// One that is on its way out takes what is put into it along.
+static net::Task<base::Result<void>> await_end_of_terminating(kube::Client& client, std::string ns,
+                                                              net::Clock::time_point limit) {
+  kube::Resource namespaces{"", "v1", "namespaces"};
+  for (;;) {
+    auto found = co_await client.get(namespaces, "", ns);
+    if (!found || !found->deleting()) co_return base::Result<void>();
+    if (net::Clock::now() > limit)
+      co_return base::fail(ErrorKind::Timeout,
+                           "Namespace " + ns + " is still terminating; see kubectl get namespace " + ns + " -o yaml");
+    co_await net::sleep(client.loop(), std::chrono::milliseconds(100));
+  }
+}
+
 net::Task<base::Result<void>> install(kube::Client& client, InstallSettings settings, std::chrono::seconds patience) {
   auto components = manifest(settings);
   if (!components) co_return std::unexpected(components.error());
   auto limit = net::Clock::now() + patience;
+  auto gone = co_await await_end_of_terminating(client, settings.ns, limit);
+  if (!gone) co_return gone;
   // Everything is asked for first, so that the programs start side by side.
   for (const Component& component : *components)
     for (const objects::Object& object : component.objects) {
