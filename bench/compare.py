@@ -29,7 +29,7 @@ class Axis:
     setup: dict = dataclasses.field(default_factory=dict)
 
 
-PIPELINE = "init = function(args) wrk.init(args) local r = {} for i = 1, 16 do r[i] = wrk.format() end whole = table.concat(r) end request = function() return whole end\n"
+PIPELINE = "init = function(args) local r = {} for i = 1, 16 do r[i] = wrk.format() end whole = table.concat(r) end request = function() return whole end\n"
 CLOSE = ("-H", "Connection: close")
 MANY = ("-c", "8", "-m", "8")
 
