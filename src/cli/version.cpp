@@ -8,8 +8,10 @@
 namespace cli {
 
 static base::Result<Versions> remote_versions(const RootFlags& flags) {
-  auto access = TRY(kube::find_access(flags.kubeconfig, flags.context));
-  Cluster cluster(std::move(access));
+  auto access = kube::find_access(flags.kubeconfig, flags.context);
+  // Not to know a cluster is no word about what is in it.
+  if (!access) return base::fail(base::ErrorKind::Closed, access.error().message);
+  Cluster cluster(std::move(*access));
   return cluster.wait(control_plane_versions(*cluster.client, flags.istio_ns));
 }
 
