@@ -5,9 +5,11 @@
 #include <google/protobuf/util/json_util.h>
 
 #include "base/json.h"
+#include "base/strings.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
 #include "http/grpc.h"
 #include "http/server.h"
+#include "identity/certificate.h"
 #include "xds/client.h"
 
 namespace control {
@@ -16,13 +18,15 @@ namespace {
 using namespace std::chrono_literals;
 using testing::HasSubstr;
 
-constexpr char kSecret[] = R"yaml(
-  apiVersion: v1
-  kind: Secret
-  metadata: {name: shop, namespace: edge}
-  type: kubernetes.io/tls
-  data: {tls.crt: Q0VSVA==, tls.key: S0VZ}
-)yaml";
+objects::Object secret() {
+  auto pair = identity::Authority::self_signed("shop", identity::KeyType::EcP256, identity::WallClock::now()).value();
+  return objects::Object(
+      {{"apiVersion", "v1"},
+       {"kind", "Secret"},
+       {"metadata", {{"name", "shop"}, {"namespace", "edge"}}},
+       {"type", "kubernetes.io/tls"},
+       {"data", {{"tls.crt", base::to_base64(pair.certificate_pem())}, {"tls.key", base::to_base64(pair.key_pem())}}}});
+}
 
 // Discovery over a socket, for a caller who proved to be edge/caller and says to be a gateway.
 struct Bench {
@@ -33,7 +37,7 @@ struct Bench {
     };
     address = server.listen(*net::Address::parse("127.0.0.1", 0)).value();
     loop.post([this] {
-      ingest.put(objects::Object(base::parse_yaml(kSecret).value().at(0)));
+      ingest.put(secret());
       ingest.begin();
     });
     limit.arm(10s);

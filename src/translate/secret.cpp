@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/strings.h"
 #include "envoy/extensions/transport_sockets/tls/v3/secret.pb.h"
+#include "identity/certificate.h"
+#include "identity/pair.h"
+#include "mesh/credential.h"
 #include "translate/envoy.h"
 #include "translate/translate.h"
 
@@ -10,31 +13,23 @@ namespace {
 constexpr std::string_view kScheme = "kubernetes://";
 constexpr std::string_view kCaSuffix = "-cacert";
 
-// One key of a Secret, decoded; the first of the spellings that is there.
-std::string value_of(const objects::Object& secret, std::initializer_list<std::string_view> keys) {
-  for (std::string_view key : keys)
-    if (auto decoded = base::from_base64(base::text(secret.json(), "data", key)); decoded && !decoded->empty())
-      return *decoded;
-  return "";
-}
-
+// What a proxy would refuse is left out: it would keep whatever listens with it waiting.
 std::shared_ptr<tls_v3::Secret> certificate_of(const objects::Object& object) {
-  std::string chain = value_of(object, {"tls.crt", "cert"});
-  std::string key = value_of(object, {"tls.key", "key"});
-  if (chain.empty() || key.empty()) return nullptr;
+  const mesh::Credential credential = mesh::credential_of(object);
+  if (!credential.has_pair() || !identity::check_pair(credential.certificate, credential.key)) return nullptr;
   auto secret = std::make_shared<tls_v3::Secret>();
-  secret->mutable_tls_certificate()->mutable_certificate_chain()->set_inline_bytes(chain);
-  secret->mutable_tls_certificate()->mutable_private_key()->set_inline_bytes(key);
+  secret->mutable_tls_certificate()->mutable_certificate_chain()->set_inline_bytes(credential.certificate);
+  secret->mutable_tls_certificate()->mutable_private_key()->set_inline_bytes(credential.key);
   return secret;
 }
 
 std::shared_ptr<tls_v3::Secret> authority_of(const objects::Object& object) {
-  std::string ca = value_of(object, {"ca.crt", "cacert"});
-  if (ca.empty()) return nullptr;
+  const mesh::Credential credential = mesh::credential_of(object);
+  if (!identity::Certificate::chain_from_pem(credential.authority)) return nullptr;
   auto secret = std::make_shared<tls_v3::Secret>();
-  secret->mutable_validation_context()->mutable_trusted_ca()->set_inline_bytes(ca);
-  std::string revoked = value_of(object, {"ca.crl", "crl"});
-  if (!revoked.empty()) secret->mutable_validation_context()->mutable_crl()->set_inline_bytes(revoked);
+  secret->mutable_validation_context()->mutable_trusted_ca()->set_inline_bytes(credential.authority);
+  if (!credential.revoked.empty())
+    secret->mutable_validation_context()->mutable_crl()->set_inline_bytes(credential.revoked);
   return secret;
 }
 

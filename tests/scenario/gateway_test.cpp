@@ -5,6 +5,7 @@
 #include "envoy/config/listener/v3/listener_components.pb.h"
 #include "envoy/config/route/v3/route_components.pb.h"
 #include "envoy/extensions/transport_sockets/tls/v3/secret.pb.h"
+#include "identity/certificate.h"
 #include "scenario.h"
 
 namespace scenario {
@@ -130,13 +131,16 @@ spec:
   gateways: [edge]
   tls: [{match: [{sniHosts: [p.example.com], port: 443}], route: [{destination: {host: plain.data.svc.cluster.local}}]}]
   tcp: [{match: [{port: 9443}], route: [{destination: {host: db.data.svc.cluster.local}}]}]
----
-apiVersion: v1
-kind: Secret
-metadata: {name: shop, namespace: istio-system}
-type: kubernetes.io/tls
-data: {tls.crt: Y2VydA==, tls.key: a2V5, ca.crt: Y2E=, ca.crl: cmV2b2tlZA==}
 )yaml";
+
+// A Secret with a pair that belongs together.
+std::string secret(const std::string& name) {
+  auto pair = identity::Authority::self_signed("shop", identity::KeyType::EcP256, identity::WallClock::now()).value();
+  const std::string certificate = base::to_base64(pair.certificate_pem());
+  return "\n---\n{apiVersion: v1, kind: Secret, metadata: {name: " + name +
+         ", namespace: istio-system}, type: kubernetes.io/tls, data: {tls.crt: " + certificate +
+         ", tls.key: " + base::to_base64(pair.key_pem()) + ", ca.crt: " + certificate + ", ca.crl: cmV2b2tlZA==}}";
+}
 
 TEST(Gateway, TlsServersAreToldApartByName) {
   Mesh mesh = Mesh::helloworld(kEdge);
@@ -163,7 +167,7 @@ TEST(Gateway, RedirectsAndEndsTlsForTheSameHost) {
 }
 
 TEST(Gateway, CredentialsComeFromItsOwnNamespace) {
-  Mesh mesh = Mesh::helloworld(kEdge);
+  Mesh mesh = Mesh::helloworld(kEdge + secret("shop"));
   auto secrets = translate::secrets(mesh.view(kGateway),
                                     std::vector<std::string>{"kubernetes://shop", "kubernetes://shop-cacert",
                                                              "kubernetes://default/shop", "kubernetes://nothing"});
@@ -171,6 +175,22 @@ TEST(Gateway, CredentialsComeFromItsOwnNamespace) {
   EXPECT_EQ(secrets[0].name, "kubernetes://shop");
   EXPECT_THAT(secrets[1].message->SerializeAsString(), HasSubstr("revoked"));
   EXPECT_THAT(translate::secrets(mesh.view("default/nginx"), std::vector<std::string>{"kubernetes://shop"}), IsEmpty());
+}
+
+TEST(Gateway, ASecretThatIsOfNoUseIsNotSentAndTold) {
+  Mesh mesh = Mesh::helloworld(kEdge + secret("shop"));
+  auto told = [&] {
+    std::string out;
+    for (const config::Finding& finding : mesh.findings())
+      if (finding.code == "SN0214") out += finding.path + ": " + finding.message + "\n";
+    return out;
+  };
+  EXPECT_EQ(told(), "spec.servers[2].tls.credentialName: Referenced credentialName not found: \"m\"\n");
+  mesh.apply(
+      "{apiVersion: v1, kind: Secret, metadata: {name: shop, namespace: istio-system}, type: kubernetes.io/tls, data: "
+      "{tls.crt: Y2VydA==, tls.key: a2V5}}");
+  EXPECT_THAT(told(), HasSubstr("Secret istio-system/shop is of no use: the certificate cannot be read"));
+  EXPECT_THAT(translate::secrets(mesh.view(kGateway), std::vector<std::string>{"kubernetes://shop"}), IsEmpty());
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <set>
 
 #include "mesh/analyze/rules.h"
+#include "mesh/credential.h"
 #include "mesh/hostname.h"
 #include "mesh/labels.h"
 
@@ -103,6 +105,33 @@ void find_idle_gateways(const Snapshot& snapshot, Findings& out) {
     out.push_back({Severity::Warning, "SN0212", gateway->meta.ref, "spec.selector",
                    "Referenced selector not found: \"" + text_of_selector(*gateway) + "\"",
                    "no pod carries these labels, so nothing listens for this Gateway"});
+  }
+}
+
+// A gateway reads Secrets of the namespace that its pods are in.
+void find_bad_credentials(const Snapshot& snapshot, Findings& out) {
+  for (const auto& gateway : snapshot.gateways) {
+    std::set<std::string> namespaces;
+    for (const auto& [place, workload] : snapshot.workloads->by_name)
+      if (has_all(workload->labels, gateway->spec.selector())) namespaces.insert(workload->ns);
+    for (int i = 0; i < gateway->spec.servers_size(); ++i) {
+      const std::string& name = gateway->spec.servers(i).tls().credential_name();
+      if (name.empty() || name.find('/') != std::string::npos) continue;
+      for (const std::string& ns : namespaces) {
+        auto secret = snapshot.secrets.find(std::pair(ns, name));
+        const bool there = secret != snapshot.secrets.end();
+        std::string problem = there ? credential_of(*secret->second).problem() : "";
+        if (there && problem.empty()) continue;
+        out.push_back(
+            {Severity::Error, "SN0214", gateway->meta.ref, "spec.servers[" + std::to_string(i) + "].tls.credentialName",
+             there ? "Secret " + ns + "/" + name + " is of no use: " + problem
+                   : "Referenced credentialName not found: \"" + name + "\"",
+             there ? "its hosts are not served until it is mended"
+                   : "its hosts are not served until there is a Secret of type kubernetes.io/tls of that name "
+                     "in namespace " +
+                         ns + ", where the gateway's pods are"});
+      }
+    }
   }
 }
 

@@ -21,6 +21,7 @@ void find_hosts_outside_gateways(const Snapshot& snapshot, Findings& out);
 void find_unknown_rule_hosts(const Inputs& inputs, const Snapshot& snapshot, Findings& out);
 void find_empty_subsets(const Inputs& inputs, const Snapshot& snapshot, Findings& out);
 void find_ports_outside_services(const Snapshot& snapshot, Findings& out);
+void find_bad_credentials(const Snapshot& snapshot, Findings& out);
 void find_idle_gateways(const Snapshot& snapshot, Findings& out);
 
 // All parsed objects of one kind, in the order of their names.
