@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "net/byte_stream.h"
 #include "net/task.h"
 #include "objects/object.h"
 
@@ -113,7 +114,10 @@ class PodStreams {
   };
   virtual net::Task<Answer<Process>> exec(std::string ns, std::string pod, ExecOptions options) = 0;
 
-  // Where that port of the pod's loopback can be dialled: "IP:PORT" or "unix:PATH".
+  // A connection to that port of the pod's loopback, or why there is none.
+  using Dialled = base::Result<std::unique_ptr<net::ByteStream>>;
+  virtual net::Task<Dialled> dial(std::string ns, std::string pod, uint16_t port) = 0;
+  // Where the same can be dialled: "IP:PORT" or "unix:PATH". Who finds nobody there is told nothing.
   virtual Answer<std::string> dial_address(std::string_view ns, std::string_view pod, uint16_t port) const = 0;
 };
 

@@ -32,6 +32,7 @@ struct KindRules {
   void (*prepare_update)(Json& object, const Json& old) = nullptr;  // puts back what an update cannot change
   void (*prepare_status)(Json& object, const Json& old) = nullptr;
   void (*validate)(const Json& object, Problems& problems) = nullptr;
+  void (*validate_create)(const Json& object, Problems& problems) = nullptr;
   void (*validate_update)(const Json& object, const Json& old, Problems& problems) = nullptr;
   // The cells beside the name, in the order of the columns.
   std::vector<Json> (*cells)(const Json& object) = nullptr;

@@ -157,6 +157,7 @@ net::Task<Answer<objects::Object>> Registry::create_object(Target target, Json o
   validate_metadata(row, object, problems);
   validate_custom(row, target.version, object, nullptr, problems);
   if (row.rules.validate) row.rules.validate(object, problems);
+  if (row.rules.validate_create) row.rules.validate_create(object, problems);
   Allocator::Reservation reservation(allocator_);
   if (row.stored_in() == "services" && problems.empty()) allocator_.allocate(object, nullptr, reservation, problems);
   if (!problems.empty()) co_return std::unexpected(invalid(row.object_kind(target.version), target.name, problems));

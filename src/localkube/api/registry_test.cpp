@@ -3,9 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "localkube/api/server.h"
+#include "localkube/testing/folder.h"
 
 namespace localkube {
 namespace {
@@ -28,15 +27,8 @@ Json json(std::string_view text) {
 class RegistryTest : public testing::Test {
  protected:
   void SetUp() override {
-    char folder[] = "/tmp/localkube-api-XXXXXX";
-    ASSERT_NE(mkdtemp(folder), nullptr);
-    folder_ = folder;
     reopen();
     ASSERT_TRUE(create(kAccounts, R"({"metadata":{"name":"default","namespace":"default"}})"));
-  }
-  void TearDown() override {
-    server_.reset();
-    std::filesystem::remove_all(folder_);
   }
   void reopen() {
     server_.reset();
@@ -63,7 +55,8 @@ class RegistryTest : public testing::Test {
   }
 
   net::Loop loop_;
-  std::string folder_;
+  TestFolder own_;
+  std::string folder_ = own_.path();
   std::unique_ptr<ApiServer> server_;
 };
 

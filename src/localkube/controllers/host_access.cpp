@@ -87,6 +87,7 @@ net::Task<bool> HostAccess::reconcile(HostAccess* self, std::string key) {
       all = false;
       continue;
     }
+    if (service && opened->address.text() != one.candidates[0]) self->tell_of_move(*service, one, opened->address);
     self->open_[key][what] = {.relay = std::move(*relay), .target = one.target, .host = opened->address};
   }
   if (self->open_[key].empty()) self->open_.erase(key);
@@ -95,6 +96,17 @@ net::Task<bool> HostAccess::reconcile(HostAccess* self, std::string key) {
     all = all && announced;
   }
   co_return all;
+}
+
+void HostAccess::tell_of_move(const objects::Object& service, const Wanted& wanted, const net::Address& host) {
+  std::string port = wanted.node_port ? "node port " + std::to_string(wanted.node_port)
+                                      : "port " + std::to_string(wanted.balanced_port);
+  cluster_.events.record(service, {.type = EventRecorder::Type::Warning,
+                                   .reason = "HostPortMoved",
+                                   .message = port + " is at " + host.text() + " of this machine, as " +
+                                              wanted.candidates[0] + " was not free",
+                                   .component = "localkube",
+                                   .field_path = {}});
 }
 
 std::string HostAccess::host_ports_of(const objects::Object& service) const {

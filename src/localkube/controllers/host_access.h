@@ -11,7 +11,8 @@ namespace localkube {
 // of LoadBalancers on the loopback and on the address of --listen. A port that
 // is taken, or not allowed, is replaced by another one; the Service's annotation
 // "localkube.seine.dev/host-ports" says where each of a LoadBalancer is, and node
-// ports that are elsewhere: "80=127.0.0.1:8080,node/30080=127.0.0.1:30081".
+// ports that are elsewhere: "80=127.0.0.1:8080,node/30080=127.0.0.1:30081". An
+// event tells of it, too.
 // Assigns the LoadBalancers' addresses.
 class HostAccess {
  public:
@@ -34,6 +35,7 @@ class HostAccess {
   static net::Task<bool> reconcile(HostAccess* self, std::string key);
   static net::Task<bool> announce(HostAccess* self, objects::Object service);
   std::string host_ports_of(const objects::Object& service) const;
+  void tell_of_move(const objects::Object& service, const Wanted& wanted, const net::Address& host);
   void close_others(const std::string& service, const std::map<std::string, Wanted>& wanted);
 
   Cluster& cluster_;

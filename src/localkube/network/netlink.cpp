@@ -79,25 +79,13 @@ base::Result<unsigned> Netlink::index_of(const std::string& interface) const {
   return index;
 }
 
-base::Result<void> Netlink::add_bridge(const std::string& name) {
-  Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, "add bridge " + name);
-  message.add(ifinfomsg{});
-  message.attribute(IFLA_IFNAME, name);
-  size_t link = message.begin(IFLA_LINKINFO);
-  message.attribute(IFLA_INFO_KIND, std::string("bridge"));
-  message.end(link);
-  return request(message);
-}
-
-base::Result<void> Netlink::add_veth(const std::string& name, unsigned bridge, const std::string& peer,
-                                     int peer_namespace) {
+base::Result<void> Netlink::add_veth(const std::string& name, const std::string& peer, int peer_namespace) {
   Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, "add veth " + name);
   ifinfomsg up{};
   up.ifi_flags = IFF_UP;
   up.ifi_change = IFF_UP;
   message.add(up);
   message.attribute(IFLA_IFNAME, name);
-  message.attribute(IFLA_MASTER, bridge);
   size_t link = message.begin(IFLA_LINKINFO);
   message.attribute(IFLA_INFO_KIND, std::string("veth"));
   size_t data = message.begin(IFLA_INFO_DATA);
@@ -108,13 +96,6 @@ base::Result<void> Netlink::add_veth(const std::string& name, unsigned bridge, c
   message.end(other);
   message.end(data);
   message.end(link);
-  return request(message);
-}
-
-base::Result<void> Netlink::remove_link(const std::string& name) {
-  Message message(RTM_DELLINK, 0, "remove interface " + name);
-  message.add(ifinfomsg{});
-  message.attribute(IFLA_IFNAME, name);
   return request(message);
 }
 
@@ -143,24 +124,28 @@ base::Result<void> Netlink::add_address(const std::string& interface, const std:
   return request(message);
 }
 
-base::Result<void> Netlink::add_route(const std::string& network, int prefix, const std::string& interface,
-                                      const std::string& gateway) {
-  Message message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, "add route to " + network + "/" + std::to_string(prefix));
-  in_addr to{}, by{};
-  if (inet_pton(AF_INET, network.c_str(), &to) != 1 ||
-      (!gateway.empty() && inet_pton(AF_INET, gateway.c_str(), &by) != 1))
-    return base::fail(base::ErrorKind::Invalid, "no IPv4 address: " + network + " or " + gateway);
-  rtmsg route{};
-  route.rtm_family = AF_INET;
-  route.rtm_dst_len = static_cast<uint8_t>(prefix);
-  route.rtm_table = RT_TABLE_MAIN;
-  route.rtm_protocol = RTPROT_BOOT;
-  route.rtm_scope = gateway.empty() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
-  route.rtm_type = RTN_UNICAST;
-  message.add(route);
-  if (prefix > 0) message.attribute(RTA_DST, &to, sizeof to);
-  if (!gateway.empty()) message.attribute(RTA_GATEWAY, &by, sizeof by);
-  message.attribute(RTA_OIF, TRY(index_of(interface)));
+base::Result<void> Netlink::add_route(const Route& route) {
+  Message message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL,
+                  "add route to " + route.network + "/" + std::to_string(route.prefix));
+  rtmsg head{};
+  head.rtm_family = AF_INET;
+  head.rtm_dst_len = static_cast<uint8_t>(route.prefix);
+  head.rtm_table = RT_TABLE_MAIN;
+  head.rtm_protocol = RTPROT_BOOT;
+  head.rtm_scope = route.gateway.empty() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+  head.rtm_type = RTN_UNICAST;
+  message.add(head);
+  auto add = [&](int type, const std::string& ipv4) -> base::Result<void> {
+    in_addr address{};
+    if (inet_pton(AF_INET, ipv4.c_str(), &address) != 1)
+      return base::fail(base::ErrorKind::Invalid, "no IPv4 address: " + ipv4);
+    message.attribute(type, &address, sizeof address);
+    return {};
+  };
+  if (route.prefix > 0) TRY(add(RTA_DST, route.network));
+  if (!route.gateway.empty()) TRY(add(RTA_GATEWAY, route.gateway));
+  if (!route.source.empty()) TRY(add(RTA_PREFSRC, route.source));
+  message.attribute(RTA_OIF, TRY(index_of(route.interface)));
   return request(message);
 }
 

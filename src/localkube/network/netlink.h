@@ -9,23 +9,26 @@
 
 namespace localkube {
 
-// The few rtnetlink requests that pods and their bridge need, each done when
-// the call returns. Works on the network namespace in which it was opened.
+// The few rtnetlink requests that pods and their node need, each done when the
+// call returns. Works on the network namespace in which it was opened.
 // What exists already counts as done. reference: rtnetlink(7).
 class Netlink {
  public:
   static base::Result<Netlink> open();
 
   base::Result<unsigned> index_of(const std::string& interface) const;
-  base::Result<void> add_bridge(const std::string& name);
-  // One end here, attached to the bridge and up; the other, `peer`, in the network namespace of that descriptor.
-  base::Result<void> add_veth(const std::string& name, unsigned bridge, const std::string& peer, int peer_namespace);
-  base::Result<void> remove_link(const std::string& name);
+  // One end here and up; the other, `peer`, in the network namespace of that descriptor.
+  base::Result<void> add_veth(const std::string& name, const std::string& peer, int peer_namespace);
   base::Result<void> bring_up(const std::string& interface);
   base::Result<void> add_address(const std::string& interface, const std::string& ipv4, int prefix);
-  // To a network, straight out of an interface; or by a gateway, where one is named.
-  base::Result<void> add_route(const std::string& network, int prefix, const std::string& interface,
-                               const std::string& gateway = {});
+  struct Route {
+    std::string network;
+    int prefix = 32;
+    std::string interface;
+    std::string gateway = {};  // empty: straight out of the interface
+    std::string source = {};   // that what starts here takes; empty: as the kernel chooses
+  };
+  base::Result<void> add_route(const Route& route);
 
  private:
   explicit Netlink(Fd socket) : socket_(std::move(socket)) {}

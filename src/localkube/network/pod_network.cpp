@@ -24,22 +24,16 @@ static uint32_t offset_of(const std::string& address) {
 base::Result<PodNetwork> PodNetwork::make() {
   Netlink netlink = TRY(Netlink::open());
   TRY(netlink.bring_up("lo"));
-  TRY(netlink.add_bridge(kBridge));
-  TRY(netlink.bring_up(kBridge));
-  TRY(netlink.add_address(kBridge, kGatewayAddress, kNetworkPrefix));
-  TRY(netlink.add_address(kBridge, kDnsAddress, 32));
-  TRY(netlink.add_route(kServiceNetwork, kNetworkPrefix, kBridge));  // so that what starts here meets the Service rules
+  TRY(netlink.add_address("lo", kGatewayAddress, 32));
+  TRY(netlink.add_address("lo", kDnsAddress, 32));
+  // So that what starts here meets the Service rules.
+  TRY(netlink.add_route(
+      {.network = kServiceNetwork, .prefix = kNetworkPrefix, .interface = "lo", .source = kGatewayAddress}));
   TRY(set_kernel("ipv4/ip_forward", "1"));
-  // Packets between two pods come in and leave by the same bridge, on purpose.
+  // A pod that meets itself is reached by the interface that it came by, on purpose.
   TRY(set_kernel("ipv4/conf/all/send_redirects", "0"));
-  TRY(set_kernel(std::string("ipv4/conf/") + kBridge + "/send_redirects", "0"));
-  TRY(set_kernel("ipv4/conf/all/rp_filter", "0"));
-  TRY(set_kernel(std::string("ipv4/conf/") + kBridge + "/rp_filter", "0"));
-  // Where the kernel can run IP rules on bridged frames, it would turn a pod's
-  // packet to itself around inside the bridge, which drops it.
-  if (access("/proc/sys/net/bridge", F_OK) == 0) TRY(set_kernel("bridge/bridge-nf-call-iptables", "0"));
-  unsigned bridge = TRY(netlink.index_of(kBridge));
-  return PodNetwork(std::move(netlink), bridge);
+  TRY(set_kernel("ipv4/conf/default/send_redirects", "0"));
+  return PodNetwork(std::move(netlink));
 }
 
 base::Result<std::string> PodNetwork::take_address() {
@@ -60,19 +54,22 @@ void PodNetwork::claim_address(const std::string& address) {
 
 void PodNetwork::release_address(const std::string& address) { taken_.erase(offset_of(address)); }
 
-base::Result<void> PodNetwork::attach(const std::string& veth, int network_namespace) {
-  return netlink_.add_veth(veth, bridge_, "eth0", network_namespace);
+base::Result<void> PodNetwork::attach(const std::string& address, int network_namespace) {
+  std::string veth = "p" + address;
+  TRY(netlink_.add_veth(veth, "eth0", network_namespace));
+  // 1 is strict: the way back to a packet's source must be the way that it came.
+  TRY(set_kernel("ipv4/conf/" + veth + "/rp_filter", "1"));
+  if (access("/proc/sys/net/ipv6", F_OK) == 0) TRY(set_kernel("ipv6/conf/" + veth + "/disable_ipv6", "1"));
+  return netlink_.add_route({.network = address, .interface = veth, .source = kGatewayAddress});
 }
-
-void PodNetwork::detach(const std::string& veth) { (void)netlink_.remove_link(veth); }
 
 base::Result<void> configure_pod_interfaces(const std::string& address) {
   Netlink netlink = TRY(Netlink::open());
   TRY(netlink.bring_up("lo"));
   TRY(netlink.add_address("eth0", address, 32));
   TRY(netlink.bring_up("eth0"));
-  TRY(netlink.add_route(kGatewayAddress, 32, "eth0"));
-  TRY(netlink.add_route("0.0.0.0", 0, "eth0", kGatewayAddress));
+  TRY(netlink.add_route({.network = kGatewayAddress, .interface = "eth0"}));
+  TRY(netlink.add_route({.network = "0.0.0.0", .prefix = 0, .interface = "eth0", .gateway = kGatewayAddress}));
   // As container runtimes do: a process without rights may listen on 80 and ping.
   TRY(set_kernel("ipv4/ip_unprivileged_port_start", "0"));
   return set_kernel("ipv4/ping_group_range", "0 2147483647");

@@ -8,8 +8,7 @@
 
 namespace localkube {
 
-inline constexpr const char* kBridge = "seine0";
-inline constexpr const char* kGatewayAddress = "10.10.0.1";  // of the bridge: the node's own
+inline constexpr const char* kGatewayAddress = "10.10.0.1";  // the node's own
 inline constexpr const char* kDnsAddress = "10.200.0.10";
 inline constexpr const char* kApiServiceAddress = "10.200.0.1";
 inline constexpr const char* kPodNetwork = "10.10.0.0";
@@ -17,8 +16,10 @@ inline constexpr const char* kServiceNetwork = "10.200.0.0";
 inline constexpr int kNetworkPrefix = 16;
 inline constexpr uint16_t kApiPort = 6443;
 
-// The cluster's network as seen from serve: one bridge, one veth pair a pod.
-// Pods have /32 addresses and reach everything, each other too, through the
+// The cluster's network as seen from serve: one veth pair a pod, and a route to
+// its one address. Pods share no link, so none hears another's ARP; what comes
+// out of a pod with a source that is not its own is dropped by the kernel's
+// reverse path filter. They reach everything, each other too, through the
 // gateway: every packet passes one routing step here, so that the Service
 // rules' connection tracking sees both directions.
 class PodNetwork {
@@ -30,14 +31,13 @@ class PodNetwork {
   void claim_address(const std::string& address);  // that a pod from before a restart has
   void release_address(const std::string& address);
 
-  base::Result<void> attach(const std::string& veth, int network_namespace);
-  void detach(const std::string& veth);  // needed only for a pod whose namespace lives on
+  // Gives the pod whose network namespace that is its interface and the node the way to it.
+  base::Result<void> attach(const std::string& address, int network_namespace);
 
  private:
-  PodNetwork(Netlink netlink, unsigned bridge) : netlink_(std::move(netlink)), bridge_(bridge) {}
+  explicit PodNetwork(Netlink netlink) : netlink_(std::move(netlink)) {}
 
   Netlink netlink_;
-  unsigned bridge_;
   std::set<uint32_t> taken_;  // offsets in the pod network
   uint32_t last_ = 1;
 };

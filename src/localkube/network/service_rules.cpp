@@ -58,7 +58,8 @@ std::string ruleset_of(const std::vector<ServicePort>& ports) {
          "  chain prerouting { type nat hook prerouting priority -100; policy accept;\n" + choose +
          "  chain output { type nat hook output priority -100; policy accept;\n" + choose +
          "  chain postrouting { type nat hook postrouting priority 100; policy accept;\n"
-         "    ct status dnat ip saddr . ip daddr @own masquerade\n  }\n" +
+         "    ct status dnat ip saddr . ip daddr @own snat to " +
+         kGatewayAddress + "\n  }\n" +
          "  chain refuse_forward { type filter hook forward priority 0; policy accept;\n" + refuse +
          "  chain refuse_output { type filter hook output priority 0; policy accept;\n" + refuse + "}\n";
 }

@@ -71,21 +71,22 @@ bool offers(const fs::path& parent, const char* controller) {
 
 struct Place {
   fs::path group;
-  bool memory = false, cpu = false;
+  bool memory = false, cpu = false, pids = false;
 };
 
-// A group that holds processes cannot have limited children, so the way leads up.
-std::optional<Place> place_in_version_2(const fs::path& mount, std::string_view own, const std::string& name) {
+// A group that holds processes cannot have limited children, so the way leads
+// up, to the first that lets the controller named be used.
+std::optional<Place> place_in_version_2(const fs::path& mount, std::string_view own, const std::string& name,
+                                        const char* needed) {
   auto path = path_in(own, "");
   if (!path || !fs::exists(mount / "cgroup.controllers")) return std::nullopt;
   for (fs::path at = fs::path(*path).relative_path();; at = at.parent_path()) {
-    fs::path parent = mount / at;
-    Place place{.group = parent / name, .memory = offers(parent, "memory"), .cpu = offers(parent, "cpu")};
-    if (place.memory && make_group(place.group)) {
-      place.memory = offers(place.group, "memory");
-      place.cpu = place.cpu && offers(place.group, "cpu");
-      if (place.memory) return place;
-      rmdir(place.group.c_str());
+    fs::path parent = mount / at, group = parent / name;
+    if (offers(parent, needed) && make_group(group)) {
+      auto both = [&](const char* controller) { return offers(parent, controller) && offers(group, controller); };
+      if (both(needed))
+        return Place{.group = group, .memory = both("memory"), .cpu = both("cpu"), .pids = both("pids")};
+      rmdir(group.c_str());
     }
     if (at.empty()) return std::nullopt;
   }
@@ -106,15 +107,22 @@ fs::path place_in_version_1(const fs::path& mounts, std::string_view own, const 
 
 Cgroups Cgroups::open(const std::string& name, const fs::path& mounts, std::string_view own) {
   Cgroups made;
-  for (const fs::path& mount : {mounts, mounts / "unified"})
-    if (auto place = place_in_version_2(mount, own, name)) {
-      made.unified_ = true;
-      made.memory_ = place->group;
-      if (place->cpu) made.cpu_ = place->group;
-      return made;
-    }
+  auto take_version_2 = [&](const char* needed) {
+    for (const fs::path& mount : {mounts, mounts / "unified"})
+      if (auto place = place_in_version_2(mount, own, name, needed)) {
+        made.unified_ = true;
+        if (place->memory) made.memory_ = place->group;
+        if (place->cpu) made.cpu_ = place->group;
+        if (place->pids) made.pids_ = place->group;
+        return true;
+      }
+    return false;
+  };
+  if (take_version_2("memory")) return made;
   made.memory_ = place_in_version_1(mounts, own, name, "memory", "memory.limit_in_bytes");
   made.cpu_ = place_in_version_1(mounts, own, name, "cpu", "cpu.cfs_quota_us");
+  made.pids_ = place_in_version_1(mounts, own, name, "pids", "pids.max");
+  if (made.own().empty()) take_version_2("pids");
   return made;
 }
 
@@ -127,8 +135,8 @@ Cgroups Cgroups::open(const fs::path& state) {
 
 std::vector<fs::path> Cgroups::own() const {
   std::vector<fs::path> all;
-  if (!memory_.empty()) all.push_back(memory_);
-  if (!cpu_.empty() && cpu_ != memory_) all.push_back(cpu_);
+  for (const fs::path& base : {memory_, cpu_, pids_})
+    if (!base.empty() && std::find(all.begin(), all.end(), base) == all.end()) all.push_back(base);
   return all;
 }
 
@@ -157,6 +165,8 @@ base::Result<std::vector<std::string>> Cgroups::make(const std::string& group, c
       TRY(set(at / "cpu.cfs_quota_us", quota));
     }
   }
+  if (limits.processes > 0 && limits_processes())
+    TRY(set(pids_ / group / "pids.max", std::to_string(limits.processes)));
   return joining;
 }
 

@@ -10,17 +10,17 @@
 
 namespace localkube {
 
-// The control groups in which containers with limits run, one each, below one
-// group of the cluster's own. Version 2 where the kernel offers memory and cpu
-// there, else version 1; below this process's own group where that may have
-// children, else below the nearest above it that may. hold makes the cluster's
-// group and removes it; serve finds the same one.
+// The control groups in which containers run, one each, below one group of the
+// cluster's own. Version 2 where the kernel offers memory there, else version 1,
+// else version 2 for the number of processes alone; below this process's own
+// group where that may have children, else below the nearest above it that may.
+// hold makes the cluster's group and removes it; serve finds the same one.
 class Cgroups {
  public:
   struct Limits {
     int64_t bytes = 0;  // of memory; 0: no limit
     int64_t milli_cpus = 0;
-    bool any() const { return bytes > 0 || milli_cpus > 0; }
+    int64_t processes = 0;  // and threads
   };
 
   Cgroups() = default;  // where nothing can be limited
@@ -31,6 +31,7 @@ class Cgroups {
 
   bool limits_memory() const { return !memory_.empty(); }
   bool limits_cpu() const { return !cpu_.empty(); }
+  bool limits_processes() const { return !pids_.empty(); }
   // The cluster's own groups: one, or with version 1 one a controller.
   std::vector<std::filesystem::path> own() const;
 
@@ -48,7 +49,7 @@ class Cgroups {
 
  private:
   bool unified_ = false;  // version 2
-  std::filesystem::path memory_, cpu_;
+  std::filesystem::path memory_, cpu_, pids_;
 };
 
 }  // namespace localkube

@@ -16,6 +16,8 @@
 #include "localkube/process/files.h"
 #include "localkube/process/program.h"
 #include "localkube/process/spawn.h"
+#include "localkube/testing/spdy_peer.h"
+#include "net/tls.h"
 
 namespace localkube {
 namespace {
@@ -179,12 +181,27 @@ TEST_F(ClusterTest, MemoryBeyondTheLimitEndsTheContainerOrItIsToldThatNothingLim
   if (Cgroups::open(state_).limits_memory()) {
     EXPECT_EQ(number(end, "exitCode"), 137);
     EXPECT_EQ(string_at(end, "reason"), "OOMKilled");
-    EXPECT_TRUE(until([] { return Cgroups::open(state_).groups().empty(); })) << "its group goes with it";
+    auto its = [uid = string_at(get("greedy"), "metadata", "uid")](const auto& group) {
+      return group.starts_with(uid);
+    };
+    EXPECT_TRUE(until([&] {
+      auto groups = Cgroups::open(state_).groups();
+      return std::none_of(groups.begin(), groups.end(), its);
+    })) << "its group goes with it";
   } else {
     auto events = ask("GET", "/api/v1/namespaces/default/events");
     ASSERT_TRUE(events);
     EXPECT_TRUE(told(*base::parse_json(events->body), "greedy", "LimitsNotEnforced")) << events->body;
   }
+}
+
+TEST_F(ClusterTest, AForkBombFillsItsContainerOnly) {
+  if (!Cgroups::open(state_).limits_processes()) GTEST_SKIP() << "no control groups can be made here";
+  create(pod("bomber",
+             "exec perl -MPOSIX -e '$| = 1; while ($n < 5000) { $p = fork; if (!defined $p) { print \"$!\\n\"; last } "
+             "if (!$p) { POSIX::pause() } $n++ } print(($n < 1024) ? \"held\\n\" : \"$n\\n\"); exit 1'"));
+  ASSERT_TRUE(until([] { return phase("bomber") == "Failed"; })) << get("bomber").dump(2);
+  EXPECT_EQ(log("bomber"), "Resource temporarily unavailable\nheld\n");
 }
 
 TEST_F(ClusterTest, AContainerSeesNothingOfTheHostAndHasNoRights) {
@@ -257,6 +274,155 @@ TEST_F(ClusterTest, AServiceReachesItsPodsAndAPodItself) {
   ASSERT_TRUE(until([] { return phase("client") == "Succeeded"; })) << get("client").dump(2) << log("client");
   EXPECT_EQ(log("client"), "hi\n");
   EXPECT_TRUE(until([] { return log("server").find("hi\n") != std::string::npos; })) << log("server");
+}
+
+// The API over TLS, as kubectl's streams use it.
+net::Task<base::Result<std::unique_ptr<net::ByteStream>>> dial_api(net::Loop& loop, kube::Access access) {
+  net::TlsSettings settings;
+  settings.trusted_roots = access.roots;
+  settings.certificate_chain = access.certificate;
+  settings.private_key = access.key;
+  net::ConnectOptions options;
+  options.tls = CO_TRY(net::TlsContext::client(settings));
+  options.server_name = access.host;
+  auto address = net::Address::parse(access.host, access.port);
+  auto stream = co_await net::connect(loop, *address, std::move(options));
+  co_return stream;
+}
+
+TEST_F(ClusterTest, WhoAttachesHearsWhatIsSaidFromThenOnAndNobodyAttachesToWhatHasEnded) {
+  Json object = pod("talks", "echo early; read said; echo got $said");
+  object["spec"]["containers"][0]["stdin"] = true;
+  create(object);
+  ASSERT_TRUE(until([] { return log("talks") == "early\n" && phase("talks") == "Running"; })) << log("talks");
+  net::Loop loop;
+  auto access = kube::find_access((state_ / "kubeconfig").string());
+  const std::string path = "/api/v1/namespaces/default/pods/talks/attach?stdin=true&stdout=true&container=main";
+  const std::string protocol = "v4.channel.k8s.io";
+  auto talk = [&]() -> net::Task<std::string> {
+    auto stream = co_await dial_api(loop, *access);
+    if (!stream) co_return stream.error().message;
+    SpdyPeer peer(std::move(*stream));
+    std::string head = co_await SpdyPeer::upgrade(&peer, path, protocol);
+    if (!head.starts_with("HTTP/1.1 101")) co_return head;
+    std::map<std::string, std::string> error = {{"streamtype", "error"}}, in = {{"streamtype", "stdin"}},
+                                       out = {{"streamtype", "stdout"}};
+    (void)co_await SpdyPeer::open(&peer, error);
+    uint32_t to = co_await SpdyPeer::open(&peer, in);
+    uint32_t from = co_await SpdyPeer::open(&peer, out);
+    std::string line = "hello\n";
+    co_await SpdyPeer::send(&peer, to, line);
+    std::string said = co_await SpdyPeer::all_of(&peer, from);
+    co_return said;
+  };
+  EXPECT_EQ(net::run_to_end(loop, talk()), "got hello\n");
+  ASSERT_TRUE(until([] { return phase("talks") == "Succeeded"; }));
+  std::string refused = net::run_to_end(loop, talk());
+  EXPECT_THAT(refused, HasSubstr("HTTP/1.1 500"));
+  EXPECT_THAT(refused, HasSubstr("unable to upgrade connection: container main not found in pod talks_default"));
+}
+
+TEST_F(ClusterTest, ACommandThatIsOverAtOnceIsNotOfferedForAttaching) {
+  Json object = pod("quick", "echo done");
+  object["spec"]["containers"][0]["stdin"] = true;
+  auto made = ask("POST", "/api/v1/namespaces/default/pods", object);
+  ASSERT_TRUE(made && made->status == 201);
+  ASSERT_TRUE(until([] { return phase("quick") == "Succeeded"; })) << get("quick").dump(2);
+  auto seen = ask("GET",
+                  "/api/v1/namespaces/default/pods?watch=1&timeoutSeconds=1&fieldSelector=metadata.name%3Dquick&"
+                  "resourceVersion=" +
+                      string_at(*base::parse_json(made->body), "metadata", "resourceVersion"));
+  ASSERT_TRUE(seen);
+  EXPECT_THAT(seen->body, HasSubstr("\"phase\":\"Succeeded\""));
+  EXPECT_EQ(seen->body.find("\"phase\":\"Running\""), std::string::npos) << seen->body;
+}
+
+TEST_F(ClusterTest, APortThatNobodyListensOnIsToldToWhoForwardsIt) {
+  create(pod("silent", "exec sleep infinity"));
+  ASSERT_TRUE(until([] { return ready("silent"); }));
+  net::Loop loop;
+  auto access = kube::find_access((state_ / "kubeconfig").string());
+  auto talk = [&]() -> net::Task<std::string> {
+    auto stream = co_await dial_api(loop, *access);
+    if (!stream) co_return stream.error().message;
+    SpdyPeer peer(std::move(*stream));
+    const std::string path = "/api/v1/namespaces/default/pods/silent/portforward", protocol = "portforward.k8s.io";
+    std::string head = co_await SpdyPeer::upgrade(&peer, path, protocol);
+    if (!head.starts_with("HTTP/1.1 101")) co_return head;
+    std::map<std::string, std::string> error = {{"streamtype", "error"}, {"port", "81"}, {"requestid", "0"}};
+    std::map<std::string, std::string> data = {{"streamtype", "data"}, {"port", "81"}, {"requestid", "0"}};
+    uint32_t told = co_await SpdyPeer::open(&peer, error, true);
+    (void)co_await SpdyPeer::open(&peer, data);
+    std::string said = co_await SpdyPeer::all_of(&peer, told);
+    co_return said;
+  };
+  EXPECT_EQ(
+      net::run_to_end(loop, talk()),
+      "error forwarding port 81 to pod silent, uid " + string_at(get("silent"), "metadata", "uid") +
+          ": failed to connect to localhost:81 inside the pod: dial tcp4 127.0.0.1:81: connect: connection refused");
+}
+
+TEST_F(ClusterTest, AnEventTellsWhereANodePortWentThatWasTaken) {
+  Fd taken(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  uint16_t port = 0;
+  for (uint16_t candidate = 32000; port == 0 && candidate < 32767; candidate++) {
+    auto address = net::Address::parse("127.0.0.1", candidate);
+    if (bind(taken.get(), address->data(), address->size()) == 0 && listen(taken.get(), 1) == 0) port = candidate;
+  }
+  ASSERT_NE(port, 0);
+  create({{"apiVersion", "v1"},
+          {"kind", "Service"},
+          {"metadata", {{"name", "displaced"}, {"namespace", "default"}}},
+          {"spec",
+           {{"type", "NodePort"},
+            {"selector", {{"app", "displaced"}}},
+            {"ports", Json::array({{{"port", 80}, {"nodePort", port}}})}}}});
+  std::string wanted = std::to_string(port);
+  EXPECT_TRUE(until([&] {
+    auto events = ask("GET", "/api/v1/namespaces/default/events?fieldSelector=involvedObject.name=displaced");
+    return events && events->body.find("HostPortMoved") != std::string::npos &&
+           events->body.find("node port " + wanted + " is at 127.0.0.1:") != std::string::npos &&
+           events->body.find("as 127.0.0.1:" + wanted + " was not free") != std::string::npos;
+  }));
+}
+
+// Sends datagrams to port 9 of the host named, the one that comes last by its own address.
+const std::string kSpoofer =
+    "use Socket; my ($to, $other) = map { inet_aton($_) } @ARGV;"
+    "sub sum { my $s = 0; $s += $_ for unpack('n*', shift); $s = ($s & 0xffff) + ($s >> 16) while $s >> 16; ~$s & "
+    "0xffff }"
+    "sub datagram { my ($from, $said) = @_; my $n = 28 + length $said;"
+    "my @head = (0x4500, $n, 0, 0, 0x4011, 0, $from, $to); my $head = pack('nnnnnna4a4', @head);"
+    "$head[5] = sum($head); pack('nnnnnna4a4', @head) . pack('nnnn', 9, 9, $n - 20, 0) . $said }"
+    "socket(my $raw, AF_INET, SOCK_RAW, 255) or die \"raw: $!\"; my $at = pack_sockaddr_in(0, $to);"
+    "sub say_as { send($raw, datagram(@_), 0, $at) or die \"send: $!\" }"
+    "my $own = inet_aton($ENV{IP}); say_as($own, 'first');"
+    // Whoever hears it takes this pod for the one that it sends to.
+    "socket(my $link, 17, SOCK_RAW, 0x0608) or die \"link: $!\"; my $i = `cat /sys/class/net/eth0/ifindex`;"
+    "my $mac = `cat /sys/class/net/eth0/address`; chomp $mac; $mac = pack('H*', $mac =~ tr/://dr);"
+    "my $all = \"\\xff\" x 6; for my $kind (1, 2) { send($link, $all . $mac . pack('n', 0x0806) . pack('nnCCn', 1, "
+    "0x0800, 6, "
+    "4, $kind) . $mac . $to . $mac . $to, 0, pack('SnlSCCa8', 17, 0x0806, $i, 0, 0, 6, $all)) or die \"arp: $!\" }"
+    "say_as($other, 'as another'); say_as(inet_aton('10.10.0.1'), 'as the node'); "
+    "say_as(inet_aton('10.10.77.77'), 'as nobody'); say_as($own, 'last');";
+
+TEST_F(ClusterTest, APodSpeaksForNoOther) {
+  create(pod("bystander", "exec sleep infinity"));
+  create(pod("addressee",
+             "exec perl -MSocket -e '$|=1; socket(S,AF_INET,SOCK_DGRAM,0); bind(S,pack_sockaddr_in(9,INADDR_ANY)) or "
+             "die; print \"ready\\n\"; do { recv(S,$said,99,0); print \"$said\\n\" } until $said eq \"last\"'"));
+  ASSERT_TRUE(until([] { return log("addressee") == "ready\n" && ready("bystander"); })) << log("addressee");
+  auto address = [](const std::string& name) { return string_at(get(name), "status", "podIP"); };
+  Json spoofer = pod("spoofer", "exec perl -e \"$SCRIPT\" " + address("addressee") + " " + address("bystander"));
+  spoofer["spec"]["containers"][0]["securityContext"] = {{"capabilities", {{"add", {"NET_RAW", "NET_ADMIN"}}}}};
+  spoofer["spec"]["containers"][0]["env"] = {
+      {{"name", "SCRIPT"}, {"value", kSpoofer}},
+      {{"name", "IP"}, {"valueFrom", {{"fieldRef", {{"fieldPath", "status.podIP"}}}}}}};
+  create(spoofer);
+  ASSERT_TRUE(until([] { return phase("spoofer") == "Succeeded" || phase("spoofer") == "Failed"; }));
+  ASSERT_EQ(log("spoofer"), "");
+  EXPECT_TRUE(until([] { return phase("addressee") == "Succeeded"; }));
+  EXPECT_EQ(log("addressee"), "ready\nfirst\nlast\n");
 }
 
 TEST_F(ClusterTest, InitContainersRunFirstAndASidecarDoesNotKeepAPodFromItsEnd) {

@@ -125,6 +125,8 @@ net::Task<void> begin(Machine& machine, int& code) {
   machine.api_server->set_pod_streams(machine.pods);
   if (!machine.node.cgroups.limits_memory())
     base::log::warn("no control groups can be made here: resources.limits of pods are not enforced");
+  if (!machine.node.cgroups.limits_processes())
+    base::log::warn("no control groups can be made here: a pod may start as many processes as the machine takes");
   co_await open_dns(machine);
   co_await NodeStatus::begin(&machine.node_status);
   co_await PodRuntime::looked(&machine.pods);

@@ -3,6 +3,8 @@
 
 #include <signal.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "localkube/fields.h"
 #include "localkube/process/files.h"
@@ -211,11 +213,17 @@ net::Task<void> Pod::step(Self self) {
   bool there = co_await ensure_sandbox(self);
   if (!there) co_return;
   Decision decision = decide(account, net::Clock::now());
+  // Those that a client may attach to are waited for a moment, which shall hold up no other.
+  std::stable_partition(decision.start.begin(), decision.start.end(),
+                        [&](size_t i) { return !truth(account.containers[i].spec, "stdin"); });
   for (size_t i : decision.start) {
     if (self->gone_ || !self->sandbox_) co_return;
     co_await start_container(self, i);
   }
-  if (!decision.start.empty()) self->ring();
+  if (!decision.start.empty()) {
+    self->ring();
+    decision.final_phase = decide(account, net::Clock::now()).final_phase;  // it may all be over already
+  }
   if (decision.stop_sidecars && !std::exchange(self->stopping_sidecars_, true)) net::spawn(stop_all(self, seconds(30)));
   if (!decision.final_phase.empty()) {
     account.final_phase = decision.final_phase;

@@ -63,6 +63,7 @@ class Pod : public std::enable_shared_from_this<Pod> {
   void probed(size_t i, Prober::Kind kind, bool good);
   void cannot_start(size_t i, const PlanError& error);
   void started(size_t i, const base::Result<void>& result, int64_t at_ms);
+  static net::Task<void> exit_or_a_moment(Self self, size_t i);
   std::vector<std::string> limited(size_t i, int attempt);
   std::string end_reason(const ContainerAccount& container, int code);
   std::string last_words(const ContainerAccount& container, int code) const;

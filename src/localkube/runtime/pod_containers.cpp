@@ -20,6 +20,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 static const objects::Resource kPods{"", "v1", "pods"};
+static constexpr int64_t kMostProcesses = 1024;  // of a container, threads too: a fork bomb ends here
 
 static base::Json last_of(const ContainerAccount& container) {
   base::Json out = {{"exitCode", container.code},
@@ -31,6 +32,17 @@ static base::Json last_of(const ContainerAccount& container) {
 }
 
 // ---- starting
+
+// A kubelet looks once a second, so of a command that is over by then it tells the end alone. "kubectl run -i" then
+// shows the log; had it seen the container run, it would try to attach and warn that it cannot.
+net::Task<void> Pod::exit_or_a_moment(Self self, size_t i) {
+  if (has_ended(self->account_.containers[i])) co_return;
+  net::Oneshot<bool> over;
+  self->watched_[i].exit_waiters.push_back(over);
+  net::Timer moment(self->node_.loop, [over] { over.set(false); });
+  moment.arm(milliseconds(500));
+  (void)co_await over.wait();
+}
 
 net::Task<void> Pod::start_container(Self self, size_t i) {
   ContainerAccount& container = self->account_.containers[i];
@@ -55,6 +67,8 @@ net::Task<void> Pod::start_container(Self self, size_t i) {
   auto sandbox = self->sandbox_;
   spec->cgroups = self->limited(i, attempt);
   auto result = co_await sandbox->start_container(std::move(*spec));
+  bool awaits_client = result && truth(container.spec, "stdin");
+  if (awaits_client) co_await exit_or_a_moment(self, i);
   self->started(i, result, at);
   const base::Json& hook = fields(container.spec, "lifecycle", "postStart");
   if (!result || hook.empty() || container.phase != Phase::Running) co_return;
@@ -69,22 +83,21 @@ static std::string group_of(const objects::Object& pod, const ContainerAccount& 
   return std::string(pod.uid()) + "." + container.name + "." + std::to_string(attempt);
 }
 
-// The control groups that hold the container to its limits; none where it has
-// no limits, or this machine does not let them be enforced, which is told.
+// The control groups that hold the container to its limits; none where this
+// machine does not let them be enforced, which is told where it has some.
 std::vector<std::string> Pod::limited(size_t i, int attempt) {
   const ContainerAccount& container = account_.containers[i];
   auto limit = [&](const char* name) {
     return milli_quantity(string_at(container.spec, "resources", "limits", name)).value_or(0);
   };
-  Cgroups::Limits limits{.bytes = limit("memory") / 1000, .milli_cpus = limit("cpu")};
-  if (!limits.any()) return {};
+  Cgroups::Limits limits{.bytes = limit("memory") / 1000, .milli_cpus = limit("cpu"), .processes = kMostProcesses};
   const Cgroups& cgroups = node_.cgroups;
   auto made = cgroups.make(group_of(object_, container, attempt), limits);
   std::string why = made ? "" : made.error().message;
-  if (made && ((limits.bytes > 0 && !cgroups.limits_memory()) || (limits.milli_cpus > 0 && !cgroups.limits_cpu())))
+  if ((limits.bytes > 0 && !cgroups.limits_memory()) || (limits.milli_cpus > 0 && !cgroups.limits_cpu()))
     why = "no control groups can be made here";
   if (!why.empty() && !std::exchange(told_of_limits_, true))
-    event(Type::Warning, "LimitsNotEnforced", "resources.limits are not enforced on this machine: " + why, i);
+    event(Type::Warning, "LimitsNotEnforced", "limits are not enforced on this machine: " + why, i);
   return made ? std::move(*made) : std::vector<std::string>();
 }
 

@@ -17,6 +17,7 @@ class PodRuntime final : public PodStreams {
 
   net::Task<Answer<net::Queue<std::string>>> logs(std::string ns, std::string pod, LogOptions options) override;
   net::Task<Answer<Process>> exec(std::string ns, std::string pod, ExecOptions options) override;
+  net::Task<Dialled> dial(std::string ns, std::string pod, uint16_t port) override;
   Answer<std::string> dial_address(std::string_view ns, std::string_view pod, uint16_t port) const override;
 
  private:

@@ -9,6 +9,7 @@
 #include "localkube/runtime/log_reader.h"
 #include "localkube/runtime/pod_runtime.h"
 #include "localkube/shim/pump.h"
+#include "net/connection_stream.h"
 
 namespace localkube {
 namespace {
@@ -17,6 +18,15 @@ using Phase = ContainerAccount::Phase;
 
 std::unexpected<Refusal> bad(std::string message) {
   return std::unexpected(Refusal{.code = 400, .reason = "BadRequest", .message = std::move(message)});
+}
+// Of what runs no more, or not yet, in a kubelet's words.
+std::unexpected<Refusal> not_running(const PodStreams::ExecOptions& options, const std::string& ns,
+                                     const std::string& name) {
+  std::string which = options.command.empty()
+                          ? "container " + options.container + " not found in pod " + name + "_" + ns
+                          : "container not found (\"" + options.container + "\")";
+  return std::unexpected(
+      Refusal{.code = 500, .reason = "InternalError", .message = "unable to upgrade connection: " + which});
 }
 std::unexpected<Refusal> missing(const std::string& name) {
   return std::unexpected(Refusal{.code = 404, .reason = "NotFound", .message = "pods \"" + name + "\" not found"});
@@ -163,22 +173,26 @@ class Session : public std::enable_shared_from_this<Session> {
   bool over_ = false;
 };
 
-// An attach that comes after the end gets what the container has said.
-net::Task<void> replay(net::Loop& loop, std::string path, PodStreams::Process process) {
-  net::Queue<std::string> log;
-  LogOrder order{.path = std::move(path), .options = {}, .ended = [] { return true; }};
-  net::spawn(send_log(loop, std::move(order), log));
-  for (;;) {
-    auto piece = co_await log.next();
-    if (!piece) break;
-    process.out.push(std::move(*piece));
-  }
-  process.out.close();
-  process.err.close();
-  process.exited.set({});
-}
+// Until a stream takes the connection over, in the same turn of the loop.
+struct Nobody final : net::Connection::Handler {
+  void on_data(net::Connection&) override {}
+  void on_end(net::Connection&) override {}
+  void on_closed(net::Connection&, const base::Error&) override {}
+};
 
 }  // namespace
+
+net::Task<PodStreams::Dialled> PodRuntime::dial(std::string ns, std::string name, uint16_t port) {
+  auto pod = find(ns, name);
+  auto sandbox = pod ? pod->sandbox() : nullptr;
+  if (!sandbox) co_return base::fail(base::ErrorKind::NotFound, "pod " + name + " is not running");
+  auto socket = co_await sandbox->connect_to(port);
+  if (!socket) co_return std::unexpected(std::move(socket.error()));
+  Nobody nobody;
+  auto connection = std::make_unique<net::Connection>(node_.loop, nobody);
+  CO_TRY(connection->adopt(socket->release()));
+  co_return net::stream_of(std::move(connection));
+}
 
 net::Task<Answer<net::Queue<std::string>>> PodRuntime::logs(std::string ns, std::string name, LogOptions options) {
   auto pod = find(ns, name);
@@ -211,22 +225,10 @@ net::Task<Answer<PodStreams::Process>> PodRuntime::exec(std::string ns, std::str
   if (!container) co_return bad("container " + options.container + " is not valid for pod " + name);
   auto sandbox = pod->sandbox();
   bool attach = options.command.empty();
-  if (container->phase == Phase::Exited && attach) {
-    Process process;
-    process.write = [](std::string) {};
-    process.close_input = process.hang_up = [] {};
-    process.resize = [](int, int) {};
-    net::spawn(replay(node_.loop, log_path(pod->object(), options.container, container->attempt), process));
-    co_return process;
-  }
-  if (!sandbox || container->phase != Phase::Running)
-    co_return std::unexpected(
-        Refusal{.code = 500,
-                .reason = "InternalError",
-                .message = "unable to upgrade connection: container not found (\"" + options.container + "\")"});
+  if (!sandbox || container->phase != Phase::Running) co_return not_running(options, ns, name);
   if (attach) {
     auto session = co_await sandbox->attach(options.container, options.in);
-    if (!session) co_return bad(session.error().message);
+    if (!session) co_return not_running(options, ns, name);
     auto running = std::make_shared<Session>(node_.loop, sandbox, std::move(*session), std::move(options));
     co_return running->begin();
   }

@@ -29,8 +29,8 @@ static int64_t next_id() {
 static base::Result<pid_t> spawn_shim(PodNetwork& network, const std::string& address, Fd configuration, Fd ready) {
   pid_t pid = TRY(spawn_self({.argv = {"shim"}, .namespaces = kNamespaces, .fds = {configuration.get(), ready.get()}}));
   Fd ns(open(("/proc/" + std::to_string(pid) + "/ns/net").c_str(), O_RDONLY | O_CLOEXEC));
-  auto attached = ns ? network.attach("p" + address, ns.get())
-                     : std::unexpected(base::system_error("open the pod's network", errno));
+  auto attached =
+      ns ? network.attach(address, ns.get()) : std::unexpected(base::system_error("open the pod's network", errno));
   if (!attached) {
     kill(pid, SIGKILL);
     return std::unexpected(std::move(attached.error()));

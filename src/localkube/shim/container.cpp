@@ -10,7 +10,6 @@
 
 namespace localkube {
 
-static constexpr size_t kMostEarly = 256 * 1024;    // kept for a client that is awaited
 static constexpr size_t kMostBacklog = 512 * 1024;  // of one client, before the program has to wait for it
 static constexpr char kEndOfInput = 0x04;           // what a terminal takes for it (^D)
 
@@ -20,7 +19,7 @@ int64_t now_ms() {
 }
 
 Container::Container(net::Loop& loop, Children& children, ContainerSpec spec)
-    : loop_(loop), children_(children), spec_(std::move(spec)), log_(spec_.log), awaits_client_(spec_.in) {}
+    : loop_(loop), children_(children), spec_(std::move(spec)), log_(spec_.log) {}
 
 base::Result<void> Container::open_streams(Streams& theirs) {
   if (spec_.tty) return {};  // the terminal comes by the report
@@ -110,10 +109,6 @@ void Container::finish() {
 void Container::on_output(LogWriter::Stream stream, std::string_view bytes) {
   log_.write(stream, bytes);
   bool out = stream == LogWriter::Stream::Out;
-  if (awaits_client_) {
-    std::string& early = out ? early_out_ : early_err_;
-    early += bytes.substr(0, kMostEarly - std::min(kMostEarly, early.size()));
-  }
   for (Client& client : clients_) (out ? client.out : client.err)->write(bytes);
   throttle();
 }
@@ -127,6 +122,7 @@ void Container::throttle() {
 }
 
 base::Result<Container::Ends> Container::attach(bool with_input) {
+  if (!running_) return base::fail(base::ErrorKind::NotFound, "it is not running");
   std::erase_if(clients_, [](const Client& c) { return !c.out->open() && !c.err->open() && (!c.in || c.in->ended()); });
   auto [out_read, out_write] = TRY(make_pipe());
   auto [err_read, err_write] = TRY(make_pipe());
@@ -138,14 +134,7 @@ base::Result<Container::Ends> Container::attach(bool with_input) {
   };
   client.out = writer(std::move(out_write));
   client.err = writer(std::move(err_write));
-  if (std::exchange(awaits_client_, false)) {
-    client.out->write(std::exchange(early_out_, {}));
-    client.err->write(std::exchange(early_err_, {}));
-  }
-  if (!running_) {
-    client.out->close_after_flush();
-    client.err->close_after_flush();
-  } else if (with_input && in_) {
+  if (with_input && in_) {
     auto [in_read, in_write] = TRY(make_pipe());
     ends.in = std::move(in_write);
     client.in =

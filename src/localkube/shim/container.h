@@ -26,8 +26,8 @@ class Container {
   void signal(int number) const;
   void resize(int rows, int columns) const;
 
-  // Ends for a client: it writes to `in`, and reads `out` and `err`. The first
-  // client of a container with an input gets what was said before it came.
+  // Ends for a client: it writes to `in`, and reads from `out` and `err` what the
+  // container says from now on; what it said before is in the log only.
   struct Ends {
     Fd in, out, err;
   };
@@ -73,8 +73,6 @@ class Container {
   std::unique_ptr<PipeWriter> in_;
   int terminal_ = -1;  // owned by out_
   std::list<Client> clients_;
-  std::string early_out_, early_err_;  // for the first client, if one is awaited
-  bool awaits_client_;
 };
 
 int64_t now_ms();

@@ -113,7 +113,12 @@ class Shim final : private net::IoHandler {
     pollfd wait{.fd = socket.get(), .events = POLLOUT, .revents = 0};
     socklen_t size = sizeof error;
     if (!failed && poll(&wait, 1, 500) == 1) getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error) return refuse(id, base::system_error("connect to 127.0.0.1:" + std::to_string(port), error).message);
+    if (error) {
+      std::string why = "failed to connect to localhost:" + std::to_string(port) +
+                        " inside the pod: dial tcp4 127.0.0.1:" + std::to_string(port) + ": connect: ";
+      return refuse(
+          id, why + (error == ECONNREFUSED ? "connection refused" : base::system_error("", error).message.substr(2)));
+    }
     std::vector<Fd> fds;
     fds.push_back(std::move(socket));
     send({{"id", id}}, fds);

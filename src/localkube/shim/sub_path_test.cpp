@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <thread>
 
+#include "localkube/testing/folder.h"
+
 namespace localkube {
 namespace {
 
@@ -18,15 +20,11 @@ namespace fs = std::filesystem;
 class SubPathTest : public testing::Test {
  protected:
   void SetUp() override {
-    char folder[] = "/tmp/localkube-sub-path-XXXXXX";
-    ASSERT_NE(mkdtemp(folder), nullptr);
-    folder_ = folder;
     fs::create_directories(folder_ / "volume");
     fs::create_directories(folder_ / "outside");
     volume_.reset(open((folder_ / "volume").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     ASSERT_TRUE(volume_);
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
   mode_t mode(const std::string& path) {
     struct stat status{};
@@ -34,7 +32,8 @@ class SubPathTest : public testing::Test {
     return status.st_mode & 07777;
   }
 
-  fs::path folder_;
+  TestFolder own_;
+  fs::path folder_ = own_.path();
   Fd volume_;
 };
 

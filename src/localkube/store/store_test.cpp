@@ -11,25 +11,21 @@
 #include <filesystem>
 #include <thread>
 
+#include "localkube/testing/folder.h"
+
 namespace localkube {
 namespace {
 
 class StoreTest : public testing::Test {
  protected:
-  void SetUp() override {
-    char folder[] = "/tmp/localkube-store-XXXXXX";
-    ASSERT_NE(mkdtemp(folder), nullptr);
-    folder_ = folder;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   std::unique_ptr<Store> open(net::Loop& loop, Store::Options options = {}) {
     auto store = Store::open(loop, folder_ + "/store.db", options);
     EXPECT_TRUE(store) << store.error().message;
     return std::move(*store);
   }
 
-  std::string folder_;
+  TestFolder own_;
+  std::string folder_ = own_.path();
 };
 
 Json document(const std::string& name, int value = 0) { return {{"metadata", {{"name", name}}}, {"value", value}}; }

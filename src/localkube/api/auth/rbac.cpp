@@ -61,38 +61,95 @@ const Json& all_rules() {
   return kRules;
 }
 
-// Kubernetes' user-facing roles, for objects of namespaces.
-Json namespace_rules(std::string_view role) {
-  Json read = {"get", "list", "watch"};
-  Json write = {"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"};
-  Json groups = {"apps", "batch", "autoscaling", "policy", "networking.k8s.io", "discovery.k8s.io"};
-  Json core = {"pods",
-               "pods/log",
-               "pods/status",
-               "services",
-               "endpoints",
-               "configmaps",
-               "events",
-               "persistentvolumeclaims",
-               "serviceaccounts",
-               "replicationcontrollers",
-               "namespaces"};
-  Json rules = Json::array({{{"verbs", read}, {"apiGroups", {""}}, {"resources", core}},
-                            {{"verbs", read}, {"apiGroups", groups}, {"resources", {"*"}}}});
-  if (role == "view") return rules;
-  Json more = {"pods",       "pods/exec",     "pods/attach",     "pods/portforward",
-               "pods/proxy", "pods/eviction", "services",        "services/proxy",
-               "configmaps", "secrets",       "serviceaccounts", "persistentvolumeclaims",
-               "events"};
-  rules.push_back({{"verbs", write}, {"apiGroups", {""}}, {"resources", std::move(more)}});
-  rules.push_back({{"verbs", write}, {"apiGroups", groups}, {"resources", {"*"}}});
+// Kubernetes' user-facing roles for objects of namespaces, as of 1.33: a rule a line, for the role named and for those
+// above it. Nobody but cluster-admin writes where Services lead: Endpoints and EndpointSlices are read only.
+struct NamespaceRule {
+  std::string_view least;  // "view", "edit" or "admin"
+  enum Verbs { Read, Write, Both, Create, Impersonate } verbs;
+  std::string_view group;
+  std::vector<std::string_view> resources;
+};
+
+const std::vector<NamespaceRule>& namespace_rules() {
+  using enum NamespaceRule::Verbs;
+  static const std::vector<NamespaceRule> kRules = {
+      {"view",
+       Read,
+       "",
+       {"configmaps", "endpoints", "persistentvolumeclaims", "persistentvolumeclaims/status", "pods",
+        "replicationcontrollers", "replicationcontrollers/scale", "serviceaccounts", "services", "services/status"}},
+      {"view",
+       Read,
+       "",
+       {"bindings", "events", "limitranges", "namespaces", "namespaces/status", "pods/log", "pods/status",
+        "replicationcontrollers/status", "resourcequotas", "resourcequotas/status"}},
+      {"view", Read, "discovery.k8s.io", {"endpointslices"}},
+      {"view",
+       Read,
+       "apps",
+       {"controllerrevisions", "daemonsets", "daemonsets/status", "deployments", "deployments/scale",
+        "deployments/status", "replicasets", "replicasets/scale", "replicasets/status", "statefulsets",
+        "statefulsets/scale", "statefulsets/status"}},
+      {"view", Read, "autoscaling", {"horizontalpodautoscalers", "horizontalpodautoscalers/status"}},
+      {"view", Read, "batch", {"cronjobs", "cronjobs/status", "jobs", "jobs/status"}},
+      {"view", Read, "policy", {"poddisruptionbudgets", "poddisruptionbudgets/status"}},
+      {"view", Read, "networking.k8s.io", {"ingresses", "ingresses/status", "networkpolicies"}},
+      {"edit", Read, "", {"pods/attach", "pods/exec", "pods/portforward", "pods/proxy", "secrets", "services/proxy"}},
+      {"edit", Impersonate, "", {"serviceaccounts"}},
+      {"edit", Write, "", {"pods", "pods/attach", "pods/exec", "pods/portforward", "pods/proxy"}},
+      {"edit", Create, "", {"pods/eviction", "serviceaccounts/token"}},
+      {"edit",
+       Write,
+       "",
+       {"configmaps", "events", "persistentvolumeclaims", "replicationcontrollers", "replicationcontrollers/scale",
+        "secrets", "serviceaccounts", "services", "services/proxy"}},
+      {"edit",
+       Write,
+       "apps",
+       {"daemonsets", "deployments", "deployments/rollback", "deployments/scale", "replicasets", "replicasets/scale",
+        "statefulsets", "statefulsets/scale"}},
+      {"edit", Write, "autoscaling", {"horizontalpodautoscalers"}},
+      {"edit", Write, "batch", {"cronjobs", "jobs"}},
+      {"edit", Write, "policy", {"poddisruptionbudgets"}},
+      {"edit", Write, "networking.k8s.io", {"ingresses", "networkpolicies"}},
+      {"edit", Both, "coordination.k8s.io", {"leases"}},
+      {"admin", Create, "authorization.k8s.io", {"localsubjectaccessreviews"}},
+      {"admin", Both, "rbac.authorization.k8s.io", {"rolebindings", "roles"}},
+  };
+  return kRules;
+}
+
+Json verbs_of(NamespaceRule::Verbs verbs) {
+  Json read = {"get", "list", "watch"}, write = {"create", "delete", "deletecollection", "patch", "update"};
+  switch (verbs) {
+    case NamespaceRule::Read:
+      return read;
+    case NamespaceRule::Write:
+      return write;
+    case NamespaceRule::Both:
+      read.insert(read.end(), write.begin(), write.end());
+      return read;
+    case NamespaceRule::Create:
+      return Json::array({"create"});
+    case NamespaceRule::Impersonate:
+      return Json::array({"impersonate"});
+  }
+  return {};
+}
+
+Json namespace_role(std::string_view role) {
+  Json rules = Json::array();
+  for (const NamespaceRule& rule : namespace_rules())
+    if (role == "admin" || rule.least == role || rule.least == "view")
+      rules.push_back(
+          {{"verbs", verbs_of(rule.verbs)}, {"apiGroups", Json::array({rule.group})}, {"resources", rule.resources}});
   return rules;
 }
 
 // A role that is there without being stored; null: none of that name.
 Json builtin_rules(std::string_view name) {
   if (name == "cluster-admin") return all_rules();
-  if (name == "admin" || name == "edit" || name == "view") return namespace_rules(name);
+  if (name == "admin" || name == "edit" || name == "view") return namespace_role(name);
   return {};
 }
 

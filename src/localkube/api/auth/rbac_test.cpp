@@ -3,8 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
+#include "localkube/testing/folder.h"
 #include "net/loop.h"
 
 namespace localkube {
@@ -13,16 +12,9 @@ namespace {
 class RbacTest : public testing::Test {
  protected:
   void SetUp() override {
-    char folder[] = "/tmp/rbac_test.XXXXXX";
-    ASSERT_NE(mkdtemp(folder), nullptr);
-    folder_ = folder;
     auto store = Store::open(loop_, folder_ + "/store.db", {});
     ASSERT_TRUE(store) << store.error().message;
     store_ = std::move(*store);
-  }
-  void TearDown() override {
-    store_.reset();
-    std::filesystem::remove_all(folder_);
   }
 
   void put(const std::string& kind, const std::string& ns, const std::string& name, Json rest) {
@@ -37,7 +29,8 @@ class RbacTest : public testing::Test {
   bool may(const User& user, Attributes wish) { return Rbac(*store_).decide(user, wish).allowed; }
 
   net::Loop loop_;
-  std::string folder_;
+  TestFolder own_;
+  std::string folder_ = own_.path();
   std::unique_ptr<Store> store_;
   User app_{.name = "system:serviceaccount:shop:app", .groups = {"system:serviceaccounts", "system:authenticated"}};
   Json app_subject_ = {{"kind", "ServiceAccount"}, {"name", "app"}, {"namespace", "shop"}};
@@ -77,6 +70,31 @@ TEST_F(RbacTest, ResourceNamesNarrowARule) {
   EXPECT_TRUE(may(app_, {.verb = "get", .resource = "secrets", .ns = "any", .name = "mine"}));
   EXPECT_FALSE(may(app_, {.verb = "get", .resource = "secrets", .ns = "any", .name = "yours"}));
   EXPECT_FALSE(may(app_, {.verb = "list", .resource = "secrets", .ns = "any"}));
+}
+
+TEST_F(RbacTest, TheRolesThatAreThereEndWhereKubernetesOnesDo) {
+  auto role_may = [this](const char* role, const char* verb, const char* group, const char* resource,
+                         const char* subresource = "") {
+    User user{.name = role, .groups = {"system:authenticated"}};
+    return may(user, {.verb = verb, .group = group, .resource = resource, .subresource = subresource, .ns = "shop"});
+  };
+  for (const char* role : {"view", "edit", "admin"})
+    bind("rolebindings", "shop", "ClusterRole", role, {{"kind", "User"}, {"name", role}});
+  EXPECT_TRUE(role_may("edit", "update", "apps", "deployments", "scale"));
+  EXPECT_TRUE(role_may("edit", "create", "", "serviceaccounts", "token"));
+  EXPECT_TRUE(role_may("edit", "get", "", "secrets"));
+  for (const char* role : {"edit", "admin"}) {  // where a Service leads decides what it can be made to reach
+    EXPECT_TRUE(role_may(role, "list", "discovery.k8s.io", "endpointslices"));
+    EXPECT_FALSE(role_may(role, "create", "discovery.k8s.io", "endpointslices"));
+    EXPECT_FALSE(role_may(role, "update", "", "endpoints"));
+    EXPECT_FALSE(role_may(role, "update", "apps", "deployments", "status"));
+    EXPECT_FALSE(role_may(role, "update", "", "services", "status"));
+  }
+  EXPECT_FALSE(role_may("view", "get", "", "secrets"));
+  EXPECT_FALSE(role_may("view", "get", "", "pods", "exec"));
+  EXPECT_FALSE(role_may("view", "create", "", "pods"));
+  EXPECT_FALSE(role_may("edit", "list", "rbac.authorization.k8s.io", "roles"));
+  EXPECT_TRUE(role_may("admin", "list", "rbac.authorization.k8s.io", "roles"));
 }
 
 TEST_F(RbacTest, OnlyWhoMayDoEverythingGrants) {

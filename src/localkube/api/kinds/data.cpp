@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "base/strings.h"
 #include "localkube/api/kinds/document.h"
 #include "localkube/api/kinds/kinds.h"
@@ -50,8 +52,38 @@ void check_size(const Json& object, Problems& problems) {
   if (size > kMost) problems.too_long("", "may not be more than 1048576 bytes");
 }
 
+// Keys become names of files in a volume, whose own names begin with "..".
+void check_keys(const Json& object, Problems& problems) {
+  for (const char* member : {"data", "binaryData"})
+    if (const Json* map = base::find(object, member); map && map->is_object())
+      for (const auto& [key, value] : map->items()) {
+        std::string at = std::string(member) + "[" + key + "]";
+        bool plain = !key.empty() && std::all_of(key.begin(), key.end(), [](char c) {
+          return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+                 c == '.';
+        });
+        if (key.size() > 253)
+          problems.invalid(at, in_quotes(key), "must be no more than 253 characters");
+        else if (!plain)
+          problems.invalid(at, in_quotes(key),
+                           "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. "
+                           "'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is "
+                           "'[-._a-zA-Z0-9]+')");
+        else if (key == "." || key == "..")
+          problems.invalid(at, in_quotes(key), "must not be '" + key + "'");
+        else if (key.starts_with(".."))
+          problems.invalid(at, in_quotes(key), "must not start with '..'");
+      }
+}
+
+void validate_config_map(const Json& map, Problems& problems) {
+  check_size(map, problems);
+  check_keys(map, problems);
+}
+
 void validate_secret(const Json& secret, Problems& problems) {
   check_size(secret, problems);
+  check_keys(secret, problems);
   if (const Json* data = base::find(secret, "data"); data && data->is_object())
     for (const auto& [key, value] : data->items())
       if (!value.is_string() || !base::from_base64(value.get_ref<const std::string&>()))
@@ -107,7 +139,7 @@ KindRow core(std::string kind, std::string singular, std::vector<std::string> sh
 std::vector<KindRow> data_kinds() {
   KindRow config_map = core("ConfigMap", "configmap", {"cm"});
   config_map.columns = {{"Data"}, {"Age"}};
-  config_map.rules = {.validate = check_size, .validate_update = immutable_data, .cells = config_map_cells};
+  config_map.rules = {.validate = validate_config_map, .validate_update = immutable_data, .cells = config_map_cells};
 
   KindRow secret = core("Secret", "secret", {});
   secret.columns = {{"Type"}, {"Data"}, {"Age"}};

@@ -94,14 +94,17 @@ void validate(const Json& pod, Problems& problems) {
   validate_pod_spec(spec ? *spec : none, "spec", problems);
 }
 
+void validate_create(const Json& pod, Problems& problems) {
+  if (!items(pod, "spec", "ephemeralContainers").empty())
+    problems.forbidden("spec.ephemeralContainers", "cannot be set on create");
+}
+
 // The spec without what may be changed.
 Json fixed_part(const Json& pod) {
   Json spec = pod.value("spec", Json::object());
   for (const char* list : {"containers", "initContainers"})
     each_item(spec, [](Json& container) { container.erase("image"); }, list);
-  for (const char* free :
-       {"activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "ephemeralContainers"})
-    spec.erase(free);
+  for (const char* free : {"activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds"}) spec.erase(free);
   return spec;
 }
 
@@ -203,6 +206,7 @@ KindRow pods() {
                     .prepare_create = prepare_create,
                     .prepare_status = prepare_status,
                     .validate = validate,
+                    .validate_create = validate_create,
                     .validate_update = validate_update,
                     .cells = cells,
                     .selectable = {"spec.nodeName", "spec.restartPolicy", "spec.schedulerName",

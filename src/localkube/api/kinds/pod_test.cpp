@@ -79,6 +79,18 @@ TEST(PodSpec, NamesThatBecomePathsAreLabels) {
             "spec.volumes[0].name;");
 }
 
+TEST(PodSpec, FilesOfAVolumeStayInItAndOutOfItsOwnNames) {
+  auto with = [](const std::string& source) {
+    return faults(R"({"containers":[{"name":"a","image":"i"}],"volumes":[{"name":"v",)" + source + "}]}");
+  };
+  EXPECT_EQ(with(R"("configMap":{"name":"c","items":[{"key":"k","path":"a/..b"},{"key":"k","path":"..data/x"}]})"),
+            "spec.volumes[0].configMap.items[1].path;");
+  EXPECT_EQ(with(R"("secret":{"secretName":"c","items":[{"key":"k","path":"a/../b"}]})"),
+            "spec.volumes[0].secret.items[0].path;");
+  EXPECT_EQ(with(R"("projected":{"sources":[{"downwardAPI":{"items":[{"path":"/x"}]}}]})"),
+            "spec.volumes[0].projected.sources[0].downwardAPI.items[0].path;");
+}
+
 TEST(PodSpec, UsersThatWouldWrapToRootAreRefused) {
   EXPECT_EQ(faults(R"({"containers":[{"name":"a","image":"i","securityContext":{"runAsUser":4294967296}}]})"),
             "spec.containers[0].securityContext.runAsUser;");

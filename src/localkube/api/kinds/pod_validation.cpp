@@ -148,6 +148,30 @@ void check_containers(const Json& spec, const char* list, const std::string& pat
   }
 }
 
+// Where a file lies in its volume, whose own names begin with "..".
+void check_file_path(const std::string& path, const std::string& at, Problems& problems) {
+  auto steps = base::split(path, '/');
+  if (path.empty())
+    problems.required(at);
+  else if (path.starts_with('/'))
+    problems.invalid(at, in_quotes(path), "must be a relative path");
+  else if (std::find(steps.begin(), steps.end(), "..") != steps.end())
+    problems.invalid(at, in_quotes(path), "must not contain '..'");
+  else if (path.starts_with(".."))
+    problems.invalid(at, in_quotes(path), "must not start with '..'");
+}
+
+void check_files(const Json& source, const std::string& path, Problems& problems) {
+  for (const char* kind : {"configMap", "secret", "downwardAPI"}) {
+    size_t i = 0;
+    for (const Json& item : items(source, kind, "items"))
+      check_file_path(string_at(item, "path"), path + "." + kind + ".items[" + std::to_string(i++) + "].path",
+                      problems);
+  }
+  if (base::find(source, "serviceAccountToken"))
+    check_file_path(string_at(source, "serviceAccountToken", "path"), path + ".serviceAccountToken.path", problems);
+}
+
 std::set<std::string> check_volumes(const Json& spec, const std::string& path, Problems& problems) {
   std::set<std::string> names;
   size_t i = 0;
@@ -155,8 +179,10 @@ std::set<std::string> check_volumes(const Json& spec, const std::string& path, P
     std::string at = path + ".volumes[" + std::to_string(i++) + "]", name = string_at(volume, "name");
     check_label(name, at + ".name", problems);
     if (!name.empty() && !names.insert(name).second) problems.duplicate(at + ".name", in_quotes(name));
+    check_files(volume, at, problems);
     size_t s = 0;
     for (const Json& source : items(volume, "projected", "sources")) {
+      check_files(source, at + ".projected.sources[" + std::to_string(s) + "]", problems);
       if (base::find(source, "serviceAccountToken") && base::text(spec, "serviceAccountName").empty() && path == "spec")
         problems.forbidden(at + ".projected.sources[" + std::to_string(s) + "].serviceAccountToken",
                            "must not be specified when serviceAccountName is not set");

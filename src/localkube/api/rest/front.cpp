@@ -97,7 +97,9 @@ Answer<User> Front::authenticate(const http::Exchange& exchange) const {
 
 // "kubectl --as": whoever may impersonate asks in another's name.
 Answer<User> Front::impersonated(const http::RequestHead& head, User user) const {
+  constexpr std::string_view kExtra = "impersonate-extra-";
   User other;
+  std::vector<std::pair<std::string, std::string>> extras;
   bool asked = false;
   for (const auto& [name, value] : head.headers) {
     std::string header = base::to_lower(name);
@@ -109,29 +111,41 @@ Answer<User> Front::impersonated(const http::RequestHead& head, User user) const
       other.groups.emplace_back(value);
     else if (header == "impersonate-uid")
       other.uid = value;
-    else if (!header.starts_with("impersonate-extra-"))
+    else if (header.size() > kExtra.size() && header.starts_with(kExtra))
+      extras.emplace_back(http::percent_decode(header.substr(kExtra.size())).value_or(header.substr(kExtra.size())),
+                          value);
+    else
       return std::unexpected(bad_request("header " + in_quotes(header) + " is not known"));
   }
   if (!asked) return user;
   if (other.name.empty())
     return std::unexpected(bad_request("Impersonate-User is required with other Impersonate- headers"));
   constexpr std::string_view kAccount = "system:serviceaccount:";
-  auto account = other.name.starts_with(kAccount) ? base::cut(std::string_view(other.name).substr(kAccount.size()), ':')
-                                                  : std::nullopt;
+  std::string account, account_ns;
+  if (other.name.starts_with(kAccount))
+    if (auto parts = base::cut(std::string_view(other.name).substr(kAccount.size()), ':'))
+      account_ns = parts->first, account = parts->second;
   std::vector<Attributes> wishes;
-  if (account)
-    wishes.push_back({.verb = "impersonate",
-                      .resource = "serviceaccounts",
-                      .ns = std::string(account->first),
-                      .name = std::string(account->second)});
+  if (!account.empty())
+    wishes.push_back({.verb = "impersonate", .resource = "serviceaccounts", .ns = account_ns, .name = account});
   else
     wishes.push_back({.verb = "impersonate", .resource = "users", .name = other.name});
   for (const std::string& group : other.groups)
     wishes.push_back({.verb = "impersonate", .resource = "groups", .name = group});
+  for (const auto& [key, value] : extras) {
+    wishes.push_back({.verb = "impersonate",
+                      .group = "authentication.k8s.io",
+                      .resource = "userextras",
+                      .subresource = key,
+                      .name = value});
+    other.extra[key].push_back(value);
+  }
+  if (!other.uid.empty())
+    wishes.push_back({.verb = "impersonate", .group = "authentication.k8s.io", .resource = "uids", .name = other.uid});
   for (const Attributes& wish : wishes)
     if (!services_.rbac.decide(user, wish).allowed) return std::unexpected(not_allowed(user, wish));
-  if (account && other.groups.empty())
-    other.groups = {"system:serviceaccounts", "system:serviceaccounts:" + std::string(account->first)};
+  if (!account.empty() && other.groups.empty())
+    other.groups = {"system:serviceaccounts", "system:serviceaccounts:" + account_ns};
   other.groups.push_back(other.name == kAnonymous ? "system:unauthenticated" : "system:authenticated");
   return other;
 }

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -12,6 +11,7 @@
 #include "http/client.h"
 #include "http/server.h"
 #include "localkube/api/server.h"
+#include "localkube/testing/folder.h"
 
 namespace localkube {
 namespace {
@@ -27,15 +27,8 @@ std::string file(const std::string& path) {
 class FrontTest : public testing::Test {
  protected:
   void SetUp() override {
-    char folder[] = "/tmp/localkube-front-XXXXXX";
-    ASSERT_NE(mkdtemp(folder), nullptr);
-    folder_ = folder;
     start();
     ASSERT_EQ(post("/api/v1/namespaces/default/serviceaccounts", R"({"metadata":{"name":"default"}})").status, 201);
-  }
-  void TearDown() override {
-    server_.reset();
-    std::filesystem::remove_all(folder_);
   }
   void start() {
     server_.reset();
@@ -96,7 +89,8 @@ class FrontTest : public testing::Test {
   Reply post(const std::string& path, const std::string& body) { return send("POST", path, body, "application/json"); }
 
   net::Loop loop_;
-  std::string folder_;
+  TestFolder own_;
+  std::string folder_ = own_.path();
   uint16_t port_ = 0;
   size_t watch_history_ = 20;
   size_t watch_bytes_ = 4u << 20;
@@ -143,6 +137,82 @@ TEST_F(FrontTest, AServiceAccountsTokenIsGoodWhileTheAccountIs) {
   EXPECT_EQ(get("/api/v1", "application/json", token->text).status, 401);
 }
 
+TEST_F(FrontTest, WhoIsImpersonatedIsSoWithUidAndExtrasOrNotAtAll) {
+  const char* review = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+  auto as_bob = [&](const std::string& header, const std::string& value, const std::string& token) {
+    http::Request request;
+    request.method = "POST";
+    request.path = review;
+    request.body = "{}";
+    request.headers.set("content-type", "application/json");
+    request.headers.set("impersonate-user", "bob");
+    request.headers.set(header, value);
+    if (!token.empty()) request.headers.set("authorization", "Bearer " + token);
+    return ask(std::move(request), token.empty());
+  };
+  EXPECT_EQ(as_bob("Impersonate-Uid", "7", "").body["status"]["userInfo"]["uid"], "7");
+  EXPECT_EQ(as_bob("Impersonate-Extra-acme.com%2Fteam", "blue", "").body["status"]["userInfo"]["extra"],
+            Json({{"acme.com/team", {"blue"}}}));
+  EXPECT_EQ(as_bob("Impersonate-Extra-", "blue", "").status, 400);
+  // Who may impersonate users may not make up the rest.
+  const std::string rbac = "/apis/rbac.authorization.k8s.io/v1";
+  ASSERT_EQ(post(rbac + "/clusterroles", R"({"metadata":{"name":"i"},"rules":[
+                   {"apiGroups":[""],"resources":["users"],"verbs":["impersonate"]}]})")
+                .status,
+            201);
+  ASSERT_EQ(post(rbac + "/clusterrolebindings", R"({"metadata":{"name":"i"},
+                   "roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"i"},
+                   "subjects":[{"kind":"ServiceAccount","name":"default","namespace":"default"}]})")
+                .status,
+            201);
+  TokenOrder order{.ns = "default",
+                   .service_account = "default",
+                   .audiences = {},
+                   .lifetime = std::chrono::seconds(3600),
+                   .pod_name = {},
+                   .pod_uid = {}};
+  auto token = server_->issue_token(order);
+  ASSERT_TRUE(token) << token.error().message;
+  EXPECT_EQ(as_bob("accept", "application/json", token->text).status, 201);
+  auto refused = [&](const char* header, const char* what) {
+    Reply reply = as_bob(header, "a", token->text);
+    EXPECT_EQ(reply.status, 403) << header;
+    EXPECT_NE(reply.body["message"].get<std::string>().find(what), std::string::npos) << reply.body;
+  };
+  refused("Impersonate-Extra-Team", "resource \"userextras/team\" in API group \"authentication.k8s.io\"");
+  refused("Impersonate-Uid", "resource \"uids\" in API group \"authentication.k8s.io\"");
+}
+
+TEST_F(FrontTest, KeysAreNamesOfFiles) {
+  for (const char* key : {"..", ".", "..data", "a/b", "a b", ""}) {
+    Reply refused = post(kMaps, Json({{"metadata", {{"name", "k"}}}, {"data", {{key, "x"}}}}).dump());
+    EXPECT_EQ(refused.status, 422) << key;
+    EXPECT_NE(refused.body["message"].get<std::string>().find("data[" + std::string(key) + "]: Invalid value: \""),
+              std::string::npos)
+        << refused.body;
+  }
+  Json secret = {{"metadata", {{"name", "k"}}}, {"data", {{"..x", "eA=="}}}};
+  EXPECT_EQ(post("/api/v1/namespaces/default/secrets", secret.dump()).status, 422);
+  EXPECT_EQ(post(kMaps, R"({"metadata":{"name":"k"},"data":{".a..b_C-1":"x"}})").status, 201);
+}
+
+TEST_F(FrontTest, EphemeralContainersAreNotForPlainWritesOfAPod) {
+  const std::string pods = "/api/v1/namespaces/default/pods";
+  const std::string more = R"("ephemeralContainers":[{"name":"e","image":"busybox"}])";
+  const std::string own = R"("containers":[{"name":"c","image":"busybox"}])";
+  Reply made = post(pods, R"({"metadata":{"name":"p"},"spec":{)" + own + "," + more + "}}");
+  EXPECT_EQ(made.status, 422);
+  EXPECT_EQ(made.body["message"], "Pod \"p\" is invalid: spec.ephemeralContainers: Forbidden: cannot be set on create");
+  ASSERT_EQ(post(pods, R"({"metadata":{"name":"p"},"spec":{)" + own + "}}").status, 201);
+  for (const char* type : {"application/merge-patch+json", "application/strategic-merge-patch+json"}) {
+    Reply refused = send("PATCH", pods + "/p", R"({"spec":{)" + more + "}}", type);
+    EXPECT_EQ(refused.status, 422);
+    EXPECT_NE(refused.body["message"].get<std::string>().find("spec: Forbidden: pod updates may not change fields"),
+              std::string::npos)
+        << refused.body;
+  }
+}
+
 TEST_F(FrontTest, StrictFieldValidationNamesTheField) {
   Reply refused = post(kMaps + "?fieldValidation=Strict", R"({"metadata":{"name":"u"},"dat":1})");
   EXPECT_EQ(refused.status, 400);
@@ -185,6 +255,9 @@ TEST_F(FrontTest, LogOptionsOutOfRangeAreRefused) {
     }
     net::Task<Answer<Process>> exec(std::string, std::string, ExecOptions) override {
       co_return std::unexpected(Refusal{503, "ServiceUnavailable", "none", {}});
+    }
+    net::Task<Dialled> dial(std::string, std::string, uint16_t) override {
+      co_return base::fail(base::ErrorKind::Unavailable, "none");
     }
     Answer<std::string> dial_address(std::string_view, std::string_view, uint16_t) const override {
       return std::unexpected(Refusal{503, "ServiceUnavailable", "none", {}});
@@ -229,6 +302,9 @@ TEST_F(FrontTest, TheProxyToAPodGathersNothingOfItsAnswer) {
     }
     net::Task<Answer<Process>> exec(std::string, std::string, ExecOptions) override {
       co_return std::unexpected(Refusal{503, "ServiceUnavailable", "none", {}});
+    }
+    net::Task<Dialled> dial(std::string, std::string, uint16_t) override {
+      co_return base::fail(base::ErrorKind::Unavailable, "none");
     }
     Answer<std::string> dial_address(std::string_view, std::string_view, uint16_t) const override { return at; }
   } streams;

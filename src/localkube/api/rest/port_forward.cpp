@@ -48,34 +48,32 @@ net::Task<void> copy_forth(StreamPointer stream, Connection connection) {
     connection->shutdown_write();
 }
 
-// One connection: its two streams and the pod's port.
-net::Task<void> forward(net::Loop& loop, SessionPointer session, StreamPointer error, StreamPointer data,
-                        std::string address) {
-  std::string why;
-  auto parsed = net::Address::parse_host_port(address);
-  if (!parsed) {
-    why = address;
-  } else {
-    net::ConnectOptions options;
-    auto connected = co_await net::connect(loop, *parsed, std::move(options));
-    if (!connected) {
-      why = connected.error().message;
-    } else {
-      Connection connection = std::move(*connected);
-      net::Oneshot<bool> done;
-      net::spawn(copy_back(session, data, connection, done));
-      co_await copy_forth(data, connection);
-      bool ignored = co_await done.wait();
-      (void)ignored;
-      connection->close();
-    }
+struct Forwarding {
+  SessionPointer session;
+  StreamPointer error, data;
+  std::string ns, pod, uid;
+  uint16_t port = 0;
+};
+
+// One connection: its two streams and the pod's port. kubectl shows what comes on the error stream.
+net::Task<void> forward(PodStreams& streams, Forwarding one) {
+  auto dialled = co_await streams.dial(one.ns, one.pod, one.port);
+  if (!dialled) {
+    bool told =
+        co_await one.session->write(one.error, "error forwarding port " + std::to_string(one.port) + " to pod " +
+                                                   one.pod + ", uid " + one.uid + ": " + dialled.error().message);
+    if (told) told = co_await one.session->finish(one.error);
+    if (told) told = co_await one.session->finish(one.data);
+    co_return;
   }
-  if (!why.empty()) {
-    bool told = co_await session->write(error, "error forwarding port " + data->header("port") + ": " + why);
-    (void)told;
-  }
-  bool ended = co_await session->finish(error);
-  if (!why.empty() && ended) ended = co_await session->finish(data);
+  Connection connection = std::move(*dialled);
+  net::Oneshot<bool> done;
+  net::spawn(copy_back(one.session, one.data, connection, done));
+  co_await copy_forth(one.data, connection);
+  bool ignored = co_await done.wait();
+  connection->close();
+  ignored = co_await one.session->finish(one.error);
+  (void)ignored;
 }
 
 }  // namespace
@@ -132,8 +130,14 @@ net::Task<void> serve_port_forward(Services& services, RestRequest request) {
       (void)sent;
       continue;
     }
-    Answer<std::string> address = services.streams->dial_address(request.target.ns, request.target.name, *port);
-    net::spawn(forward(services.loop, session, error.mapped(), stream, address ? *address : address.error().message));
+    Forwarding one{.session = session,
+                   .error = error.mapped(),
+                   .data = stream,
+                   .ns = request.target.ns,
+                   .pod = request.target.name,
+                   .uid = std::string(pod->uid()),
+                   .port = *port};
+    net::spawn(forward(*services.streams, std::move(one)));
   }
 }
 
