@@ -3,6 +3,7 @@
 
 #include "base/strings.h"
 #include "localkube/api/custom/custom_kind.h"
+#include "localkube/api/openapi_descriptions.h"
 #include "localkube/api/openapi_schemas.h"
 #include "localkube/api/rest/front.h"
 #include "localkube/api/rest/respond.h"
@@ -50,6 +51,7 @@ Json document_of(const Catalog& catalog, const std::string& group, const std::st
     paths.update(paths_of(*row, version));
     add_schemas(*row, version, schemas);
   }
+  describe(schemas);
   return {{"openapi", "3.0.0"},
           {"info", {{"title", "Kubernetes"}, {"version", kKubernetesVersion}}},
           {"paths", std::move(paths)},
