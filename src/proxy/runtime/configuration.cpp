@@ -33,6 +33,11 @@ std::vector<Rejection> Configuration::update(Kind kind, std::span<const Resource
   std::vector<Rejection> rejections;
   Entries& all = mutable_entries(kind);
   for (const Resource& resource : changed) {
+    // It was on its way when it was unsubscribed from.
+    const bool by_name = kind == Kind::Endpoints || kind == Kind::RouteTable;
+    if (by_name && on_wanted && from == From::ControlPlane && !all.contains(resource.name) &&
+        !wanted_[static_cast<size_t>(kind)].contains(resource.name))
+      continue;
     auto [it, added] = all.try_emplace(resource.name);
     Entry& entry = it->second;
     if (!added && entry.from == From::Bootstrap && from == From::ControlPlane) {

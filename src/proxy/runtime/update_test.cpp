@@ -116,6 +116,8 @@ TEST_F(Updates, WhatNoListenerAndNoClusterNamesAnyMoreIsGone) {
     EXPECT_TRUE(wanted[static_cast<size_t>(kind)].empty());
     EXPECT_TRUE(configuration.entries(kind).empty());
   }
+  send(proxy, Kind::RouteTable, "r", routes_of("r", "c"));  // this one was on its way
+  EXPECT_TRUE(configuration.entries(Kind::RouteTable).empty());
   // Named again, they are waited for: what was known of them may be old.
   send(proxy, Kind::Listener, "dynamic", listener_of("address: 127.0.0.1, port_value: 0", "r"));
   EXPECT_FALSE(configuration.listeners_ready());
