@@ -344,7 +344,12 @@ std::shared_ptr<const xds::Resources> Ads::sent_to(std::string_view proxy, std::
   for (const auto& [id, stream] : streams_) {
     if (!stream->proxy || stream->proxy->id != proxy) continue;
     auto it = stream->sent.find(type_url);
-    out = it == stream->sent.end() ? nullptr : it->second;
+    out = nullptr;
+    if (it == stream->sent.end()) continue;
+    // What the proxy gave up it no longer has, though nothing was sent since.
+    auto held = std::make_shared<xds::Resources>(*it->second);
+    std::erase_if(*held, [&](const auto& entry) { return !stream->session.wants(type_url, entry.first); });
+    out = std::move(held);
   }
   return out;
 }

@@ -260,6 +260,11 @@ ServerSession::Status ServerSession::status(std::string_view url) const {
   return it == types_.end() ? Status{} : it->second.status;
 }
 
+bool ServerSession::wants(std::string_view url, std::string_view name) const {
+  auto it = types_.find(url);
+  return it != types_.end() && (it->second.wanted.wildcard || it->second.wanted.names.contains(std::string(name)));
+}
+
 std::vector<std::string> ServerSession::types() const {
   std::vector<std::string> out;
   for (const auto& [url, type] : types_)

@@ -92,6 +92,7 @@ class ServerSession {
   bool known() const { return !node_.id().empty(); }
   Status status(std::string_view type_url) const;
   std::vector<std::string> types() const;  // asked for so far
+  bool wants(std::string_view type_url, std::string_view name) const;
 
   // Called once, with the first request and before it is answered; an error ends the stream.
   std::function<base::Result<void>(const envoy::config::core::v3::Node&)> on_node;

@@ -120,7 +120,9 @@ TEST(DeltaServer, SendsAgainWhatIsSubscribedAgainAndNothingAfterUnsubscribe) {
   EXPECT_THAT(names(d.taken().at(0)), ElementsAre("a"));
   d.ask(type::kEndpoint, {"a"});
   EXPECT_THAT(names(d.taken().at(0)), ElementsAre("a"));
+  EXPECT_TRUE(d.session.wants(type::kEndpoint, "a"));
   d.ask(type::kEndpoint, {}, {"a"});
+  EXPECT_FALSE(d.session.wants(type::kEndpoint, "a"));
   d.shelf.put(type::kEndpoint, "a", "2");
   d.session.push();
   EXPECT_THAT(d.taken(), IsEmpty());
