@@ -92,9 +92,10 @@ struct Builder {
     for (const auto& virtual_service : view.virtual_services_of(gateway_name(server))) {
       if (common_hosts(*virtual_service, server).empty()) continue;
       if (spec_of(server).has_tls()) add_by_sni(server, *virtual_service);
-      for (const Layer4Route& route : tcp_routes(*virtual_service, place(server))) {
-        std::string key = "*" + base::join(route.subnets, ",");
-        if (taken.insert(key).second) add(guarded(route), server, *virtual_service);
+      for (Layer4Route& route : tcp_routes(*virtual_service, place(server))) {
+        const bool anywhere = route.subnets.empty();
+        std::erase_if(route.subnets, [&](const std::string& block) { return !taken.insert("*" + block).second; });
+        if (anywhere ? taken.insert("*").second : !route.subnets.empty()) add(guarded(route), server, *virtual_service);
       }
     }
   }
@@ -103,7 +104,7 @@ struct Builder {
     for (Layer4Route& route : tls_routes(virtual_service, place(server))) {
       std::erase_if(route.sni_hosts, [&](const std::string& name) {
         auto offers = [&](const std::string& entry) { return mesh::overlaps(host_part(entry), name); };
-        return std::ranges::none_of(spec_of(server).hosts(), offers) || !taken.insert(base::to_lower(name)).second;
+        return std::ranges::none_of(spec_of(server).hosts(), offers) || !taken.insert(name).second;
       });
       if (!route.sni_hosts.empty()) add(guarded(route), server, virtual_service);
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "translate/layer4.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 
 #include "base/strings.h"
@@ -64,7 +66,7 @@ std::vector<Layer4Route> tls_routes(const config::VirtualService& virtual_servic
       for (const std::string& name : match.sni_hosts())
         if (is_server_name(name)) route.sni_hosts.push_back(base::to_lower(name));
       if (route.sni_hosts.empty() && !match.sni_hosts().empty()) continue;
-      route.subnets.assign(match.destination_subnets().begin(), match.destination_subnets().end());
+      for (const std::string& block : match.destination_subnets()) route.subnets.push_back(canonical_block(block));
       route.target = target_of(tls.route(), virtual_service, place);
       route.cause = virtual_service.meta.ref;
       out.push_back(std::move(route));
@@ -85,7 +87,7 @@ std::vector<Layer4Route> tcp_routes(const config::VirtualService& virtual_servic
     for (const auto& match : tcp.match()) {
       if (!holds_here(match, place)) continue;
       Layer4Route narrowed = route;
-      narrowed.subnets.assign(match.destination_subnets().begin(), match.destination_subnets().end());
+      for (const std::string& block : match.destination_subnets()) narrowed.subnets.push_back(canonical_block(block));
       out.push_back(std::move(narrowed));
       if (match.destination_subnets().empty()) return out;
     }
@@ -94,6 +96,21 @@ std::vector<Layer4Route> tcp_routes(const config::VirtualService& virtual_servic
 }
 
 bool is_server_name(std::string_view name) { return !name.starts_with('*') || name == "*" || name.starts_with("*."); }
+
+std::string canonical_block(const std::string& text) {
+  const size_t slash = text.find('/');
+  unsigned char bytes[16] = {};
+  char out[INET6_ADDRSTRLEN];
+  const std::string ip = text.substr(0, slash);
+  const int family = ip.find(':') == std::string::npos ? AF_INET : AF_INET6;
+  const uint32_t whole = family == AF_INET ? 32 : 128;
+  uint32_t length =
+      slash == std::string::npos ? whole : base::parse_number<uint32_t>(text.substr(slash + 1)).value_or(whole);
+  if (inet_pton(family, ip.c_str(), bytes) != 1 || length > whole) return text;
+  for (uint32_t bit = length; bit < whole; ++bit) bytes[bit / 8] &= static_cast<unsigned char>(~(0x80 >> (bit % 8)));
+  if (!inet_ntop(family, bytes, out, sizeof out)) return text;
+  return std::string(out) + "/" + std::to_string(length);
+}
 
 FilterChain chain_of(const Layer4Route& route, const mesh::View& view) {
   FilterChain chain;

@@ -14,6 +14,9 @@ std::vector<Layer4Route> tcp_routes(const config::VirtualService& virtual_servic
 // One chain for it, matched by its server names and subnets.
 FilterChain chain_of(const Layer4Route& route, const mesh::View& view);
 
+// "10.0.0.0/8" of "10.1.2.3/8": blocks that are the same are written the same.
+std::string canonical_block(const std::string& text);
+
 // Whether a filter chain can be told apart by it: a wildcard stands for whole labels there.
 bool is_server_name(std::string_view name);
 

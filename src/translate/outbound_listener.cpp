@@ -48,7 +48,10 @@ struct Builder {
     std::vector<std::string> plain;
     std::vector<std::string> subnets;
     for (const std::string& address : service.addresses)
-      (address.find('/') == std::string::npos ? plain : subnets).push_back(address);
+      if (address.find('/') == std::string::npos)
+        plain.push_back(address);
+      else
+        subnets.push_back(canonical_block(address));
     if (service.headless && service.from_kubernetes) {
       for (const mesh::Endpoint& endpoint : view.endpoints(service, port.number))
         if (std::ranges::find(view.proxy().addresses, endpoint.address) == view.proxy().addresses.end())

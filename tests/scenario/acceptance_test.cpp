@@ -24,6 +24,29 @@ std::string text_of(const std::vector<config::Finding>& findings, config::Severi
   return out;
 }
 
+// Whether two filter chains ask for the same, which an Envoy refuses.
+bool chains_overlap(const listener_v3::Listener& listener) {
+  std::set<std::string> seen;
+  for (const auto& chain : listener.filter_chains()) {
+    const auto& match = chain.filter_chain_match();
+    std::vector<std::string> names(match.server_names().begin(), match.server_names().end());
+    std::vector<std::string> protocols(match.application_protocols().begin(), match.application_protocols().end());
+    std::vector<std::string> blocks;
+    for (const auto& block : match.prefix_ranges())
+      blocks.push_back(block.address_prefix() + "/" + std::to_string(block.prefix_len().value()));
+    for (auto* list : {&names, &protocols, &blocks})
+      if (list->empty()) list->emplace_back();
+    for (const auto& name : names)
+      for (const auto& protocol : protocols)
+        for (const auto& block : blocks)
+          if (!seen.insert(std::to_string(match.destination_port().value()) + " " + match.transport_protocol() + " " +
+                           name + " " + protocol + " " + block)
+                   .second)
+            return true;
+  }
+  return false;
+}
+
 // What the proxy beside `pod` would refuse, one "KIND NAME: why" a line.
 std::string refusals(const Mesh& mesh, const std::string& pod) {
   mesh::View view = mesh.view(pod);
@@ -41,6 +64,8 @@ std::string refusals(const Mesh& mesh, const std::string& pod) {
   for (const auto& resource : translate::listeners(view)) {
     auto compiled = compiler.listener(static_cast<const listener_v3::Listener&>(*resource.message));
     judge("listener", resource, compiled);
+    if (chains_overlap(static_cast<const listener_v3::Listener&>(*resource.message)))
+      out += "listener " + resource.name + ": chains overlap\n";
     if (!compiled || !(*compiled)->bind) continue;
     auto [place, fresh] = bound.emplace((*compiled)->addresses.front().text(), resource.name);
     if (!fresh) out += "listener " + resource.name + " has the address of " + place->second + "\n";
