@@ -10,6 +10,7 @@
 
 #include "agent/certificates.h"
 #include "agent/environment.h"
+#include "agent/file_secrets.h"
 #include "agent/status.h"
 #include "base/log.h"
 #include "capture/rules.h"
@@ -140,19 +141,23 @@ void take_credentials(proxy::Configuration& configuration, const agent::Credenti
     base::log::error("secret {}: {}", rejection.name, rejection.reason);
 }
 
-// Istio's name for roots in a file of the pod's: "file-root:PATH", or "file-root:system" for the machine's own.
-constexpr std::string_view kFileRoot = "file-root:";
-
-void take_file_root(proxy::Configuration& configuration, const std::string& name) {
-  std::string path = name.substr(kFileRoot.size());
-  envoy::extensions::transport_sockets::tls::v3::Secret roots;
-  roots.set_name(name);
-  roots.mutable_validation_context()->mutable_trusted_ca()->set_filename(
-      path == "system" ? "/etc/ssl/certs/ca-certificates.crt" : path);
-  std::vector<proxy::Resource> secrets{secret_resource(std::move(roots), "file")};
+// What the agent read of the pod's files; an error: the proxy cannot use it.
+base::Result<void> take_file_secret(proxy::Configuration& configuration, const agent::FileSecret& from) {
+  envoy::extensions::transport_sockets::tls::v3::Secret secret;
+  secret.set_name(from.name);
+  if (from.roots.empty()) {
+    secret.mutable_tls_certificate()->mutable_certificate_chain()->set_inline_bytes(from.certificate_chain);
+    secret.mutable_tls_certificate()->mutable_private_key()->set_inline_bytes(from.private_key);
+  } else {
+    secret.mutable_validation_context()->mutable_trusted_ca()->set_inline_bytes(from.roots);
+    if (!from.revoked.empty()) secret.mutable_validation_context()->mutable_crl()->set_inline_bytes(from.revoked);
+  }
+  const size_t version = std::hash<std::string>{}(from.certificate_chain + from.roots + from.revoked);
+  std::vector<proxy::Resource> secrets{secret_resource(std::move(secret), std::to_string(version))};
   for (const auto& rejection :
        configuration.update(proxy::Kind::Secret, secrets, {}, proxy::Configuration::From::Bootstrap))
-    base::log::error("secret {}: {}; TLS with these roots is not spoken", rejection.name, rejection.reason);
+    return base::fail(base::ErrorKind::Invalid, rejection.reason);
+  return {};
 }
 
 proxy::Workload workload_of(const agent::Environment& environment) {
@@ -232,11 +237,13 @@ int run_in_mesh(agent::Role role, const std::vector<std::string>& arguments) {
   agent::Certificates certificates(loop, *environment, [&](const agent::Credentials& credentials) {
     take_credentials(process.configuration(), credentials);
   });
-  std::set<std::string> file_roots;
+  agent::FileSecrets files(
+      loop, [&](const agent::FileSecret& secret) { return take_file_secret(process.configuration(), secret); },
+      [&](const std::string& name) { process.configuration().give_up(proxy::Kind::Secret, name); });
   proxy::ControlPlane::Options settings{.variant = xds::Variant::Delta, .node = process.bootstrap().node()};
   settings.own_secret = [&](const std::string& name) {
-    if (!name.starts_with(kFileRoot)) return name == "default" || name == "ROOTCA";
-    if (file_roots.insert(name).second) loop.post([&, name] { take_file_root(process.configuration(), name); });
+    if (!agent::is_file_secret(name)) return name == "default" || name == "ROOTCA";
+    loop.post([&, name] { files.want(name); });
     return true;
   };
   proxy::ControlPlane control_plane(loop, process.configuration(), std::move(settings),

@@ -28,6 +28,13 @@ void use_agent(tls_v3::SdsSecretConfig* secret, std::string_view name) {
   source->set_resource_api_version(core::V3);
 }
 
+// Files of the gateway's own pod are its agent's secrets, so that what is wrong with them costs nobody else: a proxy
+// refuses a listener whole that names a file which it cannot use. It goes on without what does not come.
+void use_files(tls_v3::SdsSecretConfig* secret, std::string_view name) {
+  use_agent(secret, name);
+  secret->mutable_sds_config()->clear_initial_fetch_timeout();
+}
+
 // Secrets of gateways come from the control plane.
 void use_control_plane(tls_v3::SdsSecretConfig* secret, const std::string& name) {
   secret->set_name(name);
@@ -102,15 +109,14 @@ void gateway_credentials(tls_v3::CommonTlsContext* common, const istio_api::Serv
     use_control_plane(combined->mutable_validation_context_sds_secret_config(), name + "-cacert");
     return;
   }
-  auto* certificate = common->add_tls_certificates();
-  certificate->mutable_certificate_chain()->set_filename(tls.server_certificate());
-  certificate->mutable_private_key()->set_filename(tls.private_key());
+  use_files(common->add_tls_certificate_sds_secret_configs(),
+            "file-cert:" + tls.server_certificate() + "~" + tls.private_key());
   if (!asks_client) return;
-  auto* validation = common->mutable_validation_context();
-  validation->mutable_trusted_ca()->set_filename(tls.ca_certificates());
-  if (!tls.ca_crl().empty()) validation->mutable_crl()->set_filename(tls.ca_crl());
-  match_names(validation, tls.subject_alt_names());
-  pin(validation, tls);
+  auto* combined = common->mutable_combined_validation_context();
+  match_names(combined->mutable_default_validation_context(), tls.subject_alt_names());
+  pin(combined->mutable_default_validation_context(), tls);
+  use_files(combined->mutable_validation_context_sds_secret_config(),
+            "file-root:" + tls.ca_certificates() + (tls.ca_crl().empty() ? "" : "~" + tls.ca_crl()));
 }
 
 }  // namespace

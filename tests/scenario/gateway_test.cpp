@@ -158,6 +158,24 @@ TEST(Gateway, TlsServersAreToldApartByName) {
               HasSubstr("outbound|5432||db.data.svc.cluster.local"));
 }
 
+TEST(Gateway, CertificateFilesAreSecretsOfTheAgentSoThatTheyCostNobodyElse) {
+  Mesh mesh = Mesh::helloworld(R"yaml(
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: files, namespace: default}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - port: {number: 443, name: https, protocol: HTTPS}
+    hosts: [f.example.com]
+    tls: {mode: MUTUAL, serverCertificate: /etc/passwd, privateKey: /etc/key, caCertificates: /etc/ca, caCrl: /etc/crl}
+)yaml");
+  const std::string text = mesh.listener(kGateway, "0.0.0.0_8443").ShortDebugString();
+  EXPECT_THAT(text, HasSubstr("name: \"file-cert:/etc/passwd~/etc/key\""));
+  EXPECT_THAT(text, HasSubstr("name: \"file-root:/etc/ca~/etc/crl\""));
+  EXPECT_THAT(text, testing::Not(HasSubstr("filename:")));
+}
+
 TEST(Gateway, RedirectsAndEndsTlsForTheSameHost) {
   Mesh mesh = Mesh::helloworld(kEdge);
   EXPECT_EQ(mesh.host(kGateway, "http.8080", "shop.example.com").require_tls(), route_v3::VirtualHost::ALL);
