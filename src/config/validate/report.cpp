@@ -94,9 +94,14 @@ void check_address_or_cidr(Report& report, const Path& path, std::string_view te
     report.error("SN0112", path, in_quotes(text) + " is not a valid IP address or CIDR block");
 }
 
+// Proxies count nanoseconds in 64 bits, and multiply some durations by ten.
+static constexpr int64_t kMostSeconds = 10LL * 365 * 86'400;
+
 void check_duration(Report& report, const Path& path, const google::protobuf::Duration& duration) {
   if (duration.seconds() < 0 || duration.nanos() < 0 || (duration.seconds() == 0 && duration.nanos() < 1'000'000))
     report.error("SN0113", path, "duration must be greater than 1ms");
+  else if (duration.seconds() > kMostSeconds)
+    report.error("SN0113", path, "duration is above ten years");
   else if (duration.nanos() % 1'000'000 != 0)
     report.error("SN0113", path, "only durations to ms precision are supported");
 }

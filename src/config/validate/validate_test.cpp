@@ -91,6 +91,9 @@ TEST(VirtualService, RoutesMustLeadSomewhere) {
 TEST(VirtualService, TimeoutsRetriesAndExpressionsAreChecked) {
   EXPECT_THAT(errors(virtual_service("{hosts: [a], http: [{timeout: 10us, route: [{destination: {host: a}}]}]}")),
               ElementsAre("spec.http[0].timeout: duration must be greater than 1ms"));
+  EXPECT_THAT(errors(virtual_service("{hosts: [a], http: [{retries: {attempts: 2, backoff: 9999999999s}, route: "
+                                     "[{destination: {host: a}}]}]}")),
+              ElementsAre("spec.http[0].retries.backoff: duration is above ten years"));
   EXPECT_THAT(errors(virtual_service("{hosts: [a], http: [{retries: {attempts: 2, retryOn: sometimes}, route: "
                                      "[{destination: {host: a}}]}]}")),
               ElementsAre("spec.http[0].retries.retryOn: \"sometimes\" is not a valid retryOn policy"));

@@ -80,10 +80,18 @@ void push_json(lua_State* L, const base::Json& value, int depth = 0) {
   }
 }
 
-base::Json json_at(lua_State* L, int at, int depth = 0) {
+// What is handed out lies outside of the memory that scripts may use.
+void hand_out(lua_State* L, LuaScope& scope, size_t bytes) {
+  constexpr size_t kMost = 1u << 20;
+  scope.handed_out += bytes;
+  if (scope.handed_out > kMost) luaL_error(L, "a script may make 1 MiB of headers and metadata, not more");
+}
+
+base::Json json_at(lua_State* L, LuaScope& scope, int at, int depth = 0) {
   if (depth > kDeep) luaL_error(L, "the table is too deep");
   luaL_checkstack(L, 4, nullptr);
   at = lua_absindex(L, at);
+  hand_out(L, scope, lua_type(L, at) == LUA_TSTRING ? text(L, at).size() : sizeof(base::Json));
   switch (lua_type(L, at)) {
     case LUA_TBOOLEAN:
       return lua_toboolean(L, at) != 0;
@@ -103,7 +111,7 @@ base::Json json_at(lua_State* L, int at, int depth = 0) {
   if (size) {
     for (lua_Integer i = 1; i <= size; ++i) {
       lua_rawgeti(L, at, i);
-      out.push_back(json_at(L, -1, depth + 1));
+      out.push_back(json_at(L, scope, -1, depth + 1));
       lua_pop(L, 1);
     }
     return out;
@@ -111,7 +119,8 @@ base::Json json_at(lua_State* L, int at, int depth = 0) {
   lua_pushnil(L);
   while (lua_next(L, at)) {
     if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "keys must be strings");
-    out[std::string(text(L, -2))] = json_at(L, -1, depth + 1);
+    hand_out(L, scope, text(L, -2).size());
+    out[std::string(text(L, -2))] = json_at(L, scope, -1, depth + 1);
     lua_pop(L, 1);
   }
   return out;
@@ -186,6 +195,7 @@ int headers_write(lua_State* L, bool replace) {
   std::string name = base::to_lower(text(L, 2));
   std::string_view value = text(L, 3);
   check_field(L, name, value);
+  hand_out(L, scope, name.size() + value.size());
   if (std::string* special = pseudo(scope, name)) {
     special->assign(value);
   } else if (scope.response && name == ":status") {
@@ -245,6 +255,7 @@ int trailers_write(lua_State* L, bool replace) {
   std::string name = base::to_lower(text(L, 2));
   check_field(L, name, text(L, 3));
   if (name.starts_with(':')) luaL_error(L, "there are no such trailers");
+  hand_out(L, *scope_of(L, kTrailers), name.size() + text(L, 3).size());
   if (replace)
     trailers.set(name, text(L, 3));
   else
@@ -338,9 +349,11 @@ int dynamic_get(lua_State* L) {
   return 1;
 }
 int dynamic_set(lua_State* L) {
-  Stream& stream = *scope_of(L, kDynamic)->stream;
+  LuaScope& scope = *scope_of(L, kDynamic);
+  Stream& stream = *scope.stream;
   std::string key(text(L, 3));
-  base::Json value = json_at(L, 4);
+  hand_out(L, scope, key.size() + text(L, 2).size());
+  base::Json value = json_at(L, scope, 4);
   stream.metadata.space(text(L, 2))[key] = std::move(value);
   return 0;
 }

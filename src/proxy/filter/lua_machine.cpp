@@ -9,8 +9,27 @@
 
 namespace proxy {
 
-static constexpr int kCountEvery = 10'000;
+static constexpr int kCountEvery = 500;
 static constexpr char kTooLong[] = "the script runs too long";
+
+static std::chrono::nanoseconds thread_time() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
+
+void LuaMachine::begin_run() {
+  instructions_ = 0;
+  exhausted_ = false;
+  began_ = thread_time();
+}
+
+// Time is for what costs more than it counts: an instruction may copy or compare megabytes.
+bool LuaMachine::spend(uint64_t steps) {
+  instructions_ += std::min(steps, 2 * kMostInstructions);
+  exhausted_ |= instructions_ > kMostInstructions || thread_time() - began_ > kMostTime;
+  return !exhausted_;
+}
 
 void* LuaMachine::allocate(void* self, void* block, size_t before, size_t after) {
   auto& machine = *static_cast<LuaMachine*>(self);
@@ -31,8 +50,7 @@ void LuaMachine::count(lua_State* state, lua_Debug*) {
   lua_getallocf(state, &self);
   auto& machine = *static_cast<LuaMachine*>(self);
   const auto counted = static_cast<uint64_t>(lua_gethookcount(state));
-  machine.instructions_ += counted;
-  machine.exhausted_ |= machine.instructions_ > kMostInstructions;
+  machine.spend(counted);
   const int next = machine.exhausted_ ? 1 : kCountEvery;  // what catches the error ends at its own next step
   if (counted != static_cast<uint64_t>(next)) lua_sethook(state, &count, LUA_MASKCOUNT, next);
   if (machine.exhausted_) luaL_error(state, kTooLong);
@@ -42,15 +60,19 @@ void LuaMachine::count(lua_State* state, lua_Debug*) {
 void LuaMachine::charge(lua_State* state, uint64_t steps) {
   void* self = nullptr;
   lua_getallocf(state, &self);
-  auto& machine = *static_cast<LuaMachine*>(self);
-  machine.instructions_ += std::min(steps, 2 * kMostInstructions);
-  machine.exhausted_ |= machine.instructions_ > kMostInstructions;
-  if (machine.exhausted_) luaL_error(state, kTooLong);
+  if (!static_cast<LuaMachine*>(self)->spend(steps)) luaL_error(state, kTooLong);
 }
 
 int LuaMachine::charge_for(lua_State* state) {
   const lua_Number steps = lua_tonumber(state, 1);
   charge(state, steps > 0 ? static_cast<uint64_t>(std::min(steps, 1e18)) : 0);
+  return 0;
+}
+
+// Refuses lists whose length is a function's word: it may say another one when it is asked again.
+int LuaMachine::plain(lua_State* state) {
+  if (luaL_getmetafield(state, 1, "__len") != LUA_TNIL)
+    return luaL_error(state, "a list with __len is not supported here");
   return 0;
 }
 
@@ -109,29 +131,51 @@ coroutine.close = function(...) return go_on(close(...)) end
 
 // As many steps as a function in C may take by its arguments are counted before it runs.
 constexpr const char* kCounted = R"lua(
-local charge = ...
+local charge, plain = ...
+local load_text, unpack_list, byte, create, wrap = load, table.unpack, string.byte, coroutine.create, coroutine.wrap
 local move, insert, remove, concat, sort, rep = table.move, table.insert, table.remove, table.concat, table.sort, string.rep
-local number = function(n, otherwise) return type(n) == "number" and n or otherwise end
+local number = function(n, otherwise) return tonumber(n) or otherwise end
+load = function(text, ...)
+  if type(text) == "string" then charge(#text) end
+  return load_text(text, ...)
+end
+table.unpack = function(list, first, last)
+  plain(list)
+  charge(number(last, #list) - number(first, 1))
+  return unpack_list(list, first, last)
+end
+unpack = table.unpack
+string.byte = function(text, first, last)
+  charge(number(last, 0) - number(first, 0))
+  return byte(text, first, last)
+end
+-- Its own count of steps begins with each.
+coroutine.create = function(...) charge(500) return create(...) end
+coroutine.wrap = function(...) charge(500) return wrap(...) end
 table.move = function(a, first, last, ...)
   charge(number(last, 0) - number(first, 0))
   return move(a, first, last, ...)
 end
 table.insert = function(list, position, ...)
+  plain(list)
   if select("#", ...) == 0 then return insert(list, position) end
   charge(#list - number(position, 0))
   return insert(list, position, ...)
 end
 table.remove = function(list, ...)
+  plain(list)
   charge(#list - number((...), #list))
   return remove(list, ...)
 end
 table.concat = function(list, between, first, last)
+  plain(list)
   last = last or #list
   charge(number(last, 0) - number(first, 1))
   return concat(list, between, first, last)
 end
 table.sort = function(list, ...)
-  charge(#list * 8)
+  plain(list)
+  charge(#list * 24)
   return sort(list, ...)
 end
 string.rep = function(text, count, ...)
@@ -192,7 +236,8 @@ int LuaMachine::open_libraries(lua_State* state) {
   lua_call(state, 1, 0);
   if (luaL_loadstring(state, kCounted)) return lua_error(state);
   lua_pushcfunction(state, &LuaMachine::charge_for);
-  lua_call(state, 1, 0);
+  lua_pushcfunction(state, &LuaMachine::plain);
+  lua_call(state, 2, 0);
   open_lua_patterns(state, &LuaMachine::charge);
   lua_getglobal(state, "setmetatable");
   lua_pushcclosure(state, &set_metatable, 1);
@@ -222,6 +267,7 @@ int LuaMachine::open_script(lua_State* state) {
 
 base::Result<std::unique_ptr<LuaMachine>> LuaMachine::make(const LuaScript& script) {
   std::unique_ptr<LuaMachine> out(new LuaMachine());
+  out->begin_run();
   out->state_ = lua_newstate(&allocate, out.get());
   if (!out->state_) return base::fail(base::ErrorKind::Internal, "no memory for a Lua state");
   lua_atpanic(out->state_, &panic);
@@ -274,8 +320,7 @@ lua_State* LuaMachine::coroutine(Entry entry, int& reference) {
 void LuaMachine::release(int reference) { luaL_unref(state_, LUA_REGISTRYINDEX, reference); }
 
 bool LuaMachine::resume(lua_State* coroutine, int arguments, bool& yielded, std::string& error) {
-  instructions_ = 0;
-  exhausted_ = false;
+  begin_run();
   int results = 0;
   int status = lua_resume(coroutine, state_, arguments, &results);
   yielded = status == LUA_YIELD;

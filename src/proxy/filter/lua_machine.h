@@ -18,8 +18,9 @@ namespace proxy {
 // unwind the stack, so destructors run. One thread's.
 class LuaMachine {
  public:
-  static constexpr size_t kMostMemory = 64u << 20;           // of all its scripts' values
-  static constexpr uint64_t kMostInstructions = 20'000'000;  // without a pause
+  static constexpr size_t kMostMemory = 64u << 20;            // of all its scripts' values
+  static constexpr uint64_t kMostInstructions = 20'000'000;   // without a pause
+  static constexpr std::chrono::milliseconds kMostTime{500};  // of the thread, without a pause
 
   static base::Result<std::unique_ptr<LuaMachine>> make(const LuaScript& script);
   ~LuaMachine();
@@ -44,11 +45,15 @@ class LuaMachine {
   static int go_on(lua_State* state);
   static void charge(lua_State* state, uint64_t steps);
   static int charge_for(lua_State* state);
+  static int plain(lua_State* state);
+  void begin_run();
+  bool spend(uint64_t steps);  // false: that was too much
 
   lua_State* state_ = nullptr;
   size_t memory_ = 0;
   uint64_t instructions_ = 0;
-  bool exhausted_ = false;  // nothing of this call may catch that, or go on
+  std::chrono::nanoseconds began_{};  // by the thread's own clock
+  bool exhausted_ = false;            // nothing of this call may catch that, or go on
   int entries_[2] = {LUA_NOREF, LUA_NOREF};
 };
 
@@ -74,6 +79,7 @@ struct LuaScope {
   net::Buffer* body = nullptr;  // while a body, or a piece of one, stands in front of the filter
   bool whole_body = false;      // and it is all of it
   http::Headers* trailers = nullptr;
+  size_t handed_out = 0;  // bytes of headers, trailers and metadata that the script made
   const base::Json* metadata = nullptr;
   const base::Json* context = nullptr;
 

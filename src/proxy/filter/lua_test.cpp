@@ -38,11 +38,27 @@ TEST(LuaScripts, WhatRunsTooLongCannotGoOnByCatchingThat) {
       "local ok, a, b = xpcall(function(...) return ... end, error, 1, 2) assert(ok and a == 1 and b == 2)"));
 }
 
-TEST(LuaScripts, WorkInCIsCountedToo) {
+TEST(LuaScripts, WhatCostsMoreThanItCountsEnds) {
   for (const char* code :
-       {"local s = ('a'):rep(60000) s:find('.-.-.-.-b')", "('a'):rep(60000):gsub('.-.-.-.-b', '')",
-        "for a in ('a'):rep(60000):gmatch('.-.-.-.-b') do end", "table.move({}, 1, 1e9, 2)",
-        "(''):rep(math.maxinteger)", "table.insert(setmetatable({}, {__len = function() return 1e9 end}), 1, 1)"}) {
+       {"pcall(table.move, {}, '1', '9000000000000000000', 1)",
+        "local n = 0 local l = setmetatable({}, {__len = function() n = n + 1 return n == 1 and 1 or 1 << 60 end, "
+        "__index = rawlen, __newindex = rawlen}) table.insert(l, 1, 5)",
+        "while true do coroutine.wrap(function() for j = 1, 400 do end end)() end",
+        "while true do local s = string.rep('x', 20000000) end",
+        "local t = {} while true do select('#', table.unpack(t, 1, 200000)) end",
+        "local t = {} for i = 1, 1e6 do t[i] = i end for i = 1, 1e6 do t[i] = nil end while true do next(t) end",
+        "local s = '--' .. string.rep('x', 10000000) while true do load(s) end",
+        "local s = string.rep('a', 20000000) while true do s:find('b', 1, true) end",
+        "local a, b = ('a'):rep(9e6) .. 1, ('a'):rep(9e6) .. 2 while a ~= b do end"})
+    EXPECT_FALSE(LuaScript::make(code)) << code;
+  EXPECT_TRUE(LuaScript::make(
+      "assert(select('#', table.unpack({1, 2, 3})) == 3 and ('abc'):byte(2) == 98 and unpack({5}) == 5)"));
+}
+
+TEST(LuaScripts, WorkInCIsCountedToo) {
+  for (const char* code : {"local s = ('a'):rep(60000) s:find('.-.-.-.-b')", "('a'):rep(60000):gsub('.-.-.-.-b', '')",
+                           "for a in ('a'):rep(60000):gmatch('.-.-.-.-b') do end", "table.move({}, 1, 1e9, 2)",
+                           "(''):rep(math.maxinteger)"}) {
     auto made = LuaScript::make(code);
     ASSERT_FALSE(made) << code;
     EXPECT_NE(made.error().message.find("runs too long"), std::string::npos) << made.error().message;
@@ -116,6 +132,21 @@ TEST_F(LuaOnSockets, StrictGlobalsHarmNobody) {
     function envoy_on_request(handle) handle:headers():add("seen", "yes") end)");
   EXPECT_EQ(get(loop_, proxy->port(), "/").status, 200);
   EXPECT_EQ(get(loop_, proxy->port(), "/").status, 200);
+}
+
+TEST_F(LuaOnSockets, WhatAScriptHandsOutIsBounded) {
+  for (const char* gives :
+       {"h:headers():add('x-' .. i, v)", "h:streamInfo():dynamicMetadata():set('f', 'k' .. i, {v, v})"}) {
+    auto proxy = with(std::string(R"(
+      function envoy_on_request(h)
+        local v, made = string.rep('a', 100000), 0
+        for i = 1, 100 do if pcall(function() )") +
+                      gives + R"( end) then made = made + 1 end end
+        h:respond({[":status"] = "200"}, made)
+      end)");
+    const std::string made = get(loop_, proxy->port(), "/").body;
+    EXPECT_TRUE(made == "10" || made == "5") << made;
+  }
 }
 
 TEST_F(LuaOnSockets, HeadersAreReadAndWrittenBothWays) {

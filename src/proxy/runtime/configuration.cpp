@@ -32,6 +32,24 @@ std::vector<Rejection> Configuration::update(Kind kind, std::span<const Resource
                                              std::span<const std::string> removed, From from) {
   std::vector<Rejection> rejections;
   Entries& all = mutable_entries(kind);
+  bool missing = false, left = false;  // missing: something that is waited for does not exist
+  for (const std::string& name : removed) {
+    if (auto it = all.find(name); it != all.end()) {
+      if (it->second.from != from) continue;
+      remove(kind, name);
+      left = true;
+    } else if (kind == Kind::VirtualHost) {
+      demanded_.erase(name);
+      for (Worker* worker : workers_) worker->post([worker, name] { worker->no_such_host(name); });
+    } else {
+      missing |= given_up_[static_cast<size_t>(kind)].insert(name).second;
+    }
+  }
+  // Who comes in its place may want its address.
+  if (left && kind == Kind::Listener && !changed.empty()) {
+    settle();
+    publish();
+  }
   for (const Resource& resource : changed) {
     // It was on its way when it was unsubscribed from.
     const bool by_name = kind == Kind::Endpoints || kind == Kind::RouteTable;
@@ -70,18 +88,6 @@ std::vector<Rejection> Configuration::update(Kind kind, std::span<const Resource
     entry.updated = now;
   }
   if (from == From::ControlPlane) ++(rejections.empty() ? updated_count_ : rejected_count_)[static_cast<size_t>(kind)];
-  bool missing = false;  // something that is waited for does not exist
-  for (const std::string& name : removed) {
-    if (auto it = all.find(name); it != all.end()) {
-      if (it->second.from == from) remove(kind, name);
-    } else if (kind == Kind::VirtualHost) {
-      demanded_.erase(name);
-      for (Worker* worker : workers_) worker->post([worker, name] { worker->no_such_host(name); });
-    } else {
-      missing |= given_up_[static_cast<size_t>(kind)].insert(name).second;
-    }
-  }
-
   if (kind == Kind::Endpoints) {
     bool warmed = missing;
     for (const Resource& resource : changed) {

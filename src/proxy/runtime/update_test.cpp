@@ -149,6 +149,28 @@ TEST_F(Updates, ATakenAddressIsAReasonToRejectAListener) {
   EXPECT_NE(rejected[0].reason.find("Address already in use"), std::string::npos) << rejected[0].reason;
 }
 
+TEST_F(Updates, AListenerTakesTheAddressOfOneThatGoesInTheSameUpdate) {
+  Proxy proxy(loop_, "static_resources:\n  clusters:\n" + cluster_of("c", std::to_string(backend_.port())));
+  send(proxy, Kind::RouteTable, "r", routes_of("r", "c"));
+  send(proxy, Kind::Listener, "dynamic", listener_of("address: 127.0.0.1, port_value: 0", "r"));
+  const uint16_t port = proxy.port("dynamic");
+  const std::string address = "address: 127.0.0.1, port_value: " + std::to_string(port);
+  proxy.process().configuration().update(Kind::Listener, {}, std::vector<std::string>{"dynamic"});
+  std::string before;
+  for (const std::string name : {"first", "second", "third"}) {
+    envoy::config::listener::v3::Listener message;
+    ASSERT_TRUE(read_message(listener_of(address, "r"), message, UnknownFields::Refuse));
+    message.set_name(name);
+    Resource resource{.name = name, .version = "1"};
+    resource.body.PackFrom(message);
+    const std::vector<std::string> removed = before.empty() ? std::vector<std::string>() : std::vector{before};
+    auto rejected = proxy.process().configuration().update(Kind::Listener, std::span(&resource, 1), removed);
+    ASSERT_TRUE(rejected.empty()) << rejected[0].reason;
+    EXPECT_EQ(get(loop_, port, "/").status, 200) << name;
+    before = name;
+  }
+}
+
 net::Task<int> keep_asking(net::Loop& loop, uint16_t port, int times, int& ok, std::string& server,
                            std::function<void(int)> between) {
   http::ClientOptions options{.host = "127.0.0.1", .port = port};
