@@ -24,12 +24,29 @@ struct Dialled {
   std::vector<FilterChain> narrow;                      // chains with a match
   std::set<std::pair<std::string, std::string>> taken;  // by those: names and address blocks, either may be empty
   std::optional<FilterChain> rest;                      // the chain without one
+  std::vector<std::string> http_addresses;              // of HTTP services, which blocks do not take
   std::vector<objects::Ref> provenance;
+};
+
+// Whose an address and port is.
+struct Owner {
+  objects::Ref ref;
+  bool http = false;
 };
 
 struct Builder {
   const mesh::View& view;
   std::map<std::pair<std::string, int>, Dialled> dialled;
+  std::map<std::pair<std::string, int>, Owner> owners = {};
+
+  // Services come in the order of their creation: the first one keeps what is dialled. Of one namespace several may
+  // share it, where TLS names tell them apart.
+  bool owns(const mesh::Service& service, const mesh::Port& port, const std::string& address) {
+    auto [it, fresh] = owners.try_emplace({address, port.number}, Owner{service.ref, mesh::is_http(port.protocol)});
+    const Owner& owner = it->second;
+    if (fresh || owner.ref == service.ref) return true;
+    return owner.ref.ns == service.ref.ns && !owner.http && port.protocol != mesh::Protocol::Auto;
+  }
 
   Dialled& at(const std::string& ip, int port, const objects::Ref& cause) {
     Dialled& place = dialled[{ip, port}];
@@ -40,27 +57,33 @@ struct Builder {
   }
 
   void add(const mesh::Service& service, const mesh::Port& port) {
+    std::vector<std::string> plain;
+    std::vector<std::string> subnets;
+    for (const std::string& address : service.addresses) {
+      const size_t slash = address.find('/');
+      const std::string bare = address.substr(0, slash);
+      if (slash == std::string::npos || address.substr(slash) == (bare.find(':') == std::string::npos ? "/32" : "/128"))
+        plain.push_back(bare);
+      else
+        subnets.push_back(canonical_block(address));
+    }
+    const bool anywhere = plain.empty();
+    std::erase_if(plain, [&](const std::string& address) { return !owns(service, port, address); });
     if (mesh::is_http(port.protocol)) {
       Dialled& place = at(kAnyAddress, port.number, service.ref);
       place.route_name = std::to_string(port.number);
+      place.http_addresses.insert(place.http_addresses.end(), plain.begin(), plain.end());
       return;
     }
-    std::vector<std::string> plain;
-    std::vector<std::string> subnets;
-    for (const std::string& address : service.addresses)
-      if (address.find('/') == std::string::npos)
-        plain.push_back(address);
-      else
-        subnets.push_back(canonical_block(address));
     if (service.headless && service.from_kubernetes) {
       for (const mesh::Endpoint& endpoint : view.endpoints(service, port.number))
-        if (std::ranges::find(view.proxy().addresses, endpoint.address) == view.proxy().addresses.end())
+        if (std::ranges::find(view.proxy().addresses, endpoint.address) == view.proxy().addresses.end() &&
+            owns(service, port, endpoint.address))
           add_dialled(at(endpoint.address, port.number, service.ref), service, port, {});
       return;
     }
     for (const std::string& address : plain) add_dialled(at(address, port.number, service.ref), service, port, {});
-    if (plain.empty() || !subnets.empty())
-      add_dialled(at(kAnyAddress, port.number, service.ref), service, port, subnets);
+    if (anywhere || !subnets.empty()) add_dialled(at(kAnyAddress, port.number, service.ref), service, port, subnets);
   }
 
   void add_dialled(Dialled& place, const mesh::Service& service, const mesh::Port& port,
@@ -159,6 +182,23 @@ struct Builder {
     return chain;
   }
 
+  // Addresses are matched before bytes: beside blocks, HTTP services' own addresses must be written down.
+  static void add_exact(Listener& listener, Dialled& place) {
+    const bool blocks = std::ranges::any_of(
+        place.narrow, [](const FilterChain& chain) { return chain.filter_chain_match().prefix_ranges_size() > 0; });
+    if (!blocks || place.http_addresses.empty()) return;
+    std::ranges::sort(place.http_addresses);
+    const auto twice = std::ranges::unique(place.http_addresses);
+    place.http_addresses.erase(twice.begin(), twice.end());
+    FilterChain chain = listener.filter_chains(0);
+    for (const std::string& address : place.http_addresses) {
+      auto* range = chain.mutable_filter_chain_match()->add_prefix_ranges();
+      range->set_address_prefix(address);
+      range->mutable_prefix_len()->set_value(address.find(':') == std::string::npos ? 32 : 128);
+    }
+    *listener.add_filter_chains() = std::move(chain);
+  }
+
   Resource finish(Dialled& place) const {
     Listener listener = listener_on(place.ip, place.port);
     bool http = !place.route_name.empty();
@@ -175,6 +215,7 @@ struct Builder {
                 .route_name = place.route_name,
                 .protocol = place.protocol});
       set_connect_timeout(chain);
+      add_exact(listener, place);
     }
     for (FilterChain& chain : place.narrow) *listener.add_filter_chains() = std::move(chain);
     bool alone = listener.filter_chains().empty() && place.rest;

@@ -133,8 +133,11 @@ void fill_shared(RouteConfiguration& out, const mesh::View& view, int port, std:
   Services services = services_on(view, port);
   Claims claims = claims_of(view, services);
   Table table{view, port, services, provenance, {}, {}};
-  for (const auto& [hostname, service] : services) {
-    auto claim = claims.by_service.find(hostname);
+  // In the order of creation: who was first keeps a domain that others claim.
+  for (const auto& service : view.services()) {
+    auto found = services.find(service->hostname);
+    if (found == services.end() || found->second != service.get()) continue;
+    auto claim = claims.by_service.find(service->hostname);
     table.add_service(*service, claim == claims.by_service.end() ? nullptr : claim->second);
   }
   for (const auto& [host, rule] : claims.unknown_hosts) {
