@@ -155,6 +155,11 @@ constexpr Case kOddities[] =
         {"AServiceEntryOfAServicesName", R"(
       ServiceEntry a: {hosts: [helloworld.default.svc.cluster.local, helloworld.default.svc, helloworld.default, helloworld], ports: [{number: 5000, name: http, protocol: HTTP}], resolution: DNS}
       ServiceEntry b: {hosts: ['*.default.svc.cluster.local', '*.local'], ports: [{number: 5000, name: tcp, protocol: TCP}]})"},
+        {"BlocksAroundServicesAddresses", R"(
+      ServiceEntry data/a: {hosts: [a.example.com], addresses: [10.96.0.0/16, 10.96.0.10/32, 10.96.0.10], ports: [{number: 5000, name: tcp, protocol: TCP}], resolution: NONE}
+      ServiceEntry data/b: {hosts: [b.example.com], addresses: ['fd00::1', 'fd00::/64', 10.96.0.11/32], ports: [{number: 5000, name: http, protocol: HTTP}], resolution: NONE})"},
+        {"CertificateFilesThatAreNone", R"(
+      Gateway a: {selector: {istio: ingressgateway}, servers: [{port: {number: 443, name: s, protocol: HTTPS}, hosts: [a.example.com], tls: {mode: MUTUAL, serverCertificate: /etc/passwd, privateKey: /etc/passwd, caCertificates: /etc/passwd, caCrl: /none}}]})"},
         {"AddressesSharedAndOfBothFamilies", R"(
       ServiceEntry a: {hosts: [a.example.com], addresses: [10.96.0.10, 10.96.0.10, '2001:db8::1', '::', 0.0.0.0, 10.0.0.0/8, 10.0.0.0/8, '::/0', 127.0.0.1], ports: [{number: 5000, name: tcp, protocol: TCP}, {number: 80, name: http, protocol: HTTP}, {number: 81, name: tls, protocol: TLS}, {number: 82, name: any}]}
       ServiceEntry b: {hosts: [b.example.com], addresses: [10.96.0.10, '2001:0db8::1', '2001:DB8::1', 10.0.0.0/8, 10.1.0.0/8], ports: [{number: 5000, name: tls, protocol: TLS}, {number: 80, name: any}, {number: 81, name: tcp, protocol: TCP}, {number: 82, name: http, protocol: HTTP}]})"},
