@@ -50,7 +50,7 @@ static std::vector<std::string> paths_of(const std::string& name) {
 static base::Result<std::string> read_regular(const std::string& path) {
   const int file = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
   if (file < 0) return std::unexpected(base::system_error("open " + path, errno));
-  struct stat found {};
+  struct stat found{};
   std::string out;
   base::Result<std::string> result = base::fail(ErrorKind::Invalid, path + " is no regular file");
   if (::fstat(file, &found) == 0 && S_ISREG(found.st_mode)) {
@@ -95,7 +95,7 @@ base::Result<FileSecret> read_file_secret(const std::string& name) {
 static std::string stamp_of(const std::string& name) {
   std::string out;
   for (const std::string& path : paths_of(name)) {
-    struct stat found {};
+    struct stat found{};
     if (::stat(path.c_str(), &found) != 0) {
       out += "- ";
       continue;
