@@ -139,87 +139,86 @@ TEST_P(Admitted, IsTakenByEveryProxy) {
   EXPECT_THAT(refusals(mesh), IsEmpty());
 }
 
-constexpr Case kOddities[] =
-    {
-        {"HostsThatDifferInCase",
-         "ServiceEntry a: {hosts: [a.example.com, A.example.com], ports: [{number: 80, name: http, "
-         "protocol: HTTP}], resolution: DNS}"},
-        {"OneHostInTwoNamespacesAndProtocols", R"(
+constexpr Case kOddities[] = {
+    {"HostsThatDifferInCase",
+     "ServiceEntry a: {hosts: [a.example.com, A.example.com], ports: [{number: 80, name: http, "
+     "protocol: HTTP}], resolution: DNS}"},
+    {"OneHostInTwoNamespacesAndProtocols", R"(
       ServiceEntry a: {hosts: [a.example.com], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}
       ServiceEntry b: {hosts: [a.example.com], ports: [{number: 80, name: tcp, protocol: TCP}], resolution: STATIC, endpoints: [{address: 10.1.1.1}]}
       ServiceEntry data/c: {hosts: [a.example.com], ports: [{number: 80, name: tls, protocol: TLS}], resolution: NONE}
       ServiceEntry data/d: {hosts: [A.EXAMPLE.COM, '*.example.com'], ports: [{number: 80, name: auto}], resolution: NONE})"},
-        {"OneHostTwice",
-         "ServiceEntry a: {hosts: [a.example.com, a.example.com, a.example.com.], ports: [{number: 80, name: "
-         "http, protocol: HTTP}], resolution: DNS}"},
-        {"AServiceEntryOfAServicesName", R"(
+    {"OneHostTwice",
+     "ServiceEntry a: {hosts: [a.example.com, a.example.com, a.example.com.], ports: [{number: 80, name: "
+     "http, protocol: HTTP}], resolution: DNS}"},
+    {"AServiceEntryOfAServicesName", R"(
       ServiceEntry a: {hosts: [helloworld.default.svc.cluster.local, helloworld.default.svc, helloworld.default, helloworld], ports: [{number: 5000, name: http, protocol: HTTP}], resolution: DNS}
       ServiceEntry b: {hosts: ['*.default.svc.cluster.local', '*.local'], ports: [{number: 5000, name: tcp, protocol: TCP}]})"},
-        {"BlocksAroundServicesAddresses", R"(
+    {"BlocksAroundServicesAddresses", R"(
       ServiceEntry data/a: {hosts: [a.example.com], addresses: [10.96.0.0/16, 10.96.0.10/32, 10.96.0.10], ports: [{number: 5000, name: tcp, protocol: TCP}], resolution: NONE}
       ServiceEntry data/b: {hosts: [b.example.com], addresses: ['fd00::1', 'fd00::/64', 10.96.0.11/32], ports: [{number: 5000, name: http, protocol: HTTP}], resolution: NONE})"},
-        {"CertificateFilesThatAreNone", R"(
+    {"CertificateFilesThatAreNone", R"(
       Gateway a: {selector: {istio: ingressgateway}, servers: [{port: {number: 443, name: s, protocol: HTTPS}, hosts: [a.example.com], tls: {mode: MUTUAL, serverCertificate: /etc/passwd, privateKey: /etc/passwd, caCertificates: /etc/passwd, caCrl: /none}}]})"},
-        {"AddressesSharedAndOfBothFamilies", R"(
+    {"AddressesSharedAndOfBothFamilies", R"(
       ServiceEntry a: {hosts: [a.example.com], addresses: [10.96.0.10, 10.96.0.10, '2001:db8::1', '::', 0.0.0.0, 10.0.0.0/8, 10.0.0.0/8, '::/0', 127.0.0.1], ports: [{number: 5000, name: tcp, protocol: TCP}, {number: 80, name: http, protocol: HTTP}, {number: 81, name: tls, protocol: TLS}, {number: 82, name: any}]}
       ServiceEntry b: {hosts: [b.example.com], addresses: [10.96.0.10, '2001:0db8::1', '2001:DB8::1', 10.0.0.0/8, 10.1.0.0/8], ports: [{number: 5000, name: tls, protocol: TLS}, {number: 80, name: any}, {number: 81, name: tcp, protocol: TCP}, {number: 82, name: http, protocol: HTTP}]})"},
-        {"PortsOfTheProxyItself", R"(
+    {"PortsOfTheProxyItself", R"(
       ServiceEntry a: {hosts: [a.example.com], ports: [{number: 15001, name: http, protocol: HTTP}, {number: 15006, name: tcp, protocol: TCP}, {number: 15090, name: any}]}
       Gateway g: {selector: {istio: ingressgateway}, servers: [{port: {number: 15001, name: a, protocol: HTTP}, hosts: ['*']}]})"},
-        {"WeightsBeyondMeasure",
-         "ServiceEntry a: {hosts: [a.example.com], ports: [{number: 80, name: http, protocol: HTTP}], "
-         "resolution: STATIC, endpoints: [{address: 10.1.1.1, weight: 4294967295}, {address: "
-         "10.1.1.2, weight: 4294967295}, {address: 10.1.1.2}]}"},
-        {"RoundRobinOverSelectedWorkloads", R"(
+    {"WeightsBeyondMeasure",
+     "ServiceEntry a: {hosts: [a.example.com], ports: [{number: 80, name: http, protocol: HTTP}], "
+     "resolution: STATIC, endpoints: [{address: 10.1.1.1, weight: 4294967295}, {address: "
+     "10.1.1.2, weight: 4294967295}, {address: 10.1.1.2}]}"},
+    {"RoundRobinOverSelectedWorkloads", R"(
       WorkloadEntry one: {address: one.example.com, labels: {app: w}}
       WorkloadEntry two: {address: 10.1.1.1, labels: {app: w}}
       WorkloadEntry three: {network: far, labels: {app: w}}
       ServiceEntry a: {hosts: [a.example.com], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS_ROUND_ROBIN, workloadSelector: {labels: {app: w}}}
       ServiceEntry b: {hosts: [b.example.com], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC, workloadSelector: {labels: {app: w}}}
       ServiceEntry c: {hosts: ['*.c.example.com'], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS, workloadSelector: {labels: {app: w}}})"},
-        {"SubsetsOfTwoRulesForOneHost", R"(
+    {"SubsetsOfTwoRulesForOneHost", R"(
       DestinationRule a: {host: helloworld, subsets: [{name: v1, labels: {version: v1}}, {name: none}]}
       DestinationRule b: {host: helloworld.default.svc.cluster.local, subsets: [{name: v1, labels: {version: v2}}]}
       DestinationRule c: {host: '*.local', subsets: [{name: v1}]})"},
-        {"EveryBalancerOnEveryDiscovery", R"(
+    {"EveryBalancerOnEveryDiscovery", R"(
       ServiceEntry s: {hosts: [s.example.com, '*.s.example.com'], ports: [{number: 80, name: http, protocol: HTTP}, {number: 81, name: tcp, protocol: TCP}], resolution: STATIC, endpoints: [{address: 10.1.1.1}]}
       ServiceEntry d: {hosts: [d.example.com], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}
       ServiceEntry r: {hosts: [r.example.com], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS_ROUND_ROBIN}
       ServiceEntry n: {hosts: [n.example.com], ports: [{number: 80, name: http, protocol: HTTP}], resolution: NONE}
       DestinationRule a: {host: '*.example.com', trafficPolicy: {loadBalancer: {simple: PASSTHROUGH}, portLevelSettings: [{port: {number: 81}, loadBalancer: {consistentHash: {useSourceIp: true, maglev: {}}}}]}, subsets: [{name: a, trafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {name: x, ttl: 0s}, ringHash: {minimumRingSize: 8388608}}}}}, {name: b, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 1s}}}}]}
       DestinationRule h: {host: '*.data.svc.cluster.local', trafficPolicy: {loadBalancer: {simple: PASSTHROUGH}, outlierDetection: {consecutive5xxErrors: 0, minHealthPercent: 100}}, subsets: [{name: a, trafficPolicy: {loadBalancer: {simple: RANDOM}}}]})"},
-        {"AnyRegexWrittenAsAStar",
-         "VirtualService a: {hosts: [helloworld], http: [{match: [{uri: {regex: '*'}}, {headers: {x: "
-         "{regex: '*'}}, method: {regex: '*'}, queryParams: {q: {}}}], corsPolicy: {allowOrigins: "
-         "[{regex: '*'}, {exact: 'http://a'}]}, route: [{destination: {host: helloworld}}]}]}"},
-        {"HeadersThatAreNone",
-         "VirtualService a: {hosts: [helloworld], http: [{headers: {request: {set: {Host: a, ':path': /}, "
-         "remove: [Host, HOST, ':path']}, response: {set: {Host: a, ':status': '1'}, remove: [Host, "
-         "':status']}}, route: [{destination: {host: helloworld}, headers: {response: {remove: "
-         "[host]}}}, {destination: {host: helloworld}, headers: {response: {remove: [host]}}, weight: "
-         "1}]}]}"},
-        {"GatewayHostsThatDifferInCase", R"(
+    {"AnyRegexWrittenAsAStar",
+     "VirtualService a: {hosts: [helloworld], http: [{match: [{uri: {regex: '*'}}, {headers: {x: "
+     "{regex: '*'}}, method: {regex: '*'}, queryParams: {q: {}}}], corsPolicy: {allowOrigins: "
+     "[{regex: '*'}, {exact: 'http://a'}]}, route: [{destination: {host: helloworld}}]}]}"},
+    {"HeadersThatAreNone",
+     "VirtualService a: {hosts: [helloworld], http: [{headers: {request: {set: {Host: a, ':path': /}, "
+     "remove: [Host, HOST, ':path']}, response: {set: {Host: a, ':status': '1'}, remove: [Host, "
+     "':status']}}, route: [{destination: {host: helloworld}, headers: {response: {remove: "
+     "[host]}}}, {destination: {host: helloworld}, headers: {response: {remove: [host]}}, weight: "
+     "1}]}]}"},
+    {"GatewayHostsThatDifferInCase", R"(
       Gateway g: {selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: a, protocol: HTTP}, hosts: ['*', 'default/*.example.com', A.example.com], tls: {httpsRedirect: true, mode: PASSTHROUGH}}, {port: {number: 443, name: b, protocol: HTTPS}, hosts: ['A.b.com', a.B.com], tls: {mode: SIMPLE, credentialName: c}}, {port: {number: 443, name: c, protocol: HTTPS}, hosts: [a.b.com, '*-x.com', '*'], tls: {mode: MUTUAL, credentialName: c}}]}
       VirtualService a: {hosts: [A.example.com, a.b.com], gateways: [g], http: [{route: [{destination: {host: helloworld}}]}]}
       VirtualService b: {hosts: [a.EXAMPLE.com, A.B.com, '*-x.com'], gateways: [g], http: [{route: [{destination: {host: helloworld}}]}]}
       VirtualService c: {hosts: ['*.EXAMPLE.com'], gateways: [g], http: [{route: [{destination: {host: helloworld}}]}]})"},
-        {"GatewaysOfOnePortAndAllProtocols", R"(
+    {"GatewaysOfOnePortAndAllProtocols", R"(
       Gateway g: {selector: {istio: ingressgateway}, servers: [{port: {number: 8000, name: a, protocol: TCP}, hosts: ['*']}, {port: {number: 8000, name: b, protocol: HTTP}, hosts: ['*']}, {port: {number: 8000, name: c, protocol: TLS}, hosts: ['*'], tls: {mode: PASSTHROUGH}}, {port: {number: 8000, name: d, protocol: TLS}, hosts: [a.com, '*'], tls: {mode: SIMPLE, credentialName: c}}, {port: {number: 8000, name: e, protocol: HTTPS}, hosts: ['*', a.com], tls: {mode: ISTIO_MUTUAL}}, {port: {number: 8000, name: f, protocol: MONGO}, hosts: ['*']}, {port: {number: 8000, name: i, protocol: HTTP}, bind: '::', hosts: ['*']}, {port: {number: 8000, name: j, protocol: HTTP}, bind: 0.0.0.0, hosts: ['*']}, {port: {number: 8000, name: k, protocol: HTTP}, bind: '0:0::0', hosts: ['*']}]}
       Gateway h: {selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: a, protocol: TCP}, hosts: ['*']}, {port: {number: 8080, name: b, protocol: HTTP}, hosts: ['*']}, {port: {number: 8443, name: c, protocol: TLS}, hosts: ['*'], tls: {mode: PASSTHROUGH}}, {port: {number: 443, name: d, protocol: HTTPS}, hosts: ['*'], tls: {mode: PASSTHROUGH}}]}
       VirtualService a: {hosts: ['*'], gateways: [g, h], tcp: [{match: [{destinationSubnets: [10.0.0.0/8, 10.1.0.0/8]}, {destinationSubnets: [10.1.0.0/8, 10.0.0.0/8]}, {port: 8000}], route: [{destination: {host: helloworld}}]}], tls: [{match: [{sniHosts: ['*', a.com]}, {sniHosts: [A.com, a.com]}, {sniHosts: [a.com], destinationSubnets: ['::/0']}], route: [{destination: {host: helloworld}}]}]}
       VirtualService b: {hosts: [a.com, b.com], gateways: [g, h], tcp: [{route: [{destination: {host: helloworld}, weight: 0}, {destination: {host: helloworld}, weight: 1}]}], tls: [{match: [{sniHosts: [a.com, b.com]}], route: [{destination: {host: helloworld}}]}]})"},
-        {"NamesOfTlsThatOverlap", R"(
+    {"NamesOfTlsThatOverlap", R"(
       ServiceEntry s: {hosts: [a.com, b.com, '*.com'], ports: [{number: 443, name: tls, protocol: TLS}], resolution: NONE}
       VirtualService a: {hosts: [a.com, '*.net'], tls: [{match: [{sniHosts: [a.com, b.net], port: 443}, {sniHosts: [b.net, a.com]}], route: [{destination: {host: a.com}}]}]}
       VirtualService b: {hosts: ['*.com'], tls: [{match: [{sniHosts: [b.com, a.com]}, {sniHosts: ['*.com']}], route: [{destination: {host: b.com, port: {number: 443}}}]}]})"},
-        {"VirtualServicesWhoseHostsMeet", R"(
+    {"VirtualServicesWhoseHostsMeet", R"(
       VirtualService a: {hosts: ['*.default.svc.cluster.local'], http: [{route: [{destination: {host: helloworld}}]}]}
       VirtualService b: {hosts: ['*.cluster.local'], http: [{route: [{destination: {host: helloworld}}]}]}
       VirtualService c: {hosts: [HELLOWORLD.default.svc.cluster.local, helloworld.default.svc, helloworld.default], http: [{route: [{destination: {host: helloworld}}]}]}
       VirtualService d: {hosts: [10.96.0.10, '2001:db8::1', helloworld.default.svc.cluster.local.], http: [{route: [{destination: {host: helloworld}}]}]}
       VirtualService e: {hosts: ['*.example.com', x.com, X.com], http: [{route: [{destination: {host: helloworld}}]}]}
       VirtualService data/f: {hosts: ['*.example.com', X.COM], http: [{route: [{destination: {host: helloworld}}]}]})"},
-        {"ServicesAsKubernetesAllowsThem", R"(
+    {"ServicesAsKubernetesAllowsThem", R"(
       Service aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: {clusterIPs: [10.96.0.10, '2001:db8::9'], clusterIP: 10.96.0.10, ports: [{port: 5000, name: http}, {port: 5000, name: udp, protocol: UDP}, {port: 5000, protocol: SCTP, name: sctp}, {port: 15001, name: http-x}, {port: 65535, targetPort: none, name: a}]}
       Service n1: {clusterIP: None, ports: [{port: 5000, name: http}, {port: 5001, name: tcp}, {port: 5002}]}
       Service n2: {clusterIP: None}
@@ -228,13 +227,13 @@ constexpr Case kOddities[] =
       Service e3: {type: ExternalName, externalName: e3.default.svc.cluster.local, ports: [{port: 80, name: http}]}
       Service e4: {type: ExternalName, externalName: Upper.example.com., ports: [{port: 80}]}
       Service data/helloworld: {clusterIP: 10.96.0.10, ports: [{port: 5000, name: tcp}]})"},
-        {"MeshConfigThatIsWrong",
-         R"(ConfigMap istio-system/istio: {mesh: "{accessLogFile: /dev/stdout, accessLogFormat: '%FOO%', connectTimeout: 0s, proxyListenPort: 99999, proxyInboundListenPort: -1, defaultHttpRetryPolicy: {attempts: -1, retryOn: 'x y'}, protocolDetectionTimeout: 0s, trustDomain: ''}"})"},
-        {"LimitsAtTheirEnds", R"(
+    {"MeshConfigThatIsWrong",
+     R"(ConfigMap istio-system/istio: {mesh: "{accessLogFile: /dev/stdout, accessLogFormat: '%FOO%', connectTimeout: 0s, proxyListenPort: 99999, proxyInboundListenPort: -1, defaultHttpRetryPolicy: {attempts: -1, retryOn: 'x y'}, protocolDetectionTimeout: 0s, trustDomain: ''}"})"},
+    {"LimitsAtTheirEnds", R"(
       PeerAuthentication p: {selector: {matchLabels: {app: helloworld}}, portLevelMtls: {70000: {mode: STRICT}, 15006: {mode: DISABLE}, 15001: {mode: STRICT}}}
       DestinationRule a: {host: helloworld, trafficPolicy: {outlierDetection: {baseEjectionTime: 10000h, interval: 1ms, maxEjectionPercent: 100, consecutiveGatewayErrors: 4294967295}, connectionPool: {http: {maxConcurrentStreams: 2147483647, http2MaxRequests: 2147483647, idleTimeout: 87600h}, tcp: {connectTimeout: 1ms, idleTimeout: 0s, maxConnectionDuration: 1ms, tcpKeepalive: {time: 0s, probes: 4294967295}}}, loadBalancer: {localityLbSetting: {distribute: [{from: '*', to: {'': 100}}]}}}}
       VirtualService a: {hosts: [helloworld], http: [{timeout: 87600h, retries: {attempts: 2147483647, perTryTimeout: 1ms, backoff: 87600h, retryOn: '503,5xx,retriable-headers', retryRemoteLocalities: true}, fault: {delay: {percentage: {value: 0.00001}, fixedDelay: 87600h}, abort: {grpcStatus: UNAVAILABLE}}, mirrors: [{destination: {host: helloworld}, percentage: {value: 100}}], route: [{destination: {host: helloworld, subset: none}, weight: 100}, {destination: {host: nowhere, port: {number: 65535}}, weight: 100}]}]})"},
-        {"TemplatesAndConditionsOfAllKinds", R"(
+    {"TemplatesAndConditionsOfAllKinds", R"(
       AuthorizationPolicy a: {action: AUDIT, rules: [{to: [{operation: {paths: ['/{*}/{*}/{*}/{*}/{*}/{*}/{*}', '/{**}', '*', 'x'], notPaths: ['/a/{*}/b'], notPorts: ['65535'], notMethods: [x], notHosts: ['*.x', 'x.*']}}], from: [{source: {requestPrincipals: ['*'], notRemoteIpBlocks: [1.2.3.4], notNamespaces: [a], notPrincipals: ['a*']}}]}]}
       AuthorizationPolicy b: {action: ALLOW, rules: [{from: [{source: {serviceAccounts: [a, b/c]}}], when: [{key: source.ip, values: [1.2.3.4/32]}, {key: destination.port, notValues: ['1']}, {key: source.namespace, values: ['*a*']}, {key: request.auth.audiences, values: [x]}]}]}
       AuthorizationPolicy c: {}
@@ -242,7 +241,7 @@ constexpr Case kOddities[] =
       RequestAuthentication e: {}
       Telemetry t: {accessLogging: [{disabled: true}, {providers: [{name: envoy}, {name: none}]}]}
       Sidecar s: {egress: [{port: {number: 99999, protocol: HTTP, name: x}, hosts: ['*/*']}, {hosts: ['~/*', './helloworld.default.svc.cluster.local']}], outboundTrafficPolicy: {mode: REGISTRY_ONLY}})"},
-        {"TokensAndPolicies", R"(
+    {"TokensAndPolicies", R"(
       AuthorizationPolicy a: {action: DENY, rules: [{to: [{operation: {paths: ['*'], hosts: ['*', A.com], methods: ['*'], ports: ['1']}}], from: [{source: {principals: ['*'], namespaces: ['*'], ipBlocks: ['::/0', 10.0.0.0/8]}}], when: [{key: 'request.headers[X-A]', values: ['*']}, {key: connection.sni, values: ['*']}, {key: 'request.auth.claims[a][b]', values: [x]}]}]}
       RequestAuthentication r: {jwtRules: [{issuer: me, jwks: '{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}', fromParams: [''], fromCookies: [''], audiences: [''], fromHeaders: [{name: X-A, prefix: ''}], outputPayloadToHeader: 'x-y', outputClaimToHeaders: [{header: X-B, claim: a.b}]}]})"},
 };
