@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/testing/folder.h"
 #include "identity/certificate.h"
 
 namespace agent {
@@ -17,12 +18,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 struct Bench {
-  Bench() {
-    std::string pattern = std::filesystem::temp_directory_path() / "file-secrets-XXXXXX";
-    directory = mkdtemp(pattern.data());
-  }
-  ~Bench() { std::filesystem::remove_all(directory); }
-
   // As a volume's writer does: another file in its place.
   std::string put(const std::string& name, const std::string& text) {
     std::ofstream(directory / "new") << text;
@@ -33,7 +28,8 @@ struct Bench {
     return identity::Authority::self_signed("shop", identity::KeyType::EcP256, identity::WallClock::now()).value();
   }
 
-  std::filesystem::path directory;
+  base::TestFolder folder;
+  const std::filesystem::path directory = folder.path();
   net::Loop loop;
   std::vector<FileSecret> taken;
   std::vector<std::string> missing;

@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/testing/folder.h"
 #include "localkube/api/server.h"
-#include "localkube/testing/folder.h"
 
 namespace localkube {
 namespace {
@@ -55,7 +55,7 @@ class RegistryTest : public testing::Test {
   }
 
   net::Loop loop_;
-  TestFolder own_;
+  base::TestFolder own_;
   std::string folder_ = own_.path();
   std::unique_ptr<ApiServer> server_;
 };

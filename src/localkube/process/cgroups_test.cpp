@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/testing/folder.h"
 #include "localkube/process/files.h"
-#include "localkube/testing/folder.h"
 
 namespace localkube {
 namespace {
@@ -20,7 +20,7 @@ class CgroupsTest : public testing::Test {
   }
   std::string text(const std::string& path) { return read_file(root_ / path).value_or("(none)"); }
 
-  TestFolder own_;
+  base::TestFolder own_;
   fs::path root_ = own_.path();
 };
 

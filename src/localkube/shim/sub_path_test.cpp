@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <thread>
 
-#include "localkube/testing/folder.h"
+#include "base/testing/folder.h"
 
 namespace localkube {
 namespace {
@@ -32,7 +32,7 @@ class SubPathTest : public testing::Test {
     return status.st_mode & 07777;
   }
 
-  TestFolder own_;
+  base::TestFolder own_;
   fs::path folder_ = own_.path();
   Fd volume_;
 };

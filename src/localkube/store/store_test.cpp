@@ -11,7 +11,7 @@
 #include <filesystem>
 #include <thread>
 
-#include "localkube/testing/folder.h"
+#include "base/testing/folder.h"
 
 namespace localkube {
 namespace {
@@ -24,7 +24,7 @@ class StoreTest : public testing::Test {
     return std::move(*store);
   }
 
-  TestFolder own_;
+  base::TestFolder own_;
   std::string folder_ = own_.path();
 };
 

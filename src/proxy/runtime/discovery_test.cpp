@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/testing/folder.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
 #include "http/grpc.h"
 #include "net/certificates_for_test.h"
@@ -91,9 +92,8 @@ class Discovery final : public xds::Source {
 };
 
 struct Directory {
-  std::string path;
-  Directory() : path(::testing::TempDir() + "xds_XXXXXX") { EXPECT_NE(mkdtemp(path.data()), nullptr); }
-  ~Directory() { std::filesystem::remove_all(path); }
+  base::TestFolder folder;
+  const std::string path = folder.path();
   // As one replaces a file that others read: written beside it and moved over it.
   void put(const std::string& name, const std::string& text) const {
     std::ofstream(path + "/." + name) << text;

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "localkube/testing/folder.h"
+#include "base/testing/folder.h"
 #include "net/loop.h"
 
 namespace localkube {
@@ -29,7 +29,7 @@ class RbacTest : public testing::Test {
   bool may(const User& user, Attributes wish) { return Rbac(*store_).decide(user, wish).allowed; }
 
   net::Loop loop_;
-  TestFolder own_;
+  base::TestFolder own_;
   std::string folder_ = own_.path();
   std::unique_ptr<Store> store_;
   User app_{.name = "system:serviceaccount:shop:app", .groups = {"system:serviceaccounts", "system:authenticated"}};

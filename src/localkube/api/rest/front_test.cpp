@@ -8,10 +8,10 @@
 #include <sstream>
 
 #include "base/strings.h"
+#include "base/testing/folder.h"
 #include "http/client.h"
 #include "http/server.h"
 #include "localkube/api/server.h"
-#include "localkube/testing/folder.h"
 
 namespace localkube {
 namespace {
@@ -89,7 +89,7 @@ class FrontTest : public testing::Test {
   Reply post(const std::string& path, const std::string& body) { return send("POST", path, body, "application/json"); }
 
   net::Loop loop_;
-  TestFolder own_;
+  base::TestFolder own_;
   std::string folder_ = own_.path();
   uint16_t port_ = 0;
   size_t watch_history_ = 20;

@@ -5,14 +5,14 @@
 
 #include <filesystem>
 
-namespace localkube {
+namespace base {
 
 // A folder of one test's own, which goes with it. The first of a fixture's
 // members, so that what lies in it goes before. For tests only.
 class TestFolder {
  public:
   TestFolder() {
-    std::string path = (std::filesystem::temp_directory_path() / "localkube_test.XXXXXX").string();
+    std::string path = (std::filesystem::temp_directory_path() / "seine_test.XXXXXX").string();
     if (mkdtemp(path.data())) path_ = path;
   }
   ~TestFolder() {
@@ -27,4 +27,4 @@ class TestFolder {
   std::filesystem::path path_;
 };
 
-}  // namespace localkube
+}  // namespace base
