@@ -17,11 +17,22 @@ struct AnalyzeFlags {
 
 // What the cluster holds of what a mesh is made of. A kind that it does not know is not there.
 static void read_cluster(Cluster& cluster, mesh::Inputs& inputs) {
+  bool knows_istio = false;
   for (const objects::Resource& resource : mesh::Inputs::watched()) {
     auto list = cluster.wait(cluster.client->list(resource));
     if (!list && list.error().kind == base::ErrorKind::NotFound) continue;
+    knows_istio |= resource.group.ends_with(".istio.io");
     for (objects::Object& object : must(std::move(list)).items) inputs.put(std::move(object));
   }
+  if (!knows_istio)
+    std::fprintf(stderr,
+                 "Warning: the cluster knows none of Istio's kinds: no mesh is installed there "
+                 "('istioctl install' does it)\n");
+}
+
+static bool is_of(const objects::Ref& object, std::string_view ns) {
+  if (object.kind == "Namespace") return object.name == ns;
+  return object.ns.empty() || object.ns == ns;
 }
 
 // Files stand for what the cluster would hold once they were applied.
@@ -45,14 +56,13 @@ static void analyze(const RootFlags& root, const AnalyzeFlags& flags) {
     Cluster cluster(root);
     if (root.ns.empty() && !cluster.client->access().ns.empty()) ns = cluster.client->access().ns;
     read_cluster(cluster, inputs);
+    if (!flags.all && !inputs.find({.kind = "Namespace", .name = ns}))
+      give_up({.kind = base::ErrorKind::NotFound, .message = "namespace \"" + ns + "\" not found"});
   }
   read_files(flags.files, ns, inputs);
   auto snapshot = mesh::Snapshot::build(inputs);
   std::vector<config::Finding> findings = mesh::analyze_all(inputs, *snapshot);
-  if (!flags.all)
-    std::erase_if(findings, [&](const config::Finding& finding) {
-      return !finding.object.ns.empty() && finding.object.ns != ns;
-    });
+  if (!flags.all) std::erase_if(findings, [&](const config::Finding& finding) { return !is_of(finding.object, ns); });
 
   std::string where = flags.all ? "all namespaces" : "namespace: " + ns;
   if (findings.empty()) {

@@ -20,7 +20,7 @@ struct Finding {
   std::string hint;  // what could be written instead; may be empty
 };
 
-// error[SN0107] VirtualService default/reviews, spec.http[0]...
+// error[SN0107, IST0106] VirtualService default/reviews, spec.http[0]...
 //   message
 //   hint
 std::string text(const Finding& finding);

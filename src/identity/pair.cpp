@@ -32,4 +32,18 @@ base::Result<void> check_pair(std::string_view chain_pem, std::string_view key_p
   return {};
 }
 
+base::Result<void> check_revocations(std::string_view lists_pem) {
+  std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new_mem_buf(lists_pem.data(), static_cast<int>(lists_pem.size())),
+                                                BIO_free);
+  int count = 0;
+  while (std::unique_ptr<X509_CRL, decltype(&X509_CRL_free)> list{
+      bio ? PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, nullptr) : nullptr, X509_CRL_free})
+    ++count;
+  const unsigned long last = ERR_peek_last_error();
+  const bool clean = ERR_GET_REASON(last) == PEM_R_NO_START_LINE;
+  ERR_clear_error();
+  if (count == 0 || !clean) return std::unexpected(wrong("the revocation lists cannot be read"));
+  return {};
+}
+
 }  // namespace identity

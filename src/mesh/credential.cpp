@@ -29,6 +29,8 @@ std::string Credential::problem() const {
   if (!authority.empty())
     if (auto roots = identity::Certificate::chain_from_pem(authority); !roots)
       return "ca.crt cannot be read: " + roots.error().message;
+  if (!revoked.empty())
+    if (auto lists = identity::check_revocations(revoked); !lists) return "ca.crl: " + lists.error().message;
   return "";
 }
 

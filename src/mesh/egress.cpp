@@ -81,15 +81,9 @@ struct Builder {
                     virtual_service.meta.ref.ns, ns);
   }
 
-  // One service a hostname: Kubernetes' own wins, else the oldest.
+  // One service a hostname: the first in the snapshot's order.
   void add(const Shared<Service>& service) {
-    auto [place, fresh] = out.by_hostname.emplace(service->hostname, service);
-    if (fresh) {
-      out.services.push_back(service);
-    } else if (service->from_kubernetes && !place->second->from_kubernetes) {
-      std::ranges::replace(out.services, place->second, service);
-      place->second = service;
-    }
+    if (out.by_hostname.emplace(service->hostname, service).second) out.services.push_back(service);
   }
 
   void add_everything() {

@@ -43,7 +43,9 @@ const objects::Object* mesh_config_map(const Inputs& inputs) {
   return nullptr;
 }
 
+// Kubernetes hands out addresses and names; what a ServiceEntry says of them is its author's word.
 bool earlier(const Service& a, const Service& b) {
+  if (a.from_kubernetes != b.from_kubernetes) return a.from_kubernetes;
   return std::tie(a.created, a.hostname, a.ns) < std::tie(b.created, b.hostname, b.ns);
 }
 
@@ -140,8 +142,6 @@ struct SnapshotBuilder {
       for (auto& service : services_of(*entry)) out.services.push_back(std::move(service));
     std::ranges::stable_sort(out.services, [](const auto& a, const auto& b) { return earlier(*a, *b); });
     for (const auto& service : out.services) out.by_hostname[service->hostname].push_back(service);
-    for (auto& [hostname, claims] : out.by_hostname)
-      std::ranges::stable_partition(claims, [](const auto& service) { return service->from_kubernetes; });
   }
 
   void add_virtual_services() {

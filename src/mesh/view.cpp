@@ -2,6 +2,7 @@
 #include "mesh/view.h"
 
 #include <algorithm>
+#include <array>
 
 #include "config/specs.h"
 #include "mesh/hostname.h"
@@ -64,6 +65,9 @@ std::vector<InboundPort> inbound_ports_of(const Snapshot& snapshot, const std::s
   return out;
 }
 
+// Where the proxy's admin, its agent and their probes listen in every pod.
+constexpr std::array kReservedPorts = {15000, 15020, 15021, 15090};
+
 // The ports of this gateway's pods that a server's port number means: what its
 // Services translate it to, or the number itself.
 std::vector<int> listen_ports(const Snapshot& snapshot, const Proxy& proxy, const objects::Labels& labels,
@@ -88,7 +92,7 @@ std::vector<GatewayServer> gateway_servers_of(const Snapshot& snapshot, const Pr
       const auto& port = gateway->spec.servers(index).port();
       int number = static_cast<int>(port.number());
       for (int listen : listen_ports(snapshot, proxy, labels, names, number))
-        if (listen >= 1024 || !proxy.unprivileged)
+        if (!is_reserved_port(listen) && (listen >= 1024 || !proxy.unprivileged))
           out.push_back({gateway, index, listen, number, protocol_named(port.protocol())});
     }
   }
@@ -112,6 +116,8 @@ std::vector<Shared<T>> selecting(const ByNamespace<T>& all, const std::string& r
 }
 
 }  // namespace
+
+bool is_reserved_port(int port) { return std::ranges::find(kReservedPorts, port) != kReservedPorts.end(); }
 
 View::View(std::shared_ptr<const Snapshot> snapshot, Proxy proxy)
     : snapshot_(std::move(snapshot)), proxy_(std::move(proxy)), workload_(workload_for(*snapshot_, proxy_)) {

@@ -28,6 +28,9 @@ struct GatewayServer {
   Protocol protocol = Protocol::Http;
 };
 
+// Whether the proxy or its agent listens there itself, in every pod: no server of a Gateway can.
+bool is_reserved_port(int port);
+
 // What one proxy sees of a Snapshot: the only door for translate. Visibility
 // (exportTo, Sidecar), precedence and selection are resolved here. Cheap to
 // make for each push; immutable.
@@ -45,7 +48,8 @@ class View {
   const Workload* workload() const { return workload_.get(); }
   const objects::Labels& labels() const;
 
-  // Outbound: services in egress scope, ordered by creation, then hostname.
+  // Outbound: services in egress scope: Kubernetes' own, then ServiceEntries', each by creation, then
+  // hostname. Where two claim one thing, the first keeps it.
   const std::vector<Shared<Service>>& services() const { return egress_->services; }
   // The visible service of that name, or nullptr.
   const Service* service(std::string_view hostname) const;

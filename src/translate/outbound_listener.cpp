@@ -24,7 +24,7 @@ struct Dialled {
   std::vector<FilterChain> narrow;                      // chains with a match
   std::set<std::pair<std::string, std::string>> taken;  // by those: names and address blocks, either may be empty
   std::optional<FilterChain> rest;                      // the chain without one
-  std::vector<std::string> http_addresses;              // of HTTP services, which blocks do not take
+  std::vector<std::string> http_addresses;              // of HTTP services and their pods, which blocks do not take
   std::vector<objects::Ref> provenance;
 };
 
@@ -39,7 +39,7 @@ struct Builder {
   std::map<std::pair<std::string, int>, Dialled> dialled;
   std::map<std::pair<std::string, int>, Owner> owners = {};
 
-  // Services come in the order of their creation: the first one keeps what is dialled. Of one namespace several may
+  // The first service keeps what is dialled. Of one namespace several may
   // share it, where TLS names tell them apart.
   bool owns(const mesh::Service& service, const mesh::Port& port, const std::string& address) {
     auto [it, fresh] = owners.try_emplace({address, port.number}, Owner{service.ref, mesh::is_http(port.protocol)});
@@ -73,6 +73,9 @@ struct Builder {
       Dialled& place = at(kAnyAddress, port.number, service.ref);
       place.route_name = std::to_string(port.number);
       place.http_addresses.insert(place.http_addresses.end(), plain.begin(), plain.end());
+      if (service.headless && service.from_kubernetes)
+        for (const mesh::Endpoint& endpoint : view.endpoints(service, port.number))
+          place.http_addresses.push_back(endpoint.address);
       return;
     }
     if (service.headless && service.from_kubernetes) {

@@ -26,6 +26,7 @@ std::shared_ptr<tls_v3::Secret> certificate_of(const objects::Object& object) {
 std::shared_ptr<tls_v3::Secret> authority_of(const objects::Object& object) {
   const mesh::Credential credential = mesh::credential_of(object);
   if (!identity::Certificate::chain_from_pem(credential.authority)) return nullptr;
+  if (!credential.revoked.empty() && !identity::check_revocations(credential.revoked)) return nullptr;
   auto secret = std::make_shared<tls_v3::Secret>();
   secret->mutable_validation_context()->mutable_trusted_ca()->set_inline_bytes(credential.authority);
   if (!credential.revoked.empty())

@@ -133,7 +133,7 @@ void fill_shared(RouteConfiguration& out, const mesh::View& view, int port, std:
   Services services = services_on(view, port);
   Claims claims = claims_of(view, services);
   Table table{view, port, services, provenance, {}, {}};
-  // In the order of creation: who was first keeps a domain that others claim.
+  // Who is first keeps a domain that others claim.
   for (const auto& service : view.services()) {
     auto found = services.find(service->hostname);
     if (found == services.end() || found->second != service.get()) continue;

@@ -31,5 +31,23 @@ spec: {tracing: [{randomSamplingPercentage: 10}]}
                                                   testing::StartsWith("Telemetry: tracing is stored")));
 }
 
+TEST(Analyze, TellsOfNamespacesThatNobodyDecidedFor) {
+  Mesh mesh = Mesh::of(R"yaml(
+{apiVersion: v1, kind: Namespace, metadata: {name: forgotten}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: within, labels: {istio-injection: enabled}}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: without, labels: {istio-injection: disabled}}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: kube-system}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: istio-system}}
+)yaml");
+  std::vector<std::string> told;
+  for (const config::Finding& finding : mesh.findings()) told.push_back(config::text(finding));
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_THAT(told[0], testing::StartsWith("info[SN0240, IST0102] Namespace forgotten, metadata.labels"));
+}
+
 }  // namespace
 }  // namespace scenario

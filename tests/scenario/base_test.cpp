@@ -33,30 +33,39 @@ TEST(Base, EveryNameOfAServiceIsADomainAndShortOnesOnlyAtHome) {
   EXPECT_THAT(mesh.host("data/db-0", "5000", "helloworld.default").domains(), Not(Contains("helloworld")));
 }
 
-TEST(Base, ALaterServiceEntryTakesNeitherTheDomainNorTheAddressOfAService) {
+TEST(Base, AServiceEntryHoweverOldTakesNeitherTheDomainNorTheAddressOfAService) {
   Mesh mesh = Mesh::helloworld(R"yaml(
+{apiVersion: v1, kind: Service, metadata: {name: bare, namespace: default}, spec: {clusterIP: None, selector: {app: helloworld}, ports: [{port: 5000, name: http}]}}
+---
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
-metadata: {name: name, namespace: data, creationTimestamp: "2036-01-01T00:00:00Z"}
+metadata: {name: name, namespace: data, creationTimestamp: "2006-01-01T00:00:00Z"}
 spec: {hosts: [helloworld], ports: [{number: 5000, name: http, protocol: HTTP}], resolution: STATIC, endpoints: [{address: 9.9.9.9}]}
 ---
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
-metadata: {name: address, namespace: data, creationTimestamp: "2036-01-01T00:00:00Z"}
-spec: {hosts: [evil.example.com], addresses: [10.96.0.10, 10.96.0.10/32, 10.96.0.0/16], ports: [{number: 5000, name: tcp, protocol: TCP}], resolution: STATIC, endpoints: [{address: 9.9.9.9}]}
+metadata: {name: address, namespace: data, creationTimestamp: "2006-01-01T00:00:00Z"}
+spec: {hosts: [evil.example.com], addresses: [10.96.0.10, 10.96.0.10/32, 10.96.0.0/16, 10.10.0.0/16], ports: [{number: 5000, name: tcp, protocol: TCP}], resolution: STATIC, endpoints: [{address: 9.9.9.9}]}
 )yaml");
   EXPECT_EQ(mesh.host(kClient, "5000", "helloworld").name(), "helloworld.default.svc.cluster.local:5000");
   EXPECT_THAT(mesh.listeners(kClient), Not(Contains("10.96.0.10_5000")));
   auto listener = mesh.listener(kClient, "0.0.0.0_5000");
-  bool exact = false;
+  std::set<std::string> exact;  // a Service's address, and those of pods behind one without
+  const std::string pod = mesh.endpoints(kClient, "outbound|5000||helloworld.default.svc.cluster.local").front();
   for (const auto& chain : listener.filter_chains())
     for (const auto& range : chain.filter_chain_match().prefix_ranges()) {
-      if (range.address_prefix() != "10.96.0.10") continue;
-      exact = true;
+      if (range.address_prefix() != "10.96.0.10" && !pod.starts_with(range.address_prefix() + ":")) continue;
+      exact.insert(range.address_prefix());
       EXPECT_EQ(range.prefix_len().value(), 32u);
       EXPECT_THAT(chain.filters(chain.filters_size() - 1).name(), testing::HasSubstr("http_connection_manager"));
     }
-  EXPECT_TRUE(exact);
+  EXPECT_EQ(exact.size(), 2u);
+  std::vector<std::string> told;
+  for (const config::Finding& finding : mesh.findings())
+    if (finding.code == "SN0230" || finding.code == "SN0231")
+      told.push_back(finding.object.name + ": " + finding.message);
+  EXPECT_THAT(
+      told, testing::ElementsAre("address: address 10.96.0.10 is that of Service default/helloworld, which keeps it"));
 }
 
 TEST(Base, AServiceWithoutRulesIsRetriedAndNeverCutOff) {

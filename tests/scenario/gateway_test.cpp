@@ -17,6 +17,12 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr const char* kGateway = "istio-system/istio-ingressgateway-1";
+constexpr const char* kRevoked = R"(-----BEGIN X509 CRL-----
+MIGpMFACAQEwCgYIKoZIzj0EAwIwDzENMAsGA1UEAwwEc2hvcBcNMjYxMTIyMDEx
+MTMwWhgPMjEyNjEwMjkwMTExMzBaoA4wDDAKBgNVHRQEAwIBAjAKBggqhkjOPQQD
+AgNJADBGAiEAmfWTSKBrV/xiPsYRCGCmrX5LPDS0QW8aAko2wBiRKp4CIQDMVQ1u
+0H74zvfwW+tWAvxQ3mLfMahp1Vo/bG3uqZtuTg==
+-----END X509 CRL-----)";  // an empty list that CN=shop signed
 
 constexpr const char* kOneServer = R"yaml(
 apiVersion: networking.istio.io/v1alpha3
@@ -139,7 +145,8 @@ std::string secret(const std::string& name) {
   const std::string certificate = base::to_base64(pair.certificate_pem());
   return "\n---\n{apiVersion: v1, kind: Secret, metadata: {name: " + name +
          ", namespace: istio-system}, type: kubernetes.io/tls, data: {tls.crt: " + certificate +
-         ", tls.key: " + base::to_base64(pair.key_pem()) + ", ca.crt: " + certificate + ", ca.crl: cmV2b2tlZA==}}";
+         ", tls.key: " + base::to_base64(pair.key_pem()) + ", ca.crt: " + certificate +
+         ", ca.crl: " + base::to_base64(kRevoked) + "}}";
 }
 
 TEST(Gateway, TlsServersAreToldApartByName) {
@@ -191,7 +198,7 @@ TEST(Gateway, CredentialsComeFromItsOwnNamespace) {
                                                              "kubernetes://default/shop", "kubernetes://nothing"});
   ASSERT_EQ(secrets.size(), 2u);
   EXPECT_EQ(secrets[0].name, "kubernetes://shop");
-  EXPECT_THAT(secrets[1].message->SerializeAsString(), HasSubstr("revoked"));
+  EXPECT_THAT(secrets[1].message->SerializeAsString(), HasSubstr(kRevoked));
   EXPECT_THAT(translate::secrets(mesh.view("default/nginx"), std::vector<std::string>{"kubernetes://shop"}), IsEmpty());
 }
 
@@ -209,6 +216,25 @@ TEST(Gateway, ASecretThatIsOfNoUseIsNotSentAndTold) {
       "{tls.crt: Y2VydA==, tls.key: a2V5}}");
   EXPECT_THAT(told(), HasSubstr("Secret istio-system/shop is of no use: the certificate cannot be read"));
   EXPECT_THAT(translate::secrets(mesh.view(kGateway), std::vector<std::string>{"kubernetes://shop"}), IsEmpty());
+  std::string torn = secret("shop");
+  torn.replace(torn.find("ca.crl: "), std::string::npos, "ca.crl: cmV2b2tlZA==}}");
+  mesh.apply(torn);
+  EXPECT_THAT(told(), HasSubstr("of no use: ca.crl: the revocation lists cannot be read"));
+  EXPECT_THAT(translate::secrets(mesh.view(kGateway), std::vector<std::string>{"kubernetes://shop-cacert"}), IsEmpty());
+}
+
+TEST(Gateway, AServerOnAPortOfTheProxyItselfIsLeftOutAloneAndTold) {
+  Mesh mesh = Mesh::helloworld(R"yaml(
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: own, namespace: default}
+spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 15021, name: a, protocol: HTTP}, hosts: ['*']}, {port: {number: 80, name: b, protocol: HTTP}, hosts: ['*']}]}
+)yaml");
+  EXPECT_THAT(mesh.listeners(kGateway), testing::ElementsAre("0.0.0.0_8080"));
+  std::vector<std::string> told;
+  for (const config::Finding& finding : mesh.findings())
+    if (finding.code == "SN0215") told.push_back(finding.path);
+  EXPECT_THAT(told, testing::ElementsAre("spec.servers[0].port.number"));
 }
 
 }  // namespace

@@ -41,7 +41,10 @@ std::vector<config::Finding> analyze(const Inputs& inputs, const Snapshot& snaps
   find_empty_subsets(inputs, snapshot, out);
   find_idle_gateways(snapshot, out);
   find_ports_outside_services(snapshot, out);
+  find_reserved_ports(snapshot, out);
   find_bad_credentials(snapshot, out);
+  find_lost_claims(snapshot, out);
+  find_namespaces_without_injection(inputs, snapshot, out);
   put_in_order(out);
   return out;
 }

@@ -6,6 +6,7 @@
 #include "mesh/credential.h"
 #include "mesh/hostname.h"
 #include "mesh/labels.h"
+#include "mesh/view.h"
 
 namespace mesh {
 namespace {
@@ -106,6 +107,18 @@ void find_idle_gateways(const Snapshot& snapshot, Findings& out) {
                    "Referenced selector not found: \"" + text_of_selector(*gateway) + "\"",
                    "no pod carries these labels, so nothing listens for this Gateway"});
   }
+}
+
+void find_reserved_ports(const Snapshot& snapshot, Findings& out) {
+  for (const auto& gateway : snapshot.gateways)
+    for (int i = 0; i < gateway->spec.servers_size(); ++i) {
+      const int number = static_cast<int>(gateway->spec.servers(i).port().number());
+      if (!is_reserved_port(number)) continue;
+      out.push_back({Severity::Warning, "SN0215", gateway->meta.ref,
+                     "spec.servers[" + std::to_string(i) + "].port.number",
+                     "port " + std::to_string(number) + " is the proxy's own in every pod, so this server is left out",
+                     "15000, 15020, 15021 and 15090 are taken; choose another"});
+    }
 }
 
 // A gateway reads Secrets of the namespace that its pods are in.

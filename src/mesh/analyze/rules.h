@@ -22,6 +22,9 @@ void find_unknown_rule_hosts(const Inputs& inputs, const Snapshot& snapshot, Fin
 void find_empty_subsets(const Inputs& inputs, const Snapshot& snapshot, Findings& out);
 void find_ports_outside_services(const Snapshot& snapshot, Findings& out);
 void find_bad_credentials(const Snapshot& snapshot, Findings& out);
+void find_reserved_ports(const Snapshot& snapshot, Findings& out);
+void find_lost_claims(const Snapshot& snapshot, Findings& out);
+void find_namespaces_without_injection(const Inputs& inputs, const Snapshot& snapshot, Findings& out);
 void find_idle_gateways(const Snapshot& snapshot, Findings& out);
 
 // All parsed objects of one kind, in the order of their names.
