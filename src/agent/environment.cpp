@@ -4,9 +4,7 @@
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
 
-#include <fstream>
-#include <sstream>
-
+#include "base/file.h"
 #include "base/strings.h"
 
 extern char** environ;
@@ -15,12 +13,6 @@ namespace agent {
 
 using base::ErrorKind;
 using base::Json;
-
-static std::string read_file(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
 
 std::map<std::string, std::string> parse_downward(std::string_view text) {
   std::map<std::string, std::string> out;
@@ -74,8 +66,8 @@ base::Result<Environment> read_environment(Role role, const std::function<const 
       return base::fail(ErrorKind::Invalid, "ISTIO_KUBE_APP_PROBERS is not a JSON object");
     out.probers = std::move(*parsed);
   }
-  out.labels = parse_downward(read_file(pod_directory + "/labels"));
-  out.annotations = parse_downward(read_file(pod_directory + "/annotations"));
+  out.labels = parse_downward(base::read_file(pod_directory + "/labels").value_or(""));
+  out.annotations = parse_downward(base::read_file(pod_directory + "/annotations").value_or(""));
 
   Json& metadata = out.metadata;
   constexpr std::string_view kPrefix = "ISTIO_META_";

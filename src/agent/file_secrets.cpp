@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/file_secrets.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <map>
 #include <vector>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/strings.h"
 #include "identity/certificate.h"
@@ -46,28 +44,7 @@ static std::vector<std::string> paths_of(const std::string& name) {
   return {rest.substr(0, end), rest.substr(end + 1)};
 }
 
-// Never waits: a pipe or a device in a file's place is none.
-static base::Result<std::string> read_regular(const std::string& path) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-  if (file < 0) return std::unexpected(base::system_error("open " + path, errno));
-  struct stat found{};
-  std::string out;
-  base::Result<std::string> result = base::fail(ErrorKind::Invalid, path + " is no regular file");
-  if (::fstat(file, &found) == 0 && S_ISREG(found.st_mode)) {
-    char buffer[16384];
-    ssize_t got = 0;
-    while (out.size() <= kMostBytes && (got = ::read(file, buffer, sizeof buffer)) > 0)
-      out.append(buffer, static_cast<size_t>(got));
-    if (got < 0)
-      result = std::unexpected(base::system_error("read " + path, errno));
-    else if (out.size() > kMostBytes)
-      result = base::fail(ErrorKind::Invalid, path + " is larger than 4 MiB");
-    else
-      result = std::move(out);
-  }
-  ::close(file);
-  return result;
-}
+static base::Result<std::string> read_regular(const std::string& path) { return base::read_file(path, kMostBytes); }
 
 bool is_file_secret(std::string_view name) { return name.starts_with(kPair) || name.starts_with(kRoots); }
 
@@ -86,8 +63,9 @@ base::Result<FileSecret> read_file_secret(const std::string& name) {
   if (auto first = identity::Certificate::from_pem(out.roots); !first)
     return base::fail(ErrorKind::Invalid, paths[0] + " has no certificate: " + first.error().message);
   if (paths.size() > 1) out.revoked = TRY(read_regular(paths[1]));
-  if (paths.size() > 1 && base::trim(out.revoked).empty())
-    return base::fail(ErrorKind::Invalid, paths[1] + " is empty");
+  if (paths.size() > 1)
+    if (auto lists = identity::check_revocations(out.revoked); !lists)
+      return base::fail(ErrorKind::Invalid, paths[1] + ": " + lists.error().message);
   return out;
 }
 

@@ -3,9 +3,8 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/strings.h"
 
@@ -14,12 +13,9 @@ namespace kube {
 using base::ErrorKind;
 using base::Json;
 
+// A kubeconfig may be a pipe: --kubeconfig <(...).
 static base::Result<std::string> read_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return base::fail(ErrorKind::NotFound, path + " cannot be read");
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
+  return base::read_file(path, base::kLargestFile, base::Pipes::Wait);
 }
 
 // The entry of a list of {name, KEY: {...}} with that name.

@@ -5,6 +5,7 @@
 #include <set>
 
 // Messages that stand inside an Any must be linked in to be read.
+#include "base/file.h"
 #include "base/log.h"
 #include "envoy/extensions/access_loggers/file/v3/file.pb.h"
 #include "envoy/extensions/access_loggers/stream/v3/stream.pb.h"
@@ -16,7 +17,6 @@
 #include "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.pb.h"
 #include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
 #include "proxy/runtime/messages.h"
-#include "proxy/runtime/read_file.h"
 #include "proxy/runtime/runtime_values.h"
 #include "proxy/runtime/unread.h"
 #include "proxy/runtime/validation.h"
@@ -28,7 +28,7 @@ base::Result<Bootstrap> parse_bootstrap(const std::string& text, UnknownFields u
 }
 
 base::Result<Bootstrap> read_bootstrap(const std::string& path, UnknownFields unknown) {
-  const std::string text = TRY(read_file(path, Pipes::Wait));
+  const std::string text = TRY(base::read_file(path, base::kLargestFile, base::Pipes::Wait));
   auto out = parse_bootstrap(text, unknown);
   if (!out) return base::fail(out.error().kind, path + ": " + out.error().message);
   return out;

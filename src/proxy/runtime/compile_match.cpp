@@ -5,9 +5,17 @@
 #include <limits>
 
 #include "proxy/runtime/compile.h"
-#include "proxy/runtime/read_file.h"
 
 namespace proxy {
+
+// For messages: the text's beginning, and how long it is where that is not all of it.
+static std::string shortened(std::string_view text) {
+  constexpr size_t kMost = 200;
+  if (text.size() <= kMost) return std::string(text);
+  std::string out(text.substr(0, kMost));
+  out += "... (" + std::to_string(text.size()) + " bytes)";
+  return out;
+}
 
 base::Result<std::shared_ptr<const re2::RE2>> compile_regex(const std::string& pattern) {
   re2::RE2::Options options;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/runtime/control_plane.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
 #include "proxy/runtime/json.h"
-#include "proxy/runtime/read_file.h"
 
 namespace proxy {
 namespace {
@@ -138,7 +138,7 @@ ControlPlane::File& ControlPlane::file(Kind kind, const Source& source) {
 }
 
 void ControlPlane::read(File& file, bool anew) {
-  auto bytes = read_file(file.source.path);
+  auto bytes = base::read_file(file.source.path);
   if (!bytes) return base::log::warn("{}", bytes.error().message);
   if (!anew && *bytes == file.bytes) return;
   file.bytes = *bytes;

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "proxy/runtime/compile.h"
-#include "proxy/runtime/read_file.h"
 #include "udpa/type/v1/typed_struct.pb.h"
 #include "xds/type/v3/typed_struct.pb.h"
 
@@ -164,7 +164,7 @@ base::Result<std::string> compile(const core::DataSource& from) {
                         "environment variable " + from.environment_variable() + " is not set");
     return std::string(value);
   }
-  if (from.has_filename()) return read_file(from.filename());
+  if (from.has_filename()) return base::read_file(from.filename());
   return std::string();
 }
 
