@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/files.h"
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -17,8 +19,9 @@ std::string read_all(const std::string& file) {
     return text.str();
   }
   std::ifstream in(file);
-  if (!in || std::filesystem::is_directory(file))
-    give_up({.kind = base::ErrorKind::NotFound, .message = file + " cannot be read"});
+  int why = std::filesystem::is_directory(file) ? EISDIR : in ? 0 : errno;
+  if (why != 0)
+    give_up({.kind = base::ErrorKind::NotFound, .message = file + " cannot be read: " + std::strerror(why)});
   text << in.rdbuf();
   return text.str();
 }

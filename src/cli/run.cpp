@@ -1,31 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <numeric>
-#include <utility>
 
 #include "base/log.h"
 #include "base/strings.h"
 #include "cli/commands.h"
+#include "cli/spelling.h"
 
 namespace cli {
 
 void give_up(const base::Error& error) {
   std::fprintf(stderr, "Error: %s\n", error.message.c_str());
   std::exit(1);
-}
-
-// How many letters must be changed, added or left out to make one word of the other.
-static size_t distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i + 1);
-    for (size_t j = 0; j < b.size(); ++j)
-      diagonal = std::exchange(row[j + 1], std::min({row[j + 1] + 1, row[j] + 1, diagonal + (a[i] != b[j])}));
-  }
-  return row.back();
 }
 
 // What Istio's program has and this one has not, and what serves instead.
@@ -66,12 +52,10 @@ static std::string complaint(const CLI::App& app, const CLI::ParseError& error) 
   if (auto instead = instead_of(word); !instead.empty())
     return "\"" + word + "\" is a command of Istio's that Seine does not have yet.\nInstead: " + std::string(instead);
   std::string out = "unknown command \"" + word + "\" for \"" + app.get_name() + "\"";
-  std::string near;
+  std::string alike;
   for (const CLI::App* command : app.get_subcommands(nullptr))
-    if (distance(command->get_name(), word) <= std::min<size_t>(2, word.size() / 2) ||
-        command->get_name().starts_with(word))
-      near += "\n\t" + command->get_name();
-  if (!near.empty()) out += "\n\nDid you mean this?" + near + "\n";
+    if (near(word, command->get_name()) || command->get_name().starts_with(word)) alike += "\n\t" + command->get_name();
+  if (!alike.empty()) out += "\n\nDid you mean this?" + alike + "\n";
   return out + help + "the list of commands.";
 }
 

@@ -118,9 +118,10 @@ struct UpFlags {
 };
 
 static void up(const UpFlags& flags, const RootFlags& root) {
-  InstallSettings settings;
-  settings.ns = root.istio_ns;
-  must(set(settings, "profile=" + flags.profile));
+  Choices choices;
+  must(set(choices, "profile=" + flags.profile));
+  choices["namespace"] = root.istio_ns;
+  InstallSettings settings = settings_of(choices);
   if (std::string fault = flags.listen.empty() ? "" : listen_fault(flags.listen); !fault.empty())
     give_up({.kind = ErrorKind::Invalid, .message = "--listen " + flags.listen + ": " + fault});
   State where = must(state(flags.state));

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/json.h"
 #include "envoy/config/accesslog/v3/accesslog.pb.h"
 #include "envoy/config/core/v3/substitution_format_string.pb.h"
 #include "envoy/extensions/access_loggers/file/v3/file.pb.h"
@@ -74,9 +75,15 @@ AccessLog log_to(const std::string& path, const mesh::MeshConfig& mesh) {
   file.set_path(path);
   if (mesh.access_log_json) {
     auto& fields = *file.mutable_log_format()->mutable_json_format();
-    for (const Field& field : kFields) set_text(fields, field.name, field.value);
+    if (auto chosen = base::parse_json(mesh.access_log_format); chosen && chosen->is_object()) {
+      for (const auto& [name, value] : chosen->items())
+        if (value.is_string()) set_text(fields, name, value.get<std::string>());
+    } else {
+      for (const Field& field : kFields) set_text(fields, field.name, field.value);
+    }
   } else {
     std::string format = mesh.access_log_format.empty() ? kText : mesh.access_log_format;
+    if (!format.ends_with('\n')) format += '\n';  // as Istio, which says so of the setting
     file.mutable_log_format()->mutable_text_format_source()->set_inline_string(format);
   }
   AccessLog log;

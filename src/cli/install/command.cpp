@@ -2,24 +2,33 @@
 #include <cstdio>
 
 #include "cli/cluster.h"
+#include "cli/files.h"
 #include "cli/install/install.h"
 
 namespace cli {
 
 struct InstallFlags {
   std::vector<std::string> assignments;
+  std::vector<std::string> files;
   bool yes = false;
   bool purge = false;
   std::string revision;
   int seconds = 300;
 };
 
+// Files first, then --set, as Istio lays them on one another.
+static Choices choices_of(const InstallFlags& flags) {
+  Choices choices;
+  for (const std::string& file : flags.files) must(add_operator(choices, file, read_all(file)));
+  for (const std::string& assignment : flags.assignments) must(set(choices, assignment));
+  return choices;
+}
+
 static InstallSettings settings_of(const InstallFlags& flags, const std::string& istio_ns) {
-  InstallSettings settings;
-  settings.ns = istio_ns;
-  if (!flags.revision.empty()) settings.revision = flags.revision;
-  for (const std::string& assignment : flags.assignments) must(set(settings, assignment));
-  return settings;
+  Choices choices = choices_of(flags);
+  choices.try_emplace("namespace", istio_ns);
+  if (!flags.revision.empty()) choices["revision"] = flags.revision;
+  return settings_of(choices);
 }
 
 static void confirm(bool yes, const std::string& question) {
@@ -34,6 +43,8 @@ static void confirm(bool yes, const std::string& question) {
 
 static void add_settings(CLI::App& command, InstallFlags& flags) {
   command.add_option("-s,--set", flags.assignments, "setting as KEY=VALUE, e.g. profile=default")
+      ->allow_extra_args(false);
+  command.add_option("-f,--filename", flags.files, "file with an IstioOperator, or - for standard input")
       ->allow_extra_args(false);
   command.add_option("-r,--revision", flags.revision, "revision of the control plane");
 }
@@ -65,6 +76,10 @@ void add_uninstall(CLI::App& app, const RootFlags& root) {
   command->add_flag("--purge", flags->purge, "remove the namespace and the custom resources too");
   command->callback([flags, &root] {
     InstallSettings settings = settings_of(*flags, root.istio_ns);
+    if (!flags->purge && flags->revision.empty() && flags->files.empty() && !choices_of(*flags).contains("revision"))
+      give_up({.kind = base::ErrorKind::Invalid,
+               .message = "at least one of the --revision (or --set revision=<revision>), --filename or --purge flags "
+                          "must be set"});
     confirm(flags->yes, flags->purge
                             ? "All resources of the mesh, your VirtualServices among them, will be removed. Proceed?"
                             : "The control plane and the gateways will be removed. Proceed?");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/install/install.h"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace cli {
@@ -66,9 +67,35 @@ static net::Task<base::Result<void>> await_end_of_terminating(kube::Client& clie
   }
 }
 
+static net::Task<base::Result<void>> remove(kube::Client& client, objects::Object object) {
+  std::string ns(kube::cluster_scoped(object.kind()) ? "" : object.ns());
+  std::string name(object.name());
+  auto removed = co_await client.remove(kube::resource_of(object.kind()), ns, name);
+  if (!removed && removed.error().kind != ErrorKind::NotFound)
+    co_return std::unexpected(about(object, removed.error()));
+  if (removed) std::printf("  Removed %s.\n", object.ref().text().c_str());
+  co_return base::Result<void>();
+}
+
+// An earlier install with other settings may have made them. What somebody else
+// calls by such a name lacks install's label.
+static net::Task<base::Result<void>> prune(kube::Client& client, std::vector<objects::Object> objects) {
+  std::ranges::reverse(objects);
+  for (const objects::Object& object : objects) {
+    std::string ns(object.ns()), name(object.name());
+    auto found = co_await client.get(kube::resource_of(object.kind()), ns, name);
+    if (!found || base::text(found->json(), "metadata", "labels", "release") != "istio") continue;
+    auto removed = co_await remove(client, object);
+    if (!removed) co_return removed;
+  }
+  co_return base::Result<void>();
+}
+
 net::Task<base::Result<void>> install(kube::Client& client, InstallSettings settings, std::chrono::seconds patience) {
   auto components = manifest(settings);
   if (!components) co_return std::unexpected(components.error());
+  auto spare = left_out(settings);
+  if (!spare) co_return std::unexpected(spare.error());
   auto limit = net::Clock::now() + patience;
   auto gone = co_await await_end_of_terminating(client, settings.ns, limit);
   if (!gone) co_return gone;
@@ -86,6 +113,8 @@ net::Task<base::Result<void>> install(kube::Client& client, InstallSettings sett
     std::printf("✔ %s installed\n", component.name.c_str());
     std::fflush(stdout);
   }
+  auto pruned = co_await prune(client, std::move(*spare));
+  if (!pruned) co_return pruned;
   std::printf("✔ Installation complete\n");
   co_return base::Result<void>();
 }
@@ -95,6 +124,12 @@ static bool kept(const objects::Object& object, bool purge) {
 }
 
 net::Task<base::Result<void>> uninstall(kube::Client& client, InstallSettings settings, bool purge) {
+  kube::Resource deployments{"apps", "v1", "deployments"};
+  auto istiod = co_await client.get(deployments, settings.ns, "istiod");
+  if (!istiod && istiod.error().kind != ErrorKind::NotFound) co_return std::unexpected(istiod.error());
+  if (!purge && (!istiod || base::text(istiod->json(), "metadata", "labels", "istio.io/rev") != settings.revision))
+    co_return base::fail(ErrorKind::NotFound, "could not find target revision " + settings.revision);
+  settings.ingress_gateway = settings.egress_gateway = true;  // whichever are there
   auto components = manifest(settings);
   if (!components) co_return std::unexpected(components.error());
   std::vector<objects::Object> doomed;
@@ -104,12 +139,8 @@ net::Task<base::Result<void>> uninstall(kube::Client& client, InstallSettings se
   std::stable_partition(doomed.begin(), doomed.end(),
                         [](const objects::Object& o) { return o.kind_name().ends_with("WebhookConfiguration"); });
   for (const objects::Object& object : doomed) {
-    std::string ns(kube::cluster_scoped(object.kind()) ? "" : object.ns());
-    std::string name(object.name());
-    auto removed = co_await client.remove(kube::resource_of(object.kind()), ns, name);
-    if (!removed && removed.error().kind != ErrorKind::NotFound)
-      co_return std::unexpected(about(object, removed.error()));
-    if (removed) std::printf("  Removed %s.\n", object.ref().text().c_str());
+    auto removed = co_await remove(client, object);
+    if (!removed) co_return removed;
   }
   std::printf("✔ Uninstall complete\n");
   co_return base::Result<void>();

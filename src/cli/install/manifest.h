@@ -5,23 +5,10 @@
 #include <vector>
 
 #include "base/error.h"
+#include "cli/install/settings.h"
 #include "objects/object.h"
 
 namespace cli {
-
-// What `install` can be told, as in IstioOperator's values.
-struct InstallSettings {
-  std::string profile = "default";  // default, minimal (no gateway) or empty (nothing)
-  std::string ns = "istio-system";
-  std::string revision = "default";
-  std::string hub = "docker.io/seine";
-  std::string tag = SEINE_VERSION;
-};
-
-// Applies "--set KEY=VALUE" (profile, hub, tag, revision, values.global.hub,
-// values.global.tag, values.global.istioNamespace). A key that would change
-// nothing is refused by name.
-base::Result<void> set(InstallSettings& settings, std::string_view assignment);
 
 // One component and its objects, in the order in which they are applied.
 struct Component {
@@ -30,5 +17,9 @@ struct Component {
   std::vector<objects::Object> objects;
 };
 base::Result<std::vector<Component>> manifest(const InstallSettings& settings);
+
+// The objects of the gateways that these settings leave out: what an earlier
+// install with others may have made.
+base::Result<std::vector<objects::Object>> left_out(const InstallSettings& settings);
 
 }  // namespace cli

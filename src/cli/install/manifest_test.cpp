@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "mesh/mesh_config.h"
+
 namespace cli {
 
 static const objects::Object* find(const std::vector<Component>& components, std::string_view kind,
@@ -31,7 +33,8 @@ TEST(Manifest, HoldsWhatTheDefaultProfilePromises) {
 
 TEST(Manifest, FillsEveryPlaceholder) {
   InstallSettings settings;
-  ASSERT_TRUE(set(settings, "hub=registry.example/mesh"));
+  settings.hub = "registry.example/mesh";
+  settings.egress_gateway = true;
   settings.ns = "mesh";
   auto components = manifest(settings);
   ASSERT_TRUE(components);
@@ -45,12 +48,30 @@ TEST(Manifest, FillsEveryPlaceholder) {
       EXPECT_EQ(object.json().dump().find("${"), std::string::npos) << object.ref().text();
 }
 
-TEST(Manifest, RefusesASettingThatWouldNotAct) {
-  InstallSettings settings;
-  auto refused = set(settings, "values.pilot.autoscaleMin=3");
-  ASSERT_FALSE(refused);
-  EXPECT_NE(refused.error().message.find("values.pilot.autoscaleMin"), std::string::npos);
-  EXPECT_FALSE(set(settings, "profile=remote"));
+TEST(Manifest, OfTheDemoHasAnEgressGatewayAndItsMeshLogsAccess) {
+  Choices choices;
+  ASSERT_TRUE(set(choices, "profile=demo"));
+  ASSERT_TRUE(set(choices, "meshConfig.accessLogEncoding=JSON"));
+  auto components = manifest(settings_of(choices));
+  ASSERT_TRUE(components) << components.error().message;
+  const objects::Object* egress = find(*components, "Service", "istio-egressgateway");
+  ASSERT_NE(egress, nullptr);
+  EXPECT_EQ(egress->json()["spec"]["type"], "ClusterIP");
+  EXPECT_EQ(egress->json()["spec"]["ports"][0]["port"], 80);
+  ASSERT_NE(find(*components, "Deployment", "istio-ingressgateway"), nullptr);
+  const objects::Object* mesh = find(*components, "ConfigMap", "istio");
+  ASSERT_NE(mesh, nullptr);
+  mesh::MeshConfig config = mesh::mesh_config_of(mesh);
+  EXPECT_EQ(config.access_log_file, "/dev/stdout");
+  EXPECT_TRUE(config.access_log_json);
+  EXPECT_TRUE(left_out(settings_of(choices))->empty());
+}
+
+TEST(Manifest, LeavesOutTheGatewaysThatAreNotChosen) {
+  auto spare = left_out({});
+  ASSERT_TRUE(spare);
+  for (const objects::Object& object : *spare) EXPECT_NE(object.name().find("egress"), std::string_view::npos);
+  EXPECT_FALSE(spare->empty());
 }
 
 }  // namespace cli
