@@ -8,10 +8,12 @@ namespace cli {
 
 static void print_environment(const std::string& state_flag) {
   State where = must(state(state_flag));
+  std::string why;
   for (const auto& file : {where.kubeconfig(), where.hold_record()})
-    if (!std::filesystem::exists(file))
-      give_up({.kind = base::ErrorKind::NotFound,
-               .message = "no cluster runs here (" + file.string() + " is not there): seine up"});
+    if (why.empty() && !std::filesystem::exists(file)) why = file.string() + " is not there";
+  if (why.empty() && !where.running()) why = "what " + where.dir.string() + " tells of has ended";
+  if (!why.empty())
+    give_up({.kind = base::ErrorKind::NotFound, .message = "no cluster runs here (" + why + "): seine up"});
   std::printf("export KUBECONFIG=%s\n", shell_quoted(where.kubeconfig().string()).c_str());
   std::printf("export PATH=%s:\"$PATH\"\n", shell_quoted(program("").parent_path().string()).c_str());
 }

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 
-#include "base/strings.h"
 #include "cli/cluster.h"
+#include "cli/host_ports.h"
 #include "cli/table.h"
 
 namespace cli {
 
-// The port of the loopback that leads to a node port: the one-machine cluster
-// notes in an annotation those that were taken, e.g. "node/30080=127.0.0.1:30081".
+// The port of the loopback that leads to a node port.
 static std::string host_port(const objects::Object& service, const std::string& node_port) {
-  const std::string label = "node/" + node_port;
-  for (std::string_view entry : base::split(service.annotation("localkube.seine.dev/host-ports"), ','))
-    if (auto parts = base::cut(entry, '='); parts && parts->first == label)
-      return std::string(parts->second.substr(parts->second.rfind(':') + 1));
+  for (const HostPort& known : host_ports_of(service))
+    if (known.node_port && known.port == node_port) return known.address.substr(known.address.rfind(':') + 1);
   return node_port;
 }
 

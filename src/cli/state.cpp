@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/state.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <cstdlib>
 
 namespace cli {
@@ -12,6 +16,16 @@ base::Result<State> state(const std::string& from_flag) {
   if (const char* home = std::getenv("HOME"); home && *home)
     return State{std::filesystem::path(home) / ".local" / "state" / "seine"};
   return base::fail(base::ErrorKind::Invalid, "neither HOME nor XDG_STATE_HOME is set: name a directory with --state");
+}
+
+// The holder of a cluster locks the file "lock" for as long as it lives, and
+// everything else of the cluster dies with it.
+bool State::running() const {
+  int lock = open((dir / "lock").c_str(), O_RDONLY | O_CLOEXEC);
+  if (lock < 0) return errno != ENOENT && std::filesystem::exists(hold_record());
+  bool held = flock(lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  close(lock);
+  return held;
 }
 
 std::filesystem::path program(std::string_view name) {

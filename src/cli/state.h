@@ -17,6 +17,7 @@ struct State {
   std::filesystem::path kubeconfig() const { return dir / "kubeconfig"; }
   std::filesystem::path hold_record() const { return dir / "hold.json"; }  // there while the cluster runs
   std::filesystem::path logs() const { return dir / "logs"; }
+  bool running() const;  // whether a cluster's processes hold the directory, whatever its files say
 };
 base::Result<State> state(const std::string& from_flag);
 

@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "cli/cluster.h"
+#include "cli/host_ports.h"
 #include "cli/install/install.h"
 #include "cli/state.h"
 #include "net/address.h"
@@ -60,6 +61,7 @@ static net::Task<bool> ready(kube::Client& client) {
 static bool answers(const State& where) {
   // The kubeconfig outlives the cluster, for the shells that name it.
   if (!std::filesystem::exists(where.hold_record()) || !std::filesystem::exists(where.kubeconfig())) return false;
+  if (!where.running()) return false;
   auto access = kube::find_access(where.kubeconfig().string());
   if (!access) return false;
   Cluster cluster(std::move(*access));
@@ -111,6 +113,17 @@ static std::string listen_fault(const std::string& text) {
   return bound ? "" : "nothing can listen there: " + why;
 }
 
+// Where ports of Services went that were not free, a line each.
+static net::Task<std::vector<std::string>> moved_ports(kube::Client& client) {
+  kube::Resource services{"", "v1", "services"};
+  std::vector<std::string> lines;
+  auto list = co_await client.list(services, "");
+  if (!list) co_return lines;
+  for (const objects::Object& service : list->items)
+    for (std::string& line : moved_ports_of(service)) lines.push_back(std::move(line));
+  co_return lines;
+}
+
 struct UpFlags {
   std::string state;
   std::string listen;
@@ -137,13 +150,14 @@ static void up(const UpFlags& flags, const RootFlags& root) {
                .message = "--listen acts when the cluster starts, and it runs already: seine down first"});
     std::printf("✔ Cluster runs already\n");
   } else {
-    std::filesystem::remove(where.kubeconfig());
+    // The old kubeconfig stands until the new one takes its place: shells name it.
     await_cluster(where, start_hold(where, flags.listen), std::chrono::seconds(30));
     std::printf("✔ Cluster started\n");
   }
   std::fflush(stdout);
   Cluster cluster(must(kube::find_access(where.kubeconfig().string())));
   must(cluster.wait(install(*cluster.client, settings, std::chrono::seconds(60))));
+  for (const std::string& line : cluster.wait(moved_ports(*cluster.client))) std::printf("  %s\n", line.c_str());
   double seconds = std::chrono::duration<double>(net::Clock::now() - began).count();
   std::printf("Ready in %.1f s. Next: eval \"$(%s env)\"\n", seconds, shell_quoted(program("seine").string()).c_str());
 }

@@ -77,7 +77,7 @@ AccessLog log_to(const std::string& path, const mesh::MeshConfig& mesh) {
     auto& fields = *file.mutable_log_format()->mutable_json_format();
     if (auto chosen = base::parse_json(mesh.access_log_format); chosen && chosen->is_object()) {
       for (const auto& [name, value] : chosen->items())
-        if (value.is_string()) set_text(fields, name, value.get<std::string>());
+        set_text(fields, name.c_str(), value.is_string() ? value.get<std::string>() : value.dump());
     } else {
       for (const Field& field : kFields) set_text(fields, field.name, field.value);
     }

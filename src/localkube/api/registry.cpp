@@ -205,6 +205,10 @@ Answer<Json> Registry::merged_update(const Target& target, const Json& current, 
       kept.erase("status");
     else
       kept["status"] = std::move(status);
+    // A Deployment's controller keeps its count of revisions there.
+    if (row.plural == "deployments" && row.group == "apps")
+      if (const Json* annotations = base::find(wanted, "metadata", "annotations"))
+        kept["metadata"]["annotations"] = *annotations;
     wanted = std::move(kept);
   } else if (target.subresource == "finalize") {
     Json kept = current;
@@ -281,6 +285,7 @@ net::Task<Answer<objects::Object>> Registry::modify(Target target, Transform tra
       if (row.stored_in() == "services" && problems.empty())
         allocator_.allocate(object, &before, reservation, problems);
     } else if (target.subresource == "status") {
+      validate_metadata(row, object, problems);
       validate_custom(row, target.version, object, &current, problems);
     }
     if (!problems.empty()) co_return std::unexpected(invalid(row.object_kind(target.version), target.name, problems));

@@ -195,6 +195,21 @@ TEST_F(RegistryTest, StatusAndSpecAreChangedApart) {
   EXPECT_EQ(scaled->json()["status"]["replicas"], 2);
 }
 
+TEST_F(RegistryTest, ARevisionOfADeploymentRaisesNoGenerationButItsOwnersAnnotationsDo) {
+  ASSERT_TRUE(create(kDeployments,
+                     R"({"metadata":{"name":"d","namespace":"default"},"spec":{"selector":{"matchLabels":{"a":"b"}},
+    "template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"x"}]}}}})"));
+  auto counted =
+      patch(kDeployments, "d", PatchType::Merge, R"({"metadata":{"annotations":{"revision":"1"}}})", "status");
+  ASSERT_TRUE(counted) << counted.error().message;
+  EXPECT_EQ(counted->annotation("revision"), "1");
+  EXPECT_EQ(counted->generation(), 1);
+  auto written = patch(kDeployments, "d", PatchType::Merge, R"({"metadata":{"annotations":{"mine":"1"}}})");
+  ASSERT_TRUE(written);
+  EXPECT_EQ(written->generation(), 2);
+  EXPECT_FALSE(patch(kDeployments, "d", PatchType::Merge, R"({"metadata":{"annotations":{"a b":"1"}}})", "status"));
+}
+
 TEST_F(RegistryTest, CustomObjectsAreDefaultedPrunedValidatedAndServedInEveryVersion) {
   ASSERT_TRUE(
       create(kCrds, R"({"metadata":{"name":"things.example.org"},"spec":{"group":"example.org","scope":"Namespaced",

@@ -158,7 +158,8 @@ net::Task<bool> Deployments::ensure_fresh(Deployments* self, objects::Object dep
   }
   if (deployment.annotation(kRevision) == revision) co_return true;
   base::Json patch = {{"metadata", {{"annotations", {{kRevision, revision}}}}}};
-  auto patched = co_await self->cluster_.api.patch(kinds::kDeployments, ns, name, PatchType::Merge, std::move(patch));
+  auto patched = co_await self->cluster_.api.patch(kinds::kDeployments, ns, name, PatchType::Merge, std::move(patch),
+                                                   "status");  // so that it raises no generation
   co_return patched.has_value();
 }
 
@@ -307,7 +308,8 @@ net::Task<bool> Deployments::write_status(Deployments* self, objects::Object dep
   }
   if (status == deployment.status()) co_return true;
   deployment.json()["status"] = std::move(status);
-  deployment.json()["metadata"].erase("resourceVersion");
+  for (const char* key : {"resourceVersion", "annotations"})
+    deployment.json()["metadata"].erase(key);  // of a while ago
   auto written = co_await self->cluster_.api.update_status(kinds::kDeployments, std::move(deployment));
   co_return written || written.error().code == 404;
 }

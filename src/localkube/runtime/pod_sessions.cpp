@@ -194,6 +194,13 @@ net::Task<PodStreams::Dialled> PodRuntime::dial(std::string ns, std::string name
   co_return net::stream_of(std::move(connection));
 }
 
+// As a kubelet words the most common reasons.
+static std::string why_waiting(const std::string& reason) {
+  if (reason == "ErrImagePull") return "image can't be pulled";
+  if (reason == "ImagePullBackOff") return "trying and failing to pull image";
+  return reason.empty() ? "ContainerCreating" : reason;
+}
+
 net::Task<Answer<net::Queue<std::string>>> PodRuntime::logs(std::string ns, std::string name, LogOptions options) {
   auto pod = find(ns, name);
   if (!pod) co_return missing(name);
@@ -205,7 +212,7 @@ net::Task<Answer<net::Queue<std::string>>> PodRuntime::logs(std::string ns, std:
     co_return bad("previous terminated container \"" + options.container + "\" in pod \"" + name + "\" not found");
   if (!container->ever_started)
     co_return bad("container \"" + options.container + "\" in pod \"" + name +
-                  "\" is waiting to start: " + (container->reason.empty() ? "ContainerCreating" : container->reason));
+                  "\" is waiting to start: " + why_waiting(container->reason));
   LogOrder order{.path = std::move(path), .options = std::move(options), .ended = {}};
   std::weak_ptr<Pod> weak = pod;
   order.ended = [weak, wanted = order.options.container, attempt] {

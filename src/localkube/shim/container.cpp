@@ -77,7 +77,10 @@ void Container::on_report(Packet packet) {
   read_from(std::move(master), LogWriter::Stream::Out, out_);
 }
 
+// A start that failed is told once its process is over, so that whoever starts
+// it again does not find it running.
 void Container::on_report_end() {
+  if (!error_.empty() && running_) return;
   if (std::exchange(told_, true)) return;
   calls_.started(error_);
 }

@@ -41,14 +41,12 @@ Attributes wish_of(const http::RequestHead& head, const std::optional<ApiPath>& 
     bool namespaced = path->rest.size() == 3;
     return {.verb = verb, .group = path->group, .resource = path->rest.back(), .ns = namespaced ? path->rest[1] : ""};
   }
-  if (path && is_pod_proxy(*path)) {
-    std::string_view pod = path->rest[3];
+  if (path && is_proxy(*path))
     return {.verb = verb,
-            .resource = "pods",
+            .resource = path->rest[2],
             .subresource = "proxy",
             .ns = path->rest[1],
-            .name = std::string(pod.substr(0, pod.find(':')))};
-  }
+            .name = proxy_name(path->rest[3]).name};
   return {.verb = verb, .path = std::string(head.path_only())};
 }
 
@@ -169,7 +167,7 @@ net::Task<void> Front::handle(std::shared_ptr<http::Exchange> exchange) {
   }
   auto api_path = parse_api_path(path);
   RestRequest request{exchange, std::move(*user), {}, false, std::string(exchange->request().query()), Shape::Object};
-  bool special = api_path && (is_review(*api_path) || is_pod_proxy(*api_path));
+  bool special = api_path && (is_review(*api_path) || is_proxy(*api_path));
   Answer<void> resolved =
       api_path && !special ? resolve(services_.registry.catalog(), *api_path, request) : Answer<void>{};
   Attributes wish = wish_of(exchange->request(), api_path, resolved && request.target.row ? &request : nullptr);
@@ -183,7 +181,7 @@ net::Task<void> Front::handle(std::shared_ptr<http::Exchange> exchange) {
     co_return;
   }
   if (special) {
-    co_await serve_pod_proxy(services_, exchange, std::move(*api_path));
+    co_await serve_proxy(services_, exchange, std::move(*api_path));
     co_return;
   }
   bool group_known = false;

@@ -58,9 +58,14 @@ net::Task<void> serve_delete_collection(Services& services, RestRequest request)
 // exec, attach, portforward, token, scale. False: not one of these.
 bool is_special_subresource(const RestRequest& request);
 net::Task<void> serve_subresource(Services& services, RestRequest request);
-// Anything a pod serves, asked by way of the API server.
-bool is_pod_proxy(const ApiPath& path);
-net::Task<void> serve_pod_proxy(Services& services, std::shared_ptr<http::Exchange> exchange, ApiPath path);
+// What a pod serves, asked by way of the API server: pods/NAME:PORT/proxy/PATH
+// and services/NAME:PORT/proxy/PATH, in clear text.
+struct ProxyName {
+  std::string scheme, name, port;  // "http:web:80"; without a scheme or a port: ""
+};
+ProxyName proxy_name(std::string_view text);
+bool is_proxy(const ApiPath& path);
+net::Task<void> serve_proxy(Services& services, std::shared_ptr<http::Exchange> exchange, ApiPath path);
 net::Task<void> serve_log(Services& services, RestRequest request);
 net::Task<void> serve_exec(Services& services, RestRequest request);
 net::Task<void> serve_port_forward(Services& services, RestRequest request);

@@ -272,6 +272,25 @@ TEST_F(FrontTest, LogOptionsOutOfRangeAreRefused) {
   EXPECT_EQ(get(log + "tailLines=0&sinceTime=2026-01-02T00:00:00Z").status, 200);
 }
 
+// One that answers for every pod.
+struct OnePod : PodStreams {
+  std::string at;             // "127.0.0.1:8080"
+  mutable std::string asked;  // "NAMESPACE/POD:PORT", the last one
+  net::Task<Answer<net::Queue<std::string>>> logs(std::string, std::string, LogOptions) override {
+    co_return std::unexpected(Refusal{503, "ServiceUnavailable", "none", {}});
+  }
+  net::Task<Answer<Process>> exec(std::string, std::string, ExecOptions) override {
+    co_return std::unexpected(Refusal{503, "ServiceUnavailable", "none", {}});
+  }
+  net::Task<Dialled> dial(std::string, std::string, uint16_t) override {
+    co_return base::fail(base::ErrorKind::Unavailable, "none");
+  }
+  Answer<std::string> dial_address(std::string_view ns, std::string_view pod, uint16_t port) const override {
+    asked = std::string(ns) + "/" + std::string(pod) + ":" + std::to_string(port);
+    return at;
+  }
+};
+
 // What a pod says goes through piece by piece: a client that reads nothing holds it up.
 TEST_F(FrontTest, TheProxyToAPodGathersNothingOfItsAnswer) {
   ASSERT_EQ(post("/api/v1/namespaces/default/pods",
@@ -295,19 +314,7 @@ TEST_F(FrontTest, TheProxyToAPodGathersNothingOfItsAnswer) {
   });
   auto address = pod.listen(*net::Address::parse("127.0.0.1", 0));
   ASSERT_TRUE(address);
-  struct OnePod : PodStreams {
-    std::string at;
-    net::Task<Answer<net::Queue<std::string>>> logs(std::string, std::string, LogOptions) override {
-      co_return std::unexpected(Refusal{503, "ServiceUnavailable", "none", {}});
-    }
-    net::Task<Answer<Process>> exec(std::string, std::string, ExecOptions) override {
-      co_return std::unexpected(Refusal{503, "ServiceUnavailable", "none", {}});
-    }
-    net::Task<Dialled> dial(std::string, std::string, uint16_t) override {
-      co_return base::fail(base::ErrorKind::Unavailable, "none");
-    }
-    Answer<std::string> dial_address(std::string_view, std::string_view, uint16_t) const override { return at; }
-  } streams;
+  OnePod streams;
   streams.at = "127.0.0.1:" + std::to_string(address->port());
   server_->set_pod_streams(streams);
 
@@ -342,6 +349,39 @@ TEST_F(FrontTest, TheProxyToAPodGathersNothingOfItsAnswer) {
   };
   EXPECT_EQ(net::run_to_end(loop_, through()), kWhole);
   EXPECT_EQ(asked, "POST /deep?x=1 body");
+}
+
+TEST_F(FrontTest, TheProxyToAServiceAsksAPodOfIt) {
+  ASSERT_EQ(post("/api/v1/namespaces/default/services",
+                 R"({"metadata":{"name":"s"},"spec":{"ports":[{"name":"web","port":80,"targetPort":8000}]}})")
+                .status,
+            201);
+  const std::string slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices";
+  ASSERT_EQ(post(slices, R"({"metadata":{"name":"s-1","labels":{"kubernetes.io/service-name":"s"}},"addressType":"IPv4",
+                             "ports":[{"name":"web","port":8000}],"endpoints":[
+                               {"addresses":["10.1.1.1"],"conditions":{"ready":false},"targetRef":{"kind":"Pod","name":"late"}},
+                               {"addresses":["10.1.1.2"],"targetRef":{"kind":"Pod","name":"p"}}]})")
+                .status,
+            201);
+  http::Server pod(loop_, [](std::shared_ptr<http::Exchange> exchange) -> net::Task<void> {
+    exchange->respond(200, "\"" + exchange->request().path + "\"");
+    co_return;
+  });
+  auto address = pod.listen(*net::Address::parse("127.0.0.1", 0));
+  ASSERT_TRUE(address);
+  OnePod streams;
+  streams.at = "127.0.0.1:" + std::to_string(address->port());
+  server_->set_pod_streams(streams);
+  const std::string services = "/api/v1/namespaces/default/services/";
+  for (const char* name : {"s:web", "s:80", "s", "http:s:web"}) {
+    Reply answer = get(services + name + "/proxy/deep?x=1");
+    EXPECT_EQ(answer.status, 200) << name;
+    EXPECT_EQ(answer.body, "/deep?x=1");
+    EXPECT_EQ(streams.asked, "default/p:8000");
+  }
+  EXPECT_EQ(get(services + "s:81/proxy/").status, 503);
+  EXPECT_EQ(get(services + "https:s:web/proxy/").status, 400);
+  EXPECT_EQ(get(services + "none:80/proxy/").status, 404);
 }
 
 TEST_F(FrontTest, ATokenIsNotIssuedForAnOrderThatIsMisshapen) {

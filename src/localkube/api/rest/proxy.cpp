@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/strings.h"
 #include "http/client.h"
+#include "localkube/api/kinds/document.h"
 #include "localkube/api/rest/front.h"
 #include "localkube/api/rest/respond.h"
 
@@ -10,6 +11,8 @@ namespace {
 
 using Stream = std::shared_ptr<http::ClientStream>;
 
+const objects::Resource kPods{"", "v1", "pods"}, kServices{"", "v1", "services"},
+    kSlices{"discovery.k8s.io", "v1", "endpointslices"};
 constexpr std::chrono::seconds kMostWait{30};  // for the head of the pod's answer
 
 // A pod may answer before it has the whole body; the answer counts then.
@@ -47,25 +50,89 @@ net::Task<void> copy_answer(std::shared_ptr<http::Exchange> exchange, Stream str
   exchange->finish();
 }
 
-}  // namespace
+Refusal bad_name(std::string message) { return {.code = 400, .reason = "BadRequest", .message = std::move(message)}; }
 
-bool is_pod_proxy(const ApiPath& path) {
-  return path.group.empty() && path.rest.size() >= 5 && path.rest[0] == "namespaces" && path.rest[2] == "pods" &&
-         path.rest[4] == "proxy";
+// Where a request goes: a pod, and a port of it.
+struct PodPort {
+  std::string pod;
+  uint16_t port = 0;
+};
+
+// The port that stands in the URL, else the first that the pod's containers name, else 80.
+Answer<PodPort> port_of_pod(const Api& api, const std::string& ns, const ProxyName& named) {
+  if (!named.port.empty()) {
+    auto port = base::parse_number<uint16_t>(named.port);
+    if (!port || *port == 0) return std::unexpected(bad_name("write the pod as NAME:PORT, the port as a number"));
+    return PodPort{named.name, *port};
+  }
+  auto pod = api.peek(kPods, ns, named.name);
+  if (pod)
+    for (const Json& container : items(*pod, "spec", "containers"))
+      for (const Json& port : items(container, "ports"))
+        return PodPort{named.name, static_cast<uint16_t>(number(port, "containerPort"))};
+  return PodPort{named.name, 80};
 }
 
-// pods/NAME:PORT/proxy/PATH: asks the pod in the client's place, in clear text.
-net::Task<void> serve_pod_proxy(Services& services, std::shared_ptr<http::Exchange> exchange, ApiPath path) {
-  auto named = base::cut(path.rest[3], ':');
-  std::string name(named ? named->first : path.rest[3]);
-  auto port = base::parse_number<uint16_t>(named ? named->second : "80");
-  if (!port || !services.streams) {
-    respond_refusal(*exchange, Refusal{.code = 400,
-                                       .reason = "BadRequest",
-                                       .message = "write the pod as NAME:PORT, not " + base::to_lower(path.rest[3])});
+// A ready endpoint of the Service's port, which goes by name or number; a Service with one port needs none.
+Answer<PodPort> port_of_service(const Api& api, const std::string& ns, const ProxyName& named) {
+  auto service = api.peek(kServices, ns, named.name);
+  if (!service) return std::unexpected(not_found(kServices, named.name));
+  auto absent = [&](const std::string& what) {
+    return std::unexpected(Refusal{.code = 503, .reason = "ServiceUnavailable", .message = what});
+  };
+  const Json& ports = items(*service, "spec", "ports");
+  const Json* wanted = nullptr;
+  for (const Json& port : ports)
+    if (named.port == base::text(port, "name") || named.port == std::to_string(number(port, "port"))) wanted = &port;
+  if (!wanted && named.port.empty() && ports.size() == 1) wanted = &ports[0];
+  if (!wanted)
+    return absent("no service port " + in_quotes(named.port) + " found for service " + in_quotes(named.name));
+  for (const objects::Object& slice : api.list(kSlices, ns)) {
+    if (slice.label("kubernetes.io/service-name") != named.name) continue;
+    for (const Json& port : items(slice.json(), "ports")) {
+      if (base::text(port, "name") != base::text(*wanted, "name")) continue;
+      for (const Json& endpoint : items(slice.json(), "endpoints")) {
+        const Json* ready = base::find(endpoint, "conditions", "ready");
+        if ((ready && *ready == false) || base::text(endpoint, "targetRef", "kind") != "Pod") continue;
+        return PodPort{string_at(endpoint, "targetRef", "name"), static_cast<uint16_t>(number(port, "port"))};
+      }
+    }
+  }
+  return absent("no endpoints available for service " + in_quotes(named.name));
+}
+
+}  // namespace
+
+bool is_proxy(const ApiPath& path) {
+  return path.group.empty() && path.rest.size() >= 5 && path.rest[0] == "namespaces" &&
+         (path.rest[2] == "pods" || path.rest[2] == "services") && path.rest[4] == "proxy";
+}
+
+ProxyName proxy_name(std::string_view text) {
+  auto parts = base::split(text, ':');
+  if (parts.size() == 3) return {std::string(parts[0]), std::string(parts[1]), std::string(parts[2])};
+  if (parts.size() == 2) return {"", std::string(parts[0]), std::string(parts[1])};
+  return {"", std::string(text), ""};
+}
+
+net::Task<void> serve_proxy(Services& services, std::shared_ptr<http::Exchange> exchange, ApiPath path) {
+  const std::string ns = path.rest[1];
+  const ProxyName named = proxy_name(path.rest[3]);
+  if (!named.scheme.empty() && named.scheme != "http") {
+    respond_refusal(*exchange, bad_name("this machine's proxy speaks to pods in clear text: write NAME:PORT"));
     co_return;
   }
-  auto address = services.streams->dial_address(path.rest[1], name, *port);
+  if (!services.streams) {
+    respond_refusal(*exchange, Refusal{.code = 503, .reason = "ServiceUnavailable", .message = "no pods are run here"});
+    co_return;
+  }
+  Answer<PodPort> to = path.rest[2] == "pods" ? port_of_pod(services.registry, ns, named)
+                                              : port_of_service(services.registry, ns, named);
+  Answer<std::string> address;
+  if (to)
+    address = services.streams->dial_address(ns, to->pod, to->port);
+  else
+    address = std::unexpected(to.error());
   if (!address) {
     respond_refusal(*exchange, address.error());
     co_return;
@@ -81,7 +148,7 @@ net::Task<void> serve_pod_proxy(Services& services, std::shared_ptr<http::Exchan
   request.method = exchange->request().method;
   // What follows ".../proxy", as it was written.
   const std::string& whole = exchange->request().path;
-  std::string marker = "/pods/" + path.rest[3] + "/proxy";
+  std::string marker = "/" + path.rest[2] + "/" + path.rest[3] + "/proxy";
   size_t at = whole.find(marker);
   request.path = at == whole.npos ? "/" : whole.substr(at + marker.size());
   if (!request.path.starts_with('/')) request.path.insert(0, "/");
@@ -110,7 +177,7 @@ net::Task<void> serve_pod_proxy(Services& services, std::shared_ptr<http::Exchan
   }
   respond_refusal(*exchange, Refusal{.code = 503,
                                      .reason = "ServiceUnavailable",
-                                     .message = "error trying to reach pod " + name + ": " + why});
+                                     .message = "error trying to reach pod " + to->pod + ": " + why});
 }
 
 }  // namespace localkube
