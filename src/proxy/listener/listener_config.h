@@ -154,6 +154,7 @@ struct SocketOption {
   int level = 0, name = 0;
   std::string value;  // as setsockopt takes it
   When when = When::BeforeBind;
+  bool operator==(const SocketOption&) const = default;
 };
 
 // How the sockets of one address are opened.
@@ -166,6 +167,7 @@ struct SocketSpec {
   bool transparent = false, freebind = false, multipath = false;
   bool reuse_port = true;  // a socket for each worker; otherwise they share one
   std::vector<SocketOption> options;
+  bool operator==(const SocketSpec&) const = default;
 };
 
 // How many downstream connections there are in the process, and may be. One

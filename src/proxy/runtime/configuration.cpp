@@ -8,12 +8,9 @@
 
 #include "base/log.h"
 #include "identity/certificate.h"
-#include "proxy/listener/socket.h"
 #include "proxy/runtime/validation.h"
 
 namespace proxy {
-
-static constexpr int kMostWaits = 200;  // of a millisecond
 
 namespace tls_v3 = envoy::extensions::transport_sockets::tls::v3;
 
@@ -32,12 +29,11 @@ std::vector<Rejection> Configuration::update(Kind kind, std::span<const Resource
                                              std::span<const std::string> removed, From from) {
   std::vector<Rejection> rejections;
   Entries& all = mutable_entries(kind);
-  bool missing = false, left = false;  // missing: something that is waited for does not exist
+  bool missing = false;  // something that is waited for does not exist
   for (const std::string& name : removed) {
     if (auto it = all.find(name); it != all.end()) {
       if (it->second.from != from) continue;
       remove(kind, name);
-      left = true;
     } else if (kind == Kind::VirtualHost) {
       demanded_.erase(name);
       for (Worker* worker : workers_) worker->post([worker, name] { worker->no_such_host(name); });
@@ -45,12 +41,17 @@ std::vector<Rejection> Configuration::update(Kind kind, std::span<const Resource
       missing |= given_up_[static_cast<size_t>(kind)].insert(name).second;
     }
   }
-  // Who comes in its place may want its address.
-  if (left && kind == Kind::Listener && !changed.empty()) {
-    settle();
-    publish();
-  }
-  for (const Resource& resource : changed) {
+  std::vector<const Resource*> in_order;
+  for (const Resource& resource : changed) in_order.push_back(&resource);
+  // A listener that moves leaves an address to one that comes.
+  if (kind == Kind::Listener)
+    std::stable_partition(in_order.begin(), in_order.end(), [&](const Resource* resource) {
+      const Entry* entry = find(kind, resource->name);
+      return entry && (entry->listener || entry->next_listener);
+    });
+  for (size_t at = 0; at < in_order.size(); ++at) {
+    const Resource& resource = *in_order[at];
+    if (at == changed.size()) free_unused();
     // It was on its way when it was unsubscribed from.
     const bool by_name = kind == Kind::Endpoints || kind == Kind::RouteTable;
     if (by_name && on_wanted && from == From::ControlPlane && !all.contains(resource.name) &&
@@ -69,6 +70,11 @@ std::vector<Rejection> Configuration::update(Kind kind, std::span<const Resource
     }
     auto taken = take(kind, resource, entry);
     auto now = std::chrono::system_clock::now();
+    // Sockets that nobody in this update takes over may be what is in its way.
+    if (!taken && kind == Kind::Listener && at < changed.size() && any_unused()) {
+      in_order.push_back(&resource);
+      continue;
+    }
     if (!taken) {
       entry.error = taken.error().message;
       entry.error_version = resource.version;
@@ -178,33 +184,8 @@ base::Result<void> Configuration::take_listener(const Resource& resource, Entry&
   const Listener* before = entry.next_listener ? entry.next_listener.get() : entry.listener.get();
   auto listener = TRY((Compiler{slots_, logs_}.listener(message, before)));
   if (auto it = listener_limits.find(listener->name); it != listener_limits.end()) listener->limit = it->second;
-  if (listener->bind) {
-    for (const SocketSpec& spec : listener->sockets) {
-      const net::Address& address = spec.address;
-      std::string key = address.port() || address.is_unix() ? address.text() : listener->name + " " + address.text();
-      auto it = bound_.find(key);
-      if (it != bound_.end()) {
-        if (it->second.listener == listener->name) continue;
-        return base::fail(base::ErrorKind::Conflict, "error adding listener: '" + listener->name +
-                                                         "' has duplicate address '" + key + "' as existing listener");
-      }
-      const auto count = static_cast<unsigned>(workers_.size());
-      auto opened = open_listening(spec, count, inherit ? inherit(address) : std::vector<int>());
-      // Workers close what was taken from them at their next turn: who comes back at once waits for that.
-      for (int waits = 0; !opened && let_go_.contains(key) && waits < kMostWaits; ++waits) {
-        usleep(1000);
-        opened = open_listening(spec, count, {});
-      }
-      auto fds = TRY(std::move(opened));
-      let_go_.erase(key);
-      sockaddr_storage name{};
-      socklen_t size = sizeof name;
-      getsockname(fds[0], reinterpret_cast<sockaddr*>(&name), &size);
-      bound_[key] = {listener->name, net::Address::of(reinterpret_cast<sockaddr*>(&name), size), std::move(fds)};
-      base::log::info("listener {} at {}", base::printable(listener->name), bound_[key].address.text());
-      opened_.push_back(key);
-    }
-  }
+  if (listener->bind)
+    for (const SocketSpec& spec : listener->sockets) TRY(bind(listener->name, spec));
   entry.next_listener = std::move(listener);
   return {};
 }
@@ -348,25 +329,6 @@ void Configuration::settle() {
     entry.listener = std::move(entry.next_listener);
     entry.next_listener.reset();
   }
-  // Sockets whose listener is gone, or is elsewhere now.
-  for (auto it = bound_.begin(); it != bound_.end();) {
-    const Entry* entry = find(Kind::Listener, it->second.listener);
-    auto uses = [&](const std::shared_ptr<const Listener>& listener) {
-      return listener && listener->bind &&
-             std::any_of(listener->addresses.begin(), listener->addresses.end(), [&](const net::Address& a) {
-               return a.text() == it->first || listener->name + " " + a.text() == it->first;
-             });
-    };
-    if (entry && (uses(entry->listener) || uses(entry->next_listener))) {
-      ++it;
-      continue;
-    }
-    for (int fd : it->second.fds) close(fd);
-    closed_.push_back(it->first);
-    if (let_go_.size() < 1000) let_go_.insert(it->first);
-    std::erase(opened_, it->first);
-    it = bound_.erase(it);
-  }
 }
 
 using PeerCheck = std::function<base::Result<void>(const net::TlsPeer&)>;
@@ -456,6 +418,7 @@ void Configuration::build_tls() {
 }
 
 void Configuration::publish() {
+  free_unused();
   auto config = std::make_shared<RuntimeConfig>();
   config->version = published_->version + 1;
   config->tls = tls_;
@@ -485,14 +448,14 @@ void Configuration::publish() {
   }
   published_ = config;
   // While a listener warms, whoever connects to it waits in the kernel.
-  std::vector<std::string> opened, warming;
-  for (std::string& key : opened_) {
-    const Entry* entry = find(Kind::Listener, bound_[key].listener);
-    (entry && entry->listener ? opened : warming).push_back(std::move(key));
-  }
-  opened_ = std::move(warming);
+  std::vector<std::string> opened;
+  for (const std::string& key : opened_)
+    if (const Entry* entry = find(Kind::Listener, bound_[key].listener); entry && entry->listener)
+      opened.push_back(key);
   for (size_t i = 0; i < workers_.size(); ++i) {
-    Change change{.config = config, .closed = closed_};
+    Change change{.config = config};
+    for (const std::string& key : handed_on_)
+      if (!opened_.contains(key)) change.opened.push_back({key, {}, bound_[key].listener});
     for (const std::string& key : opened) {
       Bound& bound = bound_[key];
       std::vector<int> fds;
@@ -502,8 +465,11 @@ void Configuration::publish() {
     workers_[i]->post(
         [worker = workers_[i], change = std::move(change)]() mutable { worker->apply(std::move(change)); });
   }
-  for (const std::string& key : opened) bound_[key].fds.clear();
-  closed_.clear();
+  for (const std::string& key : opened) {
+    bound_[key].fds.clear();
+    opened_.erase(key);
+  }
+  handed_on_.clear();
   if (on_published) on_published();
 }
 

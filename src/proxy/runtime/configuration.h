@@ -130,12 +130,22 @@ class Configuration {
  private:
   struct Bound {
     std::string listener;
+    SocketSpec spec;       // how they were opened
     net::Address address;  // as bound
     std::vector<int> fds;  // not handed to the workers yet
   };
   Entries& mutable_entries(Kind kind) { return entries_[static_cast<size_t>(kind)]; }
   base::Result<void> take(Kind kind, const Resource& resource, Entry& entry);
   base::Result<void> take_listener(const Resource& resource, Entry& entry);
+  base::Result<void> bind(const std::string& listener, const SocketSpec& spec);
+  base::Result<void> open(const std::string& listener, const std::string& key, const SocketSpec& spec,
+                          std::vector<int> inherited);
+  bool holds(const std::string& listener, const std::string& key);
+  void let_go(const std::string& key);
+  void await_closing();
+  bool unused(const std::string& key, const Bound& bound) const;
+  bool any_unused() const;
+  void free_unused();
   void remove(Kind kind, const std::string& name);
   base::Result<void> take_secret(const Resource& resource, Entry& entry);
   void build_tls();
@@ -163,9 +173,9 @@ class Configuration {
   };
   std::unordered_map<Slot, Told> told_;  // to the workers, by cluster
   std::map<std::string, Bound> bound_;   // by configured address
-  std::vector<std::string> closed_;      // to be closed by the workers
-  std::set<std::string> let_go_;         // sockets that were closed here and perhaps not yet by the workers
-  std::vector<std::string> opened_;      // keys of bound_ that the workers do not have yet
+  bool closing_ = false;                 // workers were told to close sockets, and may not have yet
+  std::set<std::string> opened_;         // keys of bound_ that the workers do not have yet
+  std::set<std::string> handed_on_;      // keys of bound_ that another listener has now, and the workers do not know it
   std::vector<std::shared_ptr<const net::TlsContext>> tls_;
   bool secrets_changed_ = false, tables_changed_ = false;
   std::set<std::string, std::less<>> given_up_[kResourceKinds];

@@ -1,4 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <thread>
+
 #include "proxy/runtime/harness.h"
 
 // What happens as the configuration changes while the proxy serves.
@@ -165,30 +175,152 @@ net::Task<int> keep_asking(net::Loop& loop, uint16_t port, int times, int& ok, s
   co_return ok;
 }
 
-TEST_F(Updates, AListenerTakesTheAddressOfOneThatGoesInTheSameUpdate) {
+Resource listener_named(const std::string& name, const std::string& yaml) {
+  envoy::config::listener::v3::Listener message;
+  EXPECT_TRUE(read_message(yaml, message, UnknownFields::Refuse));
+  message.set_name(name);
+  Resource resource{.name = name, .version = "1"};
+  resource.body.PackFrom(message);
+  return resource;
+}
+
+std::string at_port(uint16_t port) { return "address: 127.0.0.1, port_value: " + std::to_string(port); }
+
+// One connection for one request, as fast as it goes, until told to stop: how many were answered, and what first went
+// otherwise.
+struct Knocking {
+  explicit Knocking(uint16_t port) : thread([this, port] { knock(port); }) {}
+  ~Knocking() { stop(); }
+  void stop() {
+    over = true;
+    if (thread.joinable()) thread.join();
+  }
+  void knock(uint16_t port) {
+    const net::Address address = net::Address::parse_host_port("127.0.0.1:" + std::to_string(port)).value();
+    while (!over) {
+      const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      constexpr std::string_view kRequest =
+          "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+      std::string answer;
+      char bytes[512];
+      ssize_t got = connect(fd, address.data(), address.size());
+      if (got == 0) got = send(fd, kRequest.data(), kRequest.size(), MSG_NOSIGNAL);
+      while (got > 0 && (got = recv(fd, bytes, sizeof bytes, 0)) > 0) answer.append(bytes, static_cast<size_t>(got));
+      if (got == 0 && answer.starts_with("HTTP/1.1 200"))
+        ++answered;
+      else if (wrong.empty())
+        wrong = got < 0 ? std::strerror(errno) : "answer: " + answer;
+      close(fd);
+    }
+  }
+  std::atomic<bool> over{false};
+  std::atomic<int> answered{0};
+  std::string wrong;
+  std::thread thread;
+};
+
+TEST_F(Updates, AListenerTakesTheSocketsOfOneThatGoesInTheSameUpdate) {
+  ProcessOptions two;
+  two.concurrency = 2;
+  Proxy proxy(loop_, "static_resources:\n  clusters:\n  - {name: c, type: STATIC}", 0, two);
+  Configuration& configuration = proxy.process().configuration();
+  const std::string routes =
+      "{name: r, virtual_hosts: [{name: all, domains: ['*'], routes: [{match: {prefix: /}, direct_response: {status: "
+      "200}}]}]}";
+  send(proxy, Kind::RouteTable, "r", routes);
+  send(proxy, Kind::Listener, "dynamic", listener_of(at_port(0), "r"));
+  const uint16_t port = proxy.port("dynamic");
+  configuration.update(Kind::Listener, {}, std::vector<std::string>{"dynamic"});
+  Resource fresh = listener_named("0", listener_of(at_port(port), "r"));
+  ASSERT_TRUE(configuration.update(Kind::Listener, std::span(&fresh, 1), {}).empty());
+  Knocking one(port), other(port);
+  for (int i = 1; i <= 100; ++i) {
+    fresh = listener_named(std::to_string(i), listener_of(at_port(port), "r"));
+    auto rejected =
+        configuration.update(Kind::Listener, std::span(&fresh, 1), std::vector<std::string>{std::to_string(i - 1)});
+    ASSERT_TRUE(rejected.empty()) << rejected[0].reason;
+    const int enough = one.answered + 5;
+    while (one.answered < enough && one.wrong.empty()) std::this_thread::yield();
+  }
+  one.stop();
+  other.stop();
+  EXPECT_EQ(one.wrong, "");
+  EXPECT_EQ(other.wrong, "");
+}
+
+TEST_F(Updates, WhoComesWhileASuccessorWaitsForItsRoutesIsServedByIt) {
+  Proxy proxy(loop_, "static_resources:\n  clusters:\n" + cluster_of("c", std::to_string(backend_.port())));
+  Configuration& configuration = proxy.process().configuration();
+  send(proxy, Kind::RouteTable, "r", routes_of("r", "c"));
+  send(proxy, Kind::Listener, "dynamic", listener_of(at_port(0), "r"));
+  const uint16_t port = proxy.port("dynamic");
+  configuration.update(Kind::Listener, {}, std::vector<std::string>{"dynamic"});
+  Resource before = listener_named("before", listener_of(at_port(port), "r"));
+  Resource after = listener_named("after", listener_of(at_port(port), "s", "two"));
+  ASSERT_TRUE(configuration.update(Kind::Listener, std::span(&before, 1), {}).empty());
+  ASSERT_EQ(get(loop_, port, "/").status, 200);
+  ASSERT_TRUE(configuration.update(Kind::Listener, std::span(&after, 1), std::vector<std::string>{"before"}).empty());
+  EXPECT_FALSE(configuration.listeners_ready());
+  proxy.process().busy();  // each worker knows
+  int ok = 0;
+  std::string server;
+  net::Timer routes_come(loop_, [&] { send(proxy, Kind::RouteTable, "s", routes_of("s", "c")); });
+  routes_come.arm(std::chrono::milliseconds(20));
+  net::run_to_end(loop_, keep_asking(loop_, port, 1, ok, server, [](int) {}));
+  EXPECT_EQ(ok, 1);
+  EXPECT_EQ(server, "two");
+}
+
+TEST_F(Updates, AnAddressThatAListenerMovesAwayFromIsFreeInTheSameUpdate) {
+  ProcessOptions one;
+  one.concurrency = 1;  // whose socket does not share its port
+  Proxy proxy(loop_, "static_resources:\n  clusters:\n" + cluster_of("c", std::to_string(backend_.port())), 0, one);
+  Configuration& configuration = proxy.process().configuration();
+  send(proxy, Kind::RouteTable, "r", routes_of("r", "c"));
+  send(proxy, Kind::Listener, "dynamic", listener_of(at_port(0), "r"));
+  const uint16_t port = proxy.port("dynamic");
+  configuration.update(Kind::Listener, {}, std::vector<std::string>{"dynamic"});
+  Resource moves = listener_named("moves", listener_of(at_port(port), "r"));
+  ASSERT_TRUE(configuration.update(Kind::Listener, std::span(&moves, 1), {}).empty());
+  const Resource comes = listener_named("comes", listener_of(at_port(port), "r", "two"));
+  auto rejected = configuration.update(Kind::Listener, std::span(&comes, 1), {});
+  ASSERT_EQ(rejected.size(), 1u);
+  EXPECT_NE(rejected[0].reason.find("duplicate address"), std::string::npos) << rejected[0].reason;
+  const Resource both[] = {comes, listener_named("moves", listener_of(at_port(0), "r"))};
+  rejected = configuration.update(Kind::Listener, both, {});
+  ASSERT_TRUE(rejected.empty()) << rejected[0].reason;
+  proxy.process().busy();  // each worker knows
+  EXPECT_EQ(get(loop_, port, "/").headers.get("server"), "two");
+  EXPECT_EQ(get(loop_, proxy.port("moves"), "/").headers.get("server"), "one");
+  const std::string everywhere = "address: 0.0.0.0, port_value: " + std::to_string(port);
+  const Resource wider = listener_named("wider", listener_of(everywhere, "r", "three"));
+  rejected = configuration.update(Kind::Listener, std::span(&wider, 1), std::vector<std::string>{"comes"});
+  ASSERT_TRUE(rejected.empty()) << rejected[0].reason;
+  proxy.process().busy();
+  EXPECT_EQ(get(loop_, port, "/").headers.get("server"), "three");
+}
+
+TEST_F(Updates, SocketsThatAreToBeOpenedInAnotherWayAreOpenedAnew) {
   Proxy proxy(loop_, "static_resources:\n  clusters:\n" + cluster_of("c", std::to_string(backend_.port())));
   send(proxy, Kind::RouteTable, "r", routes_of("r", "c"));
-  send(proxy, Kind::Listener, "dynamic", listener_of("address: 127.0.0.1, port_value: 0", "r"));
+  send(proxy, Kind::Listener, "dynamic", listener_of(at_port(0), "r"));
   const uint16_t port = proxy.port("dynamic");
-  const std::string address = "address: 127.0.0.1, port_value: " + std::to_string(port);
-  proxy.process().configuration().update(Kind::Listener, {}, std::vector<std::string>{"dynamic"});
-  std::string before;
-  for (const std::string name : {"first", "second", "third"}) {
-    envoy::config::listener::v3::Listener message;
-    ASSERT_TRUE(read_message(listener_of(address, "r"), message, UnknownFields::Refuse));
-    message.set_name(name);
-    Resource resource{.name = name, .version = "1"};
-    resource.body.PackFrom(message);
-    const std::vector<std::string> removed = before.empty() ? std::vector<std::string>() : std::vector{before};
-    auto rejected = proxy.process().configuration().update(Kind::Listener, std::span(&resource, 1), removed);
-    ASSERT_TRUE(rejected.empty()) << rejected[0].reason;
-    // Who came to the old socket at its end may be turned away; whoever comes later is not.
-    int ok = 0;
-    std::string server;
-    net::run_to_end(loop_, keep_asking(loop_, port, 50, ok, server, [](int) {}));
-    EXPECT_GT(ok, 0) << name;
-    before = name;
-  }
+  Configuration& configuration = proxy.process().configuration();
+  configuration.update(Kind::Listener, {}, std::vector<std::string>{"dynamic"});
+  auto keep_alive = [&](const std::string& options) {
+    auto rejected = send(proxy, Kind::Listener, "dynamic", listener_of(at_port(port), "r") + options);
+    EXPECT_EQ(get(loop_, port, "/").status, 200);
+    int idle = 0;
+    socklen_t size = sizeof idle;
+    for (const auto& [address, fds] : proxy.process().listening_sockets())
+      for (int fd : fds) getsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, &size);
+    return std::pair(rejected.size(), idle);
+  };
+  const int usual = keep_alive("").second;
+  EXPECT_EQ(keep_alive("socket_options: [{level: 6, name: 4, int_value: 77}]\n"), std::pair(size_t{0}, 77));
+  EXPECT_EQ(keep_alive("socket_options: [{level: 6, name: 4, int_value: -1}]\n"), std::pair(size_t{1}, 77))
+      << "what the kernel refuses leaves what was there";
+  EXPECT_EQ(keep_alive(""), std::pair(size_t{0}, usual));
 }
 
 TEST_F(Updates, AChangedListenerCostsNoRequest) {

@@ -61,9 +61,12 @@ void Worker::apply(Change change) {
     const auto& cluster = slot < config.clusters.size() ? config.clusters[slot] : nullptr;
     if (clusters_[slot]) clusters_[slot]->configure(cluster);
   }
-  for (const std::string& address : change.closed) sockets_.erase(address);
   for (Change::Socket& opened : change.opened) {
     auto [it, added] = sockets_.try_emplace(opened.address);
+    if (added && opened.fds.empty()) {  // it stopped listening meanwhile, for good
+      sockets_.erase(it);
+      continue;
+    }
     Socket& socket = it->second;
     socket.listener_name = opened.listener;
     for (int listening_fd : opened.fds) {
@@ -80,8 +83,8 @@ void Worker::apply(Change change) {
     if (socket.config && socket.config->accepts_at_once)
       for (auto& listener : socket.listeners)
         listener->set_accepts_at_once(static_cast<int>(std::min(socket.config->accepts_at_once, 1'000'000u)));
+    settle(socket);
   }
-  if (accepting_paused_) pause_accepting(true);
 
   // Connections under filter chains that are no more are asked to go.
   std::unordered_map<const FilterChain*, bool> alive;
@@ -155,9 +158,15 @@ void Worker::accepted(Socket& socket, int fd, const net::Address& peer) {
 
 void Worker::pause_accepting(bool paused) {
   accepting_paused_ = paused;
-  for (auto& [address, socket] : sockets_)
-    if (!socket.config || !socket.config->ignore_overload)
-      for (auto& listener : socket.listeners) paused ? listener->pause() : listener->resume();
+  for (auto& [address, socket] : sockets_) settle(socket);
+}
+
+// Accepts, or leaves peers in the kernel's queue.
+void Worker::settle(Socket& socket) {
+  const bool pause = !socket.config || (accepting_paused_ && !socket.config->ignore_overload);
+  if (pause == socket.paused) return;
+  socket.paused = pause;
+  for (auto& listener : socket.listeners) pause ? listener->pause() : listener->resume();
 }
 
 bool Worker::time_to_close(net::Clock::time_point since) {

@@ -50,16 +50,15 @@ struct ConfigPin {
   uint32_t users = 0;
 };
 
-// A change for a worker: the configuration, and sockets to open and to close.
+// A change for a worker: the configuration, and sockets to open and to hand on.
 struct Change {
   struct Socket {
-    std::string address;  // as text; the key
-    std::vector<int> fds;
-    std::string listener;
+    std::string address;   // as text; the key
+    std::vector<int> fds;  // none: those that are there
+    std::string listener;  // whose they are from now on
   };
   std::shared_ptr<const RuntimeConfig> config;
   std::vector<Socket> opened;
-  std::vector<std::string> closed;
 };
 
 struct WorkerCounts {
@@ -98,13 +97,14 @@ class Worker {
   void apply(Change change);
   void set_endpoints(Slot cluster, std::shared_ptr<const EndpointSet> endpoints);
   void stop_listening(bool only_inbound);
+  void stop_listening_at(const std::string& address) { sockets_.erase(address); }
   void ask_to_leave(bool only_inbound);  // HTTP connections, with their responses; those that come later too
   std::vector<std::pair<std::string, int>> listening() const;  // address as bound, socket
   void drain_connections();                                    // asks peers to go as their requests end
   void pause_accepting(bool paused);  // peers wait in the kernel's queue; not where a listener ignores overload
 
   // Whether overload takes this case of an action.
-  bool overloaded(std::atomic<uint32_t> OverloadState::* action) {
+  bool overloaded(std::atomic<uint32_t> OverloadState::*action) {
     return options.overload && OverloadState::takes(*options.overload.*action, dice_.roll());
   }
   // Whether a connection that has been draining since then should close at the end of this request.
@@ -188,8 +188,10 @@ class Worker {
   struct Socket {
     std::vector<std::unique_ptr<net::Listener>> listeners;  // more than one where another process had more workers
     std::string listener_name;
-    std::shared_ptr<const Listener> config;
+    std::shared_ptr<const Listener> config;  // nullptr: it is yet to come, and peers wait
+    bool paused = false;
   };
+  void settle(Socket& socket);
   void accepted(Socket& socket, int fd, const net::Address& peer);
   void end_of_turn();
   void sweep();
