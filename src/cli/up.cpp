@@ -117,7 +117,9 @@ static std::string listen_fault(const std::string& text) {
 static net::Task<std::vector<std::string>> moved_ports(kube::Client& client) {
   kube::Resource services{"", "v1", "services"};
   std::vector<std::string> lines;
-  auto list = co_await client.list(services, "");
+  kube::ListOptions options;
+  std::string everywhere;
+  auto list = co_await client.list(services, everywhere, options);
   if (!list) co_return lines;
   for (const objects::Object& service : list->items)
     for (std::string& line : moved_ports_of(service)) lines.push_back(std::move(line));

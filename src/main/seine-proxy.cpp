@@ -11,6 +11,7 @@
 #include "agent/certificates.h"
 #include "agent/environment.h"
 #include "agent/file_secrets.h"
+#include "agent/pilot_agent.h"
 #include "agent/status.h"
 #include "base/log.h"
 #include "capture/rules.h"
@@ -267,6 +268,8 @@ int main(int argc, char** argv) {
   // What is malformed is told by who refuses it: protobuf's own lines would let every peer fill the log.
   google::protobuf::SetLogHandler(nullptr);
   std::vector<std::string> arguments(argv + 1, argv + argc);
+  const std::string_view self = argv[0];
+  if (self.substr(self.rfind('/') + 1) == "pilot-agent") return agent::run_pilot_agent(arguments);
   const std::string first = arguments.empty() ? "" : arguments[0];
   const std::vector<std::string> rest(arguments.begin() + (arguments.empty() ? 0 : 1), arguments.end());
   if (first == "capture") return run_capture(rest);

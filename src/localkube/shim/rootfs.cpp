@@ -187,6 +187,23 @@ base::Result<void> add_devices(const Root& root) {
   return root.link("dev/stderr", "/proc/self/fd/2");
 }
 
+// Names that one of Seine's programs answers to as well.
+struct Alias {
+  const char* name;
+  const char* program;
+};
+constexpr Alias kAliases[] = {{"pilot-agent", "seine-proxy"},
+                              {"nslookup", "seine-samples"},
+                              {"nc", "seine-samples"},
+                              {"ping", "seine-samples"}};
+
+// What the machine has itself is left as it is.
+bool has_program(const Root& root, const std::string& name) {
+  for (const char* directory : {"usr/local/bin/", "usr/bin/", "usr/sbin/", "bin/", "sbin/"})
+    if (root.open_path(directory + name)) return true;
+  return false;
+}
+
 // /usr/local/bin cannot be written to, so links to the programs are laid over it.
 base::Result<void> add_programs(const Root& root, const ContainerSpec& spec) {
   if (spec.programs.empty()) return {};
@@ -195,6 +212,9 @@ base::Result<void> add_programs(const Root& root, const ContainerSpec& spec) {
     std::string name = std::filesystem::path(path).filename().string();
     TRY(root.bind(path, ".seine/bin/" + name, kBound | MOUNT_ATTR_RDONLY));
     TRY(root.link(".seine/links/" + name, "/.seine/bin/" + name));
+    for (const Alias& alias : kAliases)
+      if (name == alias.program && !has_program(root, alias.name))
+        TRY(root.link(".seine/links/" + std::string(alias.name), "/.seine/bin/" + name));
   }
   Fd at = root.open_path("usr/local/bin");
   std::string path = "/proc/self/fd/" + std::to_string(at.get());
