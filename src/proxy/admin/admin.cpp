@@ -16,6 +16,7 @@
 namespace proxy {
 namespace {
 
+constexpr size_t kMostForm = 1 << 20;
 constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kText = "text/plain; charset=UTF-8";
 constexpr std::string_view kPrometheus = "text/plain; version=0.0.4; charset=utf-8";
@@ -53,6 +54,8 @@ constexpr std::string_view kHelp =
     "  /reopen_logs (POST): reopen access logs\n"
     "  /reset_counters (POST): reset all counters to zero\n"
     "  /runtime: print runtime values\n"
+    "  /runtime_modify (POST): Adds or modifies runtime values as passed in query parameters. To delete a previously "
+    "added key, use an empty string as the value.\n"
     "  /server_info: print server version/status information\n"
     "  /stats: print server stats\n"
     "      usedonly: Only include stats that have been written by system since restart\n"
@@ -74,6 +77,43 @@ void answer(http::Exchange& exchange, int status, std::string body, std::string_
 }
 void answer_json(http::Exchange& exchange, const base::Json& json) {
   answer(exchange, 200, json.dump(1) + "\n", kJson);
+}
+
+// KEY=VALUE&..., percent-decoded, with a plus that is a plus, as Envoy has it.
+std::vector<RuntimeLayers::Change> runtime_changes(std::string_view query) {
+  std::vector<RuntimeLayers::Change> out;
+  for (std::string_view pair : base::split(query, '&')) {
+    if (pair.empty()) continue;
+    const size_t end = std::min(pair.find('='), pair.size());
+    const std::string_view key = pair.substr(0, end), value = pair.substr(std::min(end + 1, pair.size()));
+    out.push_back({http::percent_decode(key).value_or(std::string(key)),
+                   http::percent_decode(value).value_or(std::string(value))});
+  }
+  return out;
+}
+
+net::Task<void> modify_runtime(Process& process, std::shared_ptr<http::Exchange> exchange) {
+  auto changes = runtime_changes(exchange->request().query());
+  const bool form = exchange->request().headers.get("content-type") == "application/x-www-form-urlencoded";
+  if (changes.empty() && form) {
+    auto body = co_await exchange->read_all(kMostForm);
+    if (!body) {
+      answer(*exchange, 413, "the form is too long\n");
+      co_return;
+    }
+    changes = runtime_changes(*body);
+  }
+  if (changes.empty()) {
+    answer(*exchange, 400,
+           "usage: /runtime_modify?key1=value1&key2=value2&keyN=valueN\n"
+           "       or send the parameters as form values\n"
+           "use an empty value to remove a previously added override");
+    co_return;
+  }
+  if (auto changed = process.change_runtime(changes); !changed)
+    answer(*exchange, 503, changed.error().message);
+  else
+    answer(*exchange, 200, "OK\n");
 }
 
 bool is_post(http::Exchange& exchange) {
@@ -272,6 +312,8 @@ net::Task<void> Admin::serve(Process& process, std::shared_ptr<http::Exchange> e
     answer(*exchange, 200, memory_json(), kJson);
   } else if (path == "/runtime") {
     answer_json(*exchange, runtime_json(process));
+  } else if (path == "/runtime_modify") {
+    if (is_post(*exchange)) co_await modify_runtime(process, exchange);
   } else if (path == "/hot_restart_version") {
     answer(*exchange, 200, hot_restart_version(process.options()));
   } else if (path == "/contention") {

@@ -298,27 +298,17 @@ Json config_dump(const Process& process, const DumpWish& wish) {
 
 // Values are what the last layer says; Envoy's own defaults are not Seine's and not shown.
 Json runtime_json(const Process& process) {
-  Json layers = Json::array(), entries = Json::object();
-  size_t at = 0;
-  const auto& from = process.bootstrap().layered_runtime().layers();
-  for (const auto& layer : from) layers.push_back(layer.name());
-  std::function<void(const std::string&, const Json&, size_t)> add = [&](const std::string& key, const Json& value,
-                                                                         size_t layer) {
-    if (value.is_object()) {
-      for (const auto& [name, inner] : value.items()) add(key.empty() ? name : key + "." + name, inner, layer);
-      return;
+  Json names = Json::array(), entries = Json::object();
+  const auto& layers = process.runtime().layers();
+  for (size_t at = 0; at < layers.size(); ++at) {
+    names.push_back(layers[at].name);
+    for (const auto& [key, value] : layers[at].values) {
+      Json& entry = entries[key];
+      if (entry.is_null()) entry["layer_values"] = std::vector<std::string>(layers.size());
+      entry["layer_values"][at] = entry["final_value"] = text_of(value);
     }
-    Json& entry = entries[key];
-    if (entry.is_null()) entry = Json{{"layer_values", std::vector<std::string>(layers.size())}};
-    std::string text = value.is_string() ? value.get<std::string>() : value.dump();
-    entry["layer_values"][layer] = text;
-    entry["final_value"] = text;
-  };
-  for (const auto& layer : from) {
-    if (layer.has_static_layer()) add("", json_of(layer.static_layer()), at);
-    ++at;
   }
-  return Json{{"layers", std::move(layers)}, {"entries", std::move(entries)}};
+  return Json{{"layers", std::move(names)}, {"entries", std::move(entries)}};
 }
 
 static bool fails_checks(const Process::HostFacts& facts) {

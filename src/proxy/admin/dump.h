@@ -32,6 +32,6 @@ base::Json listeners_json(const Process& process);
 base::Json certificates_json(const Process& process);
 base::Json server_info(const Process& process);
 std::string hot_restart_version(const ProcessOptions& options);  // "disabled" where nobody may take over
-base::Json runtime_json(const Process& process);                 // the bootstrap's static layers
+base::Json runtime_json(const Process& process);                 // layers, and what counts of each key
 
 }  // namespace proxy

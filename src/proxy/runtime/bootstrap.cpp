@@ -17,7 +17,7 @@
 #include "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.pb.h"
 #include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
 #include "proxy/runtime/messages.h"
-#include "proxy/runtime/runtime_values.h"
+#include "proxy/runtime/runtime_layers.h"
 #include "proxy/runtime/unread.h"
 #include "proxy/runtime/validation.h"
 
@@ -112,7 +112,8 @@ base::Result<void> validate(const Bootstrap& bootstrap) {
   LogFiles logs;
   TRY(check_unread(bootstrap, slots));
   Bootstrap settled = bootstrap;
-  settle_runtime(settled, runtime_values_of(bootstrap));
+  const RuntimeLayers runtime = TRY(RuntimeLayers::of(bootstrap));
+  settle_runtime(settled, runtime.values());
   Compiler compiler{slots, logs};
   auto about = [](const std::string& name, const base::Error& error) {
     return base::fail(error.kind, name + ": " + error.message);
@@ -133,7 +134,6 @@ base::Result<void> load_static(const Bootstrap& bootstrap, Configuration& config
   const auto& resources = bootstrap.static_resources();
   TRY(configuration.check(bootstrap));
   warn_of_missing_clusters(bootstrap);
-  configuration.set_runtime(runtime_values_of(bootstrap));
   TRY(load(resources.secrets(), Kind::Secret, configuration));
   TRY(load(resources.clusters(), Kind::Cluster, configuration));
   return load(resources.listeners(), Kind::Listener, configuration);

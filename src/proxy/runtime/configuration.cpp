@@ -111,6 +111,38 @@ std::vector<Rejection> Configuration::update(Kind kind, std::span<const Resource
   return rejections;
 }
 
+void Configuration::change_runtime(RuntimeValues values) {
+  const RuntimeValues before = std::exchange(runtime_, std::move(values));
+  for (Kind kind : {Kind::Cluster, Kind::RouteTable, Kind::VirtualHost, Kind::Listener})
+    for (auto& [name, entry] : mutable_entries(kind)) {
+      Resource same{.name = name, .version = entry.version, .body = {}};
+      same.body.set_type_url(entry.type_url);
+      same.body.set_value(entry.body);
+      google::protobuf::Any was = same.body, is = same.body;
+      settle_runtime(was, before);
+      settle_runtime(is, runtime_);
+      const bool limited = kind == Kind::Listener && entry.listener && !entry.listener->limit &&
+                           listener_limits_.contains(entry.listener->name);
+      if (entry.body.empty() || (was.value() == is.value() && !limited)) continue;
+      if (auto taken = take(kind, same, entry); !taken)
+        base::log::warn("{} stays as it is under the changed runtime: {}", base::printable(name),
+                        taken.error().message);
+    }
+  settle();
+  publish();
+  tell_wanted();
+}
+
+void Configuration::set_listener_limits(const base::StringMap<uint64_t>& limits) {
+  for (auto& [name, limit] : listener_limits_)
+    if (!limits.contains(name)) limit->limit = UINT64_MAX;
+  for (const auto& [name, limit] : limits) {
+    auto& place = listener_limits_[name];
+    if (!place) place = std::make_shared<ConnectionLimit>();
+    place->limit = limit;
+  }
+}
+
 base::Result<void> Configuration::take(Kind kind, const Resource& resource, Entry& entry) {
   Compiler compiler{slots_, logs_};
   auto named = [&](const std::string& inner) -> base::Result<void> {
@@ -183,7 +215,7 @@ base::Result<void> Configuration::take_listener(const Resource& resource, Entry&
   if (message.name().empty()) message.set_name(resource.name);
   const Listener* before = entry.next_listener ? entry.next_listener.get() : entry.listener.get();
   auto listener = TRY((Compiler{slots_, logs_}.listener(message, before)));
-  if (auto it = listener_limits.find(listener->name); it != listener_limits.end()) listener->limit = it->second;
+  if (auto it = listener_limits_.find(listener->name); it != listener_limits_.end()) listener->limit = it->second;
   if (listener->bind)
     for (const SocketSpec& spec : listener->sockets) TRY(bind(listener->name, spec));
   entry.next_listener = std::move(listener);

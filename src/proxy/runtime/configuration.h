@@ -64,8 +64,12 @@ class Configuration {
 
   const Source& source(Kind kind, std::string_view name) const;
 
-  // Values of the bootstrap's runtime, for resources that come after.
+  // Values of the runtime, for resources that come after.
   void set_runtime(RuntimeValues values) { runtime_ = std::move(values); }
+  // Also for those that are there: each one in which another value stands is compiled again and published.
+  void change_runtime(RuntimeValues values);
+  // How many connections listeners may have, by name; other listeners any number.
+  void set_listener_limits(const base::StringMap<uint64_t>& limits);
 
   // Refuses what a message sets and nothing here can heed, and tells what is left out: unread.h.
   base::Result<void> check(const google::protobuf::Message& message);
@@ -93,8 +97,6 @@ class Configuration {
   std::function<void()> on_published;  // what serves has changed
   // Listening sockets of that address that another process gave, each to be taken once.
   std::function<std::vector<int>(const net::Address& address)> inherit;
-  // Of listeners that may have so many connections only, by name; before they are told of.
-  base::StringMap<std::shared_ptr<ConnectionLimit>> listener_limits;
 
   struct Entry {
     From from = From::ControlPlane;
@@ -163,6 +165,7 @@ class Configuration {
 
   std::vector<Worker*> workers_;
   RuntimeValues runtime_;
+  base::StringMap<std::shared_ptr<ConnectionLimit>> listener_limits_;
   Slots slots_;
   LogFiles logs_;
   Entries entries_[kResourceKinds];

@@ -147,17 +147,16 @@ void Overload::look() {
   }
 }
 
-base::StringMap<uint64_t> listener_limits_of(const envoy::config::bootstrap::v3::Bootstrap& bootstrap) {
+base::StringMap<uint64_t> listener_limits_of(const RuntimeValues& runtime) {
   static constexpr std::string_view kBefore = "envoy.resource_limits.listener.", kAfter = ".connection_limit";
   base::StringMap<uint64_t> out;
-  for (const auto& layer : bootstrap.layered_runtime().layers()) {
-    for (const auto& [key, value] : layer.static_layer().fields()) {
-      std::string_view name = key;
-      if (!name.starts_with(kBefore) || !name.ends_with(kAfter) || name.size() <= kBefore.size() + kAfter.size())
-        continue;
-      name = name.substr(kBefore.size(), name.size() - kBefore.size() - kAfter.size());
-      out[std::string(name)] = static_cast<uint64_t>(std::max(0.0, value.number_value()));
-    }
+  for (const auto& [key, value] : runtime) {
+    std::string_view name = key;
+    if (!value.has_number_value() || !name.starts_with(kBefore) || !name.ends_with(kAfter) ||
+        name.size() <= kBefore.size() + kAfter.size())
+      continue;
+    name = name.substr(kBefore.size(), name.size() - kBefore.size() - kAfter.size());
+    out[std::string(name)] = static_cast<uint64_t>(std::clamp(value.number_value(), 0.0, 4294967295.0));
   }
   return out;
 }

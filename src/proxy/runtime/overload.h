@@ -10,6 +10,7 @@
 #include "net/loop.h"
 #include "proxy/listener/listener_config.h"
 #include "proxy/runtime/overload_state.h"
+#include "proxy/runtime/runtime_values.h"
 
 namespace proxy {
 
@@ -75,6 +76,6 @@ class Overload {
 };
 
 // The limits that a bootstrap's static runtime layers set: envoy.resource_limits.listener.<name>.connection_limit.
-base::StringMap<uint64_t> listener_limits_of(const envoy::config::bootstrap::v3::Bootstrap& bootstrap);
+base::StringMap<uint64_t> listener_limits_of(const RuntimeValues& runtime);
 
 }  // namespace proxy

@@ -85,11 +85,9 @@ base::Result<void> Process::start_overload() {
 
 base::Result<void> Process::start() {
   if (bootstrap_.has_overload_manager()) TRY(start_overload());
-  for (const auto& [name, limit] : listener_limits_of(bootstrap_)) {
-    auto& place = configuration_.listener_limits[name];
-    place = std::make_shared<ConnectionLimit>();
-    place->limit = limit;
-  }
+  runtime_ = TRY(RuntimeLayers::of(bootstrap_));
+  configuration_.set_runtime(runtime_.values());
+  configuration_.set_listener_limits(listener_limits_of(runtime_.values()));
   for (auto& worker : workers_) {
     worker->options.demand_host = [&loop = loop_, self = std::weak_ptr(self_)](const std::string& key) {
       loop.post([self, key] {
@@ -160,6 +158,14 @@ std::vector<Value> Process::ask_workers(Ask ask) const {
     out.push_back(part.get());
   }
   return out;
+}
+
+base::Result<void> Process::change_runtime(std::span<const RuntimeLayers::Change> changes) {
+  TRY(runtime_.change(changes));
+  configuration_.set_listener_limits(listener_limits_of(runtime_.values()));
+  configuration_.change_runtime(runtime_.values());
+  ask_workers<bool>([](Worker&) { return true; });  // who is told that it acts finds that it does
+  return {};
 }
 
 size_t Process::busy() const {

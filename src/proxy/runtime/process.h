@@ -9,6 +9,7 @@
 #include "proxy/admin/admin.h"
 #include "proxy/runtime/bootstrap.h"
 #include "proxy/runtime/overload.h"
+#include "proxy/runtime/runtime_layers.h"
 #include "proxy/upstream/dns.h"
 #include "proxy/upstream/health_checks.h"
 
@@ -83,6 +84,9 @@ class Process {
   net::Task<std::map<std::string, std::vector<HostFacts>>> hosts();
   size_t busy() const;      // requests and TCP connections under way
   size_t sessions() const;  // downstream connections
+  const RuntimeLayers& runtime() const { return runtime_; }
+  // Writes to the runtime's admin layer; what was compiled with other values is compiled again.
+  base::Result<void> change_runtime(std::span<const RuntimeLayers::Change> changes);
   const Overload* overload() const { return overload_.get(); }
 
   bool draining() const { return draining_ || unwell_; }
@@ -106,6 +110,7 @@ class Process {
   net::Timer tidy_;               // gives memory back after changes
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::vector<std::unique_ptr<Worker>> workers_;
+  RuntimeLayers runtime_;
   Configuration configuration_;
   std::shared_ptr<ConnectionLimit> connections_;  // of the process; nullptr: no limit
   std::unique_ptr<Overload> overload_;

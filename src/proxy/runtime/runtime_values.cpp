@@ -6,11 +6,8 @@
 
 #include <cmath>
 #include <memory>
-#include <optional>
 
-#include "base/log.h"
 #include "envoy/config/accesslog/v3/accesslog.pb.h"
-#include "envoy/config/bootstrap/v3/bootstrap.pb.h"
 #include "envoy/config/route/v3/route_components.pb.h"
 #include "envoy/extensions/filters/http/fault/v3/fault.pb.h"
 
@@ -20,25 +17,6 @@ namespace {
 namespace pb = google::protobuf;
 namespace core = envoy::config::core::v3;
 using envoy::type::v3::FractionalPercent;
-
-// As Envoy: a struct of numerator and denominator is one value, any other is a level of keys.
-std::optional<FractionalPercent> fraction_of(const pb::Value& value) {
-  if (!value.has_struct_value() || !value.struct_value().fields().contains("numerator")) return std::nullopt;
-  std::string json;
-  FractionalPercent out;
-  if (!pb::util::MessageToJsonString(value, &json).ok() || !pb::util::JsonStringToMessage(json, &out).ok())
-    return std::nullopt;
-  return out;
-}
-
-void add(const std::string& key, const pb::Value& value, RuntimeValues& out) {
-  if (!value.has_struct_value() || fraction_of(value)) {
-    out.insert_or_assign(key, value);
-    return;
-  }
-  for (const auto& [name, inner] : value.struct_value().fields())
-    add(key.empty() ? name : key + "." + name, inner, out);
-}
 
 class Settle {
  public:
@@ -98,7 +76,7 @@ class Settle {
   std::optional<FractionalPercent> fraction(std::string_view key) const {
     const pb::Value* value = find(key);
     if (!value) return std::nullopt;
-    if (auto given = fraction_of(*value)) return given;
+    if (auto given = runtime_fraction(*value)) return given;
     auto percent = whole(key);
     if (!percent) return std::nullopt;
     FractionalPercent out;
@@ -191,14 +169,12 @@ class Settle {
 
 }  // namespace
 
-RuntimeValues runtime_values_of(const envoy::config::bootstrap::v3::Bootstrap& bootstrap) {
-  RuntimeValues out;
-  for (const auto& layer : bootstrap.layered_runtime().layers())
-    for (const auto& [key, value] : layer.static_layer().fields()) add(key, value, out);
-  for (const auto& [key, value] : out)
-    for (std::string_view known : {"upstream.", "outlier_detection.", "circuit_breakers.", "health_check.", "tracing.",
-                                   "cluster_manager.", "router.", "http.", "ratelimit.", "load_balancer."})
-      if (key.starts_with(known)) base::log::warn("the runtime sets {}, which has no effect", key);
+std::optional<FractionalPercent> runtime_fraction(const pb::Value& value) {
+  if (!value.has_struct_value() || !value.struct_value().fields().contains("numerator")) return std::nullopt;
+  std::string json;
+  FractionalPercent out;
+  if (!pb::util::MessageToJsonString(value, &json).ok() || !pb::util::JsonStringToMessage(json, &out).ok())
+    return std::nullopt;
   return out;
 }
 

@@ -5,20 +5,19 @@
 #include <google/protobuf/struct.pb.h>
 
 #include <map>
+#include <optional>
 #include <string>
 
-namespace envoy::config::bootstrap::v3 {
-class Bootstrap;
-}
+#include "envoy/type/v3/percent.pb.h"
 
 namespace proxy {
 
-// What the static layers of a bootstrap's layered_runtime say, by key; later layers win. They do not change while the
-// process runs, so that they are settled when a resource is compiled.
+// What the runtime says, by key (runtime_layers.h). Settled when a resource is compiled; one whose values change is
+// compiled again.
 using RuntimeValues = std::map<std::string, google::protobuf::Value, std::less<>>;
 
-// Keys that Envoy heeds of itself, and that have no effect here, are logged.
-RuntimeValues runtime_values_of(const envoy::config::bootstrap::v3::Bootstrap& bootstrap);
+// As Envoy: a struct of numerator and denominator is one value, any other is a level of keys.
+std::optional<envoy::type::v3::FractionalPercent> runtime_fraction(const google::protobuf::Value& value);
 
 // Puts the values in the place of the defaults wherever `message`, or what its Anys hold, names one of their keys:
 // RuntimeFractionalPercent, RuntimeDouble, RuntimeUInt32, RuntimeFeatureFlag, access log filters, weighted clusters

@@ -16,7 +16,7 @@ static constexpr UnreadFields kUnread[] = {
      "bootstrap_extensions -config_sources -default_config_source default_socket_interface "
      "!certificate_provider_instances perf_tracing_file_path -default_regex_engine xds_delegate_extension "
      "xds_config_tracker_extension listener_manager application_log_config"},
-    {"envoy.config.bootstrap.v3.RuntimeLayer", "-admin_layer disk_layer rtds_layer"},
+    {"envoy.config.bootstrap.v3.RuntimeLayer", "-disk_layer rtds_layer"},
     {"envoy.config.cluster.v3.CircuitBreakers.Thresholds", "-max_connection_pools"},
     {"envoy.config.cluster.v3.Cluster", "-wait_for_warm_on_init -cleanup_interval lrs_report_endpoint_metrics"},
     {"envoy.config.cluster.v3.Cluster.CommonLbConfig", "-update_merge_window"},
