@@ -57,10 +57,8 @@ base::Result<proxy::Bootstrap> read_configured(const proxy::Options& options) {
 }
 
 // What this process serves, and does not until everything of it is there, is its predecessor's until then.
-net::Task<void> take_over_once_ready(net::Loop& loop, proxy::Process& process, const proxy::ControlPlane& control_plane,
-                                     proxy::Handover& handover) {
-  while (!process.not_ready().empty() || !control_plane.answered())
-    co_await net::sleep(loop, std::chrono::milliseconds(20));
+net::Task<void> take_over_once_ready(net::Loop& loop, proxy::Process& process, proxy::Handover& handover) {
+  while (!process.not_ready().empty()) co_await net::sleep(loop, std::chrono::milliseconds(20));
   handover.ready();
 }
 
@@ -110,10 +108,11 @@ int run_proxy(const std::vector<std::string>& arguments) {
   auto control_plane = proxy::ControlPlane::of(loop, process.bootstrap(), process.configuration());
   if (!control_plane) return fail(control_plane.error());
   process.control_plane_connected = [&] { return (*control_plane)->connected(); };
+  process.control_plane_answered = [&] { return (*control_plane)->answered(); };
   signals.serve(process);
   if (handover) {
     handover->serve(process, [&] { loop.stop(); });
-    net::spawn(take_over_once_ready(loop, process, **control_plane, *handover));
+    net::spawn(take_over_once_ready(loop, process, *handover));
   }
   loop.run();
   return 0;
@@ -242,6 +241,7 @@ int run_in_mesh(agent::Role role, const std::vector<std::string>& arguments) {
       loop, [&](const agent::FileSecret& secret) { return take_file_secret(process.configuration(), secret); },
       [&](const std::string& name) { process.configuration().give_up(proxy::Kind::Secret, name); });
   proxy::ControlPlane::Options settings{.variant = xds::Variant::Delta, .node = process.bootstrap().node()};
+  settings.listeners->initial_fetch = settings.clusters->initial_fetch = {};  // without them it is not ready
   settings.own_secret = [&](const std::string& name) {
     if (!agent::is_file_secret(name)) return name == "default" || name == "ROOTCA";
     loop.post([&, name] { files.want(name); });
@@ -249,10 +249,11 @@ int run_in_mesh(agent::Role role, const std::vector<std::string>& arguments) {
   };
   proxy::ControlPlane control_plane(loop, process.configuration(), std::move(settings),
                                     [&] { return dial(loop, *environment, certificates); });
-  agent::Status status(loop, *environment,
-                       {.ready = [&] { return control_plane.answered() && process.not_ready().empty(); },
-                        .metrics = [&] { return metrics_of(process); }});
+  agent::Status status(
+      loop, *environment,
+      {.ready = [&] { return process.not_ready().empty(); }, .metrics = [&] { return metrics_of(process); }});
   process.control_plane_connected = [&] { return control_plane.connected(); };
+  process.control_plane_answered = [&] { return control_plane.answered(); };
   auto listening = status.listen({});
   if (!listening) return fail(listening.error());
   base::log::info("{} of {}/{}, control plane {}", role == agent::Role::Sidecar ? "sidecar" : "gateway",

@@ -8,6 +8,10 @@ namespace xds {
 
 namespace grpc = http::grpc;
 
+constexpr std::chrono::milliseconds kFirstDelay{100};
+constexpr std::chrono::seconds kSettled{10};  // a server whose stream lasted so long is taken for a good one
+constexpr size_t kMostUnread = 1000;          // requests that wait to be sent
+
 struct AdsClient::State {
   State(net::Loop& loop, ClientSession& session, Dialer dialer, std::string method)
       : loop(loop), session(session), dialer(std::move(dialer)), method(std::move(method)) {
@@ -23,7 +27,7 @@ struct AdsClient::State {
   bool stopped = false;
   bool connected = false;
   uint64_t failures = 0;
-  std::chrono::milliseconds delay{100};
+  std::chrono::milliseconds delay = kFirstDelay;
   std::minstd_rand dice{std::random_device{}()};
 };
 
@@ -60,10 +64,13 @@ static net::Task<base::Error> stream(std::shared_ptr<AdsClient::State> state) {
       break;
     }
     if (!std::exchange(state->connected, true)) base::log::info("xds: connected to the control plane");
-    state->delay = std::chrono::milliseconds(100);
     auto taken = state->session.receive(**message);
     if (!taken) {
       why = taken.error();
+      break;
+    }
+    if (out.size() > kMostUnread) {
+      why = {.kind = base::ErrorKind::Exhausted, .message = "the server does not read what it is answered"};
       break;
     }
   }
@@ -74,8 +81,10 @@ static net::Task<base::Error> stream(std::shared_ptr<AdsClient::State> state) {
 
 static net::Task<void> keep_connected(std::shared_ptr<AdsClient::State> state) {
   while (!state->stopped) {
+    const auto began = state->loop.now();
     base::Error why = co_await stream(state);
     if (state->stopped) co_return;
+    if (state->loop.now() - began >= kSettled) state->delay = kFirstDelay;
     state->connected = false;
     ++state->failures;
     base::log::warn("xds: {}; connecting again", base::printable(why.message));

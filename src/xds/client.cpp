@@ -4,6 +4,7 @@
 #include <google/protobuf/io/coded_stream.h>
 
 #include <algorithm>
+#include <ranges>
 
 #include "base/log.h"
 #include "base/strings.h"
@@ -18,6 +19,8 @@ using envoy::service::discovery::v3::DiscoveryResponse;
 using Names = std::set<std::string>;
 
 constexpr std::string_view kWrapped = "type.googleapis.com/envoy.service.discovery.v3.Resource";
+
+constexpr size_t kMostWords = 16 * 1024;  // bytes of a NACK's reasons
 
 static std::chrono::milliseconds ttl_of(const envoy::service::discovery::v3::Resource& resource) {
   constexpr int64_t kLongest = 100ll * 366 * 24 * 3600;  // no clock's sum with it overflows
@@ -122,9 +125,12 @@ void ClientSession::ask(std::string_view url, Type& type, const Names& added, co
 void ClientSession::answer(const std::string& url, Type& type, const std::vector<Refused>& refused) {
   if (!send_) return;
   std::string why;
-  // What a server sent may be no UTF-8, and would make a message that it cannot read.
-  for (const Refused& one : refused)
-    why += (why.empty() ? "" : "; ") + base::printable(one.name) + ": " + base::printable(one.reason, 4096);
+  size_t told = 0;
+  // What a server sent may be no UTF-8, and would make a message that it cannot read; nor does it read a long one.
+  for (; told < refused.size() && why.size() < kMostWords; ++told)
+    why += (why.empty() ? "" : "; ") + base::printable(refused[told].name, 256) + ": " +
+           base::printable(refused[told].reason, 4096);
+  if (told < refused.size()) why += "; and " + std::to_string(refused.size() - told) + " more";
   auto fill = [&](auto& request) {
     request.set_type_url(url);
     request.set_response_nonce(type.nonce);
@@ -166,47 +172,69 @@ base::Result<void> ClientSession::receive(std::string_view response) {
   return variant_ == Variant::Delta ? receive_delta(response) : receive_sotw(response);
 }
 
+// Why a resource is none of this type; empty: it may be one.
+static std::string misfit(const Offered& offered, const std::string& url) {
+  if (offered.heartbeat) return {};
+  if (offered.body.type_url() != url) return "type " + offered.body.type_url() + " in a response for " + url;
+  return offered.name.empty() ? "the resource has no name" : "";
+}
+
 std::vector<Refused> ClientSession::take(const std::string& url, Type& type, std::vector<Offered> changed,
                                          const std::vector<std::string>& removed) {
   std::vector<Refused> refused;
   std::erase_if(changed, [&](const Offered& offered) {
-    if (offered.heartbeat) return false;
-    if (offered.body.type_url() == url && !offered.name.empty()) return false;
-    refused.push_back({offered.name, offered.name.empty()
-                                         ? "the resource has no name"
-                                         : "type " + offered.body.type_url() + " in a response for " + url});
+    std::string why = misfit(offered, url);
+    if (why.empty()) return false;
+    refused.push_back({offered.name, std::move(why)});
     return true;
   });
+  // What was not asked for by its name is not held; of virtual hosts the server chooses the names.
+  auto holds = [&](const Offered& offered) {
+    return !offered.heartbeat && (type.wildcard || url == type::kVirtualHost || type.names.contains(offered.name));
+  };
   for (const Offered& offered : changed)
-    if (!offered.heartbeat) type.held[offered.name] = offered.version;
+    if (holds(offered)) type.held.try_emplace(offered.name);
   for (const std::string& name : removed) type.held.erase(name);
   type.answered = true;
   // `type` may move on while this runs: taking clusters makes endpoints wanted.
-  for (Refused& one : take_(url, changed, removed)) {
-    type.held.erase(one.name);
-    refused.push_back(std::move(one));
-  }
+  std::vector<Refused> bad = take_(url, changed, removed);
+  std::set<std::string_view> names;
+  for (const Refused& one : bad) names.insert(one.name);
+  for (const Offered& offered : changed)
+    if (auto it = type.held.find(offered.name);
+        !offered.heartbeat && it != type.held.end() && !names.contains(it->first))
+      it->second = offered.version;
+  std::ranges::move(bad, std::back_inserter(refused));
   return refused;
+}
+
+// The type that a response is of; nullptr: nobody asked for it.
+ClientSession::Type* ClientSession::type_of(const std::string& url) {
+  if (auto it = types_.find(url); it != types_.end()) return &it->second;
+  if (strange_.size() < 10 && strange_.insert(url).second)
+    base::log::warn("xds: the server sent type {}, which was not asked for", base::printable(url, 256));
+  return nullptr;
 }
 
 base::Result<void> ClientSession::receive_sotw(std::string_view bytes) {
   DiscoveryResponse response;
   if (!response.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     return base::fail(base::ErrorKind::Invalid, "the server sent no DiscoveryResponse");
-  auto it = types_.find(response.type_url());
-  if (it == types_.end())
-    return base::fail(base::ErrorKind::Invalid,
-                      "the server sent type " + response.type_url() + ", which was not asked for");
-  Type& type = it->second;
-  type.nonce = response.nonce();
+  const std::string url = response.type_url();
+  Type* type = type_of(url);
+  if (!type) return {};
+  type->nonce = response.nonce();
   std::vector<Offered> changed;
+  std::vector<Refused> misfits;
   std::set<std::string> present;
   for (auto& resource : *response.mutable_resources()) {
     Offered offered{.version = response.version_info()};
     if (resource.type_url() == kWrapped) {
       envoy::service::discovery::v3::Resource inner;
-      if (!inner.ParseFromString(resource.value()))
-        return base::fail(base::ErrorKind::Invalid, "the server sent a malformed Resource");
+      if (!inner.ParseFromString(resource.value())) {
+        misfits.push_back({"", "a Resource that is malformed"});
+        continue;
+      }
       offered.ttl = ttl_of(inner);
       offered.name = inner.name();
       offered.heartbeat = !inner.has_resource();
@@ -216,17 +244,26 @@ base::Result<void> ClientSession::receive_sotw(std::string_view bytes) {
       offered.name = name_of(resource);
       offered.body = std::move(resource);
     }
+    if (std::string why = misfit(offered, url); !why.empty()) misfits.push_back({offered.name, std::move(why)});
     present.insert(offered.name);
     changed.push_back(std::move(offered));
   }
+  // What is there cannot be told from it, so nothing of it counts (as Envoy: a response that does not decode).
+  if (!misfits.empty()) {
+    for (const Refused& one : misfits | std::views::take(10))
+      base::log::warn("xds: a response is refused: {} {}", base::printable(one.name, 256), base::printable(one.reason));
+    type->answered = true;
+    answer(url, *type, misfits);
+    return {};
+  }
   // Of clusters and listeners a response is all there is.
   std::vector<std::string> removed;
-  if (type.wildcard)
-    for (const auto& [name, version] : type.held)
+  if (type->wildcard)
+    for (const auto& [name, version] : type->held)
       if (!present.contains(name)) removed.push_back(name);
-  std::vector<Refused> refused = take(it->first, type, std::move(changed), removed);
-  if (refused.empty()) type.version = response.version_info();
-  answer(it->first, type, refused);
+  std::vector<Refused> refused = take(url, *type, std::move(changed), removed);
+  if (refused.empty()) type->version = response.version_info();
+  answer(url, *type, refused);
   return {};
 }
 
@@ -234,12 +271,10 @@ base::Result<void> ClientSession::receive_delta(std::string_view bytes) {
   DeltaDiscoveryResponse response;
   if (!response.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     return base::fail(base::ErrorKind::Invalid, "the server sent no DeltaDiscoveryResponse");
-  auto it = types_.find(response.type_url());
-  if (it == types_.end())
-    return base::fail(base::ErrorKind::Invalid,
-                      "the server sent type " + response.type_url() + ", which was not asked for");
-  Type& type = it->second;
-  type.nonce = response.nonce();
+  const std::string url = response.type_url();
+  Type* type = type_of(url);
+  if (!type) return {};
+  type->nonce = response.nonce();
   std::vector<Offered> changed;
   std::vector<std::string> removed(response.removed_resources().begin(), response.removed_resources().end());
   for (auto& resource : *response.mutable_resources()) {
@@ -256,8 +291,8 @@ base::Result<void> ClientSession::receive_delta(std::string_view bytes) {
     offered.body = std::move(*resource.mutable_resource());
     changed.push_back(std::move(offered));
   }
-  std::vector<Refused> refused = take(it->first, type, std::move(changed), removed);
-  answer(it->first, type, refused);
+  std::vector<Refused> refused = take(url, *type, std::move(changed), removed);
+  answer(url, *type, refused);
   return {};
 }
 

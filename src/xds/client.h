@@ -38,7 +38,7 @@ struct Refused {
 // costs only what changed meanwhile.
 class ClientSession {
  public:
-  // Takes what came; what it refuses is NACKed, by name and reason, and counts as not held.
+  // Takes what came; what it refuses is NACKed, by name and reason. What was held under that name stays held.
   using Take = std::function<std::vector<Refused>(std::string_view type_url, std::span<const Offered> changed,
                                                   std::span<const std::string> removed)>;
   using Send = std::function<void(std::string)>;
@@ -66,7 +66,7 @@ class ClientSession {
   struct Type {
     bool wildcard = false;
     std::set<std::string> names;
-    std::map<std::string, std::string> held;  // name -> version
+    std::map<std::string, std::string> held;  // name -> version; "" where nothing of it was good yet
     std::string version;                      // of the last accepted response (state of the world)
     std::string nonce;                        // of the last response on this stream
     bool asked = false;                       // on this stream
@@ -77,6 +77,7 @@ class ClientSession {
   void answer(const std::string& url, Type& type, const std::vector<Refused>& refused);
   base::Result<void> receive_sotw(std::string_view response);
   base::Result<void> receive_delta(std::string_view response);
+  Type* type_of(const std::string& url);
   std::vector<Refused> take(const std::string& url, Type& type, std::vector<Offered> changed,
                             const std::vector<std::string>& removed);
 
@@ -86,14 +87,16 @@ class ClientSession {
   Send send_;  // empty between streams
   bool node_sent_ = false;
   std::map<std::string, Type, std::less<>> types_;
+  std::set<std::string> strange_;  // types that came unasked, as far as they were logged
 };
 
 // The name inside a resource: field 1 of every xDS type. Empty: none.
 std::string name_of(const google::protobuf::Any& resource);
 
 // Speaks a session to a server, for ever: connects, reads, answers, and after a
-// failure connects again with back-off (0.1 s to 10 s, with jitter). Whatever
-// the session took stays in force meanwhile.
+// failure connects again with back-off (0.1 s to 10 s, with jitter), which
+// begins anew after a stream of 10 s. Whatever the session took stays in force
+// meanwhile.
 class AdsClient {
  public:
   struct Dial {

@@ -115,7 +115,7 @@ TEST(DeltaClient, AcknowledgesAndResumesWithWhatItHolds) {
   EXPECT_EQ(sent[0].initial_resource_versions().size(), 2u);
 }
 
-TEST(DeltaClient, RefusesByNameAndDoesNotCountTheRefusedAsHeld) {
+TEST(DeltaClient, RefusesByNameAndHoldsWhatWasThereBefore) {
   Delta d(Variant::Delta);
   d.session.want_all(type::kCluster);
   d.begin();
@@ -124,9 +124,44 @@ TEST(DeltaClient, RefusesByNameAndDoesNotCountTheRefusedAsHeld) {
   ASSERT_TRUE(d.session.receive(delta(type::kCluster, {"a", "b"}, "n1").SerializeAsString()));
   auto sent = d.taken();
   EXPECT_EQ(sent.at(0).error_detail().message(), "b: no such filter");
+  auto next = delta(type::kCluster, {"a"}, "n2");
+  next.mutable_resources(0)->set_version("worse");
+  d.refuse = {{"a", "no such filter"}};
+  ASSERT_TRUE(d.session.receive(next.SerializeAsString()));
+  d.taken();
   d.session.end();
   d.begin();
+  // Of both the server can say that they are gone, and send them anew.
+  const auto versions = d.taken().at(0).initial_resource_versions();
+  EXPECT_EQ(versions.at("a"), "v-a");
+  EXPECT_EQ(versions.at("b"), "");
+  EXPECT_EQ(versions.size(), 2u);
+}
+
+TEST(DeltaClient, HoldsNothingThatItDidNotAskFor) {
+  Delta d(Variant::Delta);
+  d.session.want(type::kEndpoint, {"a"});
+  d.begin();
+  d.taken();
+  ASSERT_TRUE(d.session.receive(delta(type::kEndpoint, {"a", "b"}, "n1").SerializeAsString()));
+  d.session.end();
+  d.taken();
+  d.begin();
   EXPECT_EQ(d.taken().at(0).initial_resource_versions().size(), 1u);
+}
+
+TEST(Client, ANackIsShortHoweverMuchIsWrong) {
+  Delta d(Variant::Delta);
+  d.session.want_all(type::kCluster);
+  d.begin();
+  d.taken();
+  DeltaDiscoveryResponse response;
+  response.set_type_url(std::string(type::kCluster));
+  for (int i = 0; i < 10'000; ++i) *response.add_resources()->mutable_resource() = resource(type::kListener, "x");
+  ASSERT_TRUE(d.session.receive(response.SerializeAsString()));
+  const std::string why = d.taken().at(0).error_detail().message();
+  EXPECT_LT(why.size(), 20'000u);
+  EXPECT_TRUE(why.ends_with(" more")) << why.substr(why.size() - 40);
 }
 
 TEST(SotwClient, TreatsAMissingClusterAsRemovedAndKeepsTheVersionOnRefusal) {
@@ -155,6 +190,42 @@ TEST(SotwClient, TreatsAMissingClusterAsRemovedAndKeepsTheVersionOnRefusal) {
   EXPECT_EQ(sent.at(0).version_info(), "1");
   EXPECT_EQ(sent.at(0).response_nonce(), "n2");
   EXPECT_EQ(sent.at(0).error_detail().message(), "a: bad");
+
+  // What was refused in its new form can be removed, too.
+  s.refuse.clear();
+  s.removed.clear();
+  response.clear_resources();
+  ASSERT_TRUE(s.session.receive(response.SerializeAsString()));
+  EXPECT_THAT(s.removed, ElementsAre("a"));
+}
+
+TEST(SotwClient, AResponseThatMakesNoSenseRemovesNothing) {
+  Sotw s(Variant::StateOfTheWorld);
+  s.session.want_all(type::kCluster);
+  s.begin();
+  s.taken();
+  DiscoveryResponse response;
+  response.set_type_url(std::string(type::kCluster));
+  response.set_version_info("1");
+  *response.add_resources() = resource(type::kCluster, "a");
+  ASSERT_TRUE(s.session.receive(response.SerializeAsString()));
+  s.changed.clear();
+  s.taken();
+  google::protobuf::Any torn;
+  torn.set_type_url("type.googleapis.com/envoy.service.discovery.v3.Resource");
+  torn.set_value("\xff");
+  for (const google::protobuf::Any& strange : {resource(type::kListener, "l"), google::protobuf::Any(), torn}) {
+    response.clear_resources();
+    response.set_version_info("2");
+    *response.add_resources() = resource(type::kCluster, "b");
+    *response.add_resources() = strange;
+    ASSERT_TRUE(s.session.receive(response.SerializeAsString()));
+    EXPECT_THAT(s.removed, IsEmpty());
+    EXPECT_THAT(s.changed, IsEmpty());
+    auto sent = s.taken();
+    EXPECT_TRUE(sent.at(0).has_error_detail());
+    EXPECT_EQ(sent.at(0).version_info(), "1");
+  }
 }
 
 TEST(SotwClient, ANackIsReadableWhateverWasSent) {
@@ -206,7 +277,7 @@ TEST(DeltaClient, TellsHowLongAResourceHoldsAndWhatConfirmsIt) {
   EXPECT_EQ(again.initial_resource_versions().size(), 0u);
 }
 
-TEST(Client, RefusesAResourceOfAnotherTypeAndATypeItDidNotAskFor) {
+TEST(Client, RefusesAResourceOfAnotherTypeAndPassesOverATypeItDidNotAskFor) {
   Delta d(Variant::Delta);
   d.session.want_all(type::kCluster);
   d.begin();
@@ -216,7 +287,9 @@ TEST(Client, RefusesAResourceOfAnotherTypeAndATypeItDidNotAskFor) {
   ASSERT_TRUE(d.session.receive(response.SerializeAsString()));
   EXPECT_TRUE(d.taken().at(0).has_error_detail());
   EXPECT_THAT(d.changed, IsEmpty());
-  EXPECT_FALSE(d.session.receive(delta(type::kListener, {"l"}, "n2").SerializeAsString()));
+  EXPECT_TRUE(d.session.receive(delta(type::kListener, {"l"}, "n2").SerializeAsString()));
+  EXPECT_THAT(d.sent, IsEmpty());
+  EXPECT_THAT(d.changed, IsEmpty());
   EXPECT_FALSE(d.session.receive("\xff\xff"));
 }
 

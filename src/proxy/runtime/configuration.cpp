@@ -37,7 +37,7 @@ std::vector<Rejection> Configuration::update(Kind kind, std::span<const Resource
     } else if (kind == Kind::VirtualHost) {
       demanded_.erase(name);
       for (Worker* worker : workers_) worker->post([worker, name] { worker->no_such_host(name); });
-    } else {
+    } else if (wanted_[static_cast<size_t>(kind)].contains(name)) {
       missing |= given_up_[static_cast<size_t>(kind)].insert(name).second;
     }
   }
@@ -164,7 +164,6 @@ base::Result<void> Configuration::take(Kind kind, const Resource& resource, Entr
       settle_runtime(message, runtime_);
       TRY(named(message.name()));
       entry.routes = TRY(compiler.route_table(message));
-      left_behind_.erase(resource.name);
       entry.complete = entry.routes;
       tables_changed_ |= entry.routes->on_demand;
       slots_.route_table(resource.name);
@@ -229,6 +228,7 @@ void Configuration::remove(Kind kind, const std::string& name) {
     on_dns_cluster(name, nullptr);
   if (kind == Kind::Cluster && it->second.cluster && on_cluster) on_cluster(name, nullptr);
   if (kind == Kind::Cluster && it->second.cluster) told_.erase(it->second.cluster->slot);
+  if (kind == Kind::Listener && it->second.listener) left_.push_back(it->second.listener);
   all.erase(it);
   if (kind == Kind::Secret) secrets_changed_ = true;
   if (kind == Kind::VirtualHost || kind == Kind::RouteTable) tables_changed_ = true;
@@ -358,9 +358,46 @@ void Configuration::settle() {
     if (!entry.next_listener) continue;
     entry.warming = !ready(*entry.next_listener);
     if (entry.warming) continue;
+    if (entry.listener) left_.push_back(entry.listener);
     entry.listener = std::move(entry.next_listener);
     entry.next_listener.reset();
   }
+}
+
+// The listeners that were replaced or removed, and still have connections.
+std::vector<std::shared_ptr<const Listener>> Configuration::left() {
+  std::vector<std::shared_ptr<const Listener>> out;
+  std::erase_if(left_, [&](const std::weak_ptr<const Listener>& one) {
+    auto listener = one.lock();
+    if (listener) out.push_back(std::move(listener));
+    return one.expired();
+  });
+  return out;
+}
+
+// By slot: whether anything that is configured, or still served, speaks with it.
+std::vector<bool> Configuration::tls_in_use(std::span<const std::shared_ptr<const Listener>> besides) const {
+  std::vector<bool> out(slots_.tls_specs().size());
+  auto mark = [&](Slot slot) {
+    if (slot != kNone) out[slot] = true;
+  };
+  auto mark_listener = [&](const Listener* listener) {
+    if (listener) std::ranges::for_each(listener->tls, mark);
+  };
+  auto mark_transport = [&](const Transport& transport) {
+    for (Slot slot : {transport.tls, transport.tls_exclusive, transport.tls_http1, transport.tls_tcp}) mark(slot);
+  };
+  for (const auto& listener : besides) mark_listener(listener.get());
+  for (const auto& [name, entry] : entries(Kind::Listener))
+    for (const auto& listener : {entry.listener, entry.next_listener}) mark_listener(listener.get());
+  for (const auto& [name, entry] : entries(Kind::Cluster))
+    for (const auto& cluster : {entry.cluster, entry.next_cluster}) {
+      if (!cluster) continue;
+      mark_transport(cluster->transport);
+      for (const auto& choice : cluster->transport_choices) mark_transport(choice.transport);
+      for (const auto& check : cluster->checks) mark(check.tls);
+    }
+  return out;
 }
 
 using PeerCheck = std::function<base::Result<void>(const net::TlsPeer&)>;
@@ -435,11 +472,16 @@ base::Result<std::shared_ptr<const net::TlsContext>> Configuration::make_context
 
 void Configuration::build_tls() {
   const auto& specs = slots_.tls_specs();
-  // A secret that is gone, or is not good any more, leaves what it made in force.
-  const size_t from = secrets_changed_ ? 0 : tls_.size();
-  secrets_changed_ = false;
+  const std::vector<bool> used = tls_in_use(left());
+  if (std::exchange(secrets_changed_, false)) tls_tried_.clear();
   tls_.resize(specs.size());
-  for (size_t i = from; i < specs.size(); ++i) {
+  tls_tried_.resize(specs.size());
+  for (size_t i = 0; i < specs.size(); ++i) {
+    if (!used[i]) tls_[i].reset();
+    if (tls_tried_[i] == used[i]) continue;
+    tls_tried_[i] = used[i];
+    if (!used[i]) continue;
+    // A secret that is gone, or is not good any more, leaves what it made in force.
     auto context = make_context(specs[i]);
     if (context) {
       tls_[i] = std::move(*context);
@@ -461,9 +503,10 @@ void Configuration::publish() {
   for (const auto& [name, entry] : entries(Kind::RouteTable))
     if (entry.complete) config->route_tables[slots_.route_table(name)] = entry.complete;
   // Connections of listeners that are gone end their requests with the table that they had.
-  for (const std::string& name : left_behind_)
-    if (Slot slot = slots_.route_table(name); slot < published_->route_tables.size() && !config->route_tables[slot])
-      config->route_tables[slot] = published_->route_tables[slot];
+  for (const auto& listener : left())
+    for (Slot slot : listener->route_tables)
+      if (slot < published_->route_tables.size() && !config->route_tables[slot])
+        config->route_tables[slot] = published_->route_tables[slot];
   for (const auto& [name, entry] : entries(Kind::Listener)) {
     if (!entry.listener) continue;
     config->listeners.push_back(entry.listener);
@@ -551,7 +594,6 @@ void Configuration::drop(Kind kind, const std::string& name) {
   given_up_[static_cast<size_t>(kind)].erase(name);
   const Entry* entry = find(kind, name);
   if (!entry || entry->from != From::ControlPlane) return;
-  if (kind == Kind::RouteTable) left_behind_.insert(name);
   remove(kind, name);
 }
 
@@ -575,14 +617,16 @@ void Configuration::tell_wanted() {
     for (auto it = demanded_.lower_bound(prefix); it != demanded_.end() && it->starts_with(prefix); ++it)
       hosts.insert(*it);
   }
-  for (const TlsSpec& spec : slots_.tls_specs())
+  const std::vector<bool> used = tls_in_use({});
+  for (size_t i = 0; i < used.size(); ++i) {
+    const TlsSpec& spec = slots_.tls_specs()[i];
     for (const std::string* secret : {&spec.certificate_secret, &spec.validation_secret, &spec.ticket_keys_secret})
-      if (!secret->empty()) wanted[static_cast<size_t>(Kind::Secret)].insert(*secret);
+      if (used[i] && !secret->empty()) wanted[static_cast<size_t>(Kind::Secret)].insert(*secret);
+  }
   for (Kind kind : {Kind::Endpoints, Kind::RouteTable, Kind::VirtualHost, Kind::Secret}) {
     auto& known = wanted_[static_cast<size_t>(kind)];
     auto& now = wanted[static_cast<size_t>(kind)];
     if (now == known) continue;
-    // What is not asked for any more nobody keeps up to date: asked for again, it is waited for again.
     if (kind == Kind::Endpoints || kind == Kind::RouteTable)
       for (const std::string& name : known)
         if (!now.contains(name)) drop(kind, name);

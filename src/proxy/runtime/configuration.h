@@ -50,6 +50,8 @@ class Configuration {
   // What has not come is not waited for any more: a cluster without endpoints, a listener without
   // routes or certificates then serves as well as it can.
   void give_up(Kind kind, const std::string& name);
+  // Nothing needs it any more, so nobody keeps it up to date: needed again, it is waited for again.
+  void drop(Kind kind, const std::string& name);
 
   // A request needs the virtual host `key`, "<route table>/<host>", that its table does not have; asked
   // for if there are not too many such already. False: it is not.
@@ -151,9 +153,10 @@ class Configuration {
   void remove(Kind kind, const std::string& name);
   base::Result<void> take_secret(const Resource& resource, Entry& entry);
   void build_tls();
+  std::vector<std::shared_ptr<const Listener>> left();
+  std::vector<bool> tls_in_use(std::span<const std::shared_ptr<const Listener>> besides) const;
   void complete_tables();
-  void settle();                                  // moves what is ready from warming to in force
-  void drop(Kind kind, const std::string& name);  // nothing needs it any more
+  void settle();  // moves what is ready from warming to in force
   void publish();
   void tell_workers(const Cluster& cluster, const std::shared_ptr<const EndpointSet>& told);
   void publish_endpoints(const Cluster& cluster, const std::shared_ptr<const EndpointSet>& endpoints);
@@ -179,11 +182,12 @@ class Configuration {
   bool closing_ = false;                 // workers were told to close sockets, and may not have yet
   std::set<std::string> opened_;         // keys of bound_ that the workers do not have yet
   std::set<std::string> handed_on_;      // keys of bound_ that another listener has now, and the workers do not know it
-  std::vector<std::shared_ptr<const net::TlsContext>> tls_;
+  std::vector<std::shared_ptr<const net::TlsContext>> tls_;  // by slot; of those in use
+  std::vector<bool> tls_tried_;                              // to make, by slot, with the secrets that there are
   bool secrets_changed_ = false, tables_changed_ = false;
   std::set<std::string, std::less<>> given_up_[kResourceKinds];
-  std::set<std::string> demanded_;     // virtual hosts that requests asked for
-  std::set<std::string> left_behind_;  // tables that no listener names any more
+  std::set<std::string> demanded_;                   // virtual hosts that requests asked for
+  std::vector<std::weak_ptr<const Listener>> left_;  // replaced or removed; their connections may last
   std::shared_ptr<const RuntimeConfig> published_ = std::make_shared<const RuntimeConfig>();
   std::set<std::string> wanted_[kResourceKinds];
   uint64_t rejected_count_[kResourceKinds] = {}, updated_count_[kResourceKinds] = {};

@@ -35,6 +35,7 @@ std::string method_of(Kind kind, bool delta) {
 base::Result<envoy::service::discovery::v3::DiscoveryResponse> response_of(const std::string& path,
                                                                            const std::string& bytes) {
   using envoy::service::discovery::v3::DiscoveryResponse;
+  if (bytes.empty()) return base::fail(base::ErrorKind::Invalid, "it is empty");
   if (!path.ends_with(".pb")) return message_of<DiscoveryResponse>(bytes, UnknownFields::Refuse);
   DiscoveryResponse out;
   if (!out.ParseFromString(bytes)) return base::fail(base::ErrorKind::Invalid, "no DiscoveryResponse");
@@ -94,7 +95,11 @@ void ControlPlane::want(Kind kind, const std::set<std::string>& names) {
     if (waited_for && source.initial_fetch.count() > 0 && !asked_[static_cast<size_t>(kind)].contains(name))
       waiting_[{kind, name}] = now + source.initial_fetch;
   }
-  asked_[static_cast<size_t>(kind)] = std::move(asked);
+  auto& before = asked_[static_cast<size_t>(kind)];
+  if (kind == Kind::Secret)
+    for (const std::string& name : before)
+      if (!asked.contains(name)) configuration_.drop(kind, name);
+  before = std::move(asked);
   auto names_from = [&](const std::string& key) {
     auto it = by_source.find(key);
     return it == by_source.end() ? std::set<std::string>() : it->second.second;
@@ -143,15 +148,18 @@ void ControlPlane::read(File& file, bool anew) {
   if (!anew && *bytes == file.bytes) return;
   file.bytes = *bytes;
   auto response = response_of(file.source.path, *bytes);
+  if (response)
+    for (const auto& resource : response->resources())
+      if (resource.type_url() != url_of(file.kind)) {
+        response = base::fail(base::ErrorKind::Invalid, "it has a " + resource.type_url() + " where " +
+                                                            std::string(url_of(file.kind)) + " belong");
+        break;
+      }
   if (!response)
     return base::log::warn("{}: {}; what was there stays", file.source.path, base::printable(response.error().message));
   std::vector<xds::Offered> offered;
   std::set<std::string> present;
   for (auto& resource : *response->mutable_resources()) {
-    if (resource.type_url() != url_of(file.kind)) {
-      base::log::warn("{}: {} where {} belong", file.source.path, resource.type_url(), url_of(file.kind));
-      continue;
-    }
     std::string name = xds::name_of(resource);
     if (!file.all && !file.names.contains(name)) continue;
     present.insert(name);
@@ -181,10 +189,13 @@ std::vector<xds::Refused> ControlPlane::take(std::string_view url, std::span<con
     waiting_.erase({*kind, name});
     expiring_.erase({*kind, name});
   }
+  constexpr size_t kMostTold = 100;
   for (Rejection& rejection : configuration_.update(*kind, resources, removed)) {
-    base::log::warn("rejected {}: {}", base::printable(rejection.name), base::printable(rejection.reason));
+    if (refused.size() < kMostTold)
+      base::log::warn("rejected {}: {}", base::printable(rejection.name), base::printable(rejection.reason));
     refused.push_back({std::move(rejection.name), std::move(rejection.reason)});
   }
+  if (refused.size() > kMostTold) base::log::warn("rejected {} more", refused.size() - kMostTold);
   base::log::debug("{}: {} changed, {} removed, {} rejected", url.substr(url.rfind('.') + 1), changed.size(),
                    removed.size(), refused.size());
   if (*kind == Kind::Secret) watch_secrets();
@@ -250,6 +261,14 @@ void ControlPlane::on_timer() {
 
 // A secret that does not come keeps back those who need it, not the whole proxy.
 bool ControlPlane::answered() const {
+  std::chrono::milliseconds patience{0};
+  bool for_ever = false;
+  for (const auto* source : {&options_.listeners, &options_.clusters}) {
+    if (!*source || (*source)->type == Source::Type::File) continue;
+    for_ever |= (*source)->initial_fetch.count() == 0;
+    patience = std::max(patience, (*source)->initial_fetch);
+  }
+  if (!for_ever && patience.count() > 0 && loop_.now() - began_ >= patience) return true;
   return (!ads_ || ads_->session.answered()) && std::ranges::all_of(remotes_, [](const auto& one) {
            return one.first.first == Kind::Secret || one.second->session.answered();
          });

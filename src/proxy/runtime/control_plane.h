@@ -37,7 +37,8 @@ class ControlPlane {
                                                         Configuration& configuration);
 
   bool connected() const { return ads_ && ads_->client.connected(); }
-  // All that was asked for has come once.
+  // All that was asked for has come once, or the listeners' and clusters' initial fetch time-outs are over (one that is
+  // 0 never is).
   bool answered() const;
 
  private:
@@ -72,6 +73,7 @@ class ControlPlane {
   void on_timer();
 
   net::Loop& loop_;
+  const net::Clock::time_point began_ = loop_.now();
   Configuration& configuration_;
   const Options options_;
   std::unique_ptr<Remote> ads_;

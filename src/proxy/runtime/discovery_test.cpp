@@ -263,6 +263,21 @@ TEST_F(DiscoveryTest, WhatDoesNotComeInTimeIsNotWaitedFor) {
       until(loop_, [&] { return proxy.process().configuration().entries(Kind::Cluster).at("c").cluster != nullptr; }));
 }
 
+TEST_F(DiscoveryTest, NothingIsAnsweredBeforeTheControlPlaneSpokeOrTheTimeForItIsOver) {
+  Proxy proxy(loop_, "node: {id: me, cluster: x}\nstatic_resources: {}\n");
+  auto silent = []() -> base::Result<xds::AdsClient::Dial> { return base::fail(base::ErrorKind::Unavailable, "none"); };
+  ControlPlane::Options patient, brief;
+  patient.listeners->initial_fetch = {};
+  brief.listeners->initial_fetch = brief.clusters->initial_fetch = std::chrono::milliseconds(20);
+  ControlPlane for_ever(loop_, proxy.process().configuration(), patient, silent);
+  ControlPlane in_time(loop_, proxy.process().configuration(), brief, silent);
+  proxy.process().control_plane_answered = [&] { return for_ever.answered(); };
+  EXPECT_EQ(proxy.process().not_ready(), "PRE_INITIALIZING");
+  EXPECT_FALSE(in_time.answered());
+  EXPECT_TRUE(until(loop_, [&] { return in_time.answered(); }));
+  EXPECT_FALSE(for_ever.answered());
+}
+
 TEST_F(DiscoveryTest, AVirtualHostIsAskedForWhenARequestNeedsIt) {
   Discovery server(loop_);
   server.set<envoy::config::route::v3::VirtualHost>(

@@ -203,7 +203,8 @@ net::Task<void> Process::drain(std::chrono::milliseconds limit) {
 
 std::string Process::not_ready() const {
   if (draining()) return "DRAINING";
-  return configuration_.listeners_ready() ? "" : "PRE_INITIALIZING";
+  const bool told = !control_plane_answered || control_plane_answered();
+  return told && configuration_.listeners_ready() ? "" : "PRE_INITIALIZING";
 }
 
 // What is the whole process's: its state, what it was told, the endpoints of its clusters.

@@ -94,6 +94,7 @@ class Process {
   std::string not_ready() const;
   std::function<void()> on_quit;
   std::function<bool()> control_plane_connected;  // unset: there is none
+  std::function<bool()> control_plane_answered;   // whether all that was asked for has come, or is not waited for
 
  private:
   void collect_process(telemetry::Scrape& sum) const;

@@ -323,6 +323,37 @@ TEST_F(Updates, SocketsThatAreToBeOpenedInAnotherWayAreOpenedAnew) {
   EXPECT_EQ(keep_alive(""), std::pair(size_t{0}, usual));
 }
 
+TEST_F(Updates, WhatNobodyNeedsAnyMoreIsFreed) {
+  Proxy proxy(loop_, "static_resources:\n  clusters:\n" + cluster_of("c", std::to_string(backend_.port())));
+  Configuration& configuration = proxy.process().configuration();
+  std::set<std::string> tables;
+  configuration.on_wanted = [&](Kind kind, const std::set<std::string>& names) {
+    if (kind == Kind::RouteTable) tables = names;
+  };
+  std::vector<std::weak_ptr<const RouteTable>> made;
+  std::vector<std::weak_ptr<const net::TlsContext>> contexts;
+  for (int i = 0; i < 5; ++i) {
+    const std::string name = "r" + std::to_string(i);
+    send(proxy, Kind::Listener, "dynamic", listener_of("address: 127.0.0.1, port_value: 0", name));
+    send(proxy, Kind::RouteTable, name, routes_of(name, "c"));
+    EXPECT_TRUE(tables.contains(name));
+    send(proxy, Kind::Cluster, "t",
+         "{name: t, type: STATIC, transport_socket: {name: tls, typed_config: {'@type': "
+         "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext, common_tls_context: "
+         "{alpn_protocols: [p" +
+             std::to_string(i) + "]}}}}");
+    ASSERT_EQ(get(loop_, proxy.port("dynamic"), "/").status, 200);
+    made.push_back(configuration.entries(Kind::RouteTable).at(name).routes);
+    const Slot slot = configuration.entries(Kind::Cluster).at("t").cluster->transport.tls;
+    contexts.push_back(configuration.published().tls.at(slot));
+  }
+  proxy.process().busy();  // each worker knows
+  EXPECT_TRUE(made[0].expired() && made[1].expired());
+  EXPECT_TRUE(contexts[0].expired() && contexts[1].expired());
+  EXPECT_FALSE(made[4].expired() || contexts[4].expired());
+  EXPECT_EQ(tables.size(), 1u);
+}
+
 TEST_F(Updates, AChangedListenerCostsNoRequest) {
   Proxy proxy(loop_, "static_resources:\n  clusters:\n" + cluster_of("c", std::to_string(backend_.port())));
   send(proxy, Kind::RouteTable, "r", routes_of("r", "c"));
