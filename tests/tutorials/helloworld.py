@@ -275,6 +275,9 @@ def main():
     types("kubectl get pods -l app=helloworld", re.compile(
         r"NAME +READY +STATUS +RESTARTS +AGE\nhelloworld-v1-\S+ +2/2 +Running +0 +\S+\nhelloworld-v2-\S+ +2/2 +Running +0 +\S+\n"))
 
+    types("kubectl get deploy helloworld-v1 -o jsonpath='{.metadata.generation}'", ["1"])
+    types("kubectl get --raw /api/v1/namespaces/default/services/helloworld:http/proxy/hello", re.compile("^Hello version: v[12]"))
+
     print("0.3 a client pod and the plain Service")
     types("kubectl run nginx --image=nginx", ["pod/nginx created"])
     types("kubectl wait --for=condition=Ready pod/nginx --timeout=60s", ["pod/nginx condition met"])
@@ -285,6 +288,11 @@ def main():
     check("an interactive shell, a loop of curls, Ctrl-C", len(re.findall("Hello version: v[12], instance: ", shown)) >= 10, shown[-800:])
     check("no stray error on the terminal", "rror" not in shown, shown[-500:])
     split("helloworld.default:5000", HELLO, 0.5)
+
+    types("kubectl exec nginx -- nslookup helloworld", re.compile(r"Name:\s+helloworld\.default\.svc\.cluster\.local\n"))
+    types("kubectl exec nginx -- nc -zv helloworld 5000", re.compile("open|succeeded"))
+    types("kubectl exec nginx -c istio-proxy -- pilot-agent request GET server_info", re.compile('"state": "LIVE"'))
+    types("kubectl exec nginx -c istio-proxy -- pilot-agent request GET nowhere", re.compile("Error: "), code=1)
 
     print("0.4 one Service a version")
     types("kubectl apply -f -", ["service/helloworld-v1 created", "service/helloworld-v2 created"],
@@ -351,7 +359,13 @@ def main():
     types("kubectl run nobody --image=nobody/knows-this:1", ["pod/nobody created"])
     until("an unknown image: ImagePullBackOff", lambda: "ImagePull" in run("kubectl get pod nobody")[1], 30)
     types("kubectl describe pod nobody", re.compile(r"images\.yaml|register"))
+    types("kubectl logs nobody", re.compile("is waiting to start: (image can't be pulled|trying and failing to pull image)"), code=1)
     types("kubectl delete pod nobody --now", re.compile('pod "nobody" deleted'))
+    types("kubectl run typo --image=busybox --restart=Never -- /no/such", ["pod/typo created"])
+    until("a program that is not there", lambda: "exec: \"/no/such\"" in run("kubectl describe pod typo")[1], 30)
+    time.sleep(1)
+    check("nothing else is told of it", "runs already" not in run("kubectl describe pod typo")[1])
+    types("kubectl delete pod typo --now", re.compile('pod "typo" deleted'))
     types("kubectl cordon seine", ["node/seine cordoned"])
     types("kubectl run waits --image=nginx", ["pod/waits created"])
     until("a cordoned node takes no pod", lambda: "were unschedulable" in run("kubectl describe pod waits")[1], 30)
@@ -406,6 +420,14 @@ def main():
     types("istioctl analyze", re.compile("EnvoyFilter is stored, but Seine does not act on it yet"))
     types("kubectl delete envoyfilter idle", re.compile("deleted"))
     types("istioctl instal", re.compile(r'^Error: unknown command "instal"(.|\n)*Did you mean this\?\n\tinstall\n'), code=1)
+    types("istioctl install --set profil=demo -y", re.compile('^Error: --set profil=demo: .*did you mean "profile"\\?'), code=1)
+    types("istioctl install --set profile=demo -y", re.compile("✔ Egress gateways installed\n✔ Ingress gateways installed\n"))
+    types("kubectl get pods -n istio-system -l istio=egressgateway", re.compile("istio-egressgateway-.* 1/1 +Running"))
+    status_of(HELLO)
+    until("access is logged", lambda: status_of(HELLO) == 200 and '"GET /hello HTTP/1.1" 200' in run("kubectl logs nginx -c istio-proxy --tail=20")[1], 30)
+    types("istioctl install -y", re.compile(r"Removed Service istio-system/istio-egressgateway\."))
+    types("istioctl uninstall -y", re.compile(r"^Error: at least one of the --revision \(or --set revision=<revision>\), --filename or --purge"), code=1)
+    types("istioctl uninstall --revision canary -y", re.compile("^Error: could not find target revision canary"), code=1)
     # A mesh installed anew has another root, and no rules: running sidecars find their way into it.
     types("istioctl uninstall --purge -y", re.compile(r"removed|Uninstall", re.I))
     types("istioctl install --set profile=default -y", re.compile("✔ Installation complete"))
