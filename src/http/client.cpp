@@ -18,7 +18,6 @@ using base::ErrorKind;
 namespace {
 
 constexpr size_t kMostIdle = 16;
-constexpr size_t kMostFetched = 64u << 20;
 
 // The TLS settings with what this version of HTTP needs of ALPN.
 base::Result<std::shared_ptr<const net::TlsContext>> context_of(const ClientOptions& options) {
@@ -235,7 +234,8 @@ net::Task<base::Result<std::unique_ptr<ClientStream>>> open_stream(std::shared_p
   co_return std::unique_ptr<ClientStream>(std::make_unique<Handle>(std::move(opened->exchange)));
 }
 
-net::Task<base::Result<Response>> receive(std::shared_ptr<ClientExchange> exchange, std::string body) {
+net::Task<base::Result<Response>> receive(std::shared_ptr<ClientExchange> exchange, std::string body,
+                                          const ClientOptions& options) {
   if (!body.empty()) {
     base::Result<void> written = co_await exchange->write(std::move(body));
     // A server may answer before it has the whole body; the answer counts then.
@@ -250,8 +250,10 @@ net::Task<base::Result<Response>> receive(std::shared_ptr<ClientExchange> exchan
     base::Result<std::optional<std::string>> piece = co_await exchange->read();
     if (!piece) co_return std::unexpected(std::move(piece.error()));
     if (!*piece) break;
-    if (out.body.size() + (*piece)->size() > kMostFetched) {
-      co_return base::fail(ErrorKind::Exhausted, "the response is larger than 64 MiB");
+    if (!options.keeps_body) continue;
+    if (out.body.size() + (*piece)->size() > options.largest) {
+      co_return base::fail(ErrorKind::Exhausted,
+                           "the response is larger than " + std::to_string(options.largest) + " bytes");
     }
     out.body += **piece;
   }
@@ -272,7 +274,7 @@ net::Task<base::Result<Response>> fetch_once(std::shared_ptr<ClientCore> core, R
                    base::Side::Internal, true});
   });
   timer.arm(core->options.timeout);
-  base::Result<Response> out = co_await receive(exchange, std::move(request.body));
+  base::Result<Response> out = co_await receive(exchange, std::move(request.body), core->options);
   *worth_retrying = !out && opened->reused && !exchange->has_head() && out.error().kind == ErrorKind::Closed;
   co_return out;
 }

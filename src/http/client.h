@@ -37,6 +37,8 @@ struct ClientOptions {
   Version version = Version::Http1;
   std::chrono::milliseconds connect_timeout{10'000};
   std::chrono::milliseconds timeout{30'000};  // of fetch(); open() has none
+  size_t largest = 64u << 20;                 // bytes of a body that fetch() takes
+  bool keeps_body = true;                     // else fetch() reads it to its end and drops it
 };
 
 // Talks to one origin. Keeps idle HTTP/1 connections, or one HTTP/2 connection,
@@ -47,7 +49,7 @@ class Client {
   ~Client();
   Client(const Client&) = delete;
 
-  // A whole request and its whole response (at most 64 MiB). Scheme and
+  // A whole request and its whole response (at most `largest`). Scheme and
   // authority are filled in where empty. Retried once if a kept connection was
   // closed before anything of the response came and the method is safe.
   net::Task<base::Result<Response>> fetch(Request request);

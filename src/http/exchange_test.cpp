@@ -189,6 +189,18 @@ TEST_P(Exchanges, ABodyOverTheLimitIsExhausted) {
   EXPECT_EQ(fetch("POST", "/all", std::string(1001, 'x'))->status, 413);
 }
 
+TEST_P(Exchanges, AClientTakesNoMoreOfABodyThanItWasToldTo) {
+  client_options_.largest = 5;
+  start();
+  EXPECT_EQ(fetch("GET", "/hello").error().kind, base::ErrorKind::Exhausted);
+  client_options_.keeps_body = false;
+  client_.emplace(loop_, client_options_);
+  auto response = fetch("GET", "/hello");
+  ASSERT_TRUE(response) << response.error().message;
+  EXPECT_EQ(response->status, 200);
+  EXPECT_EQ(response->body, "");
+}
+
 net::Task<base::Result<size_t>> back_and_forth(Client& client, size_t size) {
   RequestHead head;
   head.method = "POST";

@@ -298,6 +298,8 @@ TEST(H1Write, RequestIsBuiltFromItsParsedForm) {
   head.headers.add("te", "gzip");
   head.headers.add("upgrade", "websocket");
   head.headers.add("x-bad", "a\r\nInjected: 1");
+  for (const char* name : {"transfer-encoding: chunked\r\nx", "transfer-encoding:chunked", "x y", ":path", ""})
+    head.headers.add(name, "1");
   head.headers.add("x-good", "1");
   net::Buffer out;
   write_request(out, head, Body::chunked());

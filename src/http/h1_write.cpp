@@ -26,7 +26,7 @@ size_t room_of(const Headers& headers) { return headers.bytes() + 4 * headers.si
 
 void put_fields(Pen& pen, const Headers& headers) {
   for (auto [name, value] : headers) {
-    if (syntax::codec_owned(name) || !syntax::valid_value(name) || !syntax::valid_value(value)) continue;
+    if (syntax::codec_owned(name) || !syntax::valid_token(name) || !syntax::valid_value(value)) continue;
     pen.put(name);
     pen.put(": ");
     pen.put(value);

@@ -75,6 +75,10 @@ inline bool valid_target(std::string_view text) {
 
 bool valid_token(std::string_view text);        // not empty
 bool valid_lower_token(std::string_view text);  // a field name as HTTP/2 wants it
+// Whether it can stand in a message's head as one field, in either version.
+inline bool valid_field(std::string_view lower_name, std::string_view value) {
+  return valid_lower_token(lower_name) && valid_value(value);
+}
 // host[:port] without user information; not empty.
 bool valid_authority(std::string_view text);
 bool equal_lower(std::string_view text, std::string_view lower);  // ASCII, ignoring the case of `text`

@@ -8,6 +8,7 @@
 #include "base/utf8.h"
 #include "envoy/service/auth/v3/external_auth.pb.h"
 #include "google/rpc/status.pb.h"
+#include "http/syntax.h"
 #include "proxy/filter/authz_state.h"
 #include "proxy/runtime/compile.h"
 #include "proxy/stream/stream.h"
@@ -64,15 +65,13 @@ std::string pem_of(const std::string& der) {
   return out + "-----END CERTIFICATE-----\n";
 }
 
-// A name and a value that may stand in a message's head; the service is trusted to decide, not to inject.
+// A name and a value that may stand in a message's head; the service is trusted to decide, not to inject. A request's
+// pseudo-headers it may change to what a peer could have sent.
 bool well_formed(std::string_view name, std::string_view value) {
-  auto token = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-           std::string_view("!#$%&'*+-.^_`|~:").find(c) != std::string_view::npos;
-  };
-  auto plain = [](char c) { return c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f); };
-  return !name.empty() && std::all_of(name.begin(), name.end(), token) &&
-         std::all_of(value.begin(), value.end(), plain);
+  if (name == ":path") return value.starts_with('/') && http::syntax::valid_target(value);
+  if (name == ":authority" || name == "host") return http::syntax::valid_authority(value);
+  if (name == ":method") return http::syntax::valid_token(value);
+  return http::syntax::valid_field(name, value);
 }
 
 // nullopt: one of them cannot be taken.

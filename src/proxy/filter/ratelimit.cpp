@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/utf8.h"
 #include "envoy/service/ratelimit/v3/rls.pb.h"
+#include "http/syntax.h"
 #include "proxy/stream/stream.h"
 
 namespace proxy {
@@ -104,19 +105,31 @@ void RateLimitFilter::fail(Stream& stream) const {
   stream.reply({.status = config_.error_status, .details = "rate_limiter_error"});
 }
 
+// False: one of them could not stand in a message, so the answer counts as none.
+static bool add_headers(const google::protobuf::RepeatedPtrField<envoy::config::core::v3::HeaderValue>& from,
+                        http::Headers& to) {
+  for (const auto& header : from) {
+    const std::string name = base::to_lower(header.key());
+    const std::string& value = header.value().empty() ? header.raw_value() : header.value();
+    if (!http::syntax::valid_field(name, value)) return false;
+    to.add(name, value);
+  }
+  return true;
+}
+
 void RateLimitFilter::decide(Stream& stream, SideAnswer& answer) const {
   rls::RateLimitResponse verdict;
+  http::Headers request, response;
   if (answer.grpc_status != 0 || !verdict.ParseFromString(answer.body) ||
-      verdict.overall_code() == rls::RateLimitResponse::UNKNOWN)
+      verdict.overall_code() == rls::RateLimitResponse::UNKNOWN ||
+      !add_headers(verdict.request_headers_to_add(), request) ||
+      !add_headers(verdict.response_headers_to_add(), response))
     return fail(stream);
   Asked& asked = stream.state<Asked>(*this);
-  for (const auto& header : verdict.response_headers_to_add())
-    asked.response.add(base::to_lower(header.key()), header.value().empty() ? header.raw_value() : header.value());
+  for (auto [name, value] : response) asked.response.add(name, value);
   if (config_.tell) tell_limits(verdict, asked.response);
   if (verdict.overall_code() != rls::RateLimitResponse::OVER_LIMIT || !under(stream, config_.enforced_per_million)) {
-    for (const auto& header : verdict.request_headers_to_add())
-      stream.request.headers.add(base::to_lower(header.key()),
-                                 header.value().empty() ? header.raw_value() : header.value());
+    for (auto [name, value] : request) stream.request.headers.add(name, value);
     return stream.resume_request();
   }
   Reply reply{.status = config_.status, .body = verdict.raw_body(), .details = "request_rate_limited"};

@@ -29,7 +29,7 @@ struct Service {
     header.set_key("x-from-service");
     header.set_value("yes");
     auto& forward = *verdict.add_request_headers_to_add();
-    forward.set_key("x-checked");
+    forward.set_key(self.forwarded);
     forward.set_value("1");
     auto& status = *verdict.add_statuses();
     status.mutable_current_limit()->set_requests_per_unit(10);
@@ -41,6 +41,7 @@ struct Service {
   http::Server server;
   uint16_t port = 0;
   rls::RateLimitRequest asked;
+  std::string forwarded = "x-checked";
 };
 
 std::string bootstrap(uint16_t service, const std::string& more) {
@@ -96,6 +97,19 @@ TEST(GlobalRateLimit, TheServiceDecides) {
   EXPECT_EQ(ask(loop, proxy, "").status, 200);  // one action has nothing to say: no question
   EXPECT_EQ(get(loop, proxy.port(), "/free").status, 200);
   EXPECT_TRUE(service.asked.domain().empty());
+}
+
+TEST(GlobalRateLimit, AnAnswerWithHeadersThatAreNoneIsNone) {
+  net::Loop loop;
+  Backend backend(loop);
+  Service service(loop);
+  Proxy open(loop, bootstrap(service.port, ""), backend.port()),
+      closed(loop, bootstrap(service.port, ", failure_mode_deny: true"), backend.port());
+  for (const char* name : {"transfer-encoding: chunked", "transfer-encoding:chunked", "x y", ":path", ""}) {
+    service.forwarded = name;
+    EXPECT_EQ(ask(loop, closed, "bob").status, 500) << name;
+    EXPECT_EQ(ask(loop, open, "ann").status, 200) << name;
+  }
 }
 
 TEST(GlobalRateLimit, WithoutTheServiceRequestsPassUnlessTheyMustNot) {

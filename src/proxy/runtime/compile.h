@@ -113,6 +113,7 @@ std::string type_of(const google::protobuf::Any& from);
 std::unexpected<base::Error> no_implementation(const std::string& name, const google::protobuf::Any& from);
 // The message of an Any, or of a TypedStruct in it.
 base::Result<void> unpack_into(const google::protobuf::Any& from, google::protobuf::Message& to);
+base::Result<void> unpack_quietly_into(const google::protobuf::Any& from, google::protobuf::Message& to);
 // The same, for what protects something: fields that are not known are an error that names them.
 base::Result<void> unpack_strictly_into(const google::protobuf::Any& from, google::protobuf::Message& to);
 template <typename Message>

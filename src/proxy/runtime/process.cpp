@@ -289,6 +289,7 @@ void Process::reset_counters() {
 net::Task<std::map<std::string, std::vector<Process::HostFacts>>> Process::hosts() {
   using Facts = std::map<std::string, std::vector<HostFacts>>;
   Facts sum;
+  std::map<std::string, base::StringMap<size_t>> places;  // by cluster and address, in `sum`
   for (auto& worker : workers_) {
     net::Oneshot<Facts> answer;
     worker->post([worker = worker.get(), &main = loop_, answer]() mutable {
@@ -325,13 +326,14 @@ net::Task<std::map<std::string, std::vector<Process::HostFacts>>> Process::hosts
     Facts part = co_await answer.wait();
     for (auto& [name, list] : part) {
       auto& all = sum[name];
+      auto& known = places[name];
       for (HostFacts& facts : list) {
-        auto same = std::find_if(all.begin(), all.end(),
-                                 [&](const HostFacts& other) { return other.address == facts.address; });
-        if (same == all.end()) {
+        auto [place, fresh] = known.try_emplace(facts.address, all.size());
+        if (fresh) {
           all.push_back(std::move(facts));
           continue;
         }
+        HostFacts* same = &all[place->second];
         same->requests += facts.requests;
         same->failed += facts.failed;
         same->connections_total += facts.connections_total;

@@ -41,8 +41,11 @@ std::unexpected<base::Error> no_implementation(const std::string& name, const go
                                                   "' with type URL: '" + type_of(from) + "'");
 }
 
+// Fields of a TypedStruct that are not known.
+enum class Unknown : uint8_t { Refuse, Warn, Pass };
+
 static base::Result<void> unpack_with(const google::protobuf::Any& from, google::protobuf::Message& to,
-                                      bool ignore_unknown) {
+                                      Unknown unknown) {
   std::string type = type_of(from);
   if (type != to.GetTypeName())
     return base::fail(base::ErrorKind::Invalid, "unexpected type " + type + " where " + to.GetTypeName() + " belongs");
@@ -51,12 +54,12 @@ static base::Result<void> unpack_with(const google::protobuf::Any& from, google:
     google::protobuf::util::JsonParseOptions options;
     auto written = google::protobuf::util::MessageToJsonString(wrapped->value(), &json);
     auto read = written.ok() ? google::protobuf::util::JsonStringToMessage(json, &to, options) : written;
-    if (!read.ok() && ignore_unknown) {  // what is not known is said, and left out
+    if (!read.ok() && unknown != Unknown::Refuse) {  // what is not known is left out
       std::string why(read.message());
       options.ignore_unknown_fields = true;
       to.Clear();
       read = google::protobuf::util::JsonStringToMessage(json, &to, options);
-      if (read.ok()) base::log::warn("TypedStruct of {}: {}", type, why);
+      if (read.ok() && unknown == Unknown::Warn) base::log::warn("TypedStruct of {}: {}", type, why);
     }
     if (!read.ok())
       return base::fail(base::ErrorKind::Invalid,
@@ -68,7 +71,11 @@ static base::Result<void> unpack_with(const google::protobuf::Any& from, google:
 }
 
 base::Result<void> unpack_into(const google::protobuf::Any& from, google::protobuf::Message& to) {
-  return unpack_with(from, to, true);
+  return unpack_with(from, to, Unknown::Warn);
+}
+
+base::Result<void> unpack_quietly_into(const google::protobuf::Any& from, google::protobuf::Message& to) {
+  return unpack_with(from, to, Unknown::Pass);
 }
 
 static base::Result<void> refuse_unknown(const google::protobuf::Message& message) {
@@ -91,7 +98,7 @@ static base::Result<void> refuse_unknown(const google::protobuf::Message& messag
 }
 
 base::Result<void> unpack_strictly_into(const google::protobuf::Any& from, google::protobuf::Message& to) {
-  TRY(unpack_with(from, to, false));
+  TRY(unpack_with(from, to, Unknown::Refuse));
   return refuse_unknown(to);
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "proxy/runtime/compile.h"
 #include "proxy/runtime/slots.h"
 
 namespace proxy {
@@ -82,7 +83,7 @@ base::Result<void> check_limits(const pb::Message& message) {
     const auto* field = message.GetDescriptor()->FindFieldByName(std::string(at->field));
     if (!field || (!at->always && !message.GetReflection()->HasField(message, field))) continue;
     double size = size_of(message, *field);
-    if (size < at->least || size > at->most)
+    if (!(size >= at->least && size <= at->most))  // nor is it no number
       return base::fail(base::ErrorKind::Invalid, field->full_name() + " is out of its limits");
   }
   if (is_duration(message) && seconds_of(message) < 0)
@@ -144,14 +145,12 @@ class Look {
   base::Result<void> inside(const pb::Message& message) {
     pb::Any any;
     any.CopyFrom(message);
-    std::string_view type = any.type_url();
-    type.remove_prefix(std::min(type.rfind('/') + 1, type.size()));
-    const auto* descriptor = pb::DescriptorPool::generated_pool()->FindMessageTypeByName(std::string(type));
+    const auto* descriptor = pb::DescriptorPool::generated_pool()->FindMessageTypeByName(type_of(any));
     const pb::Message* prototype =
         descriptor ? pb::MessageFactory::generated_factory()->GetPrototype(descriptor) : nullptr;
     if (!prototype) return {};
     std::unique_ptr<pb::Message> content(prototype->New());
-    if (!content->ParseFromString(any.value())) return {};  // said where it is used
+    if (!unpack_quietly_into(any, *content)) return {};  // said where it is used
     if (depth_ >= 32) return base::fail(base::ErrorKind::Invalid, "Anys stand too deep in each other");
     ++depth_;
     auto fine = at(*content);

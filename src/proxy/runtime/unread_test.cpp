@@ -86,6 +86,17 @@ TEST(Unread, WhatWouldRouteOtherwiseIsRefusedByName) {
             std::string::npos);
 }
 
+TEST(Unread, ATypedStructIsLookedIntoAsTheMessageThatItIs) {
+  const std::string tls =
+      "    transport_socket: {name: tls, typed_config: {'@type': type.googleapis.com/xds.type.v3.TypedStruct, "
+      "type_url: "
+      "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext, value: {common_tls_context: "
+      "{tls_params: {";
+  EXPECT_EQ(checked(route(""), "", tls + "}}}}}\n"), "good");
+  const std::string told = checked(route(""), "", tls + "compliance_policies: [FIPS_202205]}}}}}\n");
+  EXPECT_NE(told.find("compliance_policies is not supported"), std::string::npos) << told;
+}
+
 TEST(Unread, AFieldMayBeReadInOnePlaceAndRefusedInAnother) {
   const std::string options = "http2_protocol_options: {allow_metadata: true}";
   EXPECT_NE(checked(route(""), "          " + options + "\n").find("allow_metadata is not supported"),

@@ -8,6 +8,8 @@
 namespace proxy {
 namespace {
 
+constexpr size_t kMostAnswered = 64 * 1024;  // bytes of a gRPC or TCP check's answer
+
 bool within(int status, const std::vector<std::pair<int, int>>& ranges) {
   return std::any_of(ranges.begin(), ranges.end(),
                      [&](const auto& range) { return status >= range.first && status < range.second; });
@@ -107,6 +109,8 @@ net::Task<CheckResult> Checker::run_http(CheckTarget target) {
     options.version = check_.http2 ? http::Version::Http2 : http::Version::Http1;
     options.connect_timeout = check_.timeout;
     options.timeout = check_.timeout;
+    options.largest = kMostAnswered;
+    options.keeps_body = check_.kind == HealthCheck::Kind::Grpc;
     client_ = std::make_unique<http::Client>(loop_, std::move(options));
     client_address_ = target.address;
     client_tls_ = target.tls;
@@ -136,7 +140,7 @@ net::Task<CheckResult> Checker::run_tcp(CheckTarget target) {
   std::string got;
   while (!contains_in_order(got, check_.receive)) {
     auto piece = co_await stream->read();
-    if (!piece || !*piece || got.size() > 64 * 1024) co_return CheckResult::NetworkFailed;
+    if (!piece || !*piece || got.size() > kMostAnswered) co_return CheckResult::NetworkFailed;
     got += **piece;
   }
   co_return CheckResult::Passed;
