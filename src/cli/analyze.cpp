@@ -3,6 +3,7 @@
 
 #include "cli/cluster.h"
 #include "cli/files.h"
+#include "cli/table.h"
 #include "config/kinds.h"
 #include "config/specs.h"
 #include "mesh/snapshot.h"
@@ -71,7 +72,7 @@ static void analyze(const RootFlags& root, const AnalyzeFlags& flags) {
   }
   bool errors = false;
   for (const config::Finding& finding : findings) {
-    std::printf("%s\n", config::text(finding).c_str());
+    std::printf("%s\n", for_terminal(config::text(finding)).c_str());
     errors |= finding.severity == config::Severity::Error;
   }
   if (!errors) return;

@@ -6,11 +6,12 @@
 #include "base/strings.h"
 #include "cli/commands.h"
 #include "cli/spelling.h"
+#include "cli/table.h"
 
 namespace cli {
 
 void give_up(const base::Error& error) {
-  std::fprintf(stderr, "Error: %s\n", error.message.c_str());
+  std::fprintf(stderr, "Error: %s\n", for_terminal(error.message).c_str());
   std::exit(1);
 }
 

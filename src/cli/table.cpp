@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/log.h"
+
 namespace cli {
 
 // Terminal cells, not bytes: continuation bytes of UTF-8 take no room.
@@ -10,8 +12,21 @@ static size_t width(const std::string& cell) {
   return static_cast<size_t>(std::count_if(cell.begin(), cell.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
-std::string table(const std::vector<std::vector<std::string>>& rows, size_t gap) {
+std::string for_terminal(std::string_view text) {
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find_first_of("\n\t\\", at), text.size());
+    out += base::printable(text.substr(at, end - at), end - at);
+    if (end < text.size()) out += text[end];
+    at = end + 1;
+  }
+  return out;
+}
+
+std::string table(std::vector<std::vector<std::string>> rows, size_t gap) {
   std::vector<size_t> widths;
+  for (auto& row : rows)
+    for (std::string& cell : row) cell = for_terminal(cell);
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
     for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));

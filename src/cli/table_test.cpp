@@ -20,4 +20,9 @@ TEST(ShellQuoting, KeepsPlainWordsAndQuotesTheRest) {
   EXPECT_EQ(shell_quoted(""), "''");
 }
 
+TEST(Table, ATerminalIsToldNothingByWhatOthersWrote) {
+  EXPECT_EQ(table({{"a\x1b[2J", "b"}}), "a\\x1b[2J   b\n");
+  EXPECT_EQ(for_terminal("one\n\ttwo \\ \xc2\x9b \xff\r"), "one\n\ttwo \\ \\xc2\\x9b \\xff\\x0d");
+}
+
 }  // namespace cli

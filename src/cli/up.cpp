@@ -175,9 +175,29 @@ void add_up(CLI::App& app, const RootFlags& root) {
   command->callback([flags, &root] { up(*flags, root); });
 }
 
+// Deletes the directory of a cluster, through a link, too; never another one.
+static void forget(const State& where) {
+  std::error_code error;
+  const std::filesystem::path real = std::filesystem::canonical(where.dir, error);
+  if (error) return;  // it is not there
+  std::filesystem::remove_all(real);
+  std::filesystem::remove(where.dir, error);
+}
+
+// Every cluster's directory has its lock; one that is empty can go as well.
+static void refuse_foreign(const State& where) {
+  std::error_code error;
+  if (!std::filesystem::exists(where.dir) || std::filesystem::exists(where.dir / "lock") ||
+      std::filesystem::is_empty(where.dir, error))
+    return;
+  give_up({.kind = ErrorKind::Invalid,
+           .message = where.dir.string() + " is not deleted: it is no state directory of a cluster (it has no lock)"});
+}
+
 // The cluster program knows what it made; this only asks it to undo that.
 static void down(const std::string& state_flag, bool purge) {
   State where = must(state(state_flag));
+  if (purge) refuse_foreign(where);
   bool ran = std::filesystem::exists(where.hold_record());
   std::string exe = program("seine-localkube").string();
   pid_t child = fork();
@@ -189,7 +209,7 @@ static void down(const std::string& state_flag, bool purge) {
   waitpid(child, &status, 0);
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
     give_up({.kind = ErrorKind::Internal, .message = "not everything could be removed; see " + where.logs().string()});
-  if (purge) std::filesystem::remove_all(where.dir);
+  if (purge) forget(where);
   std::printf("%s%s\n", ran ? "✔ Cluster stopped" : "No cluster was running", purge ? ", its state is gone" : "");
 }
 

@@ -195,6 +195,36 @@ TEST_F(RegistryTest, StatusAndSpecAreChangedApart) {
   EXPECT_EQ(scaled->json()["status"]["replicas"], 2);
 }
 
+TEST_F(RegistryTest, AServiceSaysNothingThatItsProxyCouldNotTake) {
+  auto fault = [&](std::string_view spec) {
+    auto made =
+        create(kServices, R"({"metadata":{"name":"s","namespace":"default"},"spec":)" + std::string(spec) + "}");
+    return made ? "" : made.error().message;
+  };
+  EXPECT_NE(fault(R"({"type":"NodePort","ports":[{"name":"a","port":80,"nodePort":30200},
+                      {"name":"b","port":81,"nodePort":30200}]})")
+                .find("spec.ports[1].nodePort: Duplicate value: 30200"),
+            std::string::npos);
+  EXPECT_NE(fault("{\"ports\":[{\"name\":\"a\\u001b[2J\",\"port\":80}]}").find("spec.ports[0].name"),
+            std::string::npos);
+  EXPECT_NE(fault(R"({"type":"ExternalName","externalName":"a b"})").find("spec.externalName"), std::string::npos);
+  EXPECT_NE(fault(R"({"sessionAffinity":"zz","ports":[{"port":80}]})").find("spec.sessionAffinity"), std::string::npos);
+  EXPECT_NE(fault(R"({"externalIPs":["junk"],"ports":[{"port":80}]})").find("spec.externalIPs[0]"), std::string::npos);
+  EXPECT_EQ(fault(R"({"type":"NodePort","ports":[{"name":"a","port":80,"nodePort":30200},
+                      {"name":"b","port":80,"protocol":"UDP","nodePort":30200}]})"),
+            "");
+  const objects::Resource slices{"discovery.k8s.io", "v1", "endpointslices"};
+  auto slice = [&](std::string_view address) {
+    auto made = create(slices, R"({"metadata":{"name":"s","namespace":"default"},"addressType":"IPv4","endpoints":[
+        {"addresses":[")" + std::string(address) +
+                                   "\"]}]}");
+    return made ? "" : made.error().message;
+  };
+  EXPECT_NE(slice("10.0.0.1:80\\n }").find("endpoints[0].addresses[0]"), std::string::npos);
+  EXPECT_NE(slice("::1").find("must be a valid IPv4 address"), std::string::npos);
+  EXPECT_EQ(slice("10.0.0.1"), "");
+}
+
 TEST_F(RegistryTest, ARevisionOfADeploymentRaisesNoGenerationButItsOwnersAnnotationsDo) {
   ASSERT_TRUE(create(kDeployments,
                      R"({"metadata":{"name":"d","namespace":"default"},"spec":{"selector":{"matchLabels":{"a":"b"}},

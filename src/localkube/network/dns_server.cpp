@@ -11,6 +11,9 @@
 
 namespace localkube::dns {
 
+constexpr std::chrono::seconds kIdle{5};                 // RFC 7766, 6.2.3: "on the order of a few seconds"
+constexpr size_t kMostClients = 1000, kMostOfPeer = 50;  // over TCP
+
 // Asks the host's resolver. Ids are its own, so that two askers may use the
 // same one; answers that nobody waits for are dropped.
 class Server::Forwarder final : private net::IoHandler {
@@ -83,9 +86,15 @@ class Server::Forwarder final : private net::IoHandler {
 // Messages with two bytes of length before each (RFC 1035, 4.2.2).
 class Server::TcpClient final : private net::Connection::Handler {
  public:
-  TcpClient(Server& server, int fd, const net::Address& peer) : server_(server), connection_(server.loop_, *this) {
+  TcpClient(Server& server, int fd, const net::Address& peer)
+      : server_(server),
+        peer_(peer.ip()),
+        connection_(server.loop_, *this),
+        idle_(server.loop_, [this] { connection_.close_after_flush(std::chrono::seconds(1)); }) {
+    idle_.arm(kIdle);
     (void)connection_.adopt(fd, peer);
   }
+  const std::string& peer() const { return peer_; }
 
  private:
   void on_data(net::Connection&) override {
@@ -102,17 +111,20 @@ class Server::TcpClient final : private net::Connection::Handler {
         connection_.write(reply);
       });
       input.consume(2 + size);
+      idle_.arm(kIdle);
     }
   }
   void on_end(net::Connection&) override { connection_.close_after_flush(std::chrono::seconds(1)); }
   void on_closed(net::Connection&, const base::Error&) override {
-    server_.clients_.erase(this);
+    server_.forget(*this);
     delete this;
   }
 
   Server& server_;
+  const std::string peer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   net::Connection connection_;
+  net::Timer idle_;  // since the last whole question
 };
 
 Server::Server(net::Loop& loop, const Api& api) : loop_(loop), api_(api) {}
@@ -120,8 +132,8 @@ Server::Server(net::Loop& loop, const Api& api) : loop_(loop), api_(api) {}
 base::Result<std::unique_ptr<Server>> Server::make(net::Loop& loop, const Api& api, const net::Address& address) {
   std::unique_ptr<Server> server(new Server(loop, api));
   Server* at = server.get();
-  server->tcp_ = TRY(net::Listener::listen(
-      loop, address, [at](int fd, const net::Address& peer) { at->clients_.insert(new TcpClient(*at, fd, peer)); }));
+  server->tcp_ =
+      TRY(net::Listener::listen(loop, address, [at](int fd, const net::Address& peer) { at->accepted(Fd(fd), peer); }));
   server->udp_ = Fd(socket(address.family(), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   net::Address bound = server->tcp_->address();
   if (!server->udp_ || bind(server->udp_.get(), bound.data(), bound.size()) != 0)
@@ -133,6 +145,19 @@ base::Result<std::unique_ptr<Server>> Server::make(net::Loop& loop, const Api& a
 Server::~Server() {
   if (udp_) loop_.remove(udp_.get(), *this);
   for (TcpClient* client : clients_) delete client;
+}
+
+void Server::accepted(Fd fd, const net::Address& peer) {
+  auto of_peer = clients_by_peer_.find(peer.ip());
+  if (clients_.size() >= kMostClients || (of_peer != clients_by_peer_.end() && of_peer->second >= kMostOfPeer)) return;
+  ++clients_by_peer_[peer.ip()];
+  clients_.insert(new TcpClient(*this, fd.release(), peer));
+}
+
+void Server::forget(TcpClient& client) {
+  clients_.erase(&client);
+  auto of_peer = clients_by_peer_.find(client.peer());
+  if (--of_peer->second == 0) clients_by_peer_.erase(of_peer);
 }
 
 void Server::forward_by(Fd host_socket, const net::Address& resolver) {

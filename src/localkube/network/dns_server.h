@@ -4,6 +4,7 @@
 #include <memory>
 #include <unordered_set>
 
+#include "base/strings.h"
 #include "localkube/api/api.h"
 #include "localkube/network/dns_message.h"
 #include "localkube/process/fd.h"
@@ -28,6 +29,8 @@ class Server final : private net::IoHandler {
   class TcpClient;
   Server(net::Loop& loop, const Api& api);
   void on_io(uint32_t events) override;
+  void accepted(Fd fd, const net::Address& peer);
+  void forget(TcpClient& client);
   // Calls with the answer, now or later; never where the bytes are no query.
   void answer(std::string_view bytes, bool over_udp, std::function<void(std::string)> call);
 
@@ -36,6 +39,7 @@ class Server final : private net::IoHandler {
   Fd udp_;
   std::unique_ptr<net::Listener> tcp_;
   std::unordered_set<TcpClient*> clients_;  // owned
+  base::StringMap<size_t> clients_by_peer_;
   std::unique_ptr<Forwarder> forwarder_;
 };
 

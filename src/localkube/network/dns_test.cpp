@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <cerrno>
+
+#include "base/testing/folder.h"
+#include "localkube/api/server.h"
 #include "localkube/network/dns_server.h"
 
 namespace localkube::dns {
@@ -40,6 +46,43 @@ TEST(Dns, WhatDoesNotFitIsLeftOutAndMarked) {
   std::string reply = serialize(*query, many, 512);
   EXPECT_LE(reply.size(), 512u);
   EXPECT_TRUE(reply[2] & 0x02);
+}
+
+// Whether the server ends this connection at once; a question that it answers shows that it does not.
+bool is_turned_away(net::Loop& loop, const net::Address& address, std::vector<int>& connections) {
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  EXPECT_EQ(connect(fd, address.data(), address.size()), 0);
+  connections.push_back(fd);
+  std::string question{'\0', static_cast<char>(kQuery.size())};
+  question += kQuery;
+  send(fd, question.data(), question.size(), MSG_NOSIGNAL);
+  char byte = 0;
+  ssize_t got = -1;
+  while (got < 0) {
+    net::run_to_end(loop, net::sleep(loop, std::chrono::milliseconds(1)));
+    got = recv(fd, &byte, 1, MSG_DONTWAIT);
+    if (got < 0 && errno != EAGAIN) return true;
+  }
+  return got == 0;
+}
+
+TEST(Dns, OneClientKeepsOnlySoManyConnections) {
+  net::Loop loop;
+  base::TestFolder folder;
+  ApiServerOptions options;
+  options.state_dir = folder.path();
+  auto api = ApiServer::open(loop, options);
+  ASSERT_TRUE(api) << api.error().message;
+  auto server = Server::make(loop, (*api)->api(), *net::Address::parse("127.0.0.1", 0));
+  ASSERT_TRUE(server) << server.error().message;
+  std::vector<int> connections;
+  for (int i = 0; i < 50; ++i) EXPECT_FALSE(is_turned_away(loop, (*server)->address(), connections)) << i;
+  EXPECT_TRUE(is_turned_away(loop, (*server)->address(), connections));
+  for (int fd : connections) close(fd);
+  connections.clear();
+  net::run_to_end(loop, net::sleep(loop, std::chrono::milliseconds(20)));
+  EXPECT_FALSE(is_turned_away(loop, (*server)->address(), connections));
+  close(connections.front());
 }
 
 TEST(Dns, TheFirstIpv4ResolverOfTheHostIsTaken) {

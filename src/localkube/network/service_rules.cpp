@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "localkube/network/service_rules.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <set>
 
@@ -31,17 +33,27 @@ static std::string set_of(std::string_view head, const std::vector<std::string>&
   return out + "\n  }\n";
 }
 
+static bool is_ipv4(const std::string& text) {
+  in_addr any;
+  return inet_pton(AF_INET, text.c_str(), &any) == 1;
+}
+
+// nft takes the whole table or nothing of it: what it would not take is left out alone, and of two that claim one
+// place the first has it.
 std::string ruleset_of(const std::vector<ServicePort>& ports) {
   std::vector<std::string> services, node_ports;
-  std::set<std::string> own;
+  std::set<std::string> own, taken;
   std::string chains;
   for (size_t i = 0; i < ports.size(); i++) {
-    const ServicePort& port = ports[i];
-    if (port.targets.empty()) continue;
+    ServicePort port = ports[i];
+    std::erase_if(port.targets, [](const ServicePort::Target& target) { return !is_ipv4(target.ip) || !target.port; });
+    const std::string place = port.address + " . " + port.protocol + " . " + std::to_string(port.port);
+    const std::string node_place = port.protocol + " . " + std::to_string(port.node_port);
+    if (port.targets.empty() || !is_ipv4(port.address) || !taken.insert(place).second) continue;
     chains += chain_of(port, i);
     std::string then = " : goto s" + std::to_string(i);
-    services.push_back(port.address + " . " + port.protocol + " . " + std::to_string(port.port) + then);
-    if (port.node_port) node_ports.push_back(port.protocol + " . " + std::to_string(port.node_port) + then);
+    services.push_back(place + then);
+    if (port.node_port && taken.insert(node_place).second) node_ports.push_back(node_place + then);
     for (const ServicePort::Target& target : port.targets) own.insert(target.ip + " . " + target.ip);
   }
   std::string services_net = std::string(kServiceNetwork) + "/" + std::to_string(kNetworkPrefix);
@@ -78,6 +90,10 @@ net::Task<void> ServiceRules::apply(ServiceRules* self) {
     auto outcome = co_await self->children_.run(std::move(argv), rules);
     if (!outcome || outcome->code != 0)
       base::log::error("Service rules: {}", outcome ? outcome->errors : outcome.error().message);
+    if (!outcome) {  // nft could not be run: that may pass
+      co_await net::sleep(net::Loop::current(), std::chrono::seconds(1));
+      continue;
+    }
     self->applied_ = std::move(rules);  // rules that nft refuses are not tried again until they change
   }
   self->running_ = false;

@@ -45,7 +45,15 @@ TEST(ServiceRules, NftAcceptsTheTable) {
   net::Loop loop;
   Children children(loop);
   std::vector<std::string> argv = {"nft", "-c", "-f", "-"};
-  auto outcome = net::run_to_end(loop, children.run(std::move(argv), ruleset_of({hello(), sticky, udp})));
+  ServicePort twice = hello(), injected = hello(), elsewhere = hello();
+  twice.address = "10.200.1.7";  // with a node port that another has
+  injected.address = "10.200.1.8";
+  injected.targets = {{"10.10.0.5:80\n  }\n  chain evil {\n    counter", 80}, {"not-an-ip", 80}, {"10.10.0.5", 0}};
+  elsewhere.address = "fd00::1";
+  const std::string rules = ruleset_of({hello(), sticky, udp, twice, hello(), injected, elsewhere});
+  EXPECT_THAT(rules, HasSubstr("10.200.1.7 . tcp . 80"));
+  EXPECT_THAT(rules, Not(HasSubstr("10.200.1.8")));
+  auto outcome = net::run_to_end(loop, children.run(std::move(argv), rules));
   ASSERT_TRUE(outcome) << outcome.error().message;
   EXPECT_EQ(outcome->code, 0) << outcome->errors;
 }

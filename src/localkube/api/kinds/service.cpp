@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <arpa/inet.h>
+
 #include <set>
 
 #include "base/strings.h"
 #include "localkube/api/kinds/document.h"
 #include "localkube/api/kinds/kinds.h"
+#include "localkube/api/metadata.h"
 
 namespace localkube {
 
 namespace {
 
 constexpr size_t kEndpointsShown = 3;
+constexpr const char* kNoAddress = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
 
 void service_defaults(Json& service) {
   Json& spec = service["spec"];
@@ -82,6 +86,25 @@ void check_port(const Json* value, const std::string& path, Problems& problems) 
   if (port < 1 || port > 65535) problems.invalid(path, std::to_string(port), "must be between 1 and 65535, inclusive");
 }
 
+bool is_ip(const std::string& text) {
+  in6_addr any;
+  return inet_pton(AF_INET, text.c_str(), &any) == 1 || inet_pton(AF_INET6, text.c_str(), &any) == 1;
+}
+
+void check_name(const std::string& path, NameRule rule, const std::string& name, Problems& problems) {
+  if (std::string fault = name_fault(rule, name); !fault.empty()) problems.invalid(path, in_quotes(name), fault);
+}
+
+void validate_affinity(const Json& spec, Problems& problems) {
+  std::string affinity = string_at(spec, "sessionAffinity");
+  if (affinity != "None" && affinity != "ClientIP")
+    problems.not_supported("spec.sessionAffinity", in_quotes(affinity), {"ClientIP", "None"});
+  const Json* seconds = base::find(spec, "sessionAffinityConfig", "clientIP", "timeoutSeconds");
+  if (affinity == "ClientIP" && seconds && (*seconds < 1 || *seconds > 86400))
+    problems.invalid("spec.sessionAffinityConfig.clientIP.timeoutSeconds", seconds->dump(),
+                     "must be greater than 0 and less than 86400");
+}
+
 void validate(const Json& service, Problems& problems) {
   static const Json none = Json::object();
   const Json* found = base::find(service, "spec");
@@ -92,13 +115,28 @@ void validate(const Json& service, Problems& problems) {
   const Json& ports = items(spec, "ports");
   bool headless = string_at(spec, "clusterIP") == "None";
   if (ports.empty() && type != "ExternalName" && !headless) problems.required("spec.ports");
-  if (type == "ExternalName" && string_at(spec, "externalName").empty()) problems.required("spec.externalName");
-  std::set<std::string> names, pairs;
+  std::string elsewhere = string_at(spec, "externalName");
+  if (elsewhere.ends_with('.')) elsewhere.pop_back();
+  if (type == "ExternalName" && elsewhere.empty()) problems.required("spec.externalName");
+  if (type == "ExternalName" && !elsewhere.empty())
+    check_name("spec.externalName", NameRule::Subdomain, elsewhere, problems);
+  for (size_t i = 0; i < items(spec, "externalIPs").size(); ++i)
+    if (const Json& ip = items(spec, "externalIPs")[i]; !ip.is_string() || !is_ip(ip.get<std::string>()))
+      problems.invalid("spec.externalIPs[" + std::to_string(i) + "]", Problems::text(ip), kNoAddress);
+  if (const Json* selector = base::find(spec, "selector"); selector && selector->is_object())
+    for (const auto& [key, value] : selector->items()) {
+      std::string fault = label_key_fault(key);
+      if (fault.empty() && value.is_string()) fault = label_value_fault(value.get<std::string>());
+      if (!fault.empty()) problems.invalid("spec.selector", in_quotes(key), fault);
+    }
+  validate_affinity(spec, problems);
+  std::set<std::string> names, pairs, node_ports;
   for (size_t i = 0; i < ports.size(); ++i) {
     const Json& port = ports[i];
     std::string path = "spec.ports[" + std::to_string(i) + "]";
     std::string name = string_at(port, "name");
     if (name.empty() && ports.size() > 1) problems.required(path + ".name");
+    if (!name.empty()) check_name(path + ".name", NameRule::Label, name, problems);
     if (!name.empty() && !names.insert(name).second) problems.duplicate(path + ".name", in_quotes(name));
     if (number(port, "port") == 0)
       problems.required(path + ".port");
@@ -111,6 +149,9 @@ void validate(const Json& service, Problems& problems) {
     if (!pairs.insert(protocol + std::to_string(number(port, "port"))).second)
       problems.duplicate(path, "core.ServicePort{Protocol:" + in_quotes(protocol) +
                                    ", Port:" + std::to_string(number(port, "port")) + "}");
+    const std::string node_port = std::to_string(number(port, "nodePort"));
+    if (node_port != "0" && !node_ports.insert(protocol + node_port).second)
+      problems.duplicate(path + ".nodePort", node_port);
   }
 }
 
@@ -209,7 +250,32 @@ std::vector<Json> slice_cells(const Json& slice) {
 }
 
 void validate_slice(const Json& slice, Problems& problems) {
-  if (string_at(slice, "addressType").empty()) problems.required("addressType");
+  const std::string type = string_at(slice, "addressType");
+  if (type.empty()) return problems.required("addressType");
+  if (type != "IPv4" && type != "IPv6" && type != "FQDN")
+    return problems.not_supported("addressType", in_quotes(type), {"FQDN", "IPv4", "IPv6"});
+  const Json& endpoints = items(slice, "endpoints");
+  for (size_t i = 0; i < endpoints.size(); ++i) {
+    const Json& addresses = items(endpoints[i], "addresses");
+    const std::string path = "endpoints[" + std::to_string(i) + "].addresses";
+    if (addresses.empty()) problems.required(path, "must contain at least 1 address");
+    for (size_t a = 0; a < addresses.size(); ++a) {
+      const std::string at = path + "[" + std::to_string(a) + "]";
+      const std::string text = addresses[a].is_string() ? addresses[a].get<std::string>() : "";
+      in6_addr any;
+      if (type == "FQDN")
+        check_name(at, NameRule::Subdomain, text, problems);
+      else if (inet_pton(type == "IPv4" ? AF_INET : AF_INET6, text.c_str(), &any) != 1)
+        problems.invalid(at, in_quotes(text), "must be a valid " + type + " address");
+    }
+  }
+  const Json& ports = items(slice, "ports");
+  for (size_t i = 0; i < ports.size(); ++i) {
+    const std::string path = "ports[" + std::to_string(i) + "]";
+    check_port(base::find(ports[i], "port"), path + ".port", problems);
+    if (std::string name = string_at(ports[i], "name"); !name.empty())
+      check_name(path + ".name", NameRule::Label, name, problems);
+  }
 }
 
 }  // namespace

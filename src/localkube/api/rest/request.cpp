@@ -13,6 +13,7 @@ namespace localkube {
 namespace {
 
 constexpr size_t kMostBody = 3u << 20;
+constexpr size_t kMostYaml = 128u << 10;  // which everybody waits for while it is parsed
 constexpr size_t kLongestManager = 128;
 constexpr std::string_view kMediaTypes = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
@@ -241,6 +242,13 @@ net::Task<Answer<Json>> read_document(std::shared_ptr<http::Exchange> exchange, 
     co_return std::move(*document);
   }
   if (type == "application/yaml" || type == "application/apply-patch+yaml") {
+    // JSON is YAML, and what most clients send here; its parser is a hundred times as fast.
+    if (auto json = base::parse_json(*body)) co_return std::move(*json);
+    if (body->size() > kMostYaml)
+      co_return std::unexpected(Refusal{413,
+                                        "RequestEntityTooLarge",
+                                        "limit of YAML is " + std::to_string(kMostYaml) + " bytes: send it as JSON",
+                                        {}});
     auto documents = base::parse_yaml(*body);
     if (!documents)
       co_return std::unexpected(bad_request(parse_complaint(documents.error().message, *body, row->kind)));
