@@ -19,7 +19,8 @@ struct InstallFlags {
 // Files first, then --set, as Istio lays them on one another.
 static Choices choices_of(const InstallFlags& flags) {
   Choices choices;
-  for (const std::string& file : flags.files) must(add_operator(choices, file, read_all(file)));
+  for (const std::string& file : flags.files)
+    must(add_operator(choices, file == "-" ? "standard input" : file, read_all(file)));
   for (const std::string& assignment : flags.assignments) must(set(choices, assignment));
   return choices;
 }

@@ -192,10 +192,8 @@ struct Alias {
   const char* name;
   const char* program;
 };
-constexpr Alias kAliases[] = {{"pilot-agent", "seine-proxy"},
-                              {"nslookup", "seine-samples"},
-                              {"nc", "seine-samples"},
-                              {"ping", "seine-samples"}};
+constexpr Alias kAliases[] = {
+    {"pilot-agent", "seine-proxy"}, {"nslookup", "seine-samples"}, {"nc", "seine-samples"}, {"ping", "seine-samples"}};
 
 // What the machine has itself is left as it is.
 bool has_program(const Root& root, const std::string& name) {

@@ -93,7 +93,7 @@ int nslookup(const std::vector<std::string>& words) {
   }
   if (rest.empty() || rest.size() > 2) return std::fprintf(stderr, "usage: nslookup [-type=a|aaaa] NAME [SERVER]\n"), 1;
 
-  struct __res_state state {};
+  struct __res_state state{};
   if (res_ninit(&state) != 0) return std::fprintf(stderr, "nslookup: /etc/resolv.conf cannot be read\n"), 1;
   if (rest.size() == 2) {
     sockaddr_in server{.sin_family = AF_INET, .sin_port = htons(53), .sin_addr = {}, .sin_zero = {}};

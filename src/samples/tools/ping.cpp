@@ -82,7 +82,7 @@ int ping(const std::vector<std::string>& words) {
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP), on = 1;
   if (fd < 0) return std::fprintf(stderr, "ping: %s; see net.ipv4.ping_group_range\n", std::strerror(errno)), 1;
   setsockopt(fd, IPPROTO_IP, IP_RECVTTL, &on, sizeof on);
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = [](int) { interrupted = 1; };
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
