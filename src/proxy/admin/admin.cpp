@@ -116,10 +116,27 @@ net::Task<void> modify_runtime(Process& process, std::shared_ptr<http::Exchange>
     answer(*exchange, 200, "OK\n");
 }
 
+// Whether a page that a browser of this machine shows may be behind the request: it is of another origin, or of one
+// whose name was made to lead here.
+bool is_of_a_page(const http::RequestHead& request) {
+  const auto site = request.headers.get("sec-fetch-site"), origin = request.headers.get("origin");
+  if (site && *site != "none" && *site != "same-origin") return true;
+  if (origin && !origin->ends_with("//" + request.authority)) return true;
+  const std::string& authority = request.authority;
+  return !authority.empty() && authority.substr(0, authority.find(':')) != "localhost" &&
+         !net::Address::parse_host_port(authority) && !net::Address::parse(authority, 0);
+}
+
 bool is_post(http::Exchange& exchange) {
-  if (exchange.request().method == "POST") return true;
-  answer(exchange, 405, "Method " + exchange.request().method + " not allowed, POST required.");
-  return false;
+  if (exchange.request().method != "POST") {
+    answer(exchange, 405, "Method " + exchange.request().method + " not allowed, POST required.");
+    return false;
+  }
+  if (is_of_a_page(exchange.request())) {
+    answer(exchange, 403, "changes are taken from this machine's programs only, not from web pages\n");
+    return false;
+  }
+  return true;
 }
 
 // ?level=debug, ?paths=http:debug,admin:info or ?http=debug. There is one logger, which then says as much as the

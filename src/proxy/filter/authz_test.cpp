@@ -26,9 +26,19 @@ struct Authorizer {
       if (message && *message) {
         EXPECT_TRUE(self.check.ParseFromString(**message));
       }
-      auto written = co_await call.write(self.answer.SerializeAsString());
+      if (self.trailers.empty()) {
+        auto written = co_await call.write(self.answer.SerializeAsString());
+        static_cast<void>(written);
+        call.finish();
+        co_return;
+      }
+      http::ResponseHead head;
+      head.headers.add("content-type", "application/grpc");
+      exchange->start(std::move(head));
+      const std::string frame = std::string(5, '\0');  // an empty answer: it may pass
+      auto written = co_await exchange->write(frame);
       static_cast<void>(written);
-      call.finish();
+      exchange->finish(self.trailers);
       co_return;
     }
     auto body = co_await exchange->read_all(1 << 20);
@@ -52,6 +62,7 @@ struct Authorizer {
   std::string body;
   v3::CheckRequest check;
   v3::CheckResponse answer;
+  http::Headers trailers;  // of gRPC answers, in place of the usual ones
   net::Loop& loop;
   http::Server server;
   net::Address address;
@@ -256,6 +267,22 @@ TEST_F(ExtAuthz, ARouteTurnsItOffOrSaysMore) {
 
   user->set_value("a\r\nx-evil: 1");
   EXPECT_EQ(ask(proxy, "/x").status, 403) << "a service that injects is not believed";
+}
+
+TEST_F(ExtAuthz, AStatusThatContradictsItselfLetsNothingPass) {
+  Proxy proxy(
+      loop,
+      bootstrap("grpc_service: {envoy_grpc: {cluster_name: authz}, timeout: 2s}", kRoute,
+                "    typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: "
+                "{\"@type\": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, "
+                "explicit_http_config: {http2_protocol_options: {}}}}\n"),
+      backend.port());
+  using Said = std::vector<std::string>;
+  for (const Said& said : {Said{"0"}, Said{"0", "7"}, Said{"7", "0"}, Said{"-0"}, Said{"00"}, Said{"+0"}, Said{""}}) {
+    authorizer.trailers.clear();
+    for (const std::string& one : said) authorizer.trailers.add("grpc-status", one);
+    EXPECT_EQ(ask(proxy, "/").status, said == Said{"0"} ? 200 : 403) << said[0] << " of " << said.size();
+  }
 }
 
 }  // namespace

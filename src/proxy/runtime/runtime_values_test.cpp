@@ -99,6 +99,28 @@ TEST(Runtime, TheAdminLayerIsWrittenAndItsTextsMeanWhatTheySay) {
   EXPECT_EQ(refused("{name: a, static_layer: {x: {l: [1]}}}"), "Invalid runtime entry value for x.l");
 }
 
+TEST(Runtime, AWebPageCannotChangeAnything) {
+  net::Loop loop;
+  Proxy proxy(loop, "admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}\n" +
+                        bootstrap_of("              - {match: {prefix: /}, direct_response: {status: 201}}\n",
+                                     cluster_of("backend", "1")));
+  auto post = [&](const std::string& host, const std::string& name = "", const std::string& value = "") {
+    http::Request request;
+    request.method = "POST";
+    request.path = "/healthcheck/ok";
+    request.authority = host;
+    if (!name.empty()) request.headers.add(name, value);
+    return fetch(loop, proxy.process().admin_address().port(), std::move(request)).status;
+  };
+  for (const char* host : {"localhost:15000", "localhost", "127.0.0.1:15000", "127.0.0.1", "[::1]:15000"})
+    EXPECT_EQ(post(host), 200) << host;
+  EXPECT_EQ(post("evil.example:15000"), 403);
+  EXPECT_EQ(post("localhost.evil.example"), 403);
+  EXPECT_EQ(post("localhost", "origin", "https://evil.example"), 403);
+  EXPECT_EQ(post("localhost", "sec-fetch-site", "cross-site"), 403);
+  EXPECT_EQ(post("localhost:1", "origin", "http://localhost:1"), 200);
+}
+
 TEST(Runtime, WhatTheAdminPortWritesActsAtOnceAndUntilItIsTakenBack) {
   net::Loop loop;
   const std::string routes =

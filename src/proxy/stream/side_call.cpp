@@ -112,6 +112,17 @@ void SideCall::released(Stream&) {
 }
 
 // A unary answer is one frame that is not compressed, and a status in the trailers.
+// The one status that an answer gives, as the protocol writes it; unknown where it says several, or none that is one.
+static int grpc_status_of(const http::Headers& headers, const http::Headers& trailers) {
+  std::string_view said;
+  size_t times = 0;
+  for (const http::Headers* part : {&headers, &trailers})
+    for (auto [name, value] : *part)
+      if (name == "grpc-status") said = value, ++times;
+  auto status = base::parse_number<int>(said);
+  return times == 1 && status && *status >= 0 && std::to_string(*status) == said ? *status : kGrpcUnknown;
+}
+
 void SideCall::read_grpc() {
   if (!answer_.arrived) {
     answer_.grpc_status = too_late_ ? kGrpcDeadlineExceeded : kGrpcUnavailable;
@@ -124,7 +135,7 @@ void SideCall::read_grpc() {
     answer_.body.clear();
     return;
   }
-  answer_.grpc_status = base::parse_number<int>(*status).value_or(kGrpcUnknown);
+  answer_.grpc_status = grpc_status_of(answer_.headers, answer_.trailers);
   answer_.grpc_message = http::percent_decode(last.get("grpc-message").value_or("")).value_or("");
   if (answer_.grpc_status != 0) return;
   std::string& body = answer_.body;
