@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/filter/authz_network.h"
 #include "proxy/filter/filter.h"
 #include "proxy/route/route.h"
 #include "proxy/stream/side_call.h"
@@ -44,7 +45,7 @@ struct AuthzConfig {
   uint32_t per_million = 1'000'000;
   std::optional<MetadataMatch> only_if;
   std::vector<std::string> metadata_spaces;  // that the check carries
-  bool certificate = false, tls_session = false;
+  AuthzConnectionFacts facts;
   Slot ok = kNone, denied = kNone, error = kNone, disabled = kNone, allowed_on_error = kNone;
 };
 

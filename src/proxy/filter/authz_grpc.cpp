@@ -20,15 +20,6 @@ namespace {
 namespace v3 = envoy::service::auth::v3;
 using google::protobuf::RepeatedPtrField;
 
-void set_address(const net::Address& from, core::Address& to) {
-  if (from.is_unix()) {
-    to.mutable_pipe()->set_path(from.ip());
-    return;
-  }
-  to.mutable_socket_address()->set_address(from.ip());
-  to.mutable_socket_address()->set_port_value(from.port());
-}
-
 void set_value(const base::Json& from, google::protobuf::Value& to) {
   if (from.is_null())
     to.set_null_value(google::protobuf::NULL_VALUE);
@@ -51,18 +42,6 @@ void add_space(const Metadata& from, const std::string& space, core::Metadata& t
   google::protobuf::Value value;
   set_value(*found, value);
   (*to.mutable_filter_metadata())[space] = value.struct_value();
-}
-
-std::string principal_of(const Origin& origin) {
-  if (!origin.mutual_tls) return {};
-  if (!origin.peer_uri.empty()) return origin.peer_uri;
-  return origin.tls->dns_names.empty() ? origin.subject : origin.tls->dns_names[0];
-}
-
-std::string pem_of(const std::string& der) {
-  std::string text = base::to_base64(der), out = "-----BEGIN CERTIFICATE-----\n";
-  for (size_t at = 0; at < text.size(); at += 64) out += text.substr(at, 64) + "\n";
-  return out + "-----END CERTIFICATE-----\n";
 }
 
 // A name and a value that may stand in a message's head; the service is trusted to decide, not to inject. A request's
@@ -137,16 +116,10 @@ void change_query(http::RequestHead& request, const v3::OkHttpResponse& ok) {
 
 void AuthzFilter::ask_grpc(Stream& stream, const AuthzService& service, std::string_view body, bool partial) const {
   State& state = stream.state<State>(*this);
-  const Origin& origin = stream.origin();
   const http::RequestHead& request = stream.request;
   v3::CheckRequest check;
   auto& attributes = *check.mutable_attributes();
-  set_address(origin.remote, *attributes.mutable_source()->mutable_address());
-  set_address(origin.local, *attributes.mutable_destination()->mutable_address());
-  attributes.mutable_source()->set_principal(base::to_utf8(principal_of(origin)));
-  attributes.mutable_destination()->set_principal(origin.tls ? stream.worker().config().identity : std::string());
-  if (config_.certificate && origin.mutual_tls)
-    attributes.mutable_source()->set_certificate(http::percent_encode(pem_of(origin.tls->certificate_der)));
+  config_.facts.describe(stream.worker(), stream.origin(), attributes);
   auto since =
       std::chrono::duration_cast<std::chrono::microseconds>(stream.worker().wall_clock().time_since_epoch()).count();
   *attributes.mutable_request()->mutable_time() = google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(since);
@@ -179,8 +152,6 @@ void AuthzFilter::ask_grpc(Stream& stream, const AuthzService& service, std::str
   for (const auto& [key, value] : state.extensions) (*attributes.mutable_context_extensions())[key] = value;
   for (const std::string& space : config_.metadata_spaces)
     add_space(stream.metadata, space, *attributes.mutable_metadata_context());
-  if (config_.tls_session && !origin.server_name.empty())
-    attributes.mutable_tls_session()->set_sni(base::to_utf8(origin.server_name));
   state.call->call(service.target, service.authority, "/envoy.service.auth.v3.Authorization/Check",
                    check.SerializeAsString(), service.to_add,
                    [this, &stream](SideAnswer& answer) { on_grpc(stream, answer); });

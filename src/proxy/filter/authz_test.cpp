@@ -285,5 +285,60 @@ TEST_F(ExtAuthz, AStatusThatContradictsItselfLetsNothingPass) {
   }
 }
 
+TEST_F(ExtAuthz, AConnectionGoesOnOnceItsServiceSaysSo) {
+  auto bootstrap = [&](const std::string& more) {
+    return R"(
+static_resources:
+  listeners:
+  - name: main
+    address: {socket_address: {address: 127.0.0.1, port_value: 0}}
+    filter_chains:
+    - filters:
+      - name: authz
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.ext_authz.v3.ExtAuthz
+          stat_prefix: t
+          grpc_service: {envoy_grpc: {cluster_name: authz}, timeout: 2s}
+)" + more + R"(
+      - {name: tcp, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: t, cluster: backend}}
+  clusters:
+)" + cluster_of("backend", std::to_string(backend.port())) +
+           cluster_of("authz", std::to_string(authorizer.address.port()),
+                      "    typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: "
+                      "{\"@type\": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, "
+                      "explicit_http_config: {http2_protocol_options: {}}}}\n");
+  };
+  const std::string request = "GET /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+  auto answer = [&](Proxy& proxy) { return raw(loop, proxy.port(), request).substr(0, 12); };
+  auto counted = [](Proxy& proxy, const std::string& name) {
+    const std::string all = proxy.process().scrape().prometheus();
+    const size_t at = all.find("\nenvoy_ext_authz_t_" + name);
+    return at == std::string::npos ? std::string() : all.substr(all.find(' ', at) + 1, 2);
+  };
+  Proxy proxy(loop, bootstrap(""));
+  EXPECT_EQ(answer(proxy), "HTTP/1.1 200");
+  const auto& attributes = authorizer.check.attributes();
+  EXPECT_EQ(attributes.destination().address().socket_address().port_value(), proxy.port());
+  EXPECT_EQ(attributes.source().address().socket_address().address(), "127.0.0.1");
+  EXPECT_FALSE(attributes.has_request()) << "it is a connection, not a request";
+  authorizer.answer.mutable_status()->set_code(7);
+  EXPECT_EQ(answer(proxy), "");
+  EXPECT_EQ(backend.requests, 1);
+  EXPECT_EQ(counted(proxy, "total"), "2\n");
+  EXPECT_EQ(counted(proxy, "denied"), "1\n");
+  EXPECT_EQ(counted(proxy, "cx_closed"), "1\n");
+  authorizer.answer.mutable_error_response();
+  EXPECT_EQ(answer(proxy), "") << "an error is no word";
+  EXPECT_EQ(counted(proxy, "error"), "1\n");
+  Proxy trusting(loop, bootstrap("          failure_mode_allow: true"));
+  EXPECT_EQ(answer(trusting), "HTTP/1.1 200");
+  EXPECT_EQ(counted(trusting, "failure_mode_allowed"), "1\n");
+  auto refused = parse_bootstrap(bootstrap("          metadata_context_namespaces: [a]"));
+  ASSERT_TRUE(refused);
+  auto valid = validate(*refused);
+  ASSERT_FALSE(valid);
+  EXPECT_NE(valid.error().message.find("metadata_context_namespaces"), std::string::npos) << valid.error().message;
+}
+
 }  // namespace
 }  // namespace proxy::testing

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -89,7 +90,16 @@ class NetworkFilter {
   virtual ~NetworkFilter() = default;
   virtual std::string_view name() const = 0;
   // Why the connection ends here (%CONNECTION_TERMINATION_DETAILS%), or nullopt: it may go on.
-  virtual std::optional<std::string> refuses(Worker& worker, const Origin& origin) const = 0;
+  virtual std::optional<std::string> refuses(Worker&, const Origin&) const { return std::nullopt; }
+
+  struct Refusal {
+    std::string why, details;  // details: %RESPONSE_CODE_DETAILS%
+    uint32_t flags = 0;        // telemetry::Flag
+  };
+  using Answer = std::move_only_function<void(std::optional<Refusal> refusal)>;
+  // Of one that must wait to know, where refuses() says nothing: true, and `answer` is called once, later, unless the
+  // connection has ended.
+  virtual bool asks(Worker&, const Origin&, Answer) const { return false; }
 };
 
 }  // namespace proxy

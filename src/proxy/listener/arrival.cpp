@@ -81,7 +81,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
   const Listener* listener() const override { return origin_ ? origin_->listener.get() : nullptr; }
 
  private:
-  enum class Stage : uint8_t { Inspect, Handshake, Codec };
+  enum class Stage : uint8_t { Inspect, Handshake, Asking, Codec };
 
   // Among the listener's connections, and those that have no filter chain yet.
   void arrive() {
@@ -227,9 +227,26 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
 
   void begin_protocol() {
     describe_addresses();
+    run_filters(0);
+  }
+
+  // Nothing is read while one of them waits.
+  void run_filters(size_t next) {
     const FilterChain& chain = *origin_->chain;
-    for (const auto& filter : chain.filters)
-      if (auto why = filter->refuses(worker(), *origin_)) return refuse(*why);
+    for (; next < chain.filters.size(); ++next) {
+      const NetworkFilter& filter = *chain.filters[next];
+      if (auto why = filter.refuses(worker(), *origin_)) return refuse({.why = std::move(*why)});
+      auto go_on = [this, next](std::optional<NetworkFilter::Refusal> refusal) {
+        if (buried()) return;
+        connection_->resume_reading();
+        if (refusal) return refuse(*refusal);
+        run_filters(next + 1);
+      };
+      if (!filter.asks(worker(), *origin_, std::move(go_on))) continue;
+      stage_ = Stage::Asking;
+      return connection_->pause_reading();
+    }
+    stage_ = Stage::Codec;
     if (chain.tcp) {
       start_tcp_session(worker(), std::move(connection_), std::move(origin_));
       return bury();
@@ -241,10 +258,12 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
   }
 
   // A network filter ends the connection.
-  void refuse(std::string_view why) {
+  void refuse(const NetworkFilter::Refusal& refusal) {
     logged_ = true;
     telemetry::Record record;
-    record.termination_details = why;
+    record.termination_details = refusal.why;
+    record.details = refusal.details;
+    record.flags |= refusal.flags;
     record.downstream_local = origin_->local_text;
     record.downstream_remote = origin_->remote_text;
     record.peer_uri_san = origin_->peer_uri;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
 #include "envoy/extensions/filters/http/ext_authz/v3/ext_authz.pb.h"
+#include "envoy/extensions/filters/network/ext_authz/v3/ext_authz.pb.h"
 #include "proxy/filter/authz.h"
 #include "proxy/runtime/compile_filters.h"
 
@@ -86,8 +87,7 @@ base::Result<std::shared_ptr<Filter>> authz_filter(const Compiler& compiler, con
   if (from.has_filter_enabled()) out.per_million = per_million(from.filter_enabled().default_value());
   if (from.has_filter_enabled_metadata()) out.only_if = TRY(compile(from.filter_enabled_metadata()));
   out.metadata_spaces.assign(from.metadata_context_namespaces().begin(), from.metadata_context_namespaces().end());
-  out.certificate = from.include_peer_certificate();
-  out.tls_session = from.include_tls_session();
+  out.facts = {.certificate = from.include_peer_certificate(), .tls_session = from.include_tls_session()};
   auto counter = [&](const char* name) {
     const std::string scope = "http.{envoy_http_conn_manager_prefix}.ext_authz.";
     const std::string& own = from.stat_prefix();
@@ -121,6 +121,38 @@ base::Result<std::shared_ptr<const FilterPolicy>> authz_policy(const Compiler& c
 
 const FilterKind kAuthzFilter{"envoy.extensions.filters.http.ext_authz.v3.ExtAuthz", authz_filter,
                               "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute", authz_policy};
+
+base::Result<std::shared_ptr<const NetworkFilter>> authz_network_filter(const Compiler& compiler, const Any& any) {
+  auto from = TRY(unpack_strictly<envoy::extensions::filters::network::ext_authz::v3::ExtAuthz>(any));
+  if (from.stat_prefix().empty()) return refuse("stat_prefix is needed");
+  if (from.transport_api_version() != core::V3 && from.transport_api_version() != core::AUTO)
+    return refuse("transport_api_version other than V3");
+  // Connections have no metadata of their own here.
+  if (from.has_filter_enabled_metadata() || !from.bootstrap_metadata_labels_key().empty() ||
+      from.metadata_context_namespaces_size() || from.typed_metadata_context_namespaces_size())
+    return refuse(
+        "filter_enabled_metadata, metadata_context_namespaces, typed_metadata_context_namespaces and "
+        "bootstrap_metadata_labels_key are not known for connections");
+  if (from.send_tls_alert_on_denial()) return refuse("send_tls_alert_on_denial is not known");
+  auto target = TRY(grpc_target_of(compiler, from.grpc_service(), kTimeout));
+  AuthzNetworkFilter::Config out{
+      .target = std::move(target.target),
+      .authority = std::move(target.authority),
+      .to_add = std::move(target.metadata),
+      .allow_on_error = from.failure_mode_allow(),
+      .facts = {.certificate = from.include_peer_certificate(), .tls_session = from.include_tls_session()}};
+  std::string scope = "ext_authz." + from.stat_prefix() + ".";
+  for (char& c : scope)
+    if (c == '{' || c == '}') c = '_';
+  auto counter = [&](const char* name) { return compiler.slots.counter(telemetry::StatName(scope + name)); };
+  out.total = counter("total");
+  out.ok = counter("ok");
+  out.denied = counter("denied");
+  out.error = counter("error");
+  out.allowed_on_error = counter("failure_mode_allowed");
+  out.closed = counter("cx_closed");
+  return std::make_shared<AuthzNetworkFilter>(std::move(out));
+}
 
 base::Result<RetryPolicy> side_retry_of(const core::RetryPolicy& from) {
   RetryPolicy out;

@@ -38,6 +38,8 @@ base::Result<RetryPolicy> side_retry_of(const core::RetryPolicy& from);
 
 base::Result<std::shared_ptr<const NetworkFilter>> rbac_network_filter(const Compiler& compiler,
                                                                        const google::protobuf::Any& from);
+base::Result<std::shared_ptr<const NetworkFilter>> authz_network_filter(const Compiler& compiler,
+                                                                        const google::protobuf::Any& from);
 base::Result<std::shared_ptr<const NetworkFilter>> local_rate_network_filter(const Compiler& compiler,
                                                                              const google::protobuf::Any& from);
 base::Result<std::shared_ptr<const NetworkFilter>> connection_limit_network_filter(const Compiler& compiler,

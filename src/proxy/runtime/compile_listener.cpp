@@ -71,6 +71,8 @@ base::Result<std::shared_ptr<FilterChain>> chain_of(const Compiler& compiler, co
     } else if (type == "envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit") {
       if (auto limit = TRY(connection_limit_network_filter(compiler, filter.typed_config())))
         out->filters.push_back(std::move(limit));
+    } else if (type == "envoy.extensions.filters.network.ext_authz.v3.ExtAuthz") {
+      out->filters.push_back(TRY(authz_network_filter(compiler, filter.typed_config())));
     } else if (type == "envoy.extensions.filters.network.sni_cluster.v3.SniCluster") {
       out->cluster_by_server_name = true;
     } else if (std::find(std::begin(kSilent), std::end(kSilent), type) == std::end(kSilent)) {
