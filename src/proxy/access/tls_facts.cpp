@@ -76,4 +76,25 @@ std::string tls_fact(const net::TlsPeer* peer, const std::string& fingerprint, F
   }
 }
 
+bool is_of_upstream_tls(telemetry::Fact fact) {
+  using telemetry::Fact;
+  switch (fact) {
+    case Fact::UpstreamPeerUri:
+    case Fact::UpstreamPeerDnsNames:
+    case Fact::UpstreamPeerIpNames:
+    case Fact::UpstreamPeerSubject:
+    case Fact::UpstreamPeerIssuer:
+    case Fact::UpstreamPeerCertificate:
+    case Fact::UpstreamPeerNotBefore:
+    case Fact::UpstreamPeerNotAfter:
+    case Fact::UpstreamTlsVersion:
+    case Fact::UpstreamTlsCipher:
+    case Fact::UpstreamTlsGroup:
+    case Fact::UpstreamTlsSession:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace proxy

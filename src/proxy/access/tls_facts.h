@@ -12,4 +12,7 @@ namespace proxy {
 // not there, and for no TLS. `fingerprint`: the certificate's, where it is known.
 std::string tls_fact(const net::TlsPeer* peer, const std::string& fingerprint, telemetry::Fact fact);
 
+// Whether it is the upstream connection's TLS that it asks about.
+bool is_of_upstream_tls(telemetry::Fact fact);
+
 }  // namespace proxy

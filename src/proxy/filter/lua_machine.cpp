@@ -131,7 +131,7 @@ coroutine.close = function(...) return go_on(close(...)) end
 
 // As many steps as a function in C may take by its arguments are counted before it runs.
 constexpr const char* kCounted = R"lua(
-local charge, plain = ...
+local charge, plain, count_every = ...
 local load_text, unpack_list, byte, create, wrap = load, table.unpack, string.byte, coroutine.create, coroutine.wrap
 local move, insert, remove, concat, sort, rep = table.move, table.insert, table.remove, table.concat, table.sort, string.rep
 local number = function(n, otherwise) return tonumber(n) or otherwise end
@@ -150,8 +150,8 @@ string.byte = function(text, first, last)
   return byte(text, first, last)
 end
 -- Its own count of steps begins with each.
-coroutine.create = function(...) charge(500) return create(...) end
-coroutine.wrap = function(...) charge(500) return wrap(...) end
+coroutine.create = function(...) charge(count_every) return create(...) end
+coroutine.wrap = function(...) charge(count_every) return wrap(...) end
 table.move = function(a, first, last, ...)
   charge(number(last, 0) - number(first, 0))
   return move(a, first, last, ...)
@@ -237,7 +237,8 @@ int LuaMachine::open_libraries(lua_State* state) {
   if (luaL_loadstring(state, kCounted)) return lua_error(state);
   lua_pushcfunction(state, &LuaMachine::charge_for);
   lua_pushcfunction(state, &LuaMachine::plain);
-  lua_call(state, 2, 0);
+  lua_pushinteger(state, kCountEvery);
+  lua_call(state, 3, 0);
   open_lua_patterns(state, &LuaMachine::charge);
   lua_getglobal(state, "setmetatable");
   lua_pushcclosure(state, &set_metatable, 1);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.pb.h"
 #include "proxy/runtime/compile.h"
+#include "proxy/stream/own_requests.h"
 
 namespace proxy {
 namespace {
@@ -48,23 +49,14 @@ base::Result<std::shared_ptr<const TcpTunnel>> tunnel_of(const v3::TcpProxy::Tun
   forward.total_weight = tcp.total_weight;
   forward.timeout = Milliseconds(0);
   if (tcp.hash_source_ip) forward.hash.push_back({.kind = HashPolicy::Kind::SourceIp});
-  auto host = std::make_shared<VirtualHost>();
-  host->name = "tunnel";
-  host->domains = {"*"};
+  std::vector<Route> routes;
   for (auto kind : {PathMatch::Kind::Connect, PathMatch::Kind::Prefix}) {
-    Route route;
+    Route& route = routes.emplace_back();
     route.path.kind = kind;
     route.action = forward;
-    host->routes.push_back(std::move(route));
   }
-  auto table = std::make_shared<RouteTable>();
-  TRY(table->add(std::move(host)));
   HttpConfig& http = out->requests;
-  http.own_routes = std::move(table);
-  http.client_cert = HttpConfig::ClientCert::AlwaysForwardOnly;  // the request is ours, and right as it is
-  http.server_header = HttpConfig::ServerHeader::PassThrough;
-  http.request_ids = false;
-  http.suppress_envoy_headers = true;
+  http = own_requests("tunnel", std::move(routes));
   http.stream_idle_timeout = std::chrono::milliseconds(0);  // the TCP proxy sees to that
   http.upgrades.push_back({"connect", true});
   return out;

@@ -30,20 +30,9 @@ std::optional<std::string_view> Stream::find_header(const void* source, Message 
 
 std::string Stream::find_fact(const void* source, Fact fact) {
   const auto& stream = *static_cast<const Stream*>(source);
+  if (is_of_upstream_tls(fact))
+    return tls_fact(stream.upstream_ ? stream.upstream_->connection().tls() : nullptr, {}, fact);
   switch (fact) {
-    case Fact::UpstreamPeerUri:
-    case Fact::UpstreamPeerDnsNames:
-    case Fact::UpstreamPeerIpNames:
-    case Fact::UpstreamPeerSubject:
-    case Fact::UpstreamPeerIssuer:
-    case Fact::UpstreamPeerCertificate:
-    case Fact::UpstreamPeerNotBefore:
-    case Fact::UpstreamPeerNotAfter:
-    case Fact::UpstreamTlsVersion:
-    case Fact::UpstreamTlsCipher:
-    case Fact::UpstreamTlsGroup:
-    case Fact::UpstreamTlsSession:
-      return tls_fact(stream.upstream_ ? stream.upstream_->connection().tls() : nullptr, {}, fact);
     case Fact::UpstreamHostName:
     case Fact::UpstreamHostNameWithoutPort: {
       std::string name =

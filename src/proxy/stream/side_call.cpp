@@ -2,6 +2,7 @@
 #include "proxy/stream/side_call.h"
 
 #include "base/strings.h"
+#include "proxy/stream/own_requests.h"
 #include "proxy/stream/stream.h"
 
 namespace proxy {
@@ -16,22 +17,9 @@ std::shared_ptr<const SideTarget> SideTarget::make(Options options) {
   forward.targets.push_back(std::move(target));
   forward.timeout = options.timeout;
   forward.retry = std::move(options.retry);
-  auto host = std::make_shared<VirtualHost>();
-  host->name = "side_call";
-  host->domains = {"*"};
-  Route route;
-  route.action = std::move(forward);
-  host->routes.push_back(std::move(route));
-  auto table = std::make_shared<RouteTable>();
-  auto added = table->add(std::move(host));
-  assert(added);
-  static_cast<void>(added);
-  HttpConfig& http = out->http_;
-  http.own_routes = std::move(table);
-  http.client_cert = HttpConfig::ClientCert::AlwaysForwardOnly;  // the request is ours, and right as it is
-  http.server_header = HttpConfig::ServerHeader::PassThrough;
-  http.request_ids = false;
-  http.suppress_envoy_headers = true;
+  std::vector<Route> routes(1);
+  routes[0].action = std::move(forward);
+  out->http_ = own_requests("side_call", std::move(routes));
   return out;
 }
 

@@ -248,20 +248,8 @@ struct Sides {
 std::string find_fact(const void* source, telemetry::Fact fact) {
   using telemetry::Fact;
   const auto& sides = *static_cast<const Sides*>(source);
+  if (is_of_upstream_tls(fact)) return tls_fact(sides.facts.above, {}, fact);
   switch (fact) {
-    case Fact::UpstreamPeerUri:
-    case Fact::UpstreamPeerDnsNames:
-    case Fact::UpstreamPeerIpNames:
-    case Fact::UpstreamPeerSubject:
-    case Fact::UpstreamPeerIssuer:
-    case Fact::UpstreamPeerCertificate:
-    case Fact::UpstreamPeerNotBefore:
-    case Fact::UpstreamPeerNotAfter:
-    case Fact::UpstreamTlsVersion:
-    case Fact::UpstreamTlsCipher:
-    case Fact::UpstreamTlsGroup:
-    case Fact::UpstreamTlsSession:
-      return tls_fact(sides.facts.above, {}, fact);
     case Fact::TunnelHeaders:
       return std::string(sides.facts.tunnel_headers);
     case Fact::TunnelTrailers:
