@@ -62,7 +62,7 @@ static bool answers(const State& where) {
   // The kubeconfig outlives the cluster, for the shells that name it.
   if (!std::filesystem::exists(where.hold_record()) || !std::filesystem::exists(where.kubeconfig())) return false;
   if (!where.running()) return false;
-  auto access = kube::find_access(where.kubeconfig().string());
+  auto access = kube::find_access(where.kubeconfig().string(), "seine");
   if (!access) return false;
   Cluster cluster(std::move(*access));
   return cluster.wait(ready(*cluster.client));
@@ -86,6 +86,8 @@ static std::string with_log(const State& where, const std::string& what) {
   return what + "; the end of " + log.string() + ":\n" + last_lines(log, 10);
 }
 
+static constexpr const char* kStopped = "the cluster was stopped while it started, as seine down does";
+
 static void await_cluster(const State& where, pid_t hold, std::chrono::seconds patience) {
   constexpr int kInUse = 3;  // hold's exit code where another one has the directory: that one is starting
   auto limit = net::Clock::now() + patience;
@@ -94,6 +96,8 @@ static void await_cluster(const State& where, pid_t hold, std::chrono::seconds p
     bool ended = hold != 0 && waitpid(hold, &status, WNOHANG) == hold;
     bool in_use = ended && WIFEXITED(status) && WEXITSTATUS(status) == kInUse;
     if (in_use) hold = 0;
+    if (ended && (WIFSIGNALED(status) || WEXITSTATUS(status) == 0))
+      give_up({.kind = ErrorKind::Closed, .message = kStopped});
     if (ended && !in_use)
       give_up({.kind = ErrorKind::Unavailable, .message = with_log(where, "the cluster did not start")});
     if (net::Clock::now() > limit)
@@ -157,8 +161,10 @@ static void up(const UpFlags& flags, const RootFlags& root) {
     std::printf("✔ Cluster started\n");
   }
   std::fflush(stdout);
-  Cluster cluster(must(kube::find_access(where.kubeconfig().string())));
-  must(cluster.wait(install(*cluster.client, settings, std::chrono::seconds(60))));
+  Cluster cluster(must(kube::find_access(where.kubeconfig().string(), "seine")));
+  auto installed = cluster.wait(install(*cluster.client, settings, std::chrono::seconds(60)));
+  if (!installed && !where.running()) give_up({.kind = ErrorKind::Closed, .message = kStopped});
+  must(std::move(installed));
   for (const std::string& line : cluster.wait(moved_ports(*cluster.client))) std::printf("  %s\n", line.c_str());
   double seconds = std::chrono::duration<double>(net::Clock::now() - began).count();
   std::printf("Ready in %.1f s. Next: eval \"$(%s env)\"\n", seconds, shell_quoted(program("seine").string()).c_str());

@@ -254,22 +254,23 @@ net::Task<Answer<objects::Object>> Registry::modify(Target target, Transform tra
     if (row.rules.defaults) row.rules.defaults(object);
     if (row.from_stored) row.from_stored(object);
 
-    if (target.subresource.empty() || target.subresource == "status") {
-      Review review{.row = target.row,
-                    .version = target.version,
-                    .operation = "UPDATE",
-                    .ns = target.ns,
-                    .name = target.name,
-                    .subresource = target.subresource,
-                    .object = std::move(object),
-                    .old_object = current,
-                    .options = options_document("UpdateOptions", *call)};
+    bool reviewed = target.subresource.empty() || target.subresource == "status";
+    Review review{.row = target.row,
+                  .version = target.version,
+                  .operation = "UPDATE",
+                  .ns = target.ns,
+                  .name = target.name,
+                  .subresource = target.subresource,
+                  .object = nullptr,
+                  .old_object = nullptr,
+                  .options = nullptr};
+    if (reviewed) {
+      review.object = std::move(object);
+      review.old_object = current;
+      review.options = options_document("UpdateOptions", *call);
       auto admitted = co_await mutated(review, call);
       if (!admitted) co_return std::unexpected(std::move(admitted.error()));
       object = std::move(*admitted);
-      review.object = object;
-      auto allowed = co_await admission_.validate(std::move(review), call);
-      if (!allowed) co_return std::unexpected(std::move(allowed.error()));
     }
     if (row.to_stored) row.to_stored(object);
 
@@ -289,6 +290,12 @@ net::Task<Answer<objects::Object>> Registry::modify(Target target, Transform tra
       validate_custom(row, target.version, object, &current, problems);
     }
     if (!problems.empty()) co_return std::unexpected(invalid(row.object_kind(target.version), target.name, problems));
+    if (reviewed) {
+      review.object = object;
+      if (row.from_stored) row.from_stored(review.object);
+      auto allowed = co_await admission_.validate(std::move(review), call);
+      if (!allowed) co_return std::unexpected(std::move(allowed.error()));
+    }
 
     // Compared in the same version, so that a write in another one is no change.
     Json same = before;

@@ -7,11 +7,13 @@
 
 #include "base/strings.h"
 #include "http/server.h"
+#include "localkube/api/auth/kubeconfig.h"
 #include "localkube/api/auth/pki.h"
 #include "localkube/api/auth/tokens.h"
 #include "localkube/api/event_expiry.h"
 #include "localkube/api/registry.h"
 #include "localkube/api/rest/front.h"
+#include "localkube/process/files.h"
 #include "net/tls.h"
 
 namespace localkube {
@@ -115,33 +117,14 @@ base::Result<net::Address> ApiServer::adopt(int listening_fd) { return parts_->s
 const std::string& ApiServer::ca_certificate() const { return parts_->pki.ca_certificate; }
 
 base::Result<std::string> ApiServer::write_kubeconfig(const std::string& server_url) {
-  std::string text =
-      "apiVersion: v1\n"
-      "kind: Config\n"
-      "current-context: seine\n"
-      "clusters:\n"
-      "- name: seine\n"
-      "  cluster:\n"
-      "    server: " +
-      server_url +
-      "\n"
-      "    certificate-authority-data: " +
-      base::to_base64(parts_->pki.ca_certificate) +
-      "\n"
-      "contexts:\n"
-      "- name: seine\n"
-      "  context:\n"
-      "    cluster: seine\n"
-      "    user: seine-admin\n"
-      "users:\n"
-      "- name: seine-admin\n"
-      "  user:\n"
-      "    client-certificate-data: " +
-      base::to_base64(parts_->pki.admin_certificate) +
-      "\n"
-      "    client-key-data: " +
-      base::to_base64(parts_->pki.admin_key) + "\n";
   std::string path = parts_->options.state_dir + "/kubeconfig";
+  KubeconfigEntries entries{
+      .cluster = {{"server", server_url},
+                  {"certificate-authority-data", base::to_base64(parts_->pki.ca_certificate)}},
+      .user = {{"client-certificate-data", base::to_base64(parts_->pki.admin_certificate)},
+               {"client-key-data", base::to_base64(parts_->pki.admin_key)}}};
+  std::string before = read_file(path).value_or(""), text = kubeconfig_with(before, entries);
+  if (text == before) return path;
   TRY(write_private_file(path, text));
   return path;
 }

@@ -9,6 +9,7 @@
 namespace localkube {
 
 static constexpr const char* kRevision = "deployment.kubernetes.io/revision";
+static constexpr const char* kMaxReplicas = "deployment.kubernetes.io/max-replicas";
 static constexpr const char* kHashLabel = "pod-template-hash";
 
 std::string template_hash(const base::Json& pod_template, int64_t collisions) {
@@ -78,6 +79,29 @@ static base::Json plain_template(const base::Json& spec) {
   return out;
 }
 
+base::Json set_annotations(const objects::Object& deployment, const base::Json& present, const std::string& revision,
+                           int64_t wanted, int64_t most) {
+  static constexpr std::string_view kOwn[] = {
+      "kubectl.kubernetes.io/last-applied-configuration", kRevision,    "deployment.kubernetes.io/revision-history",
+      "deployment.kubernetes.io/desired-replicas",        kMaxReplicas, "deprecated.deployment.rollback.to"};
+  base::Json out = present.is_object() ? present : base::Json::object();
+  for (const auto& [key, value] : fields(deployment.json(), "metadata", "annotations").items())
+    if (std::find(std::begin(kOwn), std::end(kOwn), key) == std::end(kOwn)) out[key] = value;
+  out[kRevision] = revision;
+  out["deployment.kubernetes.io/desired-replicas"] = std::to_string(wanted);
+  out[kMaxReplicas] = std::to_string(most);
+  return out;
+}
+
+// Replicas, and the most that there may be while it rolls.
+static std::pair<int64_t, int64_t> bounds_of(const objects::Object& deployment) {
+  const base::Json& spec = deployment.spec();
+  int64_t wanted = number(spec, "replicas");
+  if (base::text(spec, "strategy", "type") == "Recreate" || wanted == 0) return {wanted, wanted};
+  return {wanted,
+          wanted + share_of(base::find(spec, "strategy", "rollingUpdate", "maxSurge"), wanted, Round::Up)};
+}
+
 std::shared_ptr<Deployments::Sets> Deployments::sets_of(const objects::Object& deployment) const {
   auto sets = std::make_shared<Sets>();
   base::Json present = plain_template(deployment.spec());
@@ -118,14 +142,13 @@ net::Task<bool> Deployments::ensure_fresh(Deployments* self, objects::Object dep
   for (const objects::Object& set : sets->old) newest = std::max(newest, revision_of(set));
   std::string ns(deployment.ns()), name(deployment.name());
   std::string revision = std::to_string(sets->fresh ? std::max(revision_of(*sets->fresh), newest + 1) : newest + 1);
+  auto [wanted, most] = bounds_of(deployment);
   if (!sets->fresh) {
     std::string hash = template_hash(plain_template(deployment.spec()), number(deployment.status(), "collisionCount"));
     base::Json pattern = fields(deployment.spec(), "template"), selector = fields(deployment.spec(), "selector");
     pattern["metadata"]["labels"][kHashLabel] = hash;
     selector["matchLabels"][kHashLabel] = hash;
-    base::Json annotations = fields(deployment.json(), "metadata", "annotations");
-    annotations.erase("kubectl.kubernetes.io/last-applied-configuration");
-    annotations[kRevision] = revision;
+    base::Json annotations = set_annotations(deployment, {}, revision, wanted, most);
     base::Json document = {{"apiVersion", "apps/v1"},
                            {"kind", "ReplicaSet"},
                            {"metadata",
@@ -148,9 +171,11 @@ net::Task<bool> Deployments::ensure_fresh(Deployments* self, objects::Object dep
       co_return false;
     }
     sets->fresh = std::move(*made);
-  } else if (sets->fresh->annotation(kRevision) != revision) {
+  } else if (base::Json present = fields(sets->fresh->json(), "metadata", "annotations"),
+             annotations = set_annotations(deployment, present, revision, wanted, most);
+             annotations != present) {
     std::string set_name(sets->fresh->name());
-    base::Json patch = {{"metadata", {{"annotations", {{kRevision, revision}}}}}};
+    base::Json patch = {{"metadata", {{"annotations", std::move(annotations)}}}};
     auto patched =
         co_await self->cluster_.api.patch(kinds::kReplicaSets, ns, set_name, PatchType::Merge, std::move(patch));
     if (!patched) co_return false;
@@ -167,12 +192,14 @@ net::Task<bool> Deployments::scale(Deployments* self, objects::Object deployment
                                    int64_t replicas) {
   int64_t before = number(set.spec(), "replicas");
   if (before == replicas) co_return true;
+  auto [wanted, most] = bounds_of(deployment);
   std::string ns(set.ns()), name(set.name());
   base::Json patch = {
       {"spec", {{"replicas", replicas}}},
       {"metadata",
        {{"annotations",
-         {{"deployment.kubernetes.io/desired-replicas", std::to_string(number(deployment.spec(), "replicas"))}}}}}};
+         {{"deployment.kubernetes.io/desired-replicas", std::to_string(wanted)},
+          {kMaxReplicas, std::to_string(most)}}}}}};
   auto scaled = co_await self->cluster_.api.patch(kinds::kReplicaSets, ns, name, PatchType::Merge, std::move(patch));
   if (!scaled) co_return scaled.error().code == 404;
   self->cluster_.events.record(

@@ -48,6 +48,11 @@ class Deployments {
   std::vector<Api::Handle> watches_;
 };
 
+// The annotations of a Deployment's newest ReplicaSet that has `present` ones: the Deployment's beside those
+// that kubectl and its controller keep there for themselves, as `rollout history` shows them.
+base::Json set_annotations(const objects::Object& deployment, const base::Json& present, const std::string& revision,
+                           int64_t wanted, int64_t most);
+
 // The letters that tell one pod template from another, in names and labels.
 std::string template_hash(const base::Json& pod_template, int64_t collisions);
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "localkube/controllers/namespaces.h"
 
+#include <map>
+
+#include "base/strings.h"
 #include "localkube/api/catalog.h"
 #include "localkube/fields.h"
 
@@ -78,6 +81,57 @@ net::Task<bool> Namespaces::furnish(Namespaces* self, std::string name) {
   co_return all;
 }
 
+// What holds a namespace up, in the words of Kubernetes' namespace controller.
+base::Json remaining_conditions(const Api& api, const std::string& name, base::Json conditions) {
+  std::map<std::string, int> instances, finalizers;
+  for (const objects::Resource& resource : namespaced_resources(api))
+    for (const objects::Object& object : api.list(resource, name)) {
+      instances[resource.plural + "." + resource.group]++;
+      for (const base::Json& one : items(object.json(), "metadata", "finalizers"))
+        if (one.is_string()) finalizers[one.get<std::string>()]++;
+    }
+  auto lines = [](const std::map<std::string, int>& counts, std::string_view verb) {
+    std::vector<std::string> out;
+    for (const auto& [what, count] : counts)
+      out.push_back(what + " " + std::string(verb) + " " + std::to_string(count) + " resource instances");
+    return base::join(out, ", ");
+  };
+  set_condition(conditions, {.type = "NamespaceDeletionDiscoveryFailure",
+                             .reason = "ResourcesDiscovered",
+                             .message = "All resources successfully discovered"});
+  set_condition(conditions, {.type = "NamespaceDeletionGroupVersionParsingFailure",
+                             .reason = "ParsedGroupVersions",
+                             .message = "All legacy kube types successfully parsed"});
+  set_condition(conditions, {.type = "NamespaceDeletionContentFailure",
+                             .reason = "ContentDeleted",
+                             .message = "All content successfully deleted, may be waiting on finalization"});
+  bool some = !instances.empty(), held = !finalizers.empty();
+  set_condition(conditions, {.type = "NamespaceContentRemaining",
+                             .good = some,
+                             .reason = some ? "SomeResourcesRemain" : "ContentRemoved",
+                             .message = some ? "Some resources are remaining: " + lines(instances, "has")
+                                             : "All content successfully removed"});
+  set_condition(conditions,
+                {.type = "NamespaceFinalizersRemaining",
+                 .good = held,
+                 .reason = held ? "SomeFinalizersRemain" : "ContentHasNoFinalizers",
+                 .message = held ? "Some content in the namespace has finalizers remaining: " + lines(finalizers, "in")
+                                 : "All content-preserving finalizers finished"});
+  for (base::Json& one : conditions) one.erase("lastUpdateTime");  // which these do not have
+  return conditions;
+}
+
+net::Task<void> Namespaces::tell(Namespaces* self, objects::Object ns) {
+  std::string name(ns.name());
+  base::Json before = ns.status().value("conditions", base::Json::array());
+  base::Json conditions = remaining_conditions(self->cluster_.api, name, before);
+  if (conditions == before) co_return;
+  ns.json()["status"]["conditions"] = std::move(conditions);
+  ns.json()["metadata"].erase("resourceVersion");
+  auto told = co_await self->cluster_.api.update_status(kinds::kNamespaces, std::move(ns));
+  (void)told;  // the next look tells again
+}
+
 net::Task<bool> Namespaces::empty_it(Namespaces* self, objects::Object ns) {
   Api& api = self->cluster_.api;
   std::string name(ns.name());
@@ -92,6 +146,7 @@ net::Task<bool> Namespaces::empty_it(Namespaces* self, objects::Object ns) {
       if (!removed && removed.error().code == 404) left--;
     }
   if (left > 0) {
+    co_await tell(self, std::move(ns));
     self->queue_.add_after(name, std::chrono::milliseconds(200));
     co_return true;
   }

@@ -20,6 +20,7 @@ class Namespaces {
   static net::Task<bool> reconcile(Namespaces* self, std::string name);
   static net::Task<bool> furnish(Namespaces* self, std::string name);
   static net::Task<bool> empty_it(Namespaces* self, objects::Object ns);
+  static net::Task<void> tell(Namespaces* self, objects::Object ns);
 
   Cluster& cluster_;
   const std::string ca_certificate_;

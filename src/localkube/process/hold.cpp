@@ -11,6 +11,7 @@
 #include "localkube/process/children.h"
 #include "localkube/process/files.h"
 #include "localkube/process/host_ports.h"
+#include "localkube/process/program.h"
 #include "localkube/process/restart_delay.h"
 #include "localkube/process/spawn.h"
 
@@ -70,6 +71,10 @@ class Hold {
     keeper_ = 0;
     channel_.reset();
     if (stopping_) return loop_.stop();
+    if (code == kHopeless) {
+      code_ = kHopeless;
+      return loop_.stop();
+    }
     base::log::error("the keeper ended with code {}, starting it again", code);
     again_.arm(delay_.after(loop_.now() - started_));
   }

@@ -64,7 +64,8 @@ void HostPorts::remember(const std::string& key, const std::string& address) {
 void HostPorts::answer(PacketChannel& channel, const base::Json& request) {
   std::string op(base::text(request, "op")), key(base::text(request, "key"));
   if (op == "close") {
-    open_.erase(key);
+    if (const base::Json* keys = base::find(request, "keys"); keys && keys->is_array())
+      for (const base::Json& one : *keys) open_.erase(one.is_string() ? one.get<std::string>() : "");
     return;
   }
   base::Json reply = {{"id", number(request, "id")}};
@@ -92,7 +93,8 @@ void HostPorts::answer(PacketChannel& channel, const base::Json& request) {
 HostPortsClient::HostPortsClient(net::Loop& loop, Fd channel)
     : last_id_(int64_t{getpid()} << 32),
       channel_(loop, std::move(channel),
-               {.packet = [this](Packet packet) { on_packet(std::move(packet)); }, .closed = [] {}}) {}
+               {.packet = [this](Packet packet) { on_packet(std::move(packet)); }, .closed = [] {}}),
+      again_(loop, [this] { send_closed(); }) {}
 
 void HostPortsClient::on_packet(Packet packet) {
   auto found = asked_.find(number(packet.body, "id"));
@@ -120,6 +122,7 @@ net::Task<base::Result<Packet>> HostPortsClient::ask(base::Json request) {
 
 net::Task<base::Result<HostPortsClient::Opened>> HostPortsClient::listen(std::string key,
                                                                          std::vector<std::string> candidates) {
+  std::erase(closing_, key);
   base::Json request = {{"op", "listen"}, {"key", key}, {"candidates", candidates}};
   auto packet = co_await ask(std::move(request));
   if (!packet) co_return std::unexpected(std::move(packet.error()));
@@ -136,6 +139,21 @@ net::Task<base::Result<Fd>> HostPortsClient::datagrams() {
   co_return std::move(packet->fds[0]);
 }
 
-void HostPortsClient::close(const std::string& key) { channel_.send({{"op", "close"}, {"key", key}}); }
+void HostPortsClient::close(const std::string& key) {
+  closing_.push_back(key);
+  send_closed();
+}
+
+// As many keys a packet as go safely into one; a socket that is full is tried again.
+void HostPortsClient::send_closed() {
+  constexpr size_t kMostAtOnce = 256;
+  constexpr std::chrono::milliseconds kPause{20};
+  while (!closing_.empty() && channel_.open()) {
+    auto end = closing_.begin() + static_cast<std::ptrdiff_t>(std::min(closing_.size(), kMostAtOnce));
+    if (!channel_.try_send({{"op", "close"}, {"keys", std::vector<std::string>(closing_.begin(), end)}}))
+      return again_.arm(kPause);
+    closing_.erase(closing_.begin(), end);
+  }
+}
 
 }  // namespace localkube

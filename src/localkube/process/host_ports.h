@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -17,7 +18,7 @@ namespace localkube {
 //       -> {id, address} and the listening socket, or {id, error}
 //       The address that was given for this key before comes first, then the
 //       candidates, then the ports that follow the last one.
-//   {op: "close", key}    no answer
+//   {op: "close", keys}   no answer
 //   {op: "datagrams", id} -> {id} and an unbound UDP socket of the host's network
 //
 // hold keeps each socket open too: a serve that starts again gets the same one,
@@ -52,15 +53,19 @@ class HostPortsClient {
   };
   net::Task<base::Result<Opened>> listen(std::string key, std::vector<std::string> candidates);
   net::Task<base::Result<Fd>> datagrams();
+  // Told to hold as soon as the channel has room for it; listening on the key again takes it back.
   void close(const std::string& key);
 
  private:
+  void send_closed();
   net::Task<base::Result<Packet>> ask(base::Json request);
   void on_packet(Packet packet);
 
   std::map<int64_t, net::Oneshot<std::shared_ptr<Packet>>> asked_;
+  std::deque<std::string> closing_;  // keys that hold has not been told of
   int64_t last_id_;
   PacketChannel channel_;
+  net::Timer again_;
 };
 
 }  // namespace localkube

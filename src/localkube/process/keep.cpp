@@ -7,6 +7,7 @@
 #include "localkube/process/children.h"
 #include "localkube/process/files.h"
 #include "localkube/process/hold.h"
+#include "localkube/process/program.h"
 #include "localkube/process/restart_delay.h"
 #include "localkube/process/spawn.h"
 
@@ -53,6 +54,7 @@ int keep(const HoldOptions& options) {
         if (pid == *serve) code = exit_code_of(status);
     }
     if (stopping) break;
+    if (code == kHopeless) return kHopeless;
     base::log::error("serve ended with code {}, starting it again", code);
     sigset_t stop;
     sigemptyset(&stop);

@@ -142,6 +142,8 @@ bool PacketChannel::send(const base::Json& body, const std::vector<int>& fds) {
   return sent.has_value();
 }
 
+bool PacketChannel::try_send(const base::Json& body) { return socket_ && send_packet(socket_.get(), body).has_value(); }
+
 void PacketChannel::on_io(uint32_t) {
   auto alive = alive_;
   auto calls = calls_;

@@ -47,6 +47,7 @@ class PacketChannel final : private net::IoHandler {
 
   // A peer that does not read (a full socket) counts as gone.
   bool send(const base::Json& body, const std::vector<int>& fds = {});
+  bool try_send(const base::Json& body);  // the same, silently: false, and again later
   bool open() const { return static_cast<bool>(socket_); }
   void read_now() { on_io(0); }  // what has arrived, without waiting for the loop's turn
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "localkube/api/server.h"
 #include "localkube/controllers/deployments.h"
+#include "localkube/controllers/disruption_budgets.h"
 #include "localkube/controllers/endpoints.h"
 #include "localkube/controllers/garbage_collector.h"
 #include "localkube/controllers/host_access.h"
@@ -18,6 +19,7 @@
 #include "localkube/controllers/service_proxy.h"
 #include "localkube/network/dns_server.h"
 #include "localkube/process/files.h"
+#include "localkube/process/program.h"
 #include "localkube/runtime/pod_runtime.h"
 
 namespace localkube {
@@ -32,12 +34,13 @@ std::vector<std::string> programs_of_seine() {
   return out;
 }
 
-std::unique_ptr<ApiServer> open_api(net::Loop& loop, const HoldOptions& options) {
+std::unique_ptr<ApiServer> open_api(net::Loop& loop, const HoldOptions& options, int& code) {
   ApiServerOptions wanted{.state_dir = options.state.string()};
   if (!options.listen.empty()) wanted.more_names.push_back(options.listen);
   auto server = ApiServer::open(loop, std::move(wanted));
   if (server) return std::move(*server);
   base::log::error("API server: {}", server.error().message);
+  code = server.error().kind == base::ErrorKind::Invalid ? kHopeless : 1;
   return nullptr;
 }
 
@@ -61,6 +64,7 @@ struct Machine {
   Scheduler scheduler{cluster, facts.name};
   ReplicaSets replica_sets{cluster};
   Deployments deployments{cluster};
+  DisruptionBudgets disruption_budgets{cluster};
   EndpointSlices slices{cluster};
   ServiceProxy service_proxy{cluster, rules};
   GarbageCollector garbage_collector{cluster};
@@ -160,11 +164,11 @@ int serve(const HoldOptions& options, const std::string& epoch) {
     return 1;
   }
   net::Loop loop;
-  auto api = open_api(loop, options);
-  if (!api) return 1;
+  int code = 0;
+  auto api = open_api(loop, options, code);
+  if (!api) return code;
   Machine machine(loop, options, epoch, std::move(*network), std::move(api));
   SignalWatch signals(loop, {SIGTERM, SIGINT}, [&](int) { loop.stop(); });
-  int code = 0;
   loop.post([&] { net::spawn(begin(machine, code)); });
   loop.run();
   return code;

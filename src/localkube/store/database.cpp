@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "base/log.h"
+#include "localkube/process/program.h"
 
 namespace localkube {
 
@@ -16,7 +17,13 @@ base::Result<std::unique_ptr<Database>> Database::open(const std::string& path) 
   auto failed = [&](const char* doing) {
     std::string why = handle ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
     sqlite3_close(handle);
-    return base::fail(base::ErrorKind::Unavailable, std::string(doing) + " " + path + ": " + why);
+    const int primary = code & 0xff;
+    if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB)
+      return base::fail(base::ErrorKind::Invalid, damaged(path, why));
+    std::string message = std::string(doing) + " " + path + ": " + why;
+    if (primary == SQLITE_FULL || primary == SQLITE_IOERR)
+      return base::fail(base::ErrorKind::Exhausted, message + "; is the disk full?");
+    return base::fail(base::ErrorKind::Unavailable, std::move(message));
   };
   if (code != SQLITE_OK) return failed("open the store");
   sqlite3_busy_timeout(handle, 0);
@@ -26,12 +33,25 @@ base::Result<std::unique_ptr<Database>> Database::open(const std::string& path) 
   code = sqlite3_exec(handle, setup, nullptr, nullptr, nullptr);
   if (code == SQLITE_BUSY || code == SQLITE_LOCKED) return failed("another process holds the store");
   if (code != SQLITE_OK) return failed("set up the store");
-  return std::unique_ptr<Database>(new Database(handle));
+  return std::unique_ptr<Database>(new Database(handle, path));
 }
 
 Database::~Database() { sqlite3_close(handle_); }
 
+std::string damaged(const std::string& path, std::string_view why) {
+  return "the store " + path + " is damaged (" + std::string(why) +
+         "): put a copy of it in its place, or start anew with `seine down --purge`, which deletes all objects";
+}
+
+void end_of_damaged(const std::string& path, std::string_view why) {
+  base::log::critical("{}", damaged(path, why));
+  spdlog::default_logger()->flush();
+  std::_Exit(kHopeless);
+}
+
 void Database::die(std::string_view doing) const {
+  const int code = sqlite3_errcode(handle_) & 0xff;
+  if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) end_of_damaged(path_, sqlite3_errmsg(handle_));
   base::log::critical("store: {}: {}; stopping, for nothing more can be made durable", doing, sqlite3_errmsg(handle_));
   spdlog::default_logger()->flush();
   std::abort();

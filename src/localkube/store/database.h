@@ -21,11 +21,13 @@ namespace localkube {
 // a transaction fail (ErrorKind::Exhausted; it is to be rolled back, and nothing
 // of it lasts). Anything else is fail-stop (the message goes to the log, then the
 // process aborts), because a write of which nobody knows whether it is durable
-// must be neither acknowledged nor denied.
+// must be neither acknowledged nor denied. Of a damaged file the process says so
+// and exits with kHopeless: starting again cannot help.
 class Database {
  public:
   using Value = std::variant<std::nullptr_t, int64_t, std::string_view>;
 
+  // Exhausted: no room on the disk, or it does not write; Invalid: the file is damaged, or no store at all.
   static base::Result<std::unique_ptr<Database>> open(const std::string& path);
   ~Database();
   Database(const Database&) = delete;
@@ -65,9 +67,13 @@ class Database {
   void give_space_back();
 
  private:
-  explicit Database(sqlite3* handle) : handle_(handle) {}
+  Database(sqlite3* handle, std::string path) : handle_(handle), path_(std::move(path)) {}
   [[noreturn]] void die(std::string_view doing) const;
   sqlite3* handle_;
+  const std::string path_;
 };
+
+[[noreturn]] void end_of_damaged(const std::string& path, std::string_view why);
+std::string damaged(const std::string& path, std::string_view why);  // the sentence, with the remedy
 
 }  // namespace localkube

@@ -2,6 +2,7 @@
 #include "localkube/store/store.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -14,6 +15,7 @@ namespace localkube {
 
 namespace {
 
+constexpr const char* kReserve = ".reserve";
 constexpr const char* kSchema =
     "CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS objects(kind TEXT NOT NULL, ns TEXT NOT NULL, name TEXT NOT NULL,"
@@ -26,10 +28,7 @@ std::string text_of(const Key& key) { return key.table + '\0' + key.ns + '\0' + 
 std::shared_ptr<const Json> parsed(const std::shared_ptr<const std::string>& text, int64_t revision = 0) {
   if (!text) return nullptr;
   Json json = Json::parse(*text, nullptr, false);
-  if (json.is_discarded()) {
-    base::log::critical("store: a stored document is not JSON; the file is damaged");
-    std::abort();
-  }
+  if (json.is_discarded()) end_of_damaged("store.db", "a stored document is not JSON");
   if (revision) json["metadata"]["resourceVersion"] = std::to_string(revision);
   return std::make_shared<const Json>(std::move(json));
 }
@@ -54,13 +53,16 @@ struct Store::Subscriber {
 };
 
 Store::Store(net::Loop& loop, const std::string& path, std::unique_ptr<Database> database, Options options)
-    : loop_(loop), database_(std::move(database)), options_(options), reserve_(path + ".reserve", options.reserve) {}
+    : loop_(loop), database_(std::move(database)), options_(options), reserve_(path + kReserve, options.reserve) {}
 
 Store::~Store() { flush(); }
 
 base::Result<std::unique_ptr<Store>> Store::open(net::Loop& loop, const std::string& path, Options options) {
   auto before = ::umask(077);
   auto database = Database::open(path);
+  // What is held for a full disk serves here too; the store takes it again once there is room.
+  if (!database && database.error().kind == base::ErrorKind::Exhausted && ::unlink((path + kReserve).c_str()) == 0)
+    database = Database::open(path);
   ::umask(before);
   if (!database) return std::unexpected(std::move(database.error()));
   std::unique_ptr<Store> store(new Store(loop, path, std::move(*database), options));

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "base/testing/folder.h"
@@ -21,7 +22,7 @@ class StoreTest : public testing::Test {
   std::unique_ptr<Store> open(net::Loop& loop, Store::Options options = {}) {
     auto store = Store::open(loop, folder_ + "/store.db", options);
     EXPECT_TRUE(store) << store.error().message;
-    return std::move(*store);
+    return store ? std::move(*store) : nullptr;
   }
 
   base::TestFolder own_;
@@ -92,8 +93,11 @@ TEST_F(StoreTest, OnAFullDiskWritesAreRefusedReadsGoOnAndDeletionsMakeRoom) {
       EXPECT_EQ(store->find("configmaps", "default", "n" + std::to_string(made)), nullptr);
       EXPECT_EQ(store->count("configmaps"), static_cast<size_t>(made));
     }
+    std::ofstream others(folder_ + "/others");
+    while (others << std::string(4096, 'x') << std::flush) continue;
     net::Loop loop;
     auto store = open(loop, options);
+    ASSERT_TRUE(store) << "the reserve makes room to start again";
     EXPECT_EQ(store->count("configmaps"), static_cast<size_t>(made)) << "what was acknowledged, and no more";
     for (int i = 0; i < made; ++i) {
       auto gone = net::run_to_end(loop, remove_one(*store, "n" + std::to_string(i)));
@@ -103,6 +107,16 @@ TEST_F(StoreTest, OnAFullDiskWritesAreRefusedReadsGoOnAndDeletionsMakeRoom) {
     auto again = net::run_to_end(loop, put_big(*store, "again"));
     EXPECT_TRUE(again) << again.error().message;
   }).join();
+}
+
+TEST_F(StoreTest, AFileThatIsNoStoreIsNamedWithTheRemedy) {
+  std::ofstream(folder_ + "/store.db") << std::string(8192, 'x');
+  net::Loop loop;
+  auto store = Store::open(loop, folder_ + "/store.db", {});
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().kind, base::ErrorKind::Invalid);
+  EXPECT_TRUE(store.error().message.contains(folder_ + "/store.db is damaged")) << store.error().message;
+  EXPECT_TRUE(store.error().message.contains("seine down --purge")) << store.error().message;
 }
 
 net::Task<void> race(Store& store, int& won, int& lost) {

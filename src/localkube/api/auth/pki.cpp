@@ -116,8 +116,20 @@ base::Result<std::string> certify(const Subject& subject, const identity::Public
   return pem_of(made.get());
 }
 
+std::string unusable(const std::string& path, std::string_view why) {
+  return path + " " + std::string(why) +
+         ": put the old one back, or start anew with `seine down --purge`, which deletes all objects";
+}
+
 base::Result<identity::PrivateKey> key_at(const std::string& path, identity::KeyType type, bool& fresh) {
-  if (auto text = read_file(path)) return identity::PrivateKey::from_pem(*text);
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored))
+    return base::fail(base::ErrorKind::Invalid, unusable(path, "is a directory"));
+  if (auto text = read_file(path)) {
+    auto known = identity::PrivateKey::from_pem(*text);
+    if (!known) return base::fail(base::ErrorKind::Invalid, unusable(path, "is not a private key in PEM"));
+    return known;
+  }
   auto key = identity::PrivateKey::generate(type);
   if (!key) return key;
   fresh = true;
@@ -166,6 +178,8 @@ base::Result<void> write_private_file(const std::string& path, std::string_view 
 base::Result<Pki> Pki::open(const std::string& folder, const std::vector<std::string>& names) {
   std::error_code failed;
   std::filesystem::create_directories(folder, failed);
+  if (failed && std::filesystem::exists(folder) && !std::filesystem::is_directory(folder))
+    return base::fail(base::ErrorKind::Invalid, unusable(folder, "is not a directory"));
   ::chmod(folder.c_str(), 0700);
   Pki pki;
   bool fresh = false;
@@ -179,7 +193,9 @@ base::Result<Pki> Pki::open(const std::string& folder, const std::vector<std::st
     pki.ca_certificate = std::move(*known);
   }
   X509Pointer authority = parse(pki.ca_certificate);
-  if (!authority) return base::fail(base::ErrorKind::Invalid, folder + "/ca.crt is not a PEM certificate");
+  if (!authority) return base::fail(base::ErrorKind::Invalid, unusable(folder + "/ca.crt", "is not a PEM certificate"));
+  if (X509_check_private_key(authority.get(), authority_key.native()) != 1)
+    return base::fail(base::ErrorKind::Invalid, unusable(folder + "/ca.crt", "does not belong to ca.key beside it"));
 
   struct Leaf {
     const char* name;

@@ -213,7 +213,7 @@ KindRow new_events() {
 
 std::vector<KindRow> builtin_kinds() {
   std::vector<KindRow> rows = {namespaces(), nodes(), pods(), services(), endpoints(), events()};
-  for (auto more : {data_kinds, workload_kinds, policy_kinds})
+  for (auto more : {data_kinds, workload_kinds, policy_kinds, absent_kinds})
     for (KindRow& row : more()) rows.push_back(std::move(row));
   rows.push_back(new_events());
   rows.push_back(endpoint_slices());

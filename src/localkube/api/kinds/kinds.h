@@ -23,5 +23,7 @@ KindRow custom_resource_definitions();
 std::vector<KindRow> workload_kinds();  // apps, batch
 std::vector<KindRow> data_kinds();      // configmaps, secrets, serviceaccounts, ...
 std::vector<KindRow> policy_kinds();    // RBAC, webhooks, budgets, leases, autoscaling, ...
+// Kinds that tools list as a matter of course (cluster-info dump, apply --prune): there are none, and none can be made.
+std::vector<KindRow> absent_kinds();
 
 }  // namespace localkube

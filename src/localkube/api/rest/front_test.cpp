@@ -392,6 +392,49 @@ TEST_F(FrontTest, ATokenIsNotIssuedForAnOrderThatIsMisshapen) {
   EXPECT_EQ(post(account, R"({"spec":{"audiences":["x"],"boundObjectRef":null}})").status, 201);
 }
 
+TEST_F(FrontTest, AnEvictionTakesAPlaceInTheBudgetOrWaits) {
+  const std::string pods = "/api/v1/namespaces/default/pods", policy = "/apis/policy/v1/namespaces/default/";
+  for (const char* name : {"a", "b"}) {
+    std::string body = std::string(R"({"metadata":{"name":")") + name +
+                       R"(","labels":{"app":"x"}},"spec":{"containers":[{"name":"c","image":"i"}]}})";
+    ASSERT_EQ(post(pods, body).status, 201);
+    const char* status = R"({"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}})";
+    ASSERT_EQ(send("PATCH", pods + "/" + name + "/status", status, "application/merge-patch+json").status, 200);
+  }
+  ASSERT_EQ(post(policy + "poddisruptionbudgets",
+                 R"({"metadata":{"name":"p"},"spec":{"minAvailable":1,)"
+                 R"("selector":{"matchExpressions":[{"key":"app","operator":"In","values":["x"]}]}}})")
+                .status,
+            201);
+  auto evict = [&](const std::string& name) {
+    return post(pods + "/" + name + "/eviction",
+                R"({"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":")" + name + R"("}})");
+  };
+  EXPECT_EQ(evict("a").status, 429) << "nobody has counted yet";
+  ASSERT_EQ(send("PATCH", policy + "poddisruptionbudgets/p/status",
+                 R"({"status":{"observedGeneration":1,"disruptionsAllowed":1,"currentHealthy":2,"desiredHealthy":1}})",
+                 "application/merge-patch+json")
+                .status,
+            200);
+  EXPECT_EQ(evict("a").status, 201);
+  Json status = get(policy + "poddisruptionbudgets/p").body["status"];
+  EXPECT_EQ(status["disruptionsAllowed"], 0);
+  EXPECT_TRUE(status["disruptedPods"].contains("a")) << status.dump();
+  Reply waits = evict("b");
+  EXPECT_EQ(waits.status, 429);
+  EXPECT_EQ(waits.body["details"]["causes"][0]["message"],
+            "The disruption budget p needs 1 healthy pods and has 2 currently");
+}
+
+TEST_F(FrontTest, KindsThatAreNotThereAreListedEmptyAndCannotBeMade) {
+  const std::string controllers = "/api/v1/namespaces/default/replicationcontrollers";
+  Reply list = get(controllers);
+  EXPECT_EQ(list.status, 200);
+  EXPECT_EQ(list.body["items"], Json::array());
+  EXPECT_EQ(get("/api/v1/persistentvolumes").status, 200);
+  EXPECT_EQ(post(controllers, R"({"metadata":{"name":"x"},"spec":{}})").status, 422);
+}
+
 TEST_F(FrontTest, AKindThatNothingActsOnIsStoredWithAWarning) {
   const std::string name = R"({"metadata":{"name":"x"},"spec":)";
   Reply idle = post("/apis/networking.k8s.io/v1/namespaces/default/networkpolicies",

@@ -6,6 +6,7 @@
 #include "localkube/api/rest/front.h"
 #include "localkube/api/rest/respond.h"
 #include "localkube/api/scale.h"
+#include "localkube/api/selectors.h"
 
 namespace localkube {
 
@@ -64,30 +65,79 @@ net::Task<void> serve_binding(Services& services, RestRequest request) {
     respond_json(*request.exchange, 201, success(201));
 }
 
-// A delete that a disruption budget may put off.
-std::optional<Refusal> put_off(const Services& services, const Json& pod) {
-  std::optional<Refusal> refusal;
+// The namespace's budgets that select this pod.
+std::vector<Json> budgets_of(const Services& services, const Json& pod) {
+  std::vector<Json> out;
   std::string ns = string_at(pod, "metadata", "namespace");
-  services.registry.store().each(
-      "policy/poddisruptionbudgets", ns, [&](const std::string&, const std::string& name, const Record& record) {
-        const Json& budget = *record.object;
-        const Json* labels = base::find(budget, "spec", "selector", "matchLabels");
-        if (!labels || labels->empty()) return true;
-        for (const auto& [key, value] : labels->items())
-          if (base::text(pod, "metadata", "labels", key) != value.get<std::string>()) return true;
-        if (number(budget, "status", "disruptionsAllowed") > 0) return true;
-        refusal =
-            Refusal{429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.", {}};
-        refusal->details = {
-            {"causes",
-             Json::array({{{"reason", "DisruptionBudget"},
-                           {"message",
-                            "The disruption budget " + name + " needs " +
-                                std::to_string(number(budget, "status", "desiredHealthy")) + " healthy pods and has " +
-                                std::to_string(number(budget, "status", "currentHealthy")) + " currently"}}})}};
-        return false;
-      });
+  services.registry.store().each("policy/poddisruptionbudgets", ns,
+                                 [&](const std::string&, const std::string&, const Record& record) {
+                                   const Json* selector = base::find(*record.object, "spec", "selector");
+                                   if (selector && selector->is_object() && LabelSelector::of(*selector).matches(pod))
+                                     out.push_back(*record.object);
+                                   return true;
+                                 });
+  return out;
+}
+
+Refusal put_off(const std::string& why) {
+  Refusal refusal{429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.", {}};
+  refusal.details = {{"causes", Json::array({{{"reason", "DisruptionBudget"}, {"message", why}}})}};
   return refusal;
+}
+
+bool is_ready(const Json& pod) {
+  for (const Json& condition : items(pod, "status", "conditions"))
+    if (base::text(condition, "type") == "Ready") return base::text(condition, "status") == "True";
+  return false;
+}
+
+// A pod that is not ready may go where enough others are healthy, or always where the budget says so.
+bool goes_unhealthy(const Json& budget, const Json& pod) {
+  if (is_ready(pod)) return false;
+  if (string_at(budget, "spec", "unhealthyPodEvictionPolicy") == "AlwaysAllow") return true;
+  int64_t desired = number(budget, "status", "desiredHealthy");
+  return desired > 0 && number(budget, "status", "currentHealthy") >= desired;
+}
+
+// Counts an eviction in the budget that selects the pod, or says why it has to wait. The budget's resource version
+// lets no two evictions take the same place.
+net::Task<Answer<void>> take_place(Services& services, Json pod, CallPointer call) {
+  constexpr int kAttempts = 8;
+  Target target{.row = services.registry.catalog().find("policy", "v1", "poddisruptionbudgets"),
+                .version = "v1",
+                .ns = string_at(pod, "metadata", "namespace"),
+                .name = {},
+                .subresource = "status"};
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    std::vector<Json> budgets = budgets_of(services, pod);
+    if (budgets.empty()) co_return Answer<void>();
+    if (budgets.size() > 1)
+      co_return std::unexpected(Refusal{500,
+                                        "InternalError",
+                                        "This pod has more than one PodDisruptionBudget, which the eviction "
+                                        "subresource does not support.",
+                                        {}});
+    Json budget = std::move(budgets.front());
+    if (goes_unhealthy(budget, pod)) co_return Answer<void>();
+    target.name = string_at(budget, "metadata", "name");
+    if (number(budget, "status", "observedGeneration") < number(budget, "metadata", "generation"))
+      co_return std::unexpected(
+          put_off("The disruption budget " + target.name + " is still being processed by the server."));
+    int64_t allowed = number(budget, "status", "disruptionsAllowed");
+    if (allowed <= 0)
+      co_return std::unexpected(put_off("The disruption budget " + target.name + " needs " +
+                                        std::to_string(number(budget, "status", "desiredHealthy")) +
+                                        " healthy pods and has " +
+                                        std::to_string(number(budget, "status", "currentHealthy")) + " currently"));
+    if (call->dry_run) co_return Answer<void>();
+    budget["status"]["disruptionsAllowed"] = allowed - 1;
+    budget["status"]["disruptedPods"][string_at(pod, "metadata", "name")] = now_text();
+    auto counted = co_await services.registry.update_object(target, std::move(budget), call);
+    if (counted) co_return Answer<void>();
+    if (counted.error().code != 409 && counted.error().code != 404)
+      co_return std::unexpected(std::move(counted.error()));
+  }
+  co_return std::unexpected(put_off("The disruption budget " + target.name + " is still being processed by the server."));
 }
 
 net::Task<void> serve_eviction(Services& services, RestRequest request) {
@@ -103,10 +153,14 @@ net::Task<void> serve_eviction(Services& services, RestRequest request) {
     co_return;
   }
   std::string phase = string_at(pod->json(), "status", "phase");
-  auto refusal = phase == "Running" ? put_off(services, pod->json()) : std::nullopt;
   Answer<DeleteOrder> order = DeleteOrder::of(eviction->value("deleteOptions", Json::object()));
-  if (!order || refusal) {
-    respond_refusal(*request.exchange, refusal ? *refusal : order.error());
+  Answer<void> place;
+  if (order && phase == "Running" && !pod->deleting()) {
+    auto taken = co_await take_place(services, pod->json(), *call);
+    place = std::move(taken);
+  }
+  if (!order || !place) {
+    respond_refusal(*request.exchange, order ? place.error() : order.error());
     co_return;
   }
   Target target = request.target;

@@ -9,8 +9,9 @@
 
 namespace localkube {
 
-// Over the WebSocket subprotocols v5.channel.k8s.io and v4.channel.k8s.io.
-std::shared_ptr<RemoteClient> websocket_client(std::shared_ptr<http::WebSocket> socket);
+// Over the WebSocket subprotocols v5.channel.k8s.io and v4.channel.k8s.io. Before the end is told it waits,
+// a moment at most, until the client has told the size of its window `sizes` times.
+std::shared_ptr<RemoteClient> websocket_client(net::Loop& loop, std::shared_ptr<http::WebSocket> socket, int sizes);
 
 // Over SPDY (v4.channel.k8s.io): waits for the streams that these options call
 // for; nullptr where they do not come.

@@ -29,8 +29,9 @@ net::Task<void> copy_input(std::shared_ptr<RemoteClient> client, std::shared_ptr
                            std::shared_ptr<bool> ended) {
   for (;;) {
     std::optional<RemoteClient::Input> input = co_await client->read();
-    if (*ended) co_return;
+    if (*ended && !input) co_return;
     if (!input) break;
+    if (*ended) continue;
     switch (input->kind) {
       case RemoteClient::Input::Kind::Data:
         if (process->write) process->write(std::move(input->data));
