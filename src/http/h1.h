@@ -115,6 +115,7 @@ class RequestParser : public MessageParser {
   Event parse(std::string_view& input);
   RequestHead& head() { return head_; }
   bool is_connect() const { return connect_; }
+  bool absolute_form() const { return absolute_; }
   bool expects_continue() const { return expects_continue_; }
   // Asks to change the protocol (headers has "upgrade"). False where the request has a body: then it is ignored.
   bool wants_upgrade() const { return upgrade_; }
@@ -128,6 +129,7 @@ class RequestParser : public MessageParser {
 
   RequestHead head_;
   bool connect_ = false;
+  bool absolute_ = false;
   bool expects_continue_ = false;
   bool upgrade_ = false;
   bool foreign_ = false;

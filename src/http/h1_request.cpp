@@ -22,6 +22,7 @@ Event RequestParser::parse(std::string_view& input) {
 Event RequestParser::read_target(std::string_view target) {
   head_.scheme.assign("http");
   head_.authority.clear();
+  absolute_ = false;
   if (connect_) {
     size_t colon = target.rfind(':');
     if (!syntax::valid_authority(target) || colon == std::string_view::npos || colon + 1 == target.size() ||
@@ -48,6 +49,7 @@ Event RequestParser::read_target(std::string_view target) {
   } else {
     return fail(400, "an invalid request target");
   }
+  absolute_ = true;
   size_t end = std::min(target.find_first_of("/?"), target.size());
   if (!syntax::valid_authority(target.substr(0, end))) return fail(400, "an invalid authority in the request target");
   head_.authority.assign(target.substr(0, end));

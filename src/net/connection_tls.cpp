@@ -233,7 +233,10 @@ std::string_view Connection::refusal() const { return tls_ ? std::string_view(tl
 
 const TlsPeer* Connection::tls() const {
   if (!tls_ || tls_state_ != TlsState::Open) return nullptr;
-  if (!tls_->peer) tls_->peer = std::make_unique<TlsPeer>(tls_peer_of(tls_->ssl));
+  if (!tls_->peer) {
+    tls_->peer = std::make_unique<TlsPeer>(tls_peer_of(tls_->ssl));
+    tls_->peer->context = tls_->context;
+  }
   return tls_->peer.get();
 }
 

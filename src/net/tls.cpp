@@ -349,6 +349,11 @@ base::Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsSettin
     return base::fail(base::ErrorKind::Invalid, "certificate chain: a server needs one");
   }
   TRY(set_up(out->native_, out->settings_, role == TlsRole::Server));
+  if (X509* leaf = SSL_CTX_get0_certificate(out->native_)) {
+    out->own_.certificate_der = der_of(leaf);
+    add_subject(leaf, out->own_);
+    add_alternative_names(leaf, out->own_);
+  }
   return out;
 }
 

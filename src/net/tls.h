@@ -16,6 +16,8 @@ typedef struct ssl_session_st SSL_SESSION;
 
 namespace net {
 
+class TlsContext;
+
 // What a finished handshake agreed on.
 struct TlsPeer {
   std::string alpn;                        // empty: none
@@ -33,6 +35,7 @@ struct TlsPeer {
   const char* group = "";
   std::array<unsigned char, 32> session_id{};  // below TLS 1.3
   uint8_t session_id_size = 0;
+  std::shared_ptr<const TlsContext> context;  // that this side used; see TlsContext::own
 };
 
 // How one side of TLS behaves; PEM texts, not files. Immutable once made; many
@@ -100,6 +103,8 @@ class TlsContext {
   SSL_CTX* native() const { return native_; }
   const TlsSettings& settings() const { return settings_; }
   TlsRole role() const { return role_; }
+  // The leaf that this side shows, as its peers see it; without names where there is none.
+  const TlsPeer& own() const { return own_; }
 
  private:
   TlsContext() = default;
@@ -108,6 +113,7 @@ class TlsContext {
   SSL_CTX* native_ = nullptr;
   TlsSettings settings_;
   TlsRole role_ = TlsRole::Client;
+  TlsPeer own_;
 };
 
 // What a client remembers of its last session with one peer, to resume it. Given

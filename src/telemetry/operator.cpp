@@ -104,6 +104,10 @@ const std::vector<Known>& plain_operators() {
       {"DOWNSTREAM_DIRECT_REMOTE_ADDRESS", text_of(&Record::downstream_direct)},
       {"DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT", text_of(&Record::downstream_direct, Kind::Ip)},
       {"DOWNSTREAM_DIRECT_REMOTE_PORT", text_of(&Record::downstream_direct, Kind::Port)},
+      {"DOWNSTREAM_DIRECT_LOCAL_ADDRESS", fact_of(Fact::DirectLocal)},
+      {"DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT", fact_of(Fact::DirectLocalIp)},
+      {"DOWNSTREAM_DIRECT_LOCAL_PORT", fact_of(Fact::DirectLocalPort)},
+      {"LISTENER_NAME", fact_of(Fact::ListenerName)},
       {"REQUESTED_SERVER_NAME", text_of(&Record::server_name)},
       {"ROUTE_NAME", text_of(&Record::route)},
       {"VIRTUAL_HOST_NAME", text_of(&Record::virtual_host)},
@@ -123,7 +127,11 @@ const std::vector<Known>& plain_operators() {
       {"DOWNSTREAM_TLS_CIPHER", fact_of(Fact::TlsCipher)},
       {"DOWNSTREAM_TLS_GROUP", fact_of(Fact::TlsGroup)},
       {"DOWNSTREAM_TLS_SESSION_ID", fact_of(Fact::TlsSession)},
-      {"DOWNSTREAM_LOCAL_URI_SAN", text_of(&Record::local_uri_san)},
+      {"DOWNSTREAM_PEER_FINGERPRINT_1", fact_of(Fact::PeerFingerprint1)},
+      {"DOWNSTREAM_LOCAL_URI_SAN", fact_of(Fact::LocalUri)},
+      {"DOWNSTREAM_LOCAL_DNS_SAN", fact_of(Fact::LocalDnsNames)},
+      {"DOWNSTREAM_LOCAL_IP_SAN", fact_of(Fact::LocalIpNames)},
+      {"DOWNSTREAM_LOCAL_SUBJECT", fact_of(Fact::LocalSubject)},
       {"UPSTREAM_PEER_URI_SAN", fact_of(Fact::UpstreamPeerUri)},
       {"UPSTREAM_PEER_DNS_SAN", fact_of(Fact::UpstreamPeerDnsNames)},
       {"UPSTREAM_PEER_IP_SAN", fact_of(Fact::UpstreamPeerIpNames)},
@@ -136,7 +144,14 @@ const std::vector<Known>& plain_operators() {
       {"UPSTREAM_TLS_SESSION_ID", fact_of(Fact::UpstreamTlsSession)},
       {"UPSTREAM_PEER_SUBJECT", fact_of(Fact::UpstreamPeerSubject)},
       {"UPSTREAM_PEER_ISSUER", fact_of(Fact::UpstreamPeerIssuer)},
-      {"UPSTREAM_LOCAL_URI_SAN", text_of(&Record::local_uri_san)},
+      {"UPSTREAM_PEER_SERIAL", fact_of(Fact::UpstreamPeerSerial)},
+      {"UPSTREAM_PEER_FINGERPRINT_256", fact_of(Fact::UpstreamPeerFingerprint)},
+      {"UPSTREAM_PEER_FINGERPRINT_1", fact_of(Fact::UpstreamPeerFingerprint1)},
+      {"UPSTREAM_LOCAL_URI_SAN", fact_of(Fact::UpstreamLocalUri)},
+      {"UPSTREAM_LOCAL_DNS_SAN", fact_of(Fact::UpstreamLocalDnsNames)},
+      {"UPSTREAM_LOCAL_IP_SAN", fact_of(Fact::UpstreamLocalIpNames)},
+      {"UPSTREAM_LOCAL_SUBJECT", fact_of(Fact::UpstreamLocalSubject)},
+      {"ROUNDTRIP_DURATION", of(Kind::Absent)},  // as Envoy: of HTTP/3 only
       {"HOSTNAME", of(Kind::Hostname)},
       {"ACCESS_LOG_TYPE", of(Kind::LogType)},
       {"STREAM_ID", fact_of(Fact::RequestId)},
@@ -251,6 +266,15 @@ base::Result<Operator> with_argument(std::string_view text, std::string_view nam
   if (name == "REQ_WITHOUT_QUERY") return header_of(text, argument, Message::Request, Kind::HeaderWithoutQuery);
   if (name == "START_TIME" || name == "START_TIME_LOCAL" || name == "EMIT_TIME" || name == "EMIT_TIME_LOCAL") {
     Operator out = of(Kind::StartTime, (name.ends_with("LOCAL") ? 1 : 0) | (name.starts_with("EMIT") ? 2 : 0));
+    out.text = argument;
+    return out;
+  }
+  if (name.ends_with("_CERT_V_START") || name.ends_with("_CERT_V_END")) {
+    const auto& plain = plain_operators();
+    auto known = std::find_if(plain.begin(), plain.end(), [&](const Known& k) { return k.name == name; });
+    if (known == plain.end()) return refused(text, "unknown");
+    Operator out = known->meaning;
+    out.kind = Kind::FactTime;
     out.text = argument;
     return out;
   }

@@ -33,6 +33,7 @@ struct Operator {
     QueryPart,
     Path,
     Fact,
+    FactTime,
     Metadata,
     LogType,
     Hostname,

@@ -24,7 +24,44 @@ std::string_view port_only(std::string_view address) {
   return colon == address.npos ? std::string_view() : address.substr(colon + 1);
 }
 
-// strftime's format, and Envoy's %s, %f and %1f to %9f: seconds since 1970, fractions of this second.
+// Of "%E3S", "%E*S", "%E3f", "%E*f", "%Ez", "%ET" and "%E4Y", as Abseil has them, what follows the "%E"; how much of it
+// was that, or 0. `nanos`: 9 digits.
+size_t append_extended(std::string& out, std::string_view rest, const tm& parts, std::string_view nanos) {
+  if (rest.empty()) return 0;
+  char text[16];
+  if (rest[0] == 'T') {
+    out += 'T';
+    return 1;
+  }
+  if (rest[0] == 'z') {
+    const size_t size = strftime(text, sizeof text, "%z", &parts);
+    out.append(text, std::min<size_t>(size, 3)).append(":").append(text + 3, size - 3);
+    return 1;
+  }
+  const size_t digits = std::min(rest.find_first_not_of("0123456789*"), rest.size());
+  if (!digits || digits == rest.size()) return 0;
+  const char what = rest[digits];
+  if (what == 'Y' && rest.substr(0, digits) == "4") {
+    out.append(text, static_cast<size_t>(snprintf(text, sizeof text, "%04d", parts.tm_year + 1900)));
+    return 2;
+  }
+  if (what != 'S' && what != 'f') return 0;
+  std::string_view fraction = nanos;
+  if (rest[0] == '*')
+    fraction = fraction.substr(0, fraction.find_last_not_of('0') + 1);
+  else
+    fraction = fraction.substr(0, base::parse_number<size_t>(rest.substr(0, digits)).value_or(0));
+  if (what == 'S') {
+    out.append(text, strftime(text, sizeof text, "%S", &parts));
+    if (!fraction.empty()) out += '.';
+  } else if (fraction.empty()) {
+    fraction = "0";
+  }
+  out += fraction;
+  return digits + 1;
+}
+
+// strftime's format, Abseil's %E..., and Envoy's %s, %f and %1f to %9f: seconds since 1970, fractions of this second.
 void append_time(std::string& out, std::chrono::system_clock::time_point at, std::string_view format, bool local) {
   auto since = at.time_since_epoch();
   time_t seconds = std::chrono::duration_cast<std::chrono::seconds>(since).count();
@@ -62,6 +99,8 @@ void append_time(std::string& out, std::chrono::system_clock::time_point at, std
     } else if (next >= '1' && next <= '9' && i + 2 < format.size() && format[i + 2] == 'f') {
       expanded.append(fraction, static_cast<size_t>(next - '0'));
       i += 2;
+    } else if (size_t used = next == 'E' ? append_extended(expanded, format.substr(i + 2), parts, fraction) : 0) {
+      i += 1 + used;
     } else {
       expanded += '%';
       expanded += next;
@@ -213,6 +252,13 @@ bool Operator::append(const Record& record, std::string& out) const {
     }
     case Kind::Fact:
       return put(record.fact(fact));
+    case Kind::FactTime: {
+      const std::string moment = record.fact(fact);  // "2026-01-02T03:04:05.000Z"
+      tm parts{};
+      if (moment.empty() || !strptime(moment.c_str(), "%Y-%m-%dT%H:%M:%S", &parts)) return put(moment);
+      append_time(out, std::chrono::system_clock::from_time_t(timegm(&parts)), text, false);
+      return true;
+    }
     case Kind::Metadata: {
       base::Json value;
       if (!record.metadata(metadata, text, keys, value) || value.is_null()) return false;

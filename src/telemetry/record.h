@@ -80,6 +80,11 @@ enum class Fact : uint8_t {
   PeerNotAfter,
   PeerDnsNames,
   PeerIpNames,
+  PeerFingerprint1,
+  LocalUri,
+  LocalDnsNames,
+  LocalIpNames,
+  LocalSubject,
   TlsVersion,
   TlsCipher,
   TlsGroup,
@@ -92,6 +97,13 @@ enum class Fact : uint8_t {
   UpstreamPeerCertificate,
   UpstreamPeerNotBefore,
   UpstreamPeerNotAfter,
+  UpstreamPeerSerial,
+  UpstreamPeerFingerprint,
+  UpstreamPeerFingerprint1,
+  UpstreamLocalUri,
+  UpstreamLocalDnsNames,
+  UpstreamLocalIpNames,
+  UpstreamLocalSubject,
   UpstreamTlsVersion,
   UpstreamTlsCipher,
   UpstreamTlsGroup,
@@ -100,10 +112,19 @@ enum class Fact : uint8_t {
   TunnelTrailers,
   UpstreamHostName,
   UpstreamHostNameWithoutPort,
+  DirectLocal,
+  DirectLocalIp,
+  DirectLocalPort,
+  ListenerName,
   RequestId,
   TraceId,
   SpanId,
 };
+
+// Whether it is asked of the upstream connection's TLS.
+constexpr bool is_of_upstream_tls(Fact fact) {
+  return fact >= Fact::UpstreamPeerUri && fact <= Fact::UpstreamTlsSession;
+}
 
 // At which moment a line is written, as %ACCESS_LOG_TYPE% says it.
 // Numbers as envoy.data.accesslog.v3.AccessLogType has them.
@@ -167,7 +188,7 @@ struct Record {
   std::string_view server_name;       // SNI
   std::string_view upstream_host, upstream_local, downstream_local, downstream_remote;  // "10.0.0.1:80"
   std::string_view downstream_direct;  // the connection's other end, where downstream_remote was forwarded
-  std::string_view peer_uri_san, local_uri_san;
+  std::string_view peer_uri_san;
 
   void set(Flag flag) { flags |= static_cast<uint32_t>(flag); }
   bool has(Flag flag) const { return flags & static_cast<uint32_t>(flag); }

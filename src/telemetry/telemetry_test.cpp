@@ -61,6 +61,7 @@ TEST(Format, JsonKeepsNumbersAndMarksWhatIsMissing) {
 TEST(Format, TimesDurationsAndPathsHaveTheirVariants) {
   EXPECT_EQ(rendered("%START_TIME(%s.%3f)%"), "0.000");
   EXPECT_EQ(rendered("%START_TIME(%Y-%m-%d)%"), "1970-01-01");
+  EXPECT_EQ(rendered("%START_TIME(%E4Y %H:%M:%E3S%Ez %E*S %E2f)%"), "1970 00:00:00.000+00:00 00 00");
   EXPECT_EQ(rendered("%COMMON_DURATION(DS_RX_BEG:US_RX_BEG:us)% %RESPONSE_DURATION% %REQUEST_TX_DURATION%"),
             "1500 1 -");
   EXPECT_EQ(rendered("%RESPONSE_FLAGS_LONG% %RESPONSE_CODE_DETAILS%"),

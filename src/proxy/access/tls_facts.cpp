@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/access/tls_facts.h"
 
+#include <openssl/evp.h>
+
 #include <ctime>
 
 #include "base/strings.h"
@@ -20,7 +22,22 @@ std::string time_text(std::chrono::system_clock::time_point at) {
   return {text, strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S.000Z", &parts)};
 }
 
+std::string digest_of(const std::string& certificate_der, const EVP_MD* by) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  if (certificate_der.empty() ||
+      !EVP_Digest(certificate_der.data(), certificate_der.size(), digest, &size, by, nullptr))
+    return {};
+  return base::to_hex({reinterpret_cast<const char*>(digest), size});
+}
+
 }  // namespace
+
+std::string subject_of(const net::TlsPeer& peer) {
+  if (peer.certificate_der.empty()) return {};
+  auto certificate = identity::Certificate::from_der(peer.certificate_der);
+  return certificate ? certificate->subject : std::string();
+}
 
 std::string tls_fact(const net::TlsPeer* peer, const std::string& fingerprint, Fact fact) {
   if (!peer) return {};
@@ -47,6 +64,23 @@ std::string tls_fact(const net::TlsPeer* peer, const std::string& fingerprint, F
       return base::join(peer->ip_names, ",");
     case Fact::PeerFingerprint:
       return fingerprint;
+    case Fact::UpstreamPeerFingerprint:
+      return digest_of(peer->certificate_der, EVP_sha256());
+    case Fact::PeerFingerprint1:
+    case Fact::UpstreamPeerFingerprint1:
+      return digest_of(peer->certificate_der, EVP_sha1());
+    case Fact::LocalUri:
+    case Fact::UpstreamLocalUri:
+      return peer->context ? base::join(peer->context->own().uri_names, ",") : std::string();
+    case Fact::LocalDnsNames:
+    case Fact::UpstreamLocalDnsNames:
+      return peer->context ? base::join(peer->context->own().dns_names, ",") : std::string();
+    case Fact::LocalIpNames:
+    case Fact::UpstreamLocalIpNames:
+      return peer->context ? base::join(peer->context->own().ip_names, ",") : std::string();
+    case Fact::LocalSubject:
+    case Fact::UpstreamLocalSubject:
+      return peer->context ? subject_of(peer->context->own()) : std::string();
     default:
       break;
   }
@@ -61,6 +95,7 @@ std::string tls_fact(const net::TlsPeer* peer, const std::string& fingerprint, F
     case Fact::UpstreamPeerIssuer:
       return certificate->issuer;
     case Fact::PeerSerial:
+    case Fact::UpstreamPeerSerial:
       return base::to_lower(certificate->serial);
     case Fact::PeerCertificate:
     case Fact::UpstreamPeerCertificate:
@@ -76,24 +111,18 @@ std::string tls_fact(const net::TlsPeer* peer, const std::string& fingerprint, F
   }
 }
 
-bool is_of_upstream_tls(telemetry::Fact fact) {
-  using telemetry::Fact;
+std::string origin_fact(const Origin& origin, Fact fact) {
   switch (fact) {
-    case Fact::UpstreamPeerUri:
-    case Fact::UpstreamPeerDnsNames:
-    case Fact::UpstreamPeerIpNames:
-    case Fact::UpstreamPeerSubject:
-    case Fact::UpstreamPeerIssuer:
-    case Fact::UpstreamPeerCertificate:
-    case Fact::UpstreamPeerNotBefore:
-    case Fact::UpstreamPeerNotAfter:
-    case Fact::UpstreamTlsVersion:
-    case Fact::UpstreamTlsCipher:
-    case Fact::UpstreamTlsGroup:
-    case Fact::UpstreamTlsSession:
-      return true;
+    case Fact::DirectLocal:
+      return origin.came_in.valid() ? origin.came_in.text() : std::string();
+    case Fact::DirectLocalIp:
+      return origin.came_in.valid() ? origin.came_in.ip() : std::string();
+    case Fact::DirectLocalPort:
+      return origin.came_in.valid() ? std::to_string(origin.came_in.port()) : std::string();
+    case Fact::ListenerName:
+      return origin.listener ? origin.listener->name : std::string();
     default:
-      return false;
+      return tls_fact(origin.tls, origin.certificate_hash, fact);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "net/tls.h"
+#include "proxy/listener/session.h"
 #include "telemetry/record.h"
 
 namespace proxy {
@@ -12,7 +13,9 @@ namespace proxy {
 // not there, and for no TLS. `fingerprint`: the certificate's, where it is known.
 std::string tls_fact(const net::TlsPeer* peer, const std::string& fingerprint, telemetry::Fact fact);
 
-// Whether it is the upstream connection's TLS that it asks about.
-bool is_of_upstream_tls(telemetry::Fact fact);
+// What formats ask about a downstream connection: its addresses, its listener, its TLS.
+std::string origin_fact(const Origin& origin, telemetry::Fact fact);
+// The subject of its certificate, as RFC 2253 writes it; "" where it has none.
+std::string subject_of(const net::TlsPeer& peer);
 
 }  // namespace proxy

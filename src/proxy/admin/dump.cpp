@@ -126,6 +126,9 @@ Json routes_dump(const Configuration& configuration) {
   for (const auto& [name, entry] : configuration.entries(Kind::RouteTable)) {
     if (entry.body.empty()) continue;
     Json one = state_of(entry, "route_config");
+    for (const auto& [host, own] : configuration.entries(Kind::VirtualHost))  // those that came on demand
+      if (host.starts_with(name + "/") && !own.body.empty())
+        one["route_config"]["virtual_hosts"].push_back(json_of(own.type_url, own.body));
     if (!entry.error.empty()) one["error_state"] = failure_of(entry);
     out["dynamic_route_configs"].push_back(std::move(one));
   }

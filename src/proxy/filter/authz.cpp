@@ -82,6 +82,7 @@ Verdict AuthzFilter::on_request_data(Stream& stream, net::Buffer& bytes, bool en
   if (!end && !state.body.partial) return Pause{.gather = true};  // exactly full: does more come?
   bool partial = bytes.size() > state.body.most || !end;
   state.shown = true;
+  state.body_came = bytes.size();
   ask(stream, bytes.view().substr(0, state.body.most), partial);
   return Pause{};
 }
@@ -99,6 +100,7 @@ void AuthzFilter::on_response(Stream& stream, http::ResponseHead& head) const {
 void AuthzFilter::ask(Stream& stream, std::string_view body, bool partial) const {
   State& state = stream.state<State>(*this);
   state.asked = true;
+  state.asked_at = stream.worker().loop().now();
   state.call.emplace(stream.worker());
   const AuthzService& service = state.policy && state.policy->service ? *state.policy->service : config_.service;
   if (service.grpc)
@@ -129,6 +131,7 @@ void AuthzFilter::on_http(Stream& stream, const AuthzService& service, SideAnswe
   for (auto field : answer.headers)
     if (fits(service.to_metadata, field.name))
       stream.metadata.space("envoy.filters.http.ext_authz")[std::string(field.name)] = std::string(field.value);
+  if (answer.status == 200 && stream.metadata.find("envoy.filters.http.ext_authz", {})) note_duration(stream);
   if (answer.status != 200) {
     Reply reply{.status = answer.status, .body = std::move(answer.body)};
     for (auto field : answer.headers) {
@@ -156,6 +159,13 @@ void AuthzFilter::on_http(Stream& stream, const AuthzService& service, SideAnswe
       state.to_client.push_back({std::string(field.name), std::string(field.value), AuthzChange::How::Append});
   }
   allow(stream, changed);
+}
+
+// Beside what the service noted: how long it took, in milliseconds.
+void AuthzFilter::note_duration(Stream& stream) const {
+  const auto took = stream.worker().loop().now() - stream.state<State>(*this).asked_at;
+  stream.metadata.space("envoy.filters.http.ext_authz")["ext_authz_duration"] =
+      std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
 }
 
 void AuthzFilter::allow(Stream& stream, bool changed) const {

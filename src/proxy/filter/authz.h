@@ -78,6 +78,7 @@ class AuthzFilter final : public Filter {
   void on_http(Stream& stream, const AuthzService& service, SideAnswer& answer) const;
   void on_grpc(Stream& stream, SideAnswer& answer) const;
   void allow(Stream& stream, bool changed) const;
+  void note_duration(Stream& stream) const;
   void refuse(Stream& stream, Reply reply) const;
   void fail(Stream& stream) const;
   bool carries(const AuthzService& service, std::string_view header) const;

@@ -9,6 +9,7 @@
 #include "envoy/service/auth/v3/external_auth.pb.h"
 #include "google/rpc/status.pb.h"
 #include "http/syntax.h"
+#include "proxy/access/tls_facts.h"
 #include "proxy/filter/authz_state.h"
 #include "proxy/runtime/compile.h"
 #include "proxy/stream/stream.h"
@@ -53,28 +54,34 @@ bool well_formed(std::string_view name, std::string_view value) {
   return http::syntax::valid_field(name, value);
 }
 
-// nullopt: one of them cannot be taken.
-std::optional<std::vector<AuthzChange>> changes_of(const RepeatedPtrField<core::HeaderValueOption>& from) {
+// What an answer's headers are for. As Envoy: only those for the upstream's response heed append_action; `append` joins
+// the value to one that is there, and does nothing where there is none.
+enum class For : uint8_t { Request, Refusal, Response };
+
+AuthzChange::How how_of(const core::HeaderValueOption& option, For whom) {
   using How = AuthzChange::How;
+  if (whom != For::Response) return option.append().value() ? How::AppendIfPresent : How::Overwrite;
+  if (option.has_append()) return option.append().value() ? How::Append : How::Overwrite;
+  switch (option.append_action()) {
+    case core::HeaderValueOption::ADD_IF_ABSENT:
+      return How::AddIfAbsent;
+    case core::HeaderValueOption::OVERWRITE_IF_EXISTS:
+      return How::OverwriteIfPresent;
+    case core::HeaderValueOption::OVERWRITE_IF_EXISTS_OR_ADD:
+      return How::Overwrite;
+    default:
+      return How::Append;
+  }
+}
+
+// nullopt: one of them cannot be taken.
+std::optional<std::vector<AuthzChange>> changes_of(const RepeatedPtrField<core::HeaderValueOption>& from, For whom) {
   std::vector<AuthzChange> out;
   for (const auto& option : from) {
     AuthzChange change{base::to_lower(option.header().key()),
-                       option.header().raw_value().empty() ? option.header().value() : option.header().raw_value()};
+                       option.header().raw_value().empty() ? option.header().value() : option.header().raw_value(),
+                       how_of(option, whom)};
     if (!well_formed(change.name, change.value)) return std::nullopt;
-    switch (option.append_action()) {
-      case core::HeaderValueOption::ADD_IF_ABSENT:
-        change.how = How::AddIfAbsent;
-        break;
-      case core::HeaderValueOption::OVERWRITE_IF_EXISTS:
-        change.how = How::OverwriteIfPresent;
-        break;
-      case core::HeaderValueOption::OVERWRITE_IF_EXISTS_OR_ADD:
-        change.how = How::Overwrite;
-        break;
-      default:
-        change.how = option.append().value() ? How::Append : How::Overwrite;
-        break;  // as Envoy: not appended unless it says so
-    }
     out.push_back(std::move(change));
   }
   return out;
@@ -93,23 +100,21 @@ bool set_pseudo(http::RequestHead& request, const AuthzChange& change) {
   return true;
 }
 
+// As Envoy: what is left stands in the order of its names.
 void change_query(http::RequestHead& request, const v3::OkHttpResponse& ok) {
   if (ok.query_parameters_to_set().empty() && ok.query_parameters_to_remove().empty()) return;
-  std::string query;
-  auto add = [&](std::string_view text) { query += (query.empty() ? "" : "&") + std::string(text); };
+  std::map<std::string, std::vector<std::string>> pairs;
   if (!request.query().empty())
-    for (std::string_view pair : base::split(request.query(), '&')) {
-      std::string name = http::percent_decode(pair.substr(0, pair.find('='))).value_or("");
-      bool gone = std::any_of(ok.query_parameters_to_remove().begin(), ok.query_parameters_to_remove().end(),
-                              [&](const std::string& other) { return other == name; }) ||
-                  std::any_of(ok.query_parameters_to_set().begin(), ok.query_parameters_to_set().end(),
-                              [&](const auto& set) { return set.key() == name; });
-      if (!gone) add(pair);
-    }
+    for (std::string_view pair : base::split(request.query(), '&'))
+      pairs[http::percent_decode(pair.substr(0, pair.find('='))).value_or("")].emplace_back(pair);
   for (const auto& set : ok.query_parameters_to_set())
-    add(http::percent_encode(set.key()) + "=" + http::percent_encode(set.value()));
+    pairs[set.key()] = {http::percent_encode(set.key()) + "=" + http::percent_encode(set.value())};
+  for (const std::string& name : ok.query_parameters_to_remove()) pairs.erase(name);
   std::string path(request.path_only());
-  request.path = query.empty() ? path : path + "?" + query;
+  char before = '?';
+  for (const auto& [name, of_name] : pairs)
+    for (const std::string& pair : of_name) path += std::exchange(before, '&') + pair;
+  request.path = std::move(path);
 }
 
 }  // namespace
@@ -119,18 +124,18 @@ void AuthzFilter::ask_grpc(Stream& stream, const AuthzService& service, std::str
   const http::RequestHead& request = stream.request;
   v3::CheckRequest check;
   auto& attributes = *check.mutable_attributes();
-  config_.facts.describe(stream.worker(), stream.origin(), attributes);
+  config_.facts.describe(stream.origin(), attributes);
   auto since =
       std::chrono::duration_cast<std::chrono::microseconds>(stream.worker().wall_clock().time_since_epoch()).count();
   *attributes.mutable_request()->mutable_time() = google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(since);
   auto& http = *attributes.mutable_request()->mutable_http();
-  http.set_id(base::to_utf8(request.headers.get("x-request-id").value_or("")));
+  http.set_id(std::to_string(stream.worker().dice().next()));
   http.set_method(request.method);
   http.set_path(base::to_utf8(request.path));
   http.set_host(base::to_utf8(request.authority));
   http.set_scheme(request.scheme);
   http.set_protocol(std::string(telemetry::name(stream.record.protocol)));
-  http.set_size(base::parse_number<int64_t>(request.headers.get("content-length").value_or("")).value_or(-1));
+  if (state.shown) http.set_size(static_cast<int64_t>(state.body_came));
   auto& headers = *http.mutable_headers();
   auto put = [&](const std::string& name, std::string_view value) {
     if (!carries(service, name)) return;
@@ -152,6 +157,7 @@ void AuthzFilter::ask_grpc(Stream& stream, const AuthzService& service, std::str
   for (const auto& [key, value] : state.extensions) (*attributes.mutable_context_extensions())[key] = value;
   for (const std::string& space : config_.metadata_spaces)
     add_space(stream.metadata, space, *attributes.mutable_metadata_context());
+  attributes.mutable_route_metadata_context();
   state.call->call(service.target, service.authority, "/envoy.service.auth.v3.Authorization/Check",
                    check.SerializeAsString(), service.to_add,
                    [this, &stream](SideAnswer& answer) { on_grpc(stream, answer); });
@@ -163,7 +169,9 @@ void AuthzFilter::on_grpc(Stream& stream, SideAnswer& answer) const {
     return fail(stream);
   State& state = stream.state<State>(*this);
   auto take_metadata = [&](const google::protobuf::Struct& from) {
-    if (!from.fields().empty()) stream.metadata.merge("envoy.filters.http.ext_authz", json_of(from));
+    if (from.fields().empty()) return;
+    stream.metadata.merge("envoy.filters.http.ext_authz", json_of(from));
+    if (response.status().code() == 0) note_duration(stream);
   };
   take_metadata(response.dynamic_metadata());
   if (response.status().code() != 0) {
@@ -171,7 +179,7 @@ void AuthzFilter::on_grpc(Stream& stream, SideAnswer& answer) const {
     Reply reply{
         .status = denied.has_status() && denied.status().code() ? static_cast<int>(denied.status().code()) : 403,
         .body = denied.body()};
-    auto changes = changes_of(denied.headers());
+    auto changes = changes_of(denied.headers(), For::Refusal);
     if (!changes || reply.status < 200 || reply.status > 599) return fail(stream);
     for (const AuthzChange& change : *changes) change.apply(reply.headers);
     reply.headers.remove("content-length");
@@ -179,7 +187,8 @@ void AuthzFilter::on_grpc(Stream& stream, SideAnswer& answer) const {
   }
   if (response.has_denied_response()) return fail(stream);  // it contradicts itself
   const auto& ok = response.ok_response();
-  auto to_request = changes_of(ok.headers()), to_client = changes_of(ok.response_headers_to_add());
+  auto to_request = changes_of(ok.headers(), For::Request),
+       to_client = changes_of(ok.response_headers_to_add(), For::Response);
   if (!to_request || !to_client) return fail(stream);
   bool changed = false;
   for (const std::string& removed : ok.headers_to_remove()) {

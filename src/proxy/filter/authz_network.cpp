@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "base/utf8.h"
 #include "envoy/service/auth/v3/external_auth.pb.h"
+#include "proxy/access/tls_facts.h"
 #include "proxy/listener/session.h"
 #include "proxy/runtime/worker.h"
 
@@ -30,6 +31,13 @@ std::string principal_of(const Origin& origin) {
   return origin.tls->dns_names.empty() ? origin.subject : origin.tls->dns_names[0];
 }
 
+std::string own_principal_of(const Origin& origin) {
+  const net::TlsPeer* own = origin.own();
+  if (!own) return {};
+  if (!own->uri_names.empty()) return own->uri_names[0];
+  return own->dns_names.empty() ? subject_of(*own) : own->dns_names[0];
+}
+
 std::string pem_of(const std::string& der) {
   std::string text = base::to_base64(der), out = "-----BEGIN CERTIFICATE-----\n";
   for (size_t at = 0; at < text.size(); at += 64) out += text.substr(at, 64) + "\n";
@@ -44,11 +52,11 @@ struct Asked final : Origin::Kept {
 
 }  // namespace
 
-void AuthzConnectionFacts::describe(Worker& worker, const Origin& origin, v3::AttributeContext& out) const {
+void AuthzConnectionFacts::describe(const Origin& origin, v3::AttributeContext& out) const {
   set_address(origin.remote, *out.mutable_source()->mutable_address());
   set_address(origin.local, *out.mutable_destination()->mutable_address());
   out.mutable_source()->set_principal(base::to_utf8(principal_of(origin)));
-  out.mutable_destination()->set_principal(origin.tls ? worker.config().identity : std::string());
+  out.mutable_destination()->set_principal(base::to_utf8(own_principal_of(origin)));
   if (certificate && origin.mutual_tls)
     out.mutable_source()->set_certificate(http::percent_encode(pem_of(origin.tls->certificate_der)));
   if (tls_session && !origin.server_name.empty()) out.mutable_tls_session()->set_sni(base::to_utf8(origin.server_name));
@@ -56,7 +64,7 @@ void AuthzConnectionFacts::describe(Worker& worker, const Origin& origin, v3::At
 
 bool AuthzNetworkFilter::asks(Worker& worker, const Origin& origin, Answer answer) const {
   v3::CheckRequest check;
-  config_.facts.describe(worker, origin, *check.mutable_attributes());
+  config_.facts.describe(origin, *check.mutable_attributes());
   worker.count(config_.total);
   Asked& asked = origin.keep<Asked>(this, worker);
   asked.call->call(config_.target, config_.authority, "/envoy.service.auth.v3.Authorization/Check",

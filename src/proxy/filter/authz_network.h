@@ -17,7 +17,7 @@ namespace proxy {
 // What a check says of a connection, whichever filter asks: both ends, who they are, its TLS session.
 struct AuthzConnectionFacts {
   bool certificate = false, tls_session = false;
-  void describe(Worker& worker, const Origin& origin, envoy::service::auth::v3::AttributeContext& out) const;
+  void describe(const Origin& origin, envoy::service::auth::v3::AttributeContext& out) const;
 };
 
 // Asks another service over gRPC (envoy.service.auth.v3) whether a connection may go on, before anything of it

@@ -241,6 +241,32 @@ TEST_F(ExtAuthz, ARouteTurnsItOffOrSaysMore) {
   EXPECT_EQ(passed.headers.get("echo-x-user").value_or(""), "jane");
   EXPECT_FALSE(passed.headers.contains("echo-x-a"));
   EXPECT_EQ(passed.body, "GET /x?q=1&who=a%20b host=host.test body=0");
+  EXPECT_EQ(authorizer.check.attributes().request().http().size(), 0);  // no body was shown
+
+  // As Envoy: what is appended joins what is there, and comes to nothing where nothing is; append_action counts for
+  // the response's headers only.
+  ok.Clear();
+  auto add = [](auto* option, const char* name) {
+    option->mutable_header()->set_key(name);
+    option->mutable_header()->set_value("svc");
+    return option;
+  };
+  for (const char* name : {"x-a", "x-none"}) add(ok.add_headers(), name)->mutable_append()->set_value(true);
+  for (const char* name : {"x-b", "x-c"})
+    add(ok.add_headers(), name)->set_append_action(envoy::config::core::v3::HeaderValueOption::OVERWRITE_IF_EXISTS);
+  add(ok.add_response_headers_to_add(), "echo-x-b");
+  add(ok.add_response_headers_to_add(), "x-new")
+      ->set_append_action(envoy::config::core::v3::HeaderValueOption::OVERWRITE_IF_EXISTS);
+  http::Headers once;
+  once.add("x-a", "1");
+  once.add("x-b", "1");
+  auto joined = ask(proxy, "/x", "", once);
+  EXPECT_EQ(joined.headers.get("echo-x-a").value_or(""), "1,svc");
+  EXPECT_FALSE(joined.headers.contains("echo-x-none"));
+  EXPECT_EQ(joined.headers.joined("echo-x-b"), "svc,svc");
+  EXPECT_EQ(joined.headers.get("echo-x-c").value_or(""), "svc");
+  EXPECT_FALSE(joined.headers.contains("x-new"));
+  ok.Clear();
 
   // What is no UTF-8 is asked about all the same, as Envoy has it.
   http::Headers odd;

@@ -147,8 +147,7 @@ Verdict RbacFilter::on_request(Stream& stream) const {
   if (!policy.rules) return Continue{};
   auto outcome = policy.rules->decide(subject);
   stream.worker().count(outcome.allowed ? counters_.allowed : counters_.denied);
-  if (!policy.rules_prefix.empty())
-    note(policy.rules_prefix, "enforced_engine_result", "enforced_effective_policy_id", outcome);
+  note(policy.rules_prefix, "enforced_engine_result", "enforced_effective_policy_id", outcome);
   if (policy.rules->action == rbac::Ruleset::Action::Log && outcome.policy)
     stream.metadata.space("envoy.common")["access_log_hint"] = true;
   if (outcome.allowed) return Continue{};

@@ -44,11 +44,10 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
     const Listener& listener = *origin_->listener;
     if (listener.buffer_limit) connection_->set_water_marks(listener.buffer_limit / 2, listener.buffer_limit);
     origin_->remote = origin_->direct = connection_->remote();
-    origin_->local = connection_->local();
+    origin_->local = origin_->came_in = connection_->local();
     started_ = origin_->began = worker().loop().now();
     arrive();
-    if (listener.original_destination)
-      if (auto original = capture::original_destination(fd)) origin_->local = *original;
+    if (listener.original_destination) find_original(fd);
     look_for_header_ = listener.proxy_protocol.has_value();
     if (!look_for_header_) addresses_known();
   }
@@ -67,7 +66,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
     if (inspecting && listener.inspect_timeout.count() > 0 && now > started_ + listener.inspect_timeout) {
       ++origin_->arrived->inspected_too_long;
       // A header that is asked for tells who the peer is: there is no going on without it.
-      if (!listener.continue_on_timeout || look_for_header_) return end();
+      if (!listener.continue_on_timeout || look_for_header_) return end_unread();
       look_for_tls_ = look_for_http_ = false;
       choose_chain();
     } else if (!inspecting && now > started_ + std::chrono::seconds(60)) {
@@ -83,6 +82,21 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
  private:
   enum class Stage : uint8_t { Inspect, Handshake, Asking, Codec };
 
+  // Where the connection was going. The kernel tells it of every connection that it tracks, so what it was not
+  // redirected to counts only: that is another address than the one it came in at, or, where the kernel hands over
+  // connections without changing them (TPROXY), one that the listener does not listen at.
+  void find_original(int fd) {
+    if (auto original = capture::original_destination(fd); original && *original != origin_->local) {
+      origin_->local = *original;
+      origin_->redirected = true;
+      return;
+    }
+    const Listener& listener = *origin_->listener;
+    const auto listens_at = [&](const net::Address& address) { return address.port() == origin_->local.port(); };
+    const bool transparent = std::ranges::any_of(listener.sockets, &SocketSpec::transparent);
+    origin_->redirected = transparent && std::ranges::none_of(listener.addresses, listens_at);
+  }
+
   // Among the listener's connections, and those that have no filter chain yet.
   void arrive() {
     origin_->arrived.begin(worker().listener_counts(origin_->listener->stat_name), started_);
@@ -96,6 +110,15 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
   void end() {
     if (connection_) connection_->close();
     bury();
+  }
+
+  // What it is was never known: as Envoy, a reset, and a line for it.
+  void end_unread() {
+    describe_addresses();
+    telemetry::Record record;
+    write_connection_record(worker(), *origin_, record);
+    connection_->reset_on_close();
+    end();
   }
 
   void on_data(net::Connection&) override {
@@ -140,6 +163,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
     connection_->input().consume(header.size);
     if (header.source.valid()) {
       origin_->remote = header.source;
+      origin_->redirected |= header.destination != origin_->local;
       origin_->local = header.destination;
     }
     addresses_known();
@@ -223,6 +247,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
     origin_->local_text = origin_->local.text();
     origin_->remote_text = origin_->remote.text();
     origin_->remote_ip = origin_->remote.ip();
+    origin_->direct_text = origin_->direct.text();
   }
 
   void begin_protocol() {

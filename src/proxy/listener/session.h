@@ -83,11 +83,13 @@ struct Origin {
   net::Address local;                // where the peer meant to go
   net::Address remote;               // the peer, or for whom it says it connects
   net::Address direct;               // the peer
+  net::Address came_in;              // where the connection came in
+  bool redirected = false;           // `local` is not where the connection came in: the kernel, or a header, told it
   Place place, global_place;
   bool draining = false;  // asked to go before it had a codec
   uint64_t id = 0;        // of the connection, in this process
   net::Clock::time_point began{};
-  std::string local_text, remote_text, remote_ip;
+  std::string local_text, remote_text, remote_ip, direct_text;
   const net::TlsPeer* tls = nullptr;  // nullptr: clear text
   bool tls_on = false;                // also once the connection that `tls` belongs to has gone elsewhere
   std::string server_name;            // SNI, whether the proxy ended TLS or passed it on
@@ -104,6 +106,8 @@ struct Origin {
   ListenerCount arrived;  // begins with the connection
 
   void describe(const net::TlsPeer& peer);
+  // The certificate that this side shows, as the peer sees it; nullptr: clear text.
+  const net::TlsPeer* own() const { return tls && tls->context ? &tls->context->own() : nullptr; }
   // Whether the HTTP connection has lasted as long as it may.
   bool too_old(net::Clock::time_point now) const {
     return http->max_connection_duration.count() > 0 && now >= began + http->max_connection_duration;

@@ -29,6 +29,7 @@ static void collect_cluster(const ClusterState& state, telemetry::Scrape& scrape
   counter("upstream_cx_connect_fail", c.connect_failures);
   counter("upstream_cx_connect_timeout", c.connect_timeouts);
   counter("upstream_cx_none_healthy", c.none_healthy);
+  if (state.config()->type == Cluster::Type::OriginalDst) counter("original_dst_host_invalid", c.original_host_invalid);
   counter("upstream_cx_overflow", c.connection_overflow);
   counter("upstream_cx_max_requests", c.max_requests_reached);
   counter("upstream_cx_max_duration_reached", c.max_duration_reached);
@@ -99,6 +100,7 @@ void collect_shared(const Cluster& cluster, telemetry::Scrape& scrape) {
     counter("health_check.success", checks.successes.load(kRelaxed));
     counter("health_check.failure", checks.failures.load(kRelaxed));
     counter("health_check.network_failure", checks.network_failures.load(kRelaxed));
+    counter("health_check.passive_failure", checks.passive_failures.load(kRelaxed));
     gauge("health_check.healthy", static_cast<double>(checks.healthy.load(kRelaxed)));
   }
 }

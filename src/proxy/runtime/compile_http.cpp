@@ -152,6 +152,8 @@ base::Result<void> compile_limits(const v3::HttpConnectionManager& from, HttpCon
   if (from.has_request_headers_timeout()) out.headers_timeout = milliseconds_of(from.request_headers_timeout());
   if (from.http2_protocol_options().has_max_concurrent_streams())
     out.http2_streams = from.http2_protocol_options().max_concurrent_streams().value();
+  const auto& http1 = from.http_protocol_options();
+  out.allow_absolute_url = !http1.has_allow_absolute_url() || http1.allow_absolute_url().value();
   out.accept_http10 = from.http_protocol_options().accept_http_10();
   out.default_host = from.http_protocol_options().default_host_for_http_10();
   out.http1_trailers = from.http_protocol_options().enable_trailers();

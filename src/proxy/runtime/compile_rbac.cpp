@@ -247,13 +247,17 @@ base::Result<std::shared_ptr<const NetworkFilter>> rbac_network_filter(const Com
   if (from.has_shadow_rules()) policy.shadow = TRY(ruleset_of(from.shadow_rules(), false));
   std::string prefix = from.stat_prefix();
   if (prefix.ends_with('.')) prefix.pop_back();
-  auto counter = [&](const char* leaf) {
-    return compiler.slots.counter(telemetry::StatName(std::string("{envoy_rbac_prefix}.rbac.") + leaf, {prefix}));
+  std::string shadow_prefix = from.shadow_rules_stat_prefix();
+  if (shadow_prefix.ends_with('.')) shadow_prefix.pop_back();
+  auto counter = [&](const char* leaf, const std::string& own = {}) {
+    const std::string scope = "{envoy_rbac_prefix}.rbac.";
+    return compiler.slots.counter(own.empty() ? telemetry::StatName(scope + leaf, {prefix})
+                                              : telemetry::StatName(scope + own + "." + leaf, {prefix}));
   };
   RbacCounters counters{.allowed = counter("allowed"),
                         .denied = counter("denied"),
-                        .shadow_allowed = counter("shadow_allowed"),
-                        .shadow_denied = counter("shadow_denied")};
+                        .shadow_allowed = counter("shadow_allowed", shadow_prefix),
+                        .shadow_denied = counter("shadow_denied", shadow_prefix)};
   return std::make_shared<const RbacNetworkFilter>(std::move(policy), counters);
 }
 

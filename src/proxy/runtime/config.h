@@ -21,7 +21,6 @@ namespace proxy {
 // such a cluster answers 503 NC.
 struct RuntimeConfig {
   uint64_t version = 0;
-  std::string identity;                                              // the SPIFFE id of this proxy's own certificate
   std::vector<std::shared_ptr<const Listener>> listeners;            // those that are ready to serve
   std::vector<std::shared_ptr<const RouteTable>> route_tables;       // by slot
   std::vector<std::shared_ptr<const Cluster>> clusters;              // by slot

@@ -7,7 +7,6 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "identity/certificate.h"
 #include "proxy/runtime/validation.h"
 
 namespace proxy {
@@ -229,6 +228,14 @@ void Configuration::remove(Kind kind, const std::string& name) {
   if (kind == Kind::Cluster && it->second.cluster && on_cluster) on_cluster(name, nullptr);
   if (kind == Kind::Cluster && it->second.cluster) told_.erase(it->second.cluster->slot);
   if (kind == Kind::Listener && it->second.listener) left_.push_back(it->second.listener);
+  // Whoever it answered asks again, by whatever name that was.
+  const size_t slash = name.rfind('/');
+  if (kind == Kind::VirtualHost && slash != std::string::npos)
+    if (const Entry* table = find(Kind::RouteTable, name.substr(0, slash)); table && table->complete)
+      std::erase_if(demanded_, [&](const std::string& key) {
+        return key.starts_with(name.substr(0, slash + 1)) &&
+               table->complete->host_for(std::string_view(key).substr(slash + 1)) == it->second.host.get();
+      });
   all.erase(it);
   if (kind == Kind::Secret) secrets_changed_ = true;
   if (kind == Kind::VirtualHost || kind == Kind::RouteTable) tables_changed_ = true;
@@ -515,12 +522,6 @@ void Configuration::publish() {
   }
   config->cluster_names = slots_.cluster_names();
   config->counters = slots_.counters();
-  if (const Entry* own = find(Kind::Secret, "default"); own && own->secret.has_tls_certificate()) {
-    auto chain = compile(own->secret.tls_certificate().certificate_chain());
-    if (chain)
-      if (auto leaf = identity::Certificate::from_pem(*chain); leaf && !leaf->uri_names.empty())
-        config->identity = leaf->uri_names[0];
-  }
   published_ = config;
   // While a listener warms, whoever connects to it waits in the kernel.
   std::vector<std::string> opened;

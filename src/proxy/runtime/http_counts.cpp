@@ -27,6 +27,7 @@ void HttpCounts::collect(telemetry::Scrape& scrape) const {
   counter("downstream_rq_timeout", timed_out);
   counter("downstream_rq_max_duration_reached", too_long);
   counter("downstream_rq_idle_timeout", idle);
+  counter("downstream_rq_header_timeout", head_timeouts);
   counter("downstream_rq_response_before_rq_complete", early_responses);
   counter("downstream_rq_failed_path_normalization", bad_paths);
   counter("no_route", no_route);

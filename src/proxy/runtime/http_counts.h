@@ -19,7 +19,7 @@ struct HttpCounts {
            connections_too_old = 0, connections_of_most_requests = 0, connections_drained = 0;
   uint64_t requests = 0, requests_http1 = 0, requests_http2 = 0, completed = 0, reset = 0, timed_out = 0, too_long = 0,
            idle = 0, early_responses = 0, upgrades = 0, no_route = 0, no_cluster = 0, redirects = 0,
-           direct_responses = 0, bad_paths = 0, overloaded = 0;
+           direct_responses = 0, bad_paths = 0, overloaded = 0, head_timeouts = 0;
   uint64_t protocol_errors = 0, connections_idle = 0, wire_received = 0, wire_sent = 0;  // of connections
   uint64_t bytes_received = 0, bytes_sent = 0;                                           // of bodies
   uint64_t by_class[6] = {};                                                             // by_class[2]: 2xx

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/runtime/json.h"
 
+#include <google/protobuf/descriptor.h>
 #include <google/protobuf/util/json_util.h>
 
 #include "base/json.h"
@@ -32,6 +33,27 @@ std::string with_place(const std::string& message, const base::Json& document) {
   return where + ": no such field here, by its spelling or in this version";
 }
 
+// A message of a type that is not known here cannot be read, but what holds it can: it becomes a TypedStruct of that
+// type, which is skipped where it is optional, and else refused by those who know its place and its name.
+void wrap_unknown(base::Json& at) {
+  if (at.is_array())
+    for (base::Json& item : at) wrap_unknown(item);
+  if (!at.is_object()) return;
+  auto type = at.find("@type");
+  if (type != at.end() && type->is_string()) {
+    const std::string url = *type;
+    const std::string name = url.substr(url.rfind('/') + 1);
+    if (!google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(name)) {
+      at.erase("@type");
+      base::Json wrapped = {{"@type", "type.googleapis.com/xds.type.v3.TypedStruct"}, {"type_url", url}};
+      wrapped["value"] = std::move(at);
+      at = std::move(wrapped);
+      return;
+    }
+  }
+  for (auto& [key, value] : at.items()) wrap_unknown(value);
+}
+
 }  // namespace
 
 base::Result<void> read_message(const std::string& text, google::protobuf::Message& out, UnknownFields unknown) {
@@ -44,6 +66,7 @@ base::Result<void> read_message(const std::string& text, google::protobuf::Messa
   auto documents = TRY(base::parse_yaml(text));  // JSON is YAML
   if (documents.size() != 1)
     return base::fail(base::ErrorKind::Invalid, "one document is wanted, not " + std::to_string(documents.size()));
+  wrap_unknown(documents[0]);
   auto read = google::protobuf::util::JsonStringToMessage(documents[0].dump(), &out, options);
   if (!read.ok()) return base::fail(base::ErrorKind::Invalid, with_place(std::string(read.message()), documents[0]));
   return {};

@@ -37,7 +37,7 @@ static constexpr UnreadFields kUnread[] = {
     {"envoy.config.core.v3.HealthCheck", "always_log_health_check_failures always_log_health_check_success"},
     {"envoy.config.core.v3.HealthCheck.HttpHealthCheck", "response_buffer_size"},
     {"envoy.config.core.v3.Http1ProtocolOptions",
-     "-allow_absolute_url -allow_chunked_length override_stream_error_on_invalid_http_message -use_balsa_parser "
+     "-allow_chunked_length override_stream_error_on_invalid_http_message -use_balsa_parser "
      "-allow_custom_methods ignore_http_11_upgrade"},
     {"envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat", "-proper_case_words -stateful_formatter"},
     {"envoy.config.core.v3.Http2ProtocolOptions",

@@ -51,7 +51,7 @@ std::string Stream::find_fact(const void* source, Fact fact) {
           stream.request.headers.get(fact == Fact::TraceId ? "x-b3-traceid" : "x-b3-spanid").value_or(""));
     }
     default:
-      return tls_fact(stream.origin_->tls, stream.origin_->certificate_hash, fact);
+      return origin_fact(*stream.origin_, fact);
   }
 }
 

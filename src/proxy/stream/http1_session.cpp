@@ -56,8 +56,10 @@ class Http1Session final : public Session, public Downstream, private net::Conne
       // However often a piece of it comes: the whole head has so long.
       auto limit = origin_->http->headers_timeout;
       if (limit.count() == 0 || now < head_began_ + limit) return;
-      ++origin_->count->protocol_errors;
-      return answer_and_close(408, "request header timeout");
+      ++origin_->count->head_timeouts;
+      keep_alive_ = false;
+      return open_unknown().reply(
+          {.status = 408, .body = "request header timeout", .details = "request_header_timeout"});
     }
     const auto grace = origin_->http->drain_timeout.value_or(kDrainTimeout);
     if (expired_ && !origin_->http->spare_idle_http1 && now >= expired_at_ + grace) return close_softly();
@@ -168,6 +170,15 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     return *stream_;
   }
 
+  // For a message that never became a request.
+  Stream& open_unknown() {
+    Stream& stream = open_stream();
+    http::RequestHead& unknown = stream.request;
+    unknown.headers.clear();
+    for (std::string* word : {&unknown.method, &unknown.path, &unknown.authority}) word->clear();
+    return stream;
+  }
+
   // As Envoy counts: without the request line, the empty one, and a byte of each field.
   void count_head(Stream& stream) {
     const http::RequestHead& head = stream.request;
@@ -204,6 +215,8 @@ class Http1Session final : public Session, public Downstream, private net::Conne
       }
       stream.request.authority = origin_->http->default_host;
     }
+    if (!origin_->http->allow_absolute_url && parser_.absolute_form())
+      return stream.reply({.status = 404, .details = "absolute_path_rejected"});
     if (!origin_->http->forward_100_continue) {
       if (parser_.expects_continue()) h1::write_interim(connection_->output(), 100);
       stream.request.headers.remove("expect");  // the codec refuses all others
@@ -215,12 +228,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
   void refuse() {
     ++origin_->count->protocol_errors;
     int status = parser_.error_status();
-    if (!stream_) {
-      http::RequestHead& unknown = open_stream().request;
-      unknown.headers.clear();
-      for (std::string* word : {&unknown.method, &unknown.path, &unknown.authority}) word->clear();
-    }
-    Stream& stream = *stream_;
+    Stream& stream = stream_ ? *stream_ : open_unknown();
     stream.record.set(telemetry::Flag::DownstreamProtocolError);
     keep_alive_ = false;
     if (head_sent_) {
@@ -232,16 +240,6 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     if (status == 431)
       answer.details = parser_.error().starts_with("too many") ? "http1.too_many_headers" : "http1.headers_too_large";
     stream.reply(std::move(answer));
-  }
-
-  // To a peer whose message never became a request.
-  void answer_and_close(int status, std::string_view body) {
-    http::ResponseHead head;
-    head.status = status;
-    head.headers.add("content-type", "text/plain");
-    h1::write_response(connection_->output(), head, h1::Body::length(body.size()), h1::Connection::Close);
-    connection_->write(body);
-    close_softly();
   }
 
   void close_softly() {

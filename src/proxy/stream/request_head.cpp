@@ -248,7 +248,10 @@ void Stream::prepare_forwarded_headers() {
     auto said = headers.get("x-forwarded-proto");
     request.scheme = said == "http" || said == "https" ? *said : std::string_view(record.tls ? "https" : "http");
   }
-  if (!http.scheme.empty()) request.scheme = http.scheme;
+  if (!http.scheme.empty()) {
+    request.scheme = http.scheme;
+    headers.set("x-forwarded-proto", http.scheme);
+  }
 
   if (external_) {
     remove_internal_headers(headers, edge);
@@ -329,7 +332,8 @@ void Stream::prepare_client_certificate() {
     else
       scratch_ += value;
   };
-  if (!pin_->config->identity.empty()) add("By", pin_->config->identity, false);
+  if (const net::TlsPeer* own = origin_->own())
+    for (const std::string& name : own->uri_names) add("By", name, false);
   add("Hash", origin_->certificate_hash, false);
   if (http.cert_pem) add("Cert", certificate_text(*origin_), true);
   if (http.cert_subject) add("Subject", origin_->subject, true);

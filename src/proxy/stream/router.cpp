@@ -346,10 +346,16 @@ void Stream::start_attempt() {
   wish.preferred = preferred_;
   wish.only_preferred = only_preferred_;
   if (config.type == Cluster::Type::OriginalDst) {
-    wish.original = origin_->local;
-    if (!config.original_host_header.empty())
-      if (auto wanted = request.headers.get(config.original_host_header))
-        if (auto address = net::Address::parse_host_port(*wanted)) wish.original = *address;
+    if (origin_->redirected) wish.original = origin_->local;
+    if (!config.original_host_header.empty()) {
+      std::string joined;
+      if (auto wanted = header_of(request, config.original_host_header, joined)) {
+        if (auto address = net::Address::parse_host_port(*wanted))
+          wish.original = *address;
+        else
+          ++cluster_->counts.original_host_invalid;
+      }
+    }
   }
   if (retry_) {
     wish.avoid_tried = retry_->avoid_previous_hosts;

@@ -13,6 +13,7 @@ Shadow::Shadow(Worker& worker, const Origin& origin) : worker_(worker) {
   origin_.chain = origin.chain;
   origin_.http = origin.http;
   origin_.local = origin.local;
+  origin_.redirected = origin.redirected;
   origin_.remote = origin.remote;
   origin_.id = origin.id;
   origin_.local_text = origin.local_text;

@@ -66,7 +66,8 @@ void Stream::begin(Downstream& downstream, const Origin& origin, telemetry::Prot
   record.tls = origin.tls != nullptr;
   record.mutual_tls = origin.mutual_tls;
   record.downstream_local = origin.local_text;
-  record.downstream_remote = record.downstream_direct = origin.remote_text;
+  record.downstream_remote = origin.remote_text;
+  record.downstream_direct = origin.direct_text;
   record.peer_uri_san = origin.peer_uri;
   if (origin.tls) record.server_name = origin.tls->server_name;
   ++worker_.active_streams;
@@ -262,6 +263,9 @@ void Stream::on_response(http::h1::Body body, bool end) {
         std::chrono::duration<double, std::milli>(last_active_ - upstream_began_).count());
     if (attempts_ > 1 && response.status < 500) ++cluster_->counts.retry_success;
     cluster_->report(*host_, Outcome::Response, response.status);
+    if (host_->shared && !host_->config->checks.empty() &&
+        response.headers.contains("x-envoy-immediate-health-check-fail"))
+      host_->cluster.shared().fail_check(*host_->shared);
   }
   if (response.status >= 500) ++host_->requests_failed;
   if (!end && body.kind == http::h1::Body::Kind::None) body = http::h1::Body::chunked();

@@ -110,7 +110,7 @@ class TcpSession final : public Session {
       ++cluster_->counts.connection_overflow;
       return fail(Flag::UpstreamOverflow, {});
     }
-    ClusterState::Wish wish{.original = origin_->local};
+    ClusterState::Wish wish{.original = origin_->redirected ? origin_->local : net::Address()};
     wish.subset = subset_;
     if (origin_->chain->tcp->hash_source_ip) wish.hash = base::xx_hash(origin_->remote_ip);
     host_ = cluster_->pick(wish);
@@ -231,6 +231,7 @@ void describe(Worker& worker, const Origin& origin, net::Clock::time_point began
   if (origin.chain) record.filter_chain = origin.chain->name;
   record.downstream_local = origin.local_text;
   record.downstream_remote = origin.remote_text;
+  record.downstream_direct = origin.direct_text;
   record.peer_uri_san = origin.peer_uri;
   record.tls = origin.tls_on;
   record.mutual_tls = origin.mutual_tls;
@@ -255,7 +256,7 @@ std::string find_fact(const void* source, telemetry::Fact fact) {
     case Fact::TunnelTrailers:
       return std::string(sides.facts.tunnel_trailers);
     default:
-      return tls_fact(sides.origin.tls, sides.origin.certificate_hash, fact);
+      return origin_fact(sides.origin, fact);
   }
 }
 
@@ -305,7 +306,6 @@ void write_tcp_record(Worker& worker, const Origin& origin, ClusterState* cluste
 void write_connection_record(Worker& worker, const Origin& origin, telemetry::Record& record) {
   if (origin.listener->access_logs.empty() && !spdlog::should_log(spdlog::level::debug)) return;
   describe(worker, origin, origin.began, record);
-  record.downstream_direct = record.downstream_remote;
   const TcpFacts none;
   const Sides sides{origin, none};
   record.source = &sides;

@@ -44,6 +44,7 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
     requests_.http = &config_.tunnel->requests;
     requests_.chain = origin_->chain;
     requests_.local = origin_->local;
+    requests_.redirected = origin_->redirected;
     requests_.remote = origin_->remote;
     requests_.direct = origin_->direct;
     requests_.id = origin_->id;

@@ -181,8 +181,14 @@ void ClusterState::index_priorities() {
   std::vector<Seen> seen;
   seen.reserve(order_.size());
   for (Host* host : order_) {
-    if (config_->ignore_unchecked && !config_->checks.empty() && host->shared && !host->unchecked &&
+    const bool checked = !config_->checks.empty() && host->shared && !host->unchecked;
+    if (checked && config_->ignore_unchecked &&
         host->shared->checked.load(std::memory_order_relaxed) == Checked::Never) {
+      seen.push_back({.host = host, .counts = false});
+      continue;
+    }
+    if (checked && host->shared->excluded.load(std::memory_order_relaxed)) {
+      host->well = false;
       seen.push_back({.host = host, .counts = false});
       continue;
     }

@@ -34,7 +34,7 @@ class ClusterState {
 
   struct Wish {
     std::optional<uint64_t> hash;
-    net::Address original;  // for ORIGINAL_DST
+    net::Address original;  // for ORIGINAL_DST; none: nobody told
     const std::vector<const Host*>* tried = nullptr;
     bool avoid_tried = true;                                                      // where others are there
     const std::vector<std::shared_ptr<const SubsetCriteria>>* omitted = nullptr;  // endpoints with these, likewise
@@ -84,7 +84,7 @@ class ClusterState {
              resets = 0, none_healthy = 0, pending_overflow = 0, bytes_sent = 0, bytes_received = 0, pending_total = 0,
              connection_overflow = 0, max_requests_reached = 0, max_duration_reached = 0, idle_timeouts = 0,
              http2_keepalive_timeouts = 0, panics = 0, connect_timeouts = 0, endpoint_updates = 0, protocol_errors = 0,
-             redirects = 0, retry_limit_exceeded = 0, retry_success = 0;
+             redirects = 0, retry_limit_exceeded = 0, retry_success = 0, original_host_invalid = 0;
     uint64_t by_class[6] = {};  // by_class[2]: 2xx
     std::vector<std::pair<int, uint64_t>> by_status;
     telemetry::Histogram request_time;                     // milliseconds, until the response's head

@@ -10,8 +10,16 @@ namespace proxy {
 
 namespace h1 = http::h1;
 
+static h1::Limits limits_of(const Cluster& config) {
+  return {.head = config.max_response_header_bytes, .fields = config.max_response_headers};
+}
+
 H1Upstream::H1Upstream(Host& host, std::unique_ptr<net::Connection> connection, ConnectionPermit its_permit)
-    : permit(std::move(its_permit)), host_(host), connection_(std::move(connection)), began_(host.worker.loop().now()) {
+    : permit(std::move(its_permit)),
+      host_(host),
+      connection_(std::move(connection)),
+      parser_(limits_of(*host.config)),
+      began_(host.worker.loop().now()) {
   connection_->set_handler(*this);
   ++host_.connections;
   ++host_.cluster.counts.active_connections;

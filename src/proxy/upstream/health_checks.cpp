@@ -73,7 +73,7 @@ std::shared_ptr<const EndpointSet> HealthChecks::endpoints(const Cluster& cluste
       ++at;
       continue;
     }
-    if (checked == Checked::Passes || checked == Checked::Degraded) watch->cluster->shared->checks.healthy.fetch_sub(1);
+    watch->cluster->shared->set_checked(*target.host, Checked::Never, false);
     target.gone = true;
     at = watch->targets.erase(at);
   }
@@ -136,8 +136,13 @@ Milliseconds HealthChecks::judge(Watch& watch, Target& target, CheckResult resul
   const HealthCheck& check = cluster.checks.front();
   ClusterShared& shared = *cluster.shared;
   const Checked was = target.host->checked.load();
-  const bool healthy_before = was == Checked::Passes || was == Checked::Degraded;
+  bool healthy_before = was == Checked::Passes || was == Checked::Degraded;
   bool healthy = healthy_before;
+  // Says what the check found; a worker may have heard otherwise meanwhile.
+  auto say = [&](Checked checked, bool uneject) {
+    const Checked before = shared.set_checked(*target.host, checked, uneject);
+    healthy_before = before == Checked::Passes || before == Checked::Degraded;
+  };
   shared.checks.attempts.fetch_add(1);
   if (result == CheckResult::Passed || result == CheckResult::Degraded) {
     shared.checks.successes.fetch_add(1);
@@ -145,8 +150,8 @@ Milliseconds HealthChecks::judge(Watch& watch, Target& target, CheckResult resul
     if (!healthy_before && (target.first || ++target.passes >= check.healthy_threshold)) healthy = true;
     if (healthy) {
       target.passes = 0;
-      shared.set_checked(*target.host, result == CheckResult::Passed ? Checked::Passes : Checked::Degraded,
-                         cluster.outlier && cluster.outlier->checks_uneject);
+      say(result == CheckResult::Passed ? Checked::Passes : Checked::Degraded,
+          cluster.outlier && cluster.outlier->checks_uneject);
     }
   } else {
     shared.checks.failures.fetch_add(1);
@@ -155,12 +160,11 @@ Milliseconds HealthChecks::judge(Watch& watch, Target& target, CheckResult resul
     if (!healthy_before || result == CheckResult::Failed || ++target.failures >= check.unhealthy_threshold) {
       healthy = false;
       target.failures = 0;
-      shared.set_checked(*target.host, Checked::Fails, false);
+      say(Checked::Fails, false);
     }
   }
   target.first = false;
   const bool changed = healthy != healthy_before;
-  if (changed) healthy ? shared.checks.healthy.fetch_add(1) : shared.checks.healthy.fetch_sub(1);
   if (!healthy && target.removed) {  // it was kept only for this
     target.gone = true;
     const std::string address = target.endpoint.address.text();

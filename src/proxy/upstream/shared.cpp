@@ -222,11 +222,22 @@ void ClusterShared::tick(const OutlierPolicy& policy, net::Clock::time_point now
   if (policy.split_local) judge_rates(policy, &HostShared::local, now);
 }
 
-void ClusterShared::set_checked(HostShared& host, Checked checked, bool uneject) {
+Checked ClusterShared::set_checked(HostShared& host, Checked checked, bool uneject) {
   std::lock_guard lock(mutex_);
   if (uneject && host.ejected.load(kRelaxed)) restore(host);
-  if (host.checked.exchange(checked, kRelaxed) == checked) return;
-  version_.fetch_add(1, std::memory_order_release);
+  if (checked != Checked::Fails) host.excluded.store(false, kRelaxed);
+  const Checked before = host.checked.exchange(checked, kRelaxed);
+  if (before == Checked::Passes || before == Checked::Degraded) checks.healthy.fetch_sub(1, kRelaxed);
+  if (checked == Checked::Passes || checked == Checked::Degraded) checks.healthy.fetch_add(1, kRelaxed);
+  if (before != checked) version_.fetch_add(1, std::memory_order_release);
+  return before;
+}
+
+void ClusterShared::fail_check(HostShared& host) {
+  checks.failures.fetch_add(1, kRelaxed);
+  checks.passive_failures.fetch_add(1, kRelaxed);
+  host.excluded.store(true, kRelaxed);
+  set_checked(host, Checked::Fails, false);
 }
 
 void ClusterShared::uneject_all() {

@@ -38,7 +38,8 @@ struct HostShared {
   Monitor external, local;
   std::atomic<bool> ejected{false};
   std::atomic<Checked> checked{Checked::Never};
-  net::Clock::time_point since{};  // when it came to be; constant
+  std::atomic<bool> excluded{false};  // it said that it fails: until it passes, as if there were no such host
+  net::Clock::time_point since{};     // when it came to be; constant
 
   // Under ClusterShared's mutex.
   net::Clock::time_point ejected_at{};
@@ -74,8 +75,10 @@ class ClusterShared {
   void report(HostShared& host, const OutlierPolicy& policy, Outcome outcome, int status, net::Clock::time_point now);
   // Once every policy.interval: success rates, failure percentages, and back into service who has rested.
   void tick(const OutlierPolicy& policy, net::Clock::time_point now);
-  // An active check's word; `uneject`: it passed, and that ends an ejection.
-  void set_checked(HostShared& host, Checked checked, bool uneject);
+  // An active check's word; `uneject`: it passed, and that ends an ejection. Returns what was known before.
+  Checked set_checked(HostShared& host, Checked checked, bool uneject);
+  // The host itself said, in an answer to a request, that it fails its checks; any thread.
+  void fail_check(HostShared& host);
   // Nobody is ejected any more: the policy is gone.
   void uneject_all();
 
@@ -84,7 +87,7 @@ class ClusterShared {
     std::atomic<uint64_t> detected_by[7] = {}, enforced_by[7] = {};  // by Cause
   } counts;
   struct CheckCounts {
-    std::atomic<uint64_t> attempts{0}, successes{0}, failures{0}, network_failures{0}, healthy{0};
+    std::atomic<uint64_t> attempts{0}, successes{0}, failures{0}, network_failures{0}, passive_failures{0}, healthy{0};
   } checks;
   std::atomic<bool> used{false};  // somebody connected to one of its hosts
   enum class Cause : uint8_t {
