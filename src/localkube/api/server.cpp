@@ -119,8 +119,7 @@ const std::string& ApiServer::ca_certificate() const { return parts_->pki.ca_cer
 base::Result<std::string> ApiServer::write_kubeconfig(const std::string& server_url) {
   std::string path = parts_->options.state_dir + "/kubeconfig";
   KubeconfigEntries entries{
-      .cluster = {{"server", server_url},
-                  {"certificate-authority-data", base::to_base64(parts_->pki.ca_certificate)}},
+      .cluster = {{"server", server_url}, {"certificate-authority-data", base::to_base64(parts_->pki.ca_certificate)}},
       .user = {{"client-certificate-data", base::to_base64(parts_->pki.admin_certificate)},
                {"client-key-data", base::to_base64(parts_->pki.admin_key)}}};
   std::string before = read_file(path).value_or(""), text = kubeconfig_with(before, entries);

@@ -98,8 +98,7 @@ static std::pair<int64_t, int64_t> bounds_of(const objects::Object& deployment) 
   const base::Json& spec = deployment.spec();
   int64_t wanted = number(spec, "replicas");
   if (base::text(spec, "strategy", "type") == "Recreate" || wanted == 0) return {wanted, wanted};
-  return {wanted,
-          wanted + share_of(base::find(spec, "strategy", "rollingUpdate", "maxSurge"), wanted, Round::Up)};
+  return {wanted, wanted + share_of(base::find(spec, "strategy", "rollingUpdate", "maxSurge"), wanted, Round::Up)};
 }
 
 std::shared_ptr<Deployments::Sets> Deployments::sets_of(const objects::Object& deployment) const {
@@ -194,12 +193,11 @@ net::Task<bool> Deployments::scale(Deployments* self, objects::Object deployment
   if (before == replicas) co_return true;
   auto [wanted, most] = bounds_of(deployment);
   std::string ns(set.ns()), name(set.name());
-  base::Json patch = {
-      {"spec", {{"replicas", replicas}}},
-      {"metadata",
-       {{"annotations",
-         {{"deployment.kubernetes.io/desired-replicas", std::to_string(wanted)},
-          {kMaxReplicas, std::to_string(most)}}}}}};
+  base::Json patch = {{"spec", {{"replicas", replicas}}},
+                      {"metadata",
+                       {{"annotations",
+                         {{"deployment.kubernetes.io/desired-replicas", std::to_string(wanted)},
+                          {kMaxReplicas, std::to_string(most)}}}}}};
   auto scaled = co_await self->cluster_.api.patch(kinds::kReplicaSets, ns, name, PatchType::Merge, std::move(patch));
   if (!scaled) co_return scaled.error().code == 404;
   self->cluster_.events.record(

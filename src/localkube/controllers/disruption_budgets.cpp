@@ -30,9 +30,8 @@ BudgetCount::Result BudgetCount::of(const base::Json& spec) const {
 
 DisruptionBudgets::DisruptionBudgets(Cluster& cluster)
     : cluster_(cluster), queue_(cluster.loop, [this](std::string key) { return reconcile(this, std::move(key)); }) {
-  watches_.push_back(cluster_.api.watch(kBudgets, [this](const Change& change) {
-    queue_.add(key_of(change.object.ns(), change.object.name()));
-  }));
+  watches_.push_back(cluster_.api.watch(
+      kBudgets, [this](const Change& change) { queue_.add(key_of(change.object.ns(), change.object.name())); }));
   for (const objects::Resource& resource : {kinds::kPods, kinds::kReplicaSets, kinds::kDeployments})
     watches_.push_back(cluster_.api.watch(resource, [this](const Change& change) { all_of(change.object.ns()); }));
 }
@@ -41,7 +40,8 @@ void DisruptionBudgets::all_of(std::string_view ns) {
   for (const objects::Object& budget : cluster_.api.list(kBudgets, ns)) queue_.add(key_of(ns, budget.name()));
 }
 
-// Of each controller once; a ReplicaSet of a Deployment counts as the Deployment. Pods that nobody controls count nothing.
+// Of each controller once; a ReplicaSet of a Deployment counts as the Deployment. Pods that nobody controls count
+// nothing.
 int64_t DisruptionBudgets::replicas_behind(const std::vector<objects::Object>& pods) const {
   std::set<std::string> seen;
   int64_t total = 0;
@@ -93,9 +93,10 @@ net::Task<bool> DisruptionBudgets::reconcile(DisruptionBudgets* self, std::strin
   status["conditions"] = budget->status().value("conditions", base::Json::array());
   if (!evicted.empty()) status["disruptedPods"] = std::move(evicted);
   bool some = result.allowed > 0;
-  set_condition(
-      status["conditions"],
-      {.type = "DisruptionAllowed", .good = some, .reason = some ? "SufficientPods" : "InsufficientPods", .message = ""});
+  set_condition(status["conditions"], {.type = "DisruptionAllowed",
+                                       .good = some,
+                                       .reason = some ? "SufficientPods" : "InsufficientPods",
+                                       .message = ""});
   for (base::Json& condition : status["conditions"]) {
     condition.erase("lastUpdateTime");  // which metav1.Condition does not have
     condition["observedGeneration"] = budget->generation();

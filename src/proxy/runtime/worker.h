@@ -104,7 +104,7 @@ class Worker {
   void pause_accepting(bool paused);  // peers wait in the kernel's queue; not where a listener ignores overload
 
   // Whether overload takes this case of an action.
-  bool overloaded(std::atomic<uint32_t> OverloadState::*action) {
+  bool overloaded(std::atomic<uint32_t> OverloadState::* action) {
     return options.overload && OverloadState::takes(*options.overload.*action, dice_.roll());
   }
   // Whether a connection that has been draining since then should close at the end of this request.

@@ -137,7 +137,8 @@ net::Task<Answer<void>> take_place(Services& services, Json pod, CallPointer cal
     if (counted.error().code != 409 && counted.error().code != 404)
       co_return std::unexpected(std::move(counted.error()));
   }
-  co_return std::unexpected(put_off("The disruption budget " + target.name + " is still being processed by the server."));
+  co_return std::unexpected(
+      put_off("The disruption budget " + target.name + " is still being processed by the server."));
 }
 
 net::Task<void> serve_eviction(Services& services, RestRequest request) {
