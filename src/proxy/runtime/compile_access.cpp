@@ -165,11 +165,11 @@ base::Result<std::vector<std::shared_ptr<const AccessLog>>> Compiler::access_log
       auto stream = TRY(unpack<envoy::extensions::access_loggers::stream::v3::StderrAccessLog>(entry.typed_config()));
       log->file = TRY(logs.open("/dev/stderr"));
       log->format = TRY(line_of(stream.log_format()));
-    } else if (type.empty()) {
-      return no_implementation(entry.name(), entry.typed_config());
-    } else {
-      base::log::warn("access log {} ({}) is not known and is left out", entry.name(), type);
+    } else if (type.starts_with("envoy.extensions.access_loggers.")) {
+      base::log::warn("access log {} ({}) is not supported and is left out", entry.name(), type);
       continue;
+    } else {
+      return no_implementation(entry.name(), entry.typed_config());
     }
     log->filter = TRY(filter_of(entry.filter()));
     out.push_back(std::move(log));
