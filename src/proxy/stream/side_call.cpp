@@ -99,7 +99,6 @@ void SideCall::released(Stream&) {
   if (done_) deliver_.schedule();
 }
 
-// A unary answer is one frame that is not compressed, and a status in the trailers.
 // The one status that an answer gives, as the protocol writes it; unknown where it says several, or none that is one.
 static int grpc_status_of(const http::Headers& headers, const http::Headers& trailers) {
   std::string_view said;
@@ -111,6 +110,7 @@ static int grpc_status_of(const http::Headers& headers, const http::Headers& tra
   return times == 1 && status && *status >= 0 && std::to_string(*status) == said ? *status : kGrpcUnknown;
 }
 
+// A unary answer is one frame that is not compressed, and a status in the trailers.
 void SideCall::read_grpc() {
   if (!answer_.arrived) {
     answer_.grpc_status = too_late_ ? kGrpcDeadlineExceeded : kGrpcUnavailable;
