@@ -72,7 +72,7 @@ void check_session(std::string_view text) {
   auto wanted = keeping.wanted(request, now);
   if (!wanted) return;
   http::Headers answer;
-  keeping.write(wanted->text(), now, answer);
+  keeping.write(*wanted, now, answer);
   const std::string cookie(*answer.get("set-cookie"));
   request.headers.set("cookie", cookie.substr(0, cookie.find(';')));
   require(keeping.wanted(request, now) == wanted);

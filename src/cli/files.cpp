@@ -1,29 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/files.h"
 
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iostream>
-#include <sstream>
+#include <unistd.h>
 
+#include <cerrno>
+
+#include "base/file.h"
 #include "cli/commands.h"
 
 namespace cli {
 
-std::string read_all(const std::string& file) {
-  std::ostringstream text;
-  if (file == "-") {
-    text << std::cin.rdbuf();
-    return text.str();
+base::Result<std::string> read_open(int fd, const std::string& name) {
+  std::string text;
+  char block[64 * 1024];
+  for (;;) {
+    ssize_t count = read(fd, block, sizeof block);
+    if (count == 0) return text;
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return std::unexpected(base::system_error("cannot read " + name, errno));
+    text.append(block, static_cast<size_t>(count));
+    if (text.size() > kMostManifest)
+      return base::fail(base::ErrorKind::Exhausted,
+                        "cannot read " + name + ": it has more than " + std::to_string(kMostManifest) + " bytes");
   }
-  std::ifstream in(file);
-  int why = std::filesystem::is_directory(file) ? EISDIR : in ? 0 : errno;
-  if (why != 0)
-    give_up({.kind = base::ErrorKind::NotFound, .message = file + " cannot be read: " + std::strerror(why)});
-  text << in.rdbuf();
-  return text.str();
+}
+
+std::string read_all(const std::string& file) {
+  if (file == "-") return must(read_open(STDIN_FILENO, "standard input"));
+  return must(base::read_file(file, kMostManifest, base::Pipes::Wait));
 }
 
 }  // namespace cli

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <fstream>
 
+#include "base/log.h"
 #include "cli/cluster.h"
 #include "cli/host_ports.h"
 #include "cli/install/install.h"
@@ -133,14 +134,32 @@ static net::Task<std::vector<std::string>> moved_ports(kube::Client& client) {
 struct UpFlags {
   std::string state;
   std::string listen;
-  std::string profile = "default";
+  std::string profile;
 };
+
+// What the mesh that is there was installed with; nothing where there is none.
+static Choices choices_before(Cluster& cluster, const std::string& ns) {
+  kube::Resource maps{"", "v1", "configmaps"};
+  auto mesh = cluster.wait(cluster.client->get(maps, ns, "istio"));
+  if (!mesh && mesh.error().kind != ErrorKind::NotFound) give_up(mesh.error());
+  const std::string_view text = mesh ? mesh->annotation(kChoicesAnnotation) : "";
+  if (text.empty()) return {};
+  auto choices = remembered(text);
+  if (!choices)
+    give_up({.kind = ErrorKind::Invalid,
+             .message = "configmap " + ns + "/istio, annotation " + kChoicesAnnotation + ": " +
+                        choices.error().message + "; istioctl install -y writes it anew"});
+  std::string words;
+  for (const auto& [path, value] : *choices)
+    if (path != "namespace" && !(path == "profile" && value == "default"))
+      words += " " + path + "=" + (value.is_string() ? value.get<std::string>() : value.dump());
+  if (!words.empty()) std::printf("  As it was installed:%s\n", base::printable(words).c_str());
+  return std::move(*choices);
+}
 
 static void up(const UpFlags& flags, const RootFlags& root) {
   Choices choices;
-  must(set(choices, "profile=" + flags.profile));
-  choices["namespace"] = root.istio_ns;
-  InstallSettings settings = settings_of(choices);
+  if (!flags.profile.empty()) must(set(choices, "profile=" + flags.profile));
   if (std::string fault = flags.listen.empty() ? "" : listen_fault(flags.listen); !fault.empty())
     give_up({.kind = ErrorKind::Invalid, .message = "--listen " + flags.listen + ": " + fault});
   State where = must(state(flags.state));
@@ -162,7 +181,9 @@ static void up(const UpFlags& flags, const RootFlags& root) {
   }
   std::fflush(stdout);
   Cluster cluster(must(kube::find_access(where.kubeconfig().string(), "seine")));
-  auto installed = cluster.wait(install(*cluster.client, settings, std::chrono::seconds(60)));
+  if (choices.empty()) choices = choices_before(cluster, root.istio_ns);
+  choices["namespace"] = root.istio_ns;
+  auto installed = cluster.wait(install(*cluster.client, settings_of(choices), std::chrono::seconds(60)));
   if (!installed && !where.running()) give_up({.kind = ErrorKind::Closed, .message = kStopped});
   must(std::move(installed));
   for (const std::string& line : cluster.wait(moved_ports(*cluster.client))) std::printf("  %s\n", line.c_str());
@@ -176,8 +197,8 @@ void add_up(CLI::App& app, const RootFlags& root) {
   auto flags = std::make_shared<UpFlags>();
   command->add_option("--state", flags->state, "state directory (default ${XDG_STATE_HOME:-~/.local/state}/seine)");
   command->add_option("--listen", flags->listen, "address for gateways besides the loopback, e.g. 0.0.0.0");
-  command->add_option("--profile", flags->profile, "what to install: default, demo, minimal or empty")
-      ->capture_default_str();
+  command->add_option("--profile", flags->profile,
+                      "what to install: default, demo, minimal or empty (default: as it was installed, or default)");
   command->callback([flags, &root] { up(*flags, root); });
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <google/protobuf/descriptor.h>
 
+#include "config/descriptions.h"
 #include "config/kinds.h"
 #include "config/specs.h"
 #include "istio/networking/v1alpha3/envoy_filter.pb.h"
@@ -25,7 +26,7 @@ static Json strings(std::span<const std::string_view> texts) {
   return out;
 }
 
-static Json version_of(const IstioKind& kind, std::string_view version, const Json& spec) {
+static Json version_of(const IstioKind& kind, std::string_view version, const Json& spec, std::string_view about) {
   Json status = {{"type", "object"}, {"x-kubernetes-preserve-unknown-fields", true}};
   Json columns = Json::array();
   for (const PrinterColumn& column : kind.columns)
@@ -33,12 +34,13 @@ static Json version_of(const IstioKind& kind, std::string_view version, const Js
                        {"type", column.type},
                        {"jsonPath", column.json_path},
                        {"description", column.description}});
-  Json out = {
-      {"name", version},
-      {"served", true},
-      {"storage", version == kind.storage_version},
-      {"subresources", {{"status", Json::object()}}},
-      {"schema", {{"openAPIV3Schema", {{"type", "object"}, {"properties", {{"spec", spec}, {"status", status}}}}}}}};
+  Json schema = {{"type", "object"}, {"properties", {{"spec", spec}, {"status", status}}}};
+  if (!about.empty()) schema["description"] = about;
+  Json out = {{"name", version},
+              {"served", true},
+              {"storage", version == kind.storage_version},
+              {"subresources", {{"status", Json::object()}}},
+              {"schema", {{"openAPIV3Schema", std::move(schema)}}}};
   if (!columns.empty()) out["additionalPrinterColumns"] = std::move(columns);
   return out;
 }
@@ -49,8 +51,10 @@ std::vector<Json> custom_resource_definitions() {
     const google::protobuf::Descriptor* type = spec_of(kind);
     Json spec = type ? objects::structural_schema(*type)
                      : Json{{"type", "object"}, {"x-kubernetes-preserve-unknown-fields", true}};
+    if (type) describe(*type, spec);
+    std::string_view about = type ? description_of(*type, "") : std::string_view();
     Json versions = Json::array();
-    for (std::string_view version : kind.versions) versions.push_back(version_of(kind, version, spec));
+    for (std::string_view version : kind.versions) versions.push_back(version_of(kind, version, spec, about));
     Json names = {{"kind", kind.kind},
                   {"listKind", std::string(kind.kind) + "List"},
                   {"plural", kind.plural},

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "http/h1_spelling.h"
 #include "http/message.h"
 #include "net/buffer.h"
 
@@ -174,13 +175,15 @@ enum class Connection : uint8_t {
 // upgrade are not copied. A field that holds CR, LF, NUL or another control
 // character is left out.
 // Absolute form is never written: `path`, or for CONNECT `authority`, is the target.
-void write_request(net::Buffer& out, const RequestHead& head, Body body, Connection connection = Connection::KeepAlive);
+// Names are in lower case, or as `spelling` says.
+void write_request(net::Buffer& out, const RequestHead& head, Body body, Connection connection = Connection::KeepAlive,
+                   const Spelling* spelling = nullptr);
 // For a response to HEAD, and a 304, `body` may be the length that a GET would have; send no body then.
 void write_response(net::Buffer& out, const ResponseHead& head, Body body,
-                    Connection connection = Connection::KeepAlive);
+                    Connection connection = Connection::KeepAlive, const Spelling* spelling = nullptr);
 
 void write_chunk(net::Buffer& out, std::string_view bytes);  // nothing where bytes is empty
-void write_last_chunk(net::Buffer& out, const Headers& trailers = {});
+void write_last_chunk(net::Buffer& out, const Headers& trailers = {}, const Spelling* spelling = nullptr);
 
 // "HTTP/1.1 100 Continue" and the like, without fields.
 void write_interim(net::Buffer& out, int status);

@@ -342,5 +342,31 @@ TEST(HeadersMap, KeepsOrderAndFindsByName) {
   EXPECT_FALSE(headers.contains("B"));
 }
 
+std::string respelled(const std::optional<Spelling>& rule, std::string_view learn_from, std::string text) {
+  auto learned = Spelling::learned(rule, learn_from);
+  if (const Spelling* spelling = Spelling::chosen(learned.get(), rule))
+    spelling->respell(text.data(), text.data() + text.size());
+  return text;
+}
+
+TEST(H1Spelling, NamesAreCapitalizedWordByWord) {
+  const Spelling proper(false, Spelling::Unknown::Proper);
+  EXPECT_EQ(
+      respelled(proper, "", "GET /a-b: HTTP/1.1\r\nhost: a-b\r\nx-b3-id: c-d: e\r\nfoo$b#$are: 1\r\n2a: \r\n\r\n"),
+      "GET /a-b: HTTP/1.1\r\nHost: a-b\r\nX-B3-Id: c-d: e\r\nFoo$B#$Are: 1\r\n2a: \r\n\r\n");
+  EXPECT_EQ(respelled(proper, "", "0\r\nx-sum: y\r\n\r\n"), "0\r\nX-Sum: y\r\n\r\n");
+}
+
+TEST(H1Spelling, NamesThatCameAreWrittenAsTheyCame) {
+  const std::string_view came =
+      "\r\nGET /X-Path: HTTP/1.1\r\nHOST: a\r\nx-lOw: X-VALUE\r\nx-low: b\r\nplain: c\r\n\r\n";
+  const std::string goes = "GET / HTTP/1.1\r\nhost: a\r\nx-low: 1\r\nplain: c\r\nx-new: d\r\n\r\n";
+  EXPECT_EQ(respelled(Spelling(true, Spelling::Unknown::Lower), came, goes),
+            "GET / HTTP/1.1\r\nHOST: a\r\nx-lOw: 1\r\nplain: c\r\nx-new: d\r\n\r\n");
+  EXPECT_EQ(respelled(Spelling(true, Spelling::Unknown::Proper), came, goes),
+            "GET / HTTP/1.1\r\nHOST: a\r\nx-lOw: 1\r\nplain: c\r\nX-New: d\r\n\r\n");
+  EXPECT_EQ(respelled(std::nullopt, came, goes), goes);
+}
+
 }  // namespace
 }  // namespace http::h1

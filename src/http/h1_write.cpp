@@ -47,7 +47,8 @@ void put_framing(Pen& pen, Body body) {
 }  // namespace
 
 // The connection's own fields, and the empty line.
-static void finish_head(net::Buffer& out, Pen pen, const char* begin, const Headers& headers, Connection connection) {
+static void finish_head(net::Buffer& out, Pen pen, char* begin, const Headers& headers, Connection connection,
+                        const Spelling* spelling) {
   if (connection == Connection::Close) pen.put("connection: close\r\n");
   if (connection == Connection::SaysKeepAlive) pen.put("connection: keep-alive\r\n");
   if (connection == Connection::Upgrade) {
@@ -60,6 +61,7 @@ static void finish_head(net::Buffer& out, Pen pen, const char* begin, const Head
     }
   }
   pen.put("\r\n");
+  if (spelling) spelling->respell(begin, pen.at);
   out.commit(static_cast<size_t>(pen.at - begin));
 }
 
@@ -79,7 +81,8 @@ static void put_target(Pen& pen, std::string_view target) {
   }
 }
 
-void write_request(net::Buffer& out, const RequestHead& head, Body body, Connection connection) {
+void write_request(net::Buffer& out, const RequestHead& head, Body body, Connection connection,
+                   const Spelling* spelling) {
   bool connect = head.method == "CONNECT" && head.protocol.empty();
   std::string_view target = connect ? std::string_view(head.authority) : std::string_view(head.path);
   if (target.empty()) target = "/";
@@ -95,7 +98,7 @@ void write_request(net::Buffer& out, const RequestHead& head, Body body, Connect
   pen.put("\r\n");
   put_fields(pen, head.headers);
   put_framing(pen, body);
-  finish_head(out, pen, begin, head.headers, connection);
+  finish_head(out, pen, begin, head.headers, connection, spelling);
 }
 
 static void put_status_line(Pen& pen, int status) {
@@ -107,13 +110,14 @@ static void put_status_line(Pen& pen, int status) {
   pen.put("\r\n");
 }
 
-void write_response(net::Buffer& out, const ResponseHead& head, Body body, Connection connection) {
+void write_response(net::Buffer& out, const ResponseHead& head, Body body, Connection connection,
+                    const Spelling* spelling) {
   char* begin = out.prepare(room_of(head.headers) + kFramingRoom);
   Pen pen{begin};
   put_status_line(pen, head.status);
   put_fields(pen, head.headers);
   put_framing(pen, body);
-  finish_head(out, pen, begin, head.headers, connection);
+  finish_head(out, pen, begin, head.headers, connection, spelling);
 }
 
 void write_chunk(net::Buffer& out, std::string_view bytes) {
@@ -127,12 +131,13 @@ void write_chunk(net::Buffer& out, std::string_view bytes) {
   out.commit(static_cast<size_t>(pen.at - begin));
 }
 
-void write_last_chunk(net::Buffer& out, const Headers& trailers) {
+void write_last_chunk(net::Buffer& out, const Headers& trailers, const Spelling* spelling) {
   char* begin = out.prepare(room_of(trailers) + 8);
   Pen pen{begin};
   pen.put("0\r\n");
   put_fields(pen, trailers);
   pen.put("\r\n");
+  if (spelling) spelling->respell(begin, pen.at);
   out.commit(static_cast<size_t>(pen.at - begin));
 }
 

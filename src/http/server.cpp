@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "http/h2.h"
 #include "http/server_core.h"
@@ -22,13 +24,17 @@ net::Task<void> run(std::shared_ptr<ServerCore> core, std::shared_ptr<ServerExch
 }  // namespace
 
 ServerConnection::ServerConnection(ServerCore& core, net::Loop& loop)
-    : core_(core), transport_(std::make_unique<net::Connection>(loop, *this)), timer_(loop, [this] {
-        if (protocol_) {
-          protocol_->on_timeout();
-        } else {
-          retire();
-        }
-      }) {}
+    : core_(core),
+      transport_(std::make_unique<net::Connection>(loop, *this)),
+      timer_(loop,
+             [this] {
+               if (protocol_) {
+                 protocol_->on_timeout();
+               } else {
+                 retire();
+               }
+             }),
+      heard_(loop.now()) {}
 
 base::Result<void> ServerConnection::open(int fd, const net::Address& peer,
                                           std::shared_ptr<const net::TlsContext> tls) {
@@ -77,6 +83,7 @@ void ServerConnection::on_ready(net::Connection& connection) {
 }
 
 void ServerConnection::on_data(net::Connection&) {
+  heard_ = core_.loop.now();
   if (protocol_) {
     protocol_->on_data();
   } else {
@@ -113,6 +120,7 @@ void ServerConnection::on_end(net::Connection&) {
 }
 
 void ServerConnection::on_drained(net::Connection&) {
+  heard_ = core_.loop.now();
   if (protocol_) protocol_->on_drained();
 }
 
@@ -137,8 +145,11 @@ ServerCore::ServerCore(net::Loop& l, Handler h, ServerOptions o)
 
 void ServerCore::accept(int fd, const net::Address& peer) {
   if (connections.size() >= options.max_connections) {
-    ::close(fd);
-    return;
+    if (!options.replaces_quietest || connections.empty()) {
+      ::close(fd);
+      return;
+    }
+    std::ranges::min_element(connections, {}, [](const auto& one) { return one.first->heard(); })->first->retire();
   }
   auto made = std::make_unique<ServerConnection>(*this, loop);
   auto tls = options.tls_source ? options.tls_source() : options.tls;

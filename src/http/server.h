@@ -63,6 +63,7 @@ struct ServerOptions {
   // Called at each new connection; lets certificates rotate. Overrides `tls`.
   std::function<std::shared_ptr<const net::TlsContext>()> tls_source;
   size_t max_connections = 10'000;
+  bool replaces_quietest = false;  // past that, the connection that said nothing for longest goes for a new one
   std::chrono::milliseconds header_timeout{10'000};
   std::chrono::milliseconds idle_timeout{300'000};
 };

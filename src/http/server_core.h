@@ -37,6 +37,7 @@ class ServerConnection final : public net::Connection::Handler {
   ServerCore& core() { return core_; }
   net::Connection& transport() { return *transport_; }
   bool retired() const { return retired_; }
+  net::Clock::time_point heard() const { return heard_; }  // when bytes last came, or all that was to be sent had gone
   void arm(net::Clock::duration delay) { timer_.arm(delay); }
   void disarm() { timer_.cancel(); }
   ServerExchange::Peers peers();
@@ -63,6 +64,7 @@ class ServerConnection final : public net::Connection::Handler {
   std::unique_ptr<ServerProtocol> protocol_;
   std::shared_ptr<const net::TlsPeer> tls_;
   net::Timer timer_;
+  net::Clock::time_point heard_;
   bool retired_ = false;
 };
 

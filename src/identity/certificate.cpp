@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "identity/certificate.h"
 
+#include <arpa/inet.h>
+
 #include "base/strings.h"
 #include "identity/openssl.h"
 
@@ -38,6 +40,13 @@ base::Result<void> read_names(X509* certificate, Certificate& out) {
   }
   for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
+    if (name->type == GEN_IPADD) {
+      const unsigned char* bytes = ASN1_STRING_get0_data(name->d.iPAddress);
+      const int size = ASN1_STRING_length(name->d.iPAddress);
+      char ip[INET6_ADDRSTRLEN];
+      if ((size == 4 || size == 16) && inet_ntop(size == 4 ? AF_INET : AF_INET6, bytes, ip, sizeof ip))
+        out.ip_names.emplace_back(ip);
+    }
     if (name->type != GEN_URI && name->type != GEN_DNS) continue;
     std::string text(view(name->d.ia5));  // d.ia5 is both kinds' member
     if (text.find('\0') != text.npos)

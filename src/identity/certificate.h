@@ -25,7 +25,8 @@ struct Certificate {
   WallTime not_after;
   std::vector<std::string> uri_names;
   std::vector<std::string> dns_names;
-  bool is_authority = false;  // basicConstraints CA
+  std::vector<std::string> ip_names;  // as text
+  bool is_authority = false;          // basicConstraints CA
 
   std::string pem() const;
 

@@ -257,7 +257,7 @@ bool Connection::send(Buffer& bytes) {
       if (errno != EAGAIN) write_failed(errno);
       return false;
     }
-    sent_ += static_cast<uint64_t>(count);
+    if (&bytes == &output_) sent_ += static_cast<uint64_t>(count);
     if (static_cast<size_t>(count) < bytes.size()) writable_ = false;
     bytes.consume(static_cast<size_t>(count));
   }

@@ -139,7 +139,7 @@ class Connection final : private IoHandler {
   const TlsPeer* tls() const;  // nullptr without TLS or before its handshake is done
   // What check_peer, or a hash, had against the peer's certificate; empty: nothing.
   std::string_view refusal() const;
-  uint64_t bytes_received() const { return received_; }  // off the wire
+  uint64_t bytes_received() const { return received_; }  // what was said to it: inside TLS where there is TLS
   uint64_t bytes_sent() const { return sent_; }
 
  private:

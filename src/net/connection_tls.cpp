@@ -37,7 +37,6 @@ struct TlsBio {
     if (c.readable_) {
       const ssize_t count = recv(c.fd_, out, wanted, 0);
       if (count > 0) {
-        c.received_ += static_cast<uint64_t>(count);
         if (static_cast<size_t>(count) < wanted && !c.hung_up_) c.readable_ = false;
         return static_cast<int>(count);
       }
@@ -101,6 +100,7 @@ void Connection::start_tls(std::shared_ptr<const TlsContext> context, const std:
   tls_ = std::make_unique<Tls>();
   tls_->context = std::move(context);
   tls_->raw.swap(input_);
+  received_ -= tls_->raw.size();
   tls_->ssl = SSL_new(tls_->context->native());
   SSL* ssl = tls_->ssl;
   SSL_set_app_data(ssl, this);
@@ -175,6 +175,7 @@ Connection::Got Connection::read_tls() {
     const int result = SSL_read_ex(tls_->ssl, input_.data() + input_.size(), input_.room(), &count);
     if (result == 1) {
       input_.commit(count);
+      received_ += count;
       any = true;
       continue;
     }
@@ -193,6 +194,7 @@ void Connection::seal() {
   size_t count = 0;
   if (SSL_write_ex(tls_->ssl, output_.data(), std::min(output_.size(), kSealAtOnce), &count) == 1) {
     output_.consume(count);
+    sent_ += count;
   } else {
     write_failed(EPIPE);
   }

@@ -93,6 +93,10 @@ void Scrape::histogram(const StatName& name, const Histogram& value) {
   known.value.add(value);
 }
 
+void Scrape::text(const StatName& name, std::string value) {
+  family(name, Kind::Text).texts[name.labels] = {name.dotted, std::move(value)};
+}
+
 void Scrape::add(const Scrape& other) {
   for (const auto& [name, theirs] : other.families_) {
     Family& mine = families_.try_emplace(name, Family{.kind = theirs.kind}).first->second;
@@ -100,6 +104,7 @@ void Scrape::add(const Scrape& other) {
       auto [it, added] = mine.numbers.try_emplace(labels, number);
       if (!added) it->second.value += number.value;
     }
+    for (const auto& [labels, readout] : theirs.texts) mine.texts[labels] = readout;
     for (const auto& [labels, distribution] : theirs.histograms) {
       auto [it, added] = mine.histograms.try_emplace(labels, distribution);
       if (!added) it->second.value.add(distribution.value);
@@ -146,39 +151,58 @@ static void append_labels(std::string& out, const Labels& labels, std::string_vi
   out += '}';
 }
 
-std::string Scrape::prometheus() const {
+static void append_sample(std::string& out, const std::string& name, const Labels& labels, double value) {
+  out += name;
+  append_labels(out, labels);
+  out += ' ';
+  append_number(out, value);
+  out += '\n';
+}
+
+static void append_buckets(std::string& out, const std::string& name, const Labels& labels, const Histogram& value) {
+  uint64_t running = 0;
+  for (size_t i = 0; i <= Histogram::kBounds.size(); ++i) {
+    running += value.buckets()[i];
+    std::string bound = "+Inf";
+    if (i < Histogram::kBounds.size()) {
+      bound.clear();
+      append_number(bound, Histogram::kBounds[i]);
+    }
+    out += name + "_bucket";
+    append_labels(out, labels, bound);
+    out += ' ' + std::to_string(running) + '\n';
+  }
+}
+
+static void append_quantiles(std::string& out, const std::string& name, const Labels& labels, const Histogram& value) {
+  for (const char* share : {"0", "0.25", "0.5", "0.75", "0.9", "0.95", "0.99", "0.995", "0.999", "1"}) {
+    Labels with = labels;
+    with.emplace_back("quantile", share);
+    append_sample(out, name, with, value.quantile(std::strtod(share, nullptr)));
+  }
+}
+
+std::string Scrape::prometheus(Exposition how) const {
   std::string out;
   for (const auto& [name, family] : families_) {
-    const char* type = family.kind == Kind::Counter ? "counter" : family.kind == Kind::Gauge ? "gauge" : "histogram";
+    if (family.kind == Kind::Text && !how.text_readouts) continue;
+    const char* type = family.kind == Kind::Counter     ? "counter"
+                       : family.kind != Kind::Histogram ? "gauge"
+                       : how.summaries                  ? "summary"
+                                                        : "histogram";
     out += "# TYPE " + name + " " + type + "\n";
-    for (const auto& [labels, number] : family.numbers) {
-      out += name;
-      append_labels(out, labels);
-      out += ' ';
-      append_number(out, number.value);
-      out += '\n';
+    for (const auto& [labels, number] : family.numbers) append_sample(out, name, labels, number.value);
+    for (const auto& [labels, readout] : family.texts) {
+      Labels with = labels;
+      with.emplace_back("text_value", readout.value);
+      append_sample(out, name, with, 0);
     }
     for (const auto& [labels, distribution] : family.histograms) {
-      const Histogram& value = distribution.value;
-      uint64_t running = 0;
-      for (size_t i = 0; i <= Histogram::kBounds.size(); ++i) {
-        running += value.buckets()[i];
-        std::string bound = "+Inf";
-        if (i < Histogram::kBounds.size()) {
-          bound.clear();
-          append_number(bound, Histogram::kBounds[i]);
-        }
-        out += name + "_bucket";
-        append_labels(out, labels, bound);
-        out += ' ' + std::to_string(running) + '\n';
-      }
-      out += name + "_sum";
+      (how.summaries ? append_quantiles : append_buckets)(out, name, labels, distribution.value);
+      append_sample(out, name + "_sum", labels, distribution.value.sum());
+      out += name + "_count";
       append_labels(out, labels);
-      out += ' ';
-      append_number(out, value.sum());
-      out += '\n' + name + "_count";
-      append_labels(out, labels);
-      out += ' ' + std::to_string(value.count()) + '\n';
+      out += ' ' + std::to_string(distribution.value.count()) + '\n';
     }
   }
   return out;
@@ -187,25 +211,54 @@ std::string Scrape::prometheus() const {
 std::vector<Scrape::Stat> Scrape::stats() const {
   std::vector<Stat> out;
   for (const auto& [name, family] : families_) {
-    const auto kind = family.kind == Kind::Gauge ? Stat::Kind::Gauge : Stat::Kind::Counter;
-    for (const auto& [labels, number] : family.numbers) out.push_back({kind, number.dotted, number.value, {}});
+    for (const auto& [labels, number] : family.numbers)
+      out.push_back({family.kind, number.dotted, number.value, {}, {}});
+    for (const auto& [labels, readout] : family.texts)
+      out.push_back({Kind::Text, readout.dotted, 0, {}, readout.value});
     for (const auto& [labels, distribution] : family.histograms)
-      out.push_back({Stat::Kind::Histogram, distribution.dotted, static_cast<double>(distribution.value.count()),
-                     distribution.value});
+      out.push_back({Kind::Histogram,
+                     distribution.dotted,
+                     static_cast<double>(distribution.value.count()),
+                     distribution.value,
+                     {}});
   }
   std::sort(out.begin(), out.end(), [](const Stat& a, const Stat& b) { return a.name < b.name; });
   return out;
 }
 
-void Scrape::filter(const std::function<bool(const std::string&, double)>& wanted) {
+void Scrape::filter(const std::function<bool(const Stat&)>& wanted) {
   for (auto& [name, family] : families_) {
-    std::erase_if(family.numbers, [&](const auto& entry) { return !wanted(entry.second.dotted, entry.second.value); });
+    std::erase_if(family.numbers, [&](const auto& entry) {
+      return !wanted({family.kind, entry.second.dotted, entry.second.value, {}, {}});
+    });
+    std::erase_if(family.texts, [&](const auto& entry) {
+      return !wanted({Kind::Text, entry.second.dotted, 0, {}, entry.second.value});
+    });
     std::erase_if(family.histograms, [&](const auto& entry) {
-      return !wanted(entry.second.dotted, static_cast<double>(entry.second.value.count()));
+      return !wanted({Kind::Histogram, entry.second.dotted, static_cast<double>(entry.second.value.count()), {}, {}});
     });
   }
-  std::erase_if(families_,
-                [](const auto& entry) { return entry.second.numbers.empty() && entry.second.histograms.empty(); });
+  std::erase_if(families_, [](const auto& entry) {
+    return entry.second.numbers.empty() && entry.second.histograms.empty() && entry.second.texts.empty();
+  });
+}
+
+void Scrape::rename(const std::function<bool(StatName&)>& change) {
+  Scrape out;
+  for (const auto& [prometheus, family] : families_) {
+    auto renamed = [&](const Labels& labels, const std::string& dotted) {
+      StatName name(prometheus, labels);
+      name.dotted = dotted;
+      return name;
+    };
+    for (const auto& [labels, number] : family.numbers)
+      if (StatName name = renamed(labels, number.dotted); change(name)) out.number(family.kind, name, number.value);
+    for (const auto& [labels, readout] : family.texts)
+      if (StatName name = renamed(labels, readout.dotted); change(name)) out.text(name, readout.value);
+    for (const auto& [labels, distribution] : family.histograms)
+      if (StatName name = renamed(labels, distribution.dotted); change(name)) out.histogram(name, distribution.value);
+  }
+  *this = std::move(out);
 }
 
 void Scrape::subtract(const Scrape& before) {

@@ -54,9 +54,20 @@ struct StatName {
 // all is rendered. The same name and labels again adds up.
 class Scrape {
  public:
+  // One value under its dotted name.
+  struct Stat {
+    enum class Kind : uint8_t { Counter, Gauge, Histogram, Text } kind = Kind::Counter;
+    std::string name;
+    double value = 0;  // of a histogram, how many it has
+    Histogram histogram;
+    std::string text;
+  };
+  using Kind = Stat::Kind;
+
   void counter(const StatName& name, uint64_t value) { number(Kind::Counter, name, static_cast<double>(value)); }
   void gauge(const StatName& name, double value) { number(Kind::Gauge, name, value); }
   void histogram(const StatName& name, const Histogram& value);
+  void text(const StatName& name, std::string value);  // what is no number; the last word counts
   void counter(std::string_view name, Labels labels, uint64_t value) {
     number(Kind::Counter, {name, std::move(labels)}, static_cast<double>(value));
   }
@@ -68,23 +79,22 @@ class Scrape {
   }
   void add(const Scrape& other);
 
-  // Prometheus' text format 0.0.4, names sorted, one TYPE line a name.
-  std::string prometheus() const;
-  // One value under its dotted name.
-  struct Stat {
-    enum class Kind : uint8_t { Counter, Gauge, Histogram } kind = Kind::Counter;
-    std::string name;
-    double value = 0;
-    Histogram histogram;
+  struct Exposition {
+    bool summaries = false;      // histograms by quantiles, not by buckets
+    bool text_readouts = false;  // as gauges of 0 with the text as a label; else they are left out
   };
+  // Prometheus' text format 0.0.4, names sorted, one TYPE line a name.
+  std::string prometheus() const { return prometheus(Exposition{}); }
+  std::string prometheus(Exposition how) const;
   std::vector<Stat> stats() const;  // sorted by name
-  // Keeps what `wanted` says yes to.
-  void filter(const std::function<bool(const std::string& dotted, double value)>& wanted);
+  // Keeps what `wanted` says yes to; it does not see what is in histograms.
+  void filter(const std::function<bool(const Stat& stat)>& wanted);
+  // Gives each value the name that `change` makes of its own; those for which it returns false go.
+  void rename(const std::function<bool(StatName& name)>& change);
   // This one without what the other had counted already; gauges stay.
   void subtract(const Scrape& before);
 
  private:
-  enum class Kind { Counter, Gauge, Histogram };
   struct Family {
     Kind kind = Kind::Counter;
     struct Number {
@@ -95,7 +105,11 @@ class Scrape {
       std::string dotted;
       Histogram value;
     };
+    struct Readout {
+      std::string dotted, value;
+    };
     std::map<Labels, Number> numbers;
+    std::map<Labels, Readout> texts;
     std::map<Labels, Distribution> histograms;
   };
   Family& family(const StatName& name, Kind kind);

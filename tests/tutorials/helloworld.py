@@ -432,7 +432,10 @@ def main():
     # A mesh installed anew has another root, and no rules: running sidecars find their way into it.
     types("istioctl uninstall --purge -y", re.compile(r"removed|Uninstall", re.I))
     types("istioctl install --set profile=default -y", re.compile("✔ Installation complete"))
-    until("sidecars join the new mesh", lambda: re.search(r"nginx\.default +Kubernetes +SYNCED", run("istioctl proxy-status")[1]), 30)
+    until("sidecars join the new mesh", lambda: all(
+        re.search(pod + r"[-a-z0-9]*\.default +Kubernetes +SYNCED", run("istioctl proxy-status")[1])
+        for pod in ("nginx", "helloworld-v1", "helloworld-v2")), 30)
+    until("and take certificates of the new root", lambda: all(status_of(HELLO) == 200 for _ in range(10)), 30)
     split("through the new mesh", HELLO, 0.5)
 
     print("clean up")

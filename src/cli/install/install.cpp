@@ -59,6 +59,7 @@ static net::Task<base::Result<void>> await_end_of_terminating(kube::Client& clie
   kube::Resource namespaces{"", "v1", "namespaces"};
   for (;;) {
     auto found = co_await client.get(namespaces, "", ns);
+    if (!found && found.error().kind == ErrorKind::Unavailable) co_return std::unexpected(found.error());
     if (!found || !found->deleting()) co_return base::Result<void>();
     if (net::Clock::now() > limit)
       co_return base::fail(ErrorKind::Timeout,

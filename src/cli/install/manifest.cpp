@@ -55,13 +55,14 @@ static base::Result<Objects> egress_gateway(const InstallSettings& settings) {
 }
 
 // What was chosen of the mesh's settings, on top of those that every mesh has.
-static base::Result<void> add_mesh_settings(Objects& objects, const base::Json& chosen) {
+static base::Result<void> add_mesh_settings(Objects& objects, const InstallSettings& settings) {
   for (objects::Object& object : objects) {
     if (object.kind_name() != "ConfigMap" || object.name() != "istio") continue;
     base::Json& text = object.json()["data"]["mesh"];
     auto documents = TRY(base::parse_yaml(text.get<std::string>()));
-    documents.front().merge_patch(chosen);
+    documents.front().merge_patch(settings.mesh);
     text = base::to_yaml(documents.front());
+    object.json()["metadata"]["annotations"][kChoicesAnnotation] = settings.chosen.dump();
   }
   return {};
 }
@@ -75,7 +76,7 @@ base::Result<std::vector<Component>> manifest(const InstallSettings& settings) {
   components.push_back(std::move(core));
 
   Component istiod{.name = "Istiod", .deployment = "istiod", .objects = TRY(file("istiod.yaml", settings))};
-  TRY(add_mesh_settings(istiod.objects, settings.mesh));
+  TRY(add_mesh_settings(istiod.objects, settings));
   for (objects::Object& webhook : TRY(file("webhooks.yaml", settings))) istiod.objects.push_back(std::move(webhook));
   components.push_back(std::move(istiod));
 

@@ -215,8 +215,17 @@ base::Result<void> add_operator(Choices& choices, const std::string& file, std::
   return {};
 }
 
+base::Result<Choices> remembered(std::string_view annotation) {
+  Choices out;
+  auto choices = TRY(base::parse_json(annotation));
+  if (!choices.is_object()) return base::fail(ErrorKind::Invalid, "a JSON object was expected");
+  for (const auto& [path, value] : choices.items()) TRY(choose(out, path, value));
+  return out;
+}
+
 InstallSettings settings_of(const Choices& choices) {
   InstallSettings out;
+  for (const auto& [path, value] : choices) out.chosen[path] = value;
   auto text = [&](const char* path, std::string& into) {
     if (auto it = choices.find(path); it != choices.end()) into = it->second.get<std::string>();
   };

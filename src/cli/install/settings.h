@@ -19,6 +19,7 @@ struct InstallSettings {
   bool egress_gateway = false;
   std::string ingress_service = "LoadBalancer", egress_service = "ClusterIP";  // types
   base::Json mesh = base::Json::object();                                      // MeshConfig, what was chosen of it
+  base::Json chosen = base::Json::object();                                    // all choices, by path
 };
 
 // What was written, by path: "meshConfig.accessLogFile". The later one stands.
@@ -30,6 +31,10 @@ base::Result<void> set(Choices& choices, std::string_view assignment);
 
 // Adds the spec of an IstioOperator, the text of the file of that name.
 base::Result<void> add_operator(Choices& choices, const std::string& file, std::string_view text);
+
+// What the ConfigMap of an installed mesh says of its choices, so that `seine up` can ask for the same again.
+inline constexpr const char* kChoicesAnnotation = "seine.dev/install-choices";
+base::Result<Choices> remembered(std::string_view annotation);
 
 // The profile's settings under what was chosen.
 InstallSettings settings_of(const Choices& choices);

@@ -78,4 +78,16 @@ TEST(InstallSettings, SayWhichFileIsWrongAndWhy) {
             std::string::npos);
 }
 
+TEST(InstallSettings, AreRememberedAsTheyWereChosen) {
+  Choices choices;
+  ASSERT_TRUE(set(choices, "profile=demo"));
+  ASSERT_TRUE(set(choices, "meshConfig.accessLogFile=/dev/stderr"));
+  ASSERT_TRUE(set(choices, "components.egressGateways[0].enabled=false"));
+  auto again = remembered(settings_of(choices).chosen.dump());
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(*again, choices);
+  EXPECT_FALSE(remembered(R"({"profile": "none such"})"));
+  EXPECT_FALSE(remembered("[]"));
+}
+
 }  // namespace cli

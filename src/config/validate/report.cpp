@@ -5,6 +5,7 @@
 #include <re2/re2.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/strings.h"
 #include "telemetry/format.h"
@@ -22,13 +23,25 @@ bool is_dns_label(std::string_view label) {
   return std::ranges::all_of(label, [](char c) { return is_letter_or_digit(c) || c == '-'; });
 }
 
+// An object must not make an answer of any size, so of each severity the first are told, and of a text its beginning.
+void Report::note(Severity severity, std::string_view code, const Path& path, std::string message, std::string hint) {
+  constexpr size_t kMost = 50, kLongest = 2048;
+  size_t& told = severity == Severity::Error ? errors_ : warnings_;
+  if (++told > kMost + 1) return;
+  if (told == kMost + 1) {
+    message = "and more; of one object the first " + std::to_string(kMost) + " are told";
+    hint.clear();
+  }
+  if (message.size() > kLongest) message = message.substr(0, kLongest) + "...";
+  findings_.push_back({severity, std::string(code), object_, path.text(), std::move(message), std::move(hint)});
+}
+
 void Report::error(std::string_view code, const Path& path, std::string message, std::string hint) {
-  findings_.push_back({Severity::Error, std::string(code), object_, path.text(), std::move(message), std::move(hint)});
+  note(Severity::Error, code, path, std::move(message), std::move(hint));
 }
 
 void Report::warn(std::string_view code, const Path& path, std::string message, std::string hint) {
-  findings_.push_back(
-      {Severity::Warning, std::string(code), object_, path.text(), std::move(message), std::move(hint)});
+  note(Severity::Warning, code, path, std::move(message), std::move(hint));
 }
 
 // Compiling expressions is what costs: a document that is full of them must not hold up everybody else.
@@ -170,15 +183,16 @@ void check_export_to(Report& report, const Path& path, const google::protobuf::R
                      std::string_view ns) {
   bool everywhere = false;
   bool nowhere = false;
+  std::set<std::string_view> seen;
   for (int i = 0; i < export_to.size(); ++i) {
     const std::string& to = export_to[i];
     everywhere |= to == "*";
     nowhere |= to == "~";
     if (to != "*" && to != "." && to != "~" && !is_dns_label(to))
       report.error("SN0119", path[i], "invalid export_to value " + in_quotes(to), "one of *, ., ~, or a namespace");
-    for (int j = 0; j < i; ++j)
-      if (export_to[j] == to || (export_to[j] == "." && to == ns))
-        report.error("SN0119", path[i], "duplicate entries in exportTo: " + to);
+    if (seen.contains(to) || (to == ns && seen.contains(".")))
+      report.error("SN0119", path[i], "duplicate entries in exportTo: " + to);
+    seen.insert(to);
   }
   if (export_to.size() > 1 && (everywhere || nowhere))
     report.error(

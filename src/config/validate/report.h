@@ -40,8 +40,11 @@ class Report {
   std::vector<Finding> take() { return std::move(findings_); }
 
  private:
+  void note(Severity severity, std::string_view code, const Path& path, std::string message, std::string hint);
+
   objects::Ref object_;
   std::vector<Finding> findings_;
+  size_t errors_ = 0, warnings_ = 0;
   size_t patterns_ = 0;  // bytes of expressions so far
 };
 

@@ -76,9 +76,25 @@ TEST(VirtualService, HostsMustBeNamesAndDifferent) {
   EXPECT_THAT(errors(virtual_service("{hosts: ['a b'], http: [{route: [{destination: {host: a}}]}]}")),
               ElementsAre(HasSubstr("spec.hosts[0]: domain name \"a b\" invalid")));
   EXPECT_THAT(errors(virtual_service("{hosts: ['*.foo.bar', '*.bar'], http: [{route: [{destination: {host: a}}]}]}")),
-              ElementsAre(HasSubstr("duplicate hosts in virtual service")));
+              ElementsAre("spec.hosts[1]: duplicate hosts in virtual service: *.bar and *.foo.bar"));
+  EXPECT_THAT(errors(virtual_service("{hosts: [x.foo.bar, '*.baz', '*'], gateways: [g], http: [{route: [{destination: "
+                                     "{host: a}}]}]}")),
+              ElementsAre("spec.hosts[2]: duplicate hosts in virtual service: * and x.foo.bar",
+                          "spec.hosts[2]: duplicate hosts in virtual service: * and *.baz"));
   EXPECT_THAT(errors(virtual_service("{hosts: [a]}")),
               ElementsAre("spec: http, tcp or tls must be provided in virtual service"));
+}
+
+TEST(VirtualService, OfManyErrorsTheFirstAreTold) {
+  std::string hosts, namespaces;
+  for (int i = 0; i < 3000; ++i) {
+    hosts += "same, ";
+    namespaces += "., ";
+  }
+  const auto told = errors(virtual_service("{hosts: [" + hosts + "], exportTo: [" + namespaces +
+                                           "], http: [{route: [{destination: {host: a}}]}]}"));
+  ASSERT_EQ(told.size(), 51u);
+  EXPECT_THAT(told.back(), HasSubstr("and more"));
 }
 
 TEST(VirtualService, RoutesMustLeadSomewhere) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "base/strings.h"
 #include "config/validate/routes.h"
@@ -8,8 +10,6 @@ namespace config {
 namespace {
 
 namespace api = networking;
-
-bool is_wildcard(std::string_view host) { return host.starts_with('*'); }
 
 // What a VirtualService is bound to: nothing written means the sidecars.
 struct Bound {
@@ -42,9 +42,21 @@ void check_gateway_names(Report& report, const Path& path, const api::VirtualSer
   }
 }
 
-bool covers(std::string_view wide, std::string_view narrow) {
-  if (wide == narrow || wide == "*") return true;
-  return is_wildcard(wide) && narrow.size() > wide.size() - 1 && narrow.ends_with(wide.substr(1));
+// Pairs of hosts of which one covers the other, the later first. "a.b.c" is covered by "*.b.c", "*.c" and "*".
+std::set<std::pair<int, int>> overlaps(const google::protobuf::RepeatedPtrField<std::string>& hosts) {
+  std::map<std::string, int, std::less<>> first;
+  std::set<std::pair<int, int>> out;
+  for (int i = 0; i < hosts.size(); ++i)
+    if (auto [at, is_new] = first.try_emplace(hosts[i], i); !is_new) out.emplace(i, at->second);
+  for (const auto& [host, i] : first) {
+    auto look = [&, i = i, &host = host](const std::string& wide) {
+      if (auto at = first.find(wide); at != first.end() && wide != host)
+        out.emplace(std::max(i, at->second), std::min(i, at->second));
+    };
+    look("*");
+    for (size_t dot = host.find('.'); dot != host.npos; dot = host.find('.', dot + 1)) look("*" + host.substr(dot));
+  }
+  return out;
 }
 
 void check_hosts(Report& report, const Path& path, const api::VirtualService& spec, Bound bound) {
@@ -61,11 +73,9 @@ void check_hosts(Report& report, const Path& path, const api::VirtualService& sp
     }
   }
   if (!all_good) return;
-  for (int i = 0; i < spec.hosts_size(); ++i)
-    for (int j = 0; j < i; ++j)
-      if (covers(spec.hosts(i), spec.hosts(j)) || covers(spec.hosts(j), spec.hosts(i)))
-        report.error("SN0122", (path / "hosts")[i],
-                     "duplicate hosts in virtual service: " + spec.hosts(i) + " and " + spec.hosts(j));
+  for (auto [i, j] : overlaps(spec.hosts()))
+    report.error("SN0122", (path / "hosts")[i],
+                 "duplicate hosts in virtual service: " + spec.hosts(i) + " and " + spec.hosts(j));
 }
 
 // JWT claims are only verified at gateways.

@@ -60,6 +60,7 @@ class Registry final : public Api {
   static Json shown(const KindRow& row, std::string_view version, const Json& stored);
 
   Store& store() { return store_; }
+  const Store& store() const { return store_; }
   Catalog& catalog() { return catalog_; }
   static CallPointer in_process_call();
 

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "base/file.h"
 #include "base/strings.h"
 #include "http/server.h"
 #include "localkube/api/auth/kubeconfig.h"
@@ -122,7 +123,7 @@ base::Result<std::string> ApiServer::write_kubeconfig(const std::string& server_
       .cluster = {{"server", server_url}, {"certificate-authority-data", base::to_base64(parts_->pki.ca_certificate)}},
       .user = {{"client-certificate-data", base::to_base64(parts_->pki.admin_certificate)},
                {"client-key-data", base::to_base64(parts_->pki.admin_key)}}};
-  std::string before = read_file(path).value_or(""), text = kubeconfig_with(before, entries);
+  std::string before = base::read_file(path).value_or(""), text = kubeconfig_with(before, entries);
   if (text == before) return path;
   TRY(write_private_file(path, text));
   return path;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "localkube/controllers/endpoints.h"
 
+#include <algorithm>
+
 #include "localkube/api/metadata.h"
 #include "localkube/fields.h"
 
@@ -90,6 +92,11 @@ static base::Json endpoint_of(const objects::Object& service, const objects::Obj
   return out;
 }
 
+// As Kubernetes orders them: by the address's text, so that who reads twice reads the same.
+static void sort_by(base::Json& list, std::string_view (*address)(const base::Json&)) {
+  std::ranges::stable_sort(list.get_ref<base::Json::array_t&>(), {}, address);
+}
+
 std::vector<base::Json> slices_of(const objects::Object& service, const std::vector<objects::Object>& pods) {
   std::vector<base::Json> slices;
   for (const objects::Object& pod : pods) {
@@ -103,28 +110,32 @@ std::vector<base::Json> slices_of(const objects::Object& service, const std::vec
     }
     (*slice)["endpoints"].push_back(endpoint_of(service, pod));
   }
+  for (base::Json& slice : slices)
+    sort_by(slice["endpoints"], [](const base::Json& one) -> std::string_view {
+      return one["addresses"][0].get_ref<const std::string&>();
+    });
   if (slices.empty()) slices.push_back({{"endpoints", base::Json::array()}, {"ports", base::Json::array()}});
   return slices;
 }
 
-static base::Json subsets_of(const std::vector<base::Json>& slices) {
-  base::Json subsets = base::Json::array();
-  for (const base::Json& slice : slices) {
-    base::Json ready = base::Json::array(), unready = base::Json::array(), subset;
+base::Json subsets_of(const std::vector<base::Json>& slices) {
+  std::vector<base::Json> all;  // one for each list of ports, however many slices it took
+  for (const base::Json& slice : slices)
     for (const base::Json& endpoint : slice["endpoints"]) {
       if (truth(endpoint, "conditions", "terminating")) continue;
       base::Json address = {
           {"ip", endpoint["addresses"][0]}, {"nodeName", endpoint["nodeName"]}, {"targetRef", endpoint["targetRef"]}};
       if (endpoint.contains("hostname")) address["hostname"] = endpoint["hostname"];
-      (truth(endpoint, "conditions", "ready") ? ready : unready).push_back(std::move(address));
+      auto subset =
+          std::ranges::find_if(all, [&](const base::Json& known) { return known["ports"] == slice["ports"]; });
+      if (subset == all.end()) subset = all.insert(all.end(), base::Json{{"ports", slice["ports"]}});
+      (*subset)[truth(endpoint, "conditions", "ready") ? "addresses" : "notReadyAddresses"].push_back(
+          std::move(address));
     }
-    if (ready.empty() && unready.empty()) continue;
-    if (!ready.empty()) subset["addresses"] = std::move(ready);
-    if (!unready.empty()) subset["notReadyAddresses"] = std::move(unready);
-    subset["ports"] = slice["ports"];
-    subsets.push_back(std::move(subset));
-  }
-  return subsets;
+  for (base::Json& subset : all)
+    for (const char* list : {"addresses", "notReadyAddresses"})
+      if (subset.contains(list)) sort_by(subset[list], [](const base::Json& one) { return base::text(one, "ip"); });
+  return all;
 }
 
 net::Task<bool> EndpointSlices::reconcile(EndpointSlices* self, std::string key) {

@@ -26,5 +26,7 @@ class EndpointSlices {
 // The contents of a Service's slices, {endpoints, ports} each: pods whose ports
 // resolve alike share one, at most a hundred a slice. Pure, for tests.
 std::vector<base::Json> slices_of(const objects::Object& service, const std::vector<objects::Object>& pods);
+// The same as the subsets of Endpoints: one for each list of ports, its addresses in order.
+base::Json subsets_of(const std::vector<base::Json>& slices);
 
 }  // namespace localkube

@@ -52,8 +52,39 @@ std::map<std::string, HostAccess::Wanted> HostAccess::wanted_of(const objects::O
   return out;
 }
 
-void HostAccess::close_others(const std::string& service, const std::map<std::string, Wanted>& wanted) {
+std::string no_more_host_ports(size_t of_service, size_t of_namespace, std::string_view ns) {
+  if (of_service >= kMostOfService) return "it has " + std::to_string(of_service) + " already";
+  if (of_namespace >= kMostOfNamespace)
+    return "Services of namespace " + std::string(ns) + " have " + std::to_string(of_namespace) + " already";
+  return {};
+}
+
+std::string HostAccess::no_more_of(const std::string& service) const {
+  std::string ns = names_of_key(service).first;
+  size_t of_service = 0, of_namespace = 0;
+  for (const auto& [key, open] : open_) {
+    if (names_of_key(key).first != ns) continue;
+    of_namespace += open.size();
+    if (key == service) of_service = open.size();
+  }
+  for (const auto& [key, count] : opening_)
+    if (names_of_key(key).first == ns) of_namespace += count;
+  return no_more_host_ports(of_service, of_namespace, ns);
+}
+
+void HostAccess::tell_of_exhaustion(const objects::Object& service, size_t left_out, const std::string& why) {
+  cluster_.events.record(
+      service, {.type = EventRecorder::Type::Warning,
+                .reason = "HostPortsExhausted",
+                .message = "this machine has no port for " + std::to_string(left_out) + " of the Service's: " + why +
+                           "; delete Services that are not needed, or make them ClusterIP",
+                .component = "localkube",
+                .field_path = {}});
+}
+
+bool HostAccess::close_others(const std::string& service, const std::map<std::string, Wanted>& wanted) {
   auto& open = open_[service];
+  size_t before = open.size();
   for (auto at = open.begin(); at != open.end();) {
     auto still = wanted.find(at->first);
     if (still != wanted.end() && still->second.target == at->second.target) {
@@ -63,6 +94,7 @@ void HostAccess::close_others(const std::string& service, const std::map<std::st
     host_.close(at->first);
     at = open.erase(at);
   }
+  return open.size() < before;
 }
 
 net::Task<bool> HostAccess::reconcile(HostAccess* self, std::string key) {
@@ -70,11 +102,22 @@ net::Task<bool> HostAccess::reconcile(HostAccess* self, std::string key) {
   auto service = self->cluster_.api.get(kinds::kServices, ns, name);
   std::map<std::string, Wanted> wanted;
   if (service && !service->deleting()) wanted = self->wanted_of(*service);
-  self->close_others(key, wanted);
+  self->waiting_.erase(key);
+  if (self->close_others(key, wanted))
+    for (const std::string& other : self->waiting_) self->queue_.add(other);
   bool all = true;
+  size_t left_out = 0;
+  std::string why;
   for (auto& [what, one] : wanted) {
     if (self->open_[key].contains(what)) continue;
+    if (std::string full = self->no_more_of(key); !full.empty()) {
+      ++left_out;
+      why = std::move(full);
+      continue;
+    }
+    ++self->opening_[key];
     auto opened = co_await self->host_.listen(what, one.candidates);
+    if (--self->opening_[key] == 0) self->opening_.erase(key);
     auto target = net::Address::parse_host_port(one.target);
     if (!opened || !target) {
       base::log::warn("Service {}: {}", key, opened ? target.error().message : opened.error().message);
@@ -90,6 +133,8 @@ net::Task<bool> HostAccess::reconcile(HostAccess* self, std::string key) {
     if (service && opened->address.text() != one.candidates[0]) self->tell_of_move(*service, one, opened->address);
     self->open_[key][what] = {.relay = std::move(*relay), .target = one.target, .host = opened->address};
   }
+  if (left_out > 0) self->waiting_.insert(key);
+  if (left_out > 0 && service) self->tell_of_exhaustion(*service, left_out, why);
   if (self->open_[key].empty()) self->open_.erase(key);
   if (service && !service->deleting()) {
     bool announced = co_await announce(self, std::move(*service));

@@ -5,6 +5,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/strings.h"
 #include "localkube/fields.h"
@@ -38,11 +39,11 @@ static base::Json node_status(const NodeStatus::Facts& facts, const base::Json& 
   utsname kernel{};
   uname(&kernel);
   std::string os = "Linux";
-  if (auto release = read_file("/usr/lib/os-release"))
+  if (auto release = base::read_file("/usr/lib/os-release"))
     for (std::string_view line : base::split(*release, '\n'))
       if (line.starts_with("PRETTY_NAME=\"") && line.size() > 14) os = line.substr(13, line.size() - 14);
   auto id = [](const char* path) {
-    auto text = read_file(path);
+    auto text = base::read_file(path);
     return text ? std::string(base::trim(*text)) : std::string();
   };
   base::Json capacity = {{"cpu", std::to_string(facts.milli_cpus / 1000)},

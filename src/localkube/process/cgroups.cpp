@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/file.h"
 #include "base/strings.h"
 #include "localkube/process/fd.h"
 #include "localkube/process/files.h"
@@ -31,7 +32,7 @@ base::Result<void> set(const fs::path& file, const std::string& value) {
 }
 
 bool has_word(const fs::path& file, std::string_view word) {
-  auto text = read_file(file);
+  auto text = base::read_file(file);
   if (!text) return false;
   auto words = base::split(base::trim(*text), ' ');
   return std::find(words.begin(), words.end(), word) != words.end();
@@ -39,7 +40,7 @@ bool has_word(const fs::path& file, std::string_view word) {
 
 // "oom_kill 2" in a file of counters.
 int64_t counter(const fs::path& file, std::string_view name) {
-  auto text = read_file(file);
+  auto text = base::read_file(file);
   if (!text) return 0;
   for (std::string_view line : base::split(*text, '\n'))
     if (auto pair = base::cut(line, ' '); pair && pair->first == name)
@@ -129,7 +130,7 @@ Cgroups Cgroups::open(const std::string& name, const fs::path& mounts, std::stri
 Cgroups Cgroups::open(const fs::path& state) {
   uint64_t hash = 14695981039346656037u;  // FNV-1a
   for (unsigned char c : state.string()) hash = (hash ^ c) * 1099511628211u;
-  auto own = read_file("/proc/self/cgroup");
+  auto own = base::read_file("/proc/self/cgroup");
   return own ? open(fmt::format("seine-{:016x}", hash), "/sys/fs/cgroup", *own) : Cgroups();
 }
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/file.h"
 #include "base/testing/folder.h"
 #include "localkube/process/files.h"
 
@@ -18,7 +19,7 @@ class CgroupsTest : public testing::Test {
     ASSERT_TRUE(make_directory((root_ / path).parent_path()));
     ASSERT_TRUE(write_file(root_ / path, text));
   }
-  std::string text(const std::string& path) { return read_file(root_ / path).value_or("(none)"); }
+  std::string text(const std::string& path) { return base::read_file(root_ / path).value_or("(none)"); }
 
   base::TestFolder own_;
   fs::path root_ = own_.path();

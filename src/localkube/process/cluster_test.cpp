@@ -9,6 +9,7 @@
 
 #include <filesystem>
 
+#include "base/file.h"
 #include "base/strings.h"
 #include "kube/client.h"
 #include "localkube/fields.h"
@@ -34,7 +35,7 @@ std::vector<pid_t> descendants(pid_t of) {
   std::map<pid_t, std::vector<pid_t>> children;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     auto pid = base::parse_number<pid_t>(entry.path().filename().string());
-    auto stat = pid ? read_file(entry.path() / "stat") : base::fail(base::ErrorKind::NotFound, "");
+    auto stat = pid ? base::read_file(entry.path() / "stat") : base::fail(base::ErrorKind::NotFound, "");
     if (!stat) continue;
     auto fields = base::split(std::string_view(*stat).substr(stat->rfind(')') + 2), ' ');
     children[base::parse_number<pid_t>(fields[1]).value_or(0)].push_back(*pid);
@@ -131,7 +132,7 @@ class ClusterTest : public testing::Test {
   }
   static std::string phase(const std::string& name) { return string_at(get(name), "status", "phase"); }
   static pid_t keeper() {
-    auto record = read_file(state_ / "hold.json");
+    auto record = base::read_file(state_ / "hold.json");
     auto json = record ? base::parse_json(*record) : base::Result<Json>(Json());
     return json ? static_cast<pid_t>(number(*json, "keeper")) : 0;
   }
@@ -469,7 +470,8 @@ TEST_F(ClusterTest, AKilledServeCostsNoPod) {
   ASSERT_TRUE(until([] { return ready("survivor"); })) << get("survivor").dump(2);
   pid_t serve = 0;
   for (pid_t pid : descendants(keeper()))
-    if (auto name = read_file("/proc/" + std::to_string(pid) + "/comm"); name && name->starts_with("localkube-serve"))
+    if (auto name = base::read_file("/proc/" + std::to_string(pid) + "/comm");
+        name && name->starts_with("localkube-serve"))
       serve = pid;
   ASSERT_NE(serve, 0);
   ASSERT_EQ(kill(serve, SIGKILL), 0);

@@ -6,29 +6,10 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "base/file.h"
 #include "base/strings.h"
 
 namespace localkube {
-
-base::Result<std::string> read_file(const std::filesystem::path& path, size_t most) {
-  Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) {
-    int why = errno;
-    auto error = base::system_error("open " + path.string(), why);
-    if (why == ENOENT) error.kind = base::ErrorKind::NotFound;
-    return std::unexpected(std::move(error));
-  }
-  std::string text;
-  char block[16384];
-  while (text.size() < most) {
-    ssize_t n = read(file.get(), block, std::min(sizeof block, most - text.size()));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return std::unexpected(base::system_error("read " + path.string(), errno));
-    if (n == 0) break;
-    text.append(block, static_cast<size_t>(n));
-  }
-  return text;
-}
 
 base::Result<void> write_all(int fd, std::string_view text) {
   while (!text.empty()) {
@@ -90,7 +71,7 @@ void set_blocking(int fd, bool blocking) {
 void keep_across_exec(int fd) { fcntl(fd, F_SETFD, 0); }
 
 std::optional<uint64_t> start_time(pid_t pid) {
-  auto stat = read_file("/proc/" + std::to_string(pid) + "/stat", 4096);
+  auto stat = base::read_file("/proc/" + std::to_string(pid) + "/stat", 4096);
   if (!stat) return std::nullopt;
   // Field 22, counted after the command's closing parenthesis, which is field 2.
   size_t close = stat->rfind(')');

@@ -12,8 +12,6 @@
 
 namespace localkube {
 
-base::Result<std::string> read_file(const std::filesystem::path& path, size_t most = 64u << 20);
-
 // Replaces the file at once: readers see the old text or the new one, also
 // after a power cut.
 enum class Durable { Yes, No };

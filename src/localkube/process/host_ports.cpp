@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "localkube/fields.h"
 #include "localkube/process/files.h"
@@ -11,7 +12,7 @@ namespace localkube {
 
 HostPorts::HostPorts(std::filesystem::path remembered)
     : remembered_path_(std::move(remembered)), remembered_(base::Json::object()) {
-  auto text = read_file(remembered_path_);
+  auto text = base::read_file(remembered_path_);
   if (!text) return;
   auto json = base::parse_json(*text);
   if (json && json->is_object()) remembered_ = std::move(*json);

@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "localkube/api/server.h"
 #include "localkube/controllers/deployments.h"
@@ -117,7 +118,7 @@ net::Task<void> open_dns(Machine& machine) {
     co_return;
   }
   machine.dns = std::move(*server);
-  auto conf = read_file("/etc/resolv.conf");
+  auto conf = base::read_file("/etc/resolv.conf");
   auto resolver = conf ? dns::resolver_of(*conf) : std::nullopt;
   if (!resolver) co_return;
   auto socket = co_await machine.host.datagrams();

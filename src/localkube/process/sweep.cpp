@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "localkube/fields.h"
 #include "localkube/process/cgroups.h"
@@ -27,7 +28,7 @@ static base::Result<void> end_process(pid_t pid, uint64_t start) {
 }
 
 base::Result<void> sweep(const std::filesystem::path& state) {
-  auto record = read_file(state / "hold.json");
+  auto record = base::read_file(state / "hold.json");
   if (!record) return {};
   auto json = base::parse_json(*record);
   if (json) {

@@ -6,6 +6,7 @@
 
 #include <set>
 
+#include "base/file.h"
 #include "localkube/process/files.h"
 
 namespace localkube {
@@ -19,7 +20,7 @@ static ProjectedFiles present_files(const fs::path& edition) {
        at.increment(error)) {
     if (!at->is_regular_file(error)) continue;
     struct stat status{};
-    auto bytes = read_file(at->path());
+    auto bytes = base::read_file(at->path());
     if (!bytes || stat(at->path().c_str(), &status) != 0) continue;
     files[fs::relative(at->path(), edition, error).string()] = {.bytes = std::move(*bytes),
                                                                 .mode = status.st_mode & 07777};

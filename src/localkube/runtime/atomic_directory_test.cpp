@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/file.h"
 #include "localkube/process/files.h"
 
 namespace localkube {
@@ -19,11 +20,11 @@ class AtomicDirectory : public testing::Test {
 
 TEST_F(AtomicDirectory, FilesAreReadByTheirNamesAndChangeTogether) {
   ASSERT_TRUE(write_atomically(directory, {{"a", {"1"}}, {"sub/b", {"2", 0600}}}, 0));
-  EXPECT_EQ(*read_file(directory / "a"), "1");
-  EXPECT_EQ(*read_file(directory / "sub" / "b"), "2");
+  EXPECT_EQ(*base::read_file(directory / "a"), "1");
+  EXPECT_EQ(*base::read_file(directory / "sub" / "b"), "2");
   auto edition = fs::read_symlink(directory / "..data");
   ASSERT_TRUE(write_atomically(directory, {{"a", {"3"}}}, 0));
-  EXPECT_EQ(*read_file(directory / "a"), "3");
+  EXPECT_EQ(*base::read_file(directory / "a"), "3");
   EXPECT_FALSE(fs::exists(fs::symlink_status(directory / "sub")));
   EXPECT_NE(fs::read_symlink(directory / "..data"), edition);
 }

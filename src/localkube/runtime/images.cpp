@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "localkube/process/files.h"
 
@@ -77,7 +78,7 @@ ImageName image_name(std::string_view reference) {
 }
 
 base::Result<void> Images::read() {
-  auto text = read_file(registered_);
+  auto text = base::read_file(registered_);
   if (!text && text.error().kind == base::ErrorKind::NotFound) {
     known_.clear();
     return {};

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "localkube/fields.h"
 #include "localkube/process/files.h"
@@ -20,7 +21,9 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 static const objects::Resource kPods{"", "v1", "pods"};
-static constexpr int64_t kMostProcesses = 1024;  // of a container, threads too: a fork bomb ends here
+static constexpr int64_t kMostProcesses = 1024;       // of a container, threads too: a fork bomb ends here
+static constexpr size_t kMostMessage = 4096;          // of a container's last words: their end, as a kubelet
+static constexpr size_t kMostMessageFile = 1u << 20;  // what is larger is no message
 
 static base::Json last_of(const ContainerAccount& container) {
   base::Json out = {{"exitCode", container.code},
@@ -214,8 +217,8 @@ std::string Pod::end_reason(const ContainerAccount& container, int code) {
 
 std::string Pod::last_words(const ContainerAccount& container, int code) const {
   std::string file = pod_directory(object_.uid()) + "/containers/" + container.name + "/message";
-  auto text = read_file(file, 4096);
-  if (text && !text->empty()) return *text;
+  auto text = base::read_file(file, kMostMessageFile);
+  if (text && !text->empty()) return text->substr(text->size() - std::min(text->size(), kMostMessage));
   if (code == 0 || base::text(container.spec, "terminationMessagePolicy") != "FallbackToLogsOnError") return {};
   return tail_of_log(log_path(object_, container.name, container.attempt), 80, 2048);
 }
@@ -238,7 +241,7 @@ void Pod::on_exited(const Sandbox::State& state) {
                .reason = end_reason(container, state.code),
                .message = last_words(container, state.code)},
               net::Clock::now());
-    if (container.not_before > net::Clock::now())
+    if (container.not_before > net::Clock::now() && !object_.deleting())
       event(Type::Warning, "BackOff",
             "Back-off restarting failed container " + container.name + " in pod " + std::string(object_.name()) + "_" +
                 std::string(object_.ns()) + "(" + std::string(object_.uid()) + ")",

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "localkube/fields.h"
 #include "localkube/process/files.h"
@@ -76,7 +77,7 @@ net::Task<Sandbox::Started> Sandbox::start(Node& node, Order order) {
 
 net::Task<Sandbox::Started> Sandbox::adopt(Node& node, std::string uid) {
   std::unique_ptr<Sandbox> sandbox(new Sandbox(node, uid));
-  auto text = read_file(record_of(uid));
+  auto text = base::read_file(record_of(uid));
   if (!text) co_return std::unexpected(std::move(text.error()));
   auto record = CO_TRY(base::parse_json(*text));
   auto pid = static_cast<pid_t>(number(record, "pid"));

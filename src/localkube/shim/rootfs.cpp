@@ -9,6 +9,7 @@
 
 #include <filesystem>
 
+#include "base/file.h"
 #include "base/strings.h"
 #include "localkube/process/files.h"
 #include "localkube/shim/sub_path.h"
@@ -142,7 +143,7 @@ constexpr std::string_view kGroups = "root:x:0:\nwww-data:x:33:\nistio-proxy:x:1
 base::Result<void> add_etc(const Root& root, const ContainerSpec& spec) {
   for (const char* name : {"bash.bashrc", "inputrc", "ld.so.cache", "ld.so.conf", "localtime", "mime.types", "profile",
                            "protocols", "services", "ssl/openssl.cnf", "timezone"}) {
-    auto text = read_file(std::string("/etc/") + name);
+    auto text = base::read_file(std::string("/etc/") + name);
     if (text) TRY(root.file(std::string("etc/") + name, *text));
   }
   for (const char* name : {"alternatives", "ca-certificates", "ld.so.conf.d", "ssl/certs", "terminfo"}) {

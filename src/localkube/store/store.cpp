@@ -2,6 +2,7 @@
 #include "localkube/store/store.h"
 
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -53,9 +54,20 @@ struct Store::Subscriber {
 };
 
 Store::Store(net::Loop& loop, const std::string& path, std::unique_ptr<Database> database, Options options)
-    : loop_(loop), database_(std::move(database)), options_(options), reserve_(path + kReserve, options.reserve) {}
+    : loop_(loop),
+      path_(path),
+      database_(std::move(database)),
+      options_(options),
+      reserve_(path + kReserve, options.reserve) {}
 
 Store::~Store() { flush(); }
+
+std::string Store::trouble() const {
+  if (::access(path_.c_str(), R_OK | W_OK) != 0) return base::system_error(path_, errno).message;
+  struct statvfs disk{};
+  if (::statvfs(path_.c_str(), &disk) == 0 && disk.f_bavail == 0) return "the disk of " + path_ + " is full";
+  return {};
+}
 
 base::Result<std::unique_ptr<Store>> Store::open(net::Loop& loop, const std::string& path, Options options) {
   auto before = ::umask(077);

@@ -78,6 +78,7 @@ class Store {
             const std::function<bool(const std::string& ns, const std::string& name, const Record&)>& call) const;
   size_t count(std::string_view table) const;
   int64_t revision() const { return committed_; }  // of the last acknowledged write
+  std::string trouble() const;                     // what keeps it from taking writes; empty: nothing
   bool empty() const { return tables_.empty() && pending_.empty(); }
 
   // Writes. `expected` is the revision that latest() has for the key (0: none):
@@ -139,6 +140,7 @@ class Store {
   void publish(const Change& change);
 
   net::Loop& loop_;
+  const std::string path_;
   std::unique_ptr<Database> database_;
   const Options options_;
   Reserve reserve_;

@@ -17,6 +17,9 @@ namespace proxy {
 namespace {
 
 constexpr size_t kMostForm = 1 << 20;
+// Whoever asks and does not read holds a page in memory; past so many, the quietest goes for whoever comes.
+constexpr size_t kMostConnections = 100;
+constexpr std::chrono::milliseconds kIdleTimeout{60'000};
 constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kText = "text/plain; charset=UTF-8";
 constexpr std::string_view kPrometheus = "text/plain; version=0.0.4; charset=utf-8";
@@ -61,8 +64,10 @@ constexpr std::string_view kHelp =
     "      usedonly: Only include stats that have been written by system since restart\n"
     "      filter: Regular expression (Google re2) for filtering stats\n"
     "      invert_filter: Invert the filter regex\n"
-    "      format: Format to use; One of (text, json, prometheus)\n"
-    "      type: Stat types to include.; One of (All, Counters, Histograms, Gauges)\n"
+    "      format: Format to use; One of (json, prometheus, text)\n"
+    "      type: Stat types to include.; One of (All, Counters, Histograms, Gauges, TextReadouts)\n"
+    "      histogram_buckets: Histogram bucket display mode; One of (cumulative, disjoint, none, summary)\n"
+    "      text_readouts: Render text_readouts as new gauges of value 0 (prometheus alone)\n"
     "  /stats/prometheus: print server stats in prometheus format\n";
 
 // Envoy's admin answers may never be kept or guessed at.
@@ -178,37 +183,77 @@ bool filter_of(http::Exchange& exchange, std::shared_ptr<const re2::RE2>& out) {
   if (!text || text->empty()) return true;
   auto compiled = compile_regex(*text);
   if (!compiled) {
-    answer(exchange, 400, "Invalid re2 regex\n");
+    answer(exchange, 400, "Invalid re2 regex: " + compiled.error().message + "\n");
     return false;
   }
   out = std::move(*compiled);
   return true;
 }
 
+// What of the query Envoy knows and this does not is refused, as what neither knows.
+base::Result<StatsWish> stats_wish(std::string_view query, bool prometheus) {
+  auto given = [&](std::string_view name) { return http::query_parameter(query, name); };
+  auto bad = [](std::string text) { return base::fail(base::ErrorKind::Invalid, std::move(text)); };
+  StatsWish out;
+  const std::string format = prometheus ? "prometheus" : given("format").value_or("text");
+  if (format != "text" && format != "json" && format != "prometheus")
+    return bad("usage: /stats?format=(json|prometheus|text)\n\n");
+  out.format = format == "json"         ? StatsWish::Format::Json
+               : format == "prometheus" ? StatsWish::Format::Prometheus
+                                        : StatsWish::Format::Text;
+  using Kind = telemetry::Scrape::Stat::Kind;
+  if (auto type = given("type"); type && *type != "All") {
+    static constexpr std::pair<std::string_view, Kind> kKinds[] = {{"Counters", Kind::Counter},
+                                                                   {"Gauges", Kind::Gauge},
+                                                                   {"Histograms", Kind::Histogram},
+                                                                   {"TextReadouts", Kind::Text}};
+    for (const auto& [name, kind] : kKinds)
+      if (name == *type) out.kind = kind;
+    if (!out.kind) return bad("invalid &type= param");
+  }
+  const std::string buckets = given("histogram_buckets").value_or("");
+  const bool exposed = out.format == StatsWish::Format::Prometheus;
+  if (buckets == "detailed" || buckets == "prometheusnative")
+    return bad("histogram_buckets=" + buckets + " is not supported: values are kept by bucket alone\n");
+  if (exposed && buckets == "disjoint") return bad("unsupported prometheus histogram bucket mode");
+  if (buckets == "cumulative" || (exposed && buckets.empty()))
+    out.buckets = StatsWish::Buckets::Cumulative;
+  else if (buckets == "disjoint")
+    out.buckets = StatsWish::Buckets::Disjoint;
+  else if (!buckets.empty() && buckets != "none" && buckets != "summary")
+    return bad("usage: /stats?histogram_buckets=(cumulative|disjoint|none|summary)\n");
+  const std::string hidden = given("hidden").value_or("exclude");
+  if (hidden != "include" && hidden != "only" && hidden != "exclude")
+    return bad("usage: /stats?hidden=(include|only|exclude)\n\n");
+  out.none = hidden == "only";  // nothing is hidden here
+  out.text_readouts = given("text_readouts").has_value();
+  return out;
+}
+
 void serve_stats(Process& process, http::Exchange& exchange, bool prometheus) {
   const std::string query(exchange.request().query());
   std::shared_ptr<const re2::RE2> filter;
   if (!filter_of(exchange, filter)) return;
+  auto wish = stats_wish(query, prometheus);
+  if (!wish) return answer(exchange, 400, wish.error().message);
   auto given = [&](std::string_view name) { return http::query_parameter(query, name).has_value(); };
-  const std::string format = http::query_parameter(query, "format").value_or(prometheus ? "prometheus" : "text");
-  if (format != "text" && format != "json" && format != "prometheus")
-    return answer(exchange, 400, "usage: /stats?format=(text|json|prometheus)\n\n");
   auto scrape = process.scrape();
   const bool used = given("usedonly"), invert = given("invert_filter");
-  if (used || filter)
-    scrape.filter([&](const std::string& name, double value) {
-      if (used && value == 0) return false;
-      return !filter || re2::RE2::PartialMatch(name, *filter) != invert;
+  if (used || filter || wish->kind || wish->none)
+    scrape.filter([&](const telemetry::Scrape::Stat& stat) {
+      if (wish->none || (wish->kind && *wish->kind != stat.kind)) return false;
+      if (used && stat.value == 0 && stat.text.empty()) return false;
+      return !filter || re2::RE2::PartialMatch(stat.name, *filter) != invert;
     });
-  if (format == "prometheus") return answer(exchange, 200, scrape.prometheus(), kPrometheus);
-  auto stats = scrape.stats();
-  if (auto type = http::query_parameter(query, "type"); type && *type != "All") {
-    using Kind = telemetry::Scrape::Stat::Kind;
-    Kind kind = *type == "Counters" ? Kind::Counter : *type == "Gauges" ? Kind::Gauge : Kind::Histogram;
-    std::erase_if(stats, [kind](const auto& stat) { return stat.kind != kind; });
-  }
-  if (format == "json") return answer(exchange, 200, stats_json(stats).dump(), kJson);
-  answer(exchange, 200, stats_text(stats));
+  if (wish->format == StatsWish::Format::Prometheus)
+    return answer(exchange, 200,
+                  scrape.prometheus(
+                      {.summaries = wish->buckets == StatsWish::Buckets::None, .text_readouts = wish->text_readouts}),
+                  kPrometheus);
+  const auto stats = scrape.stats();
+  if (wish->format == StatsWish::Format::Json)
+    return answer(exchange, 200, stats_json(stats, wish->buckets).dump(), kJson);
+  answer(exchange, 200, stats_text(stats, wish->buckets));
 }
 
 std::string memory_json() {
@@ -264,7 +309,8 @@ bool is_of_this_machine(const net::Address& address) {
 
 Admin::Admin(Process& process)
     : server_(process.loop(),
-              [&process](std::shared_ptr<http::Exchange> exchange) { return serve(process, std::move(exchange)); }) {}
+              [&process](std::shared_ptr<http::Exchange> exchange) { return serve(process, std::move(exchange)); },
+              {.max_connections = kMostConnections, .replaces_quietest = true, .idle_timeout = kIdleTimeout}) {}
 
 base::Result<net::Address> Admin::listen(const net::Address& address) {
   if (!is_of_this_machine(address))
@@ -303,16 +349,17 @@ net::Task<void> Admin::serve(Process& process, std::shared_ptr<http::Exchange> e
     if (auto regex = given("name_regex"); regex && !regex->empty()) {
       auto compiled = compile_regex(*regex);
       if (!compiled) {
-        answer(*exchange, 400, "Error while parsing name_regex from " + *regex + "\n");
+        answer(
+            *exchange, 400,
+            "INVALID_ARGUMENT: Error while parsing name_regex from " + *regex + ": " + compiled.error().message + "\n");
         co_return;
       }
       wish.name = std::move(*compiled);
     }
-    base::Json dump = config_dump(process, wish);
-    if (dump.is_null())
-      answer(*exchange, 404, wish.resource + " not found in config dump");
+    if (auto dump = config_dump(process, wish); dump)
+      answer_json(*exchange, *dump);
     else
-      answer_json(*exchange, dump);
+      answer(*exchange, dump.error().kind == base::ErrorKind::NotFound ? 404 : 400, dump.error().message);
   } else if (path == "/listeners") {
     if (json) answer_json(*exchange, listeners_json(process));
     std::string text;

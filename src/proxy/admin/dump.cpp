@@ -1,175 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/admin/dump.h"
 
-#include <google/protobuf/util/json_util.h>
-#include <re2/re2.h>
-
 #include <algorithm>
-#include <functional>
-#include <memory>
 
-#include "base/strings.h"
 #include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
 #include "identity/certificate.h"
-#include "proxy/admin/redact.h"
+#include "proxy/admin/forms.h"
 #include "proxy/runtime/messages.h"
 
 namespace proxy {
 namespace {
 
 using base::Json;
-
-std::string time_text(std::chrono::system_clock::time_point at) {
-  time_t seconds = std::chrono::system_clock::to_time_t(at);
-  auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count() % 1000;
-  tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[40], out[48];
-  strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-  snprintf(out, sizeof out, "%s.%03dZ", text, static_cast<int>(millis));
-  return out;
-}
-
-Json json_of(const google::protobuf::Message& message) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.preserve_proto_field_names = true;
-  std::string text;
-  std::unique_ptr<google::protobuf::Message> shown(message.New());
-  shown->CopyFrom(message);
-  redact(*shown);
-  if (!google::protobuf::util::MessageToJsonString(*shown, &text, options).ok()) return nullptr;
-  auto parsed = base::parse_json(text);
-  return parsed ? *parsed : Json(nullptr);
-}
-
-// The resource with its "@type", as an Any in protobuf's JSON. A message that
-// holds an Any of a type that is not linked in cannot be printed: then its type alone.
-Json json_of(const std::string& type_url, const std::string& body) {
-  google::protobuf::Any any;
-  any.set_type_url(type_url);
-  any.set_value(body);
-  Json out = json_of(any);
-  if (!out.is_null()) return out;
-  return Json{{"@type", type_url}};
-}
-
-Json failure_of(const Configuration::Entry& entry) {
-  return Json{{"details", entry.error},
-              {"version_info", entry.error_version},
-              {"last_update_attempt", time_text(entry.rejected_at)}};
-}
-
-// `state` holds version, time and resource under `key`.
-Json state_of(const Configuration::Entry& entry, const char* key) {
-  return Json{{"version_info", entry.version},
-              {"last_updated", time_text(entry.updated)},
-              {key, json_of(entry.type_url, entry.body)}};
-}
-
-Json listeners_dump(const Configuration& configuration) {
-  Json out{{"@type", "type.googleapis.com/envoy.admin.v3.ListenersConfigDump"}};
-  for (const auto& [name, entry] : configuration.entries(Kind::Listener)) {
-    if (entry.from == Configuration::From::Bootstrap) {
-      out["static_listeners"].push_back(
-          Json{{"listener", json_of(entry.type_url, entry.body)}, {"last_updated", time_text(entry.updated)}});
-      continue;
-    }
-    Json one{{"name", name}};
-    if (!entry.body.empty()) one[entry.warming ? "warming_state" : "active_state"] = state_of(entry, "listener");
-    if (!entry.error.empty()) one["error_state"] = failure_of(entry);
-    out["dynamic_listeners"].push_back(std::move(one));
-  }
-  return out;
-}
-
-Json clusters_dump(const Configuration& configuration) {
-  Json out{{"@type", "type.googleapis.com/envoy.admin.v3.ClustersConfigDump"}};
-  for (const auto& [name, entry] : configuration.entries(Kind::Cluster)) {
-    if (entry.from == Configuration::From::Bootstrap) {
-      out["static_clusters"].push_back(
-          Json{{"cluster", json_of(entry.type_url, entry.body)}, {"last_updated", time_text(entry.updated)}});
-    } else if (!entry.body.empty()) {
-      Json one = state_of(entry, "cluster");
-      if (!entry.error.empty()) one["error_state"] = failure_of(entry);
-      out[entry.warming ? "dynamic_warming_clusters" : "dynamic_active_clusters"].push_back(std::move(one));
-    }
-  }
-  return out;
-}
-
-// Routes that a listener holds itself are static, as Envoy shows them.
-void add_inline_routes(const google::protobuf::Message& message, Json& out) {
-  using envoy::config::listener::v3::Listener;
-  using envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
-  const auto& listener = static_cast<const Listener&>(message);
-  auto add = [&](const envoy::config::listener::v3::FilterChain& chain) {
-    for (const auto& filter : chain.filters()) {
-      auto http = unpack<HttpConnectionManager>(filter.typed_config());
-      if (!http || !http->has_route_config()) continue;
-      google::protobuf::Any any;
-      any.PackFrom(http->route_config());
-      out.push_back(Json{{"route_config", json_of(any.type_url(), any.value())}});
-    }
-  };
-  for (const auto& chain : listener.filter_chains()) add(chain);
-  if (listener.has_default_filter_chain()) add(listener.default_filter_chain());
-}
-
-Json routes_dump(const Configuration& configuration) {
-  Json out{{"@type", "type.googleapis.com/envoy.admin.v3.RoutesConfigDump"}};
-  Json inline_routes = Json::array();
-  for (const auto& [name, entry] : configuration.entries(Kind::Listener)) {
-    envoy::config::listener::v3::Listener listener;
-    if (listener.ParseFromString(entry.body)) add_inline_routes(listener, inline_routes);
-  }
-  if (!inline_routes.empty()) out["static_route_configs"] = std::move(inline_routes);
-  for (const auto& [name, entry] : configuration.entries(Kind::RouteTable)) {
-    if (entry.body.empty()) continue;
-    Json one = state_of(entry, "route_config");
-    for (const auto& [host, own] : configuration.entries(Kind::VirtualHost))  // those that came on demand
-      if (host.starts_with(name + "/") && !own.body.empty())
-        one["route_config"]["virtual_hosts"].push_back(json_of(own.type_url, own.body));
-    if (!entry.error.empty()) one["error_state"] = failure_of(entry);
-    out["dynamic_route_configs"].push_back(std::move(one));
-  }
-  return out;
-}
-
-Json endpoints_dump(const Configuration& configuration) {
-  Json out{{"@type", "type.googleapis.com/envoy.admin.v3.EndpointsConfigDump"}};
-  for (const auto& [name, entry] : configuration.entries(Kind::Endpoints))
-    if (!entry.body.empty()) out["dynamic_endpoint_configs"].push_back(state_of(entry, "endpoint_config"));
-  for (const auto& [name, entry] : configuration.entries(Kind::Cluster)) {
-    envoy::config::cluster::v3::Cluster cluster;
-    if (!cluster.ParseFromString(entry.body) || !cluster.has_load_assignment()) continue;
-    google::protobuf::Any any;
-    any.PackFrom(cluster.load_assignment());
-    out["static_endpoint_configs"].push_back(Json{{"endpoint_config", json_of(any.type_url(), any.value())}});
-  }
-  return out;
-}
-
-Json secrets_dump(const Configuration& configuration) {
-  Json out{{"@type", "type.googleapis.com/envoy.admin.v3.SecretsConfigDump"}};
-  for (const auto& [name, entry] : configuration.entries(Kind::Secret)) {
-    auto secret = entry.secret;
-    if (secret.has_tls_certificate()) {
-      auto& certificate = *secret.mutable_tls_certificate();
-      if (auto chain = compile(certificate.certificate_chain()))
-        certificate.mutable_certificate_chain()->set_inline_bytes(*chain);
-      certificate.mutable_private_key()->set_inline_bytes("[redacted]");
-    }
-    google::protobuf::Any any;
-    any.PackFrom(secret);
-    Json one{{"name", name},
-             {"version_info", entry.version},
-             {"last_updated", time_text(entry.updated)},
-             {"secret", json_of(any.type_url(), any.value())}};
-    out[entry.from == Configuration::From::Bootstrap ? "static_secrets" : "dynamic_active_secrets"].push_back(
-        std::move(one));
-  }
-  return out;
-}
 
 std::string_view health_name(Health health) {
   switch (health) {
@@ -190,114 +32,6 @@ Json address_json(const net::Address& address) {
 }
 
 }  // namespace
-
-// The parts of `from` that the paths ("a.b", "c") name.
-static Json masked(const Json& from, const std::vector<std::string_view>& paths) {
-  if (from.is_array()) {
-    Json out = Json::array();
-    for (const Json& one : from) out.push_back(masked(one, paths));
-    return out;
-  }
-  if (!from.is_object()) return from;
-  Json out = Json::object();
-  if (auto type = from.find("@type"); type != from.end()) out["@type"] = *type;
-  for (std::string_view path : paths) {
-    size_t dot = path.find('.');
-    auto it = from.find(std::string(path.substr(0, dot)));
-    if (it == from.end()) continue;
-    if (dot == path.npos)
-      out[it.key()] = *it;
-    else
-      out[it.key()].merge_patch(masked(*it, {path.substr(dot + 1)}));
-  }
-  return out;
-}
-
-// Each kind of entry keeps its resource, with the name, at another place.
-static bool named(const Json& entry, const re2::RE2& name) {
-  auto text = [](const Json& at) {
-    auto it = at.is_object() ? at.find("name") : at.end();
-    return it != at.end() && it->is_string() ? it->get<std::string>() : std::string();
-  };
-  std::string found = text(entry);
-  for (const char* key : {"listener", "cluster", "route_config", "endpoint_config", "secret"})
-    if (auto it = entry.find(key); found.empty() && it != entry.end()) {
-      found = text(*it);
-      if (auto cluster = it->find("cluster_name"); found.empty() && cluster != it->end())
-        found = cluster->get<std::string>();
-    }
-  return re2::RE2::FullMatch(found, name);
-}
-
-// "static_clusters" of a ClustersConfigDump holds its StaticCluster.
-static std::string entry_type(const std::string& list) {
-  static constexpr std::pair<std::string_view, std::string_view> kTypes[] = {
-      {"static_listeners", "ListenersConfigDump.StaticListener"},
-      {"dynamic_listeners", "ListenersConfigDump.DynamicListener"},
-      {"static_clusters", "ClustersConfigDump.StaticCluster"},
-      {"dynamic_active_clusters", "ClustersConfigDump.DynamicCluster"},
-      {"dynamic_warming_clusters", "ClustersConfigDump.DynamicCluster"},
-      {"static_route_configs", "RoutesConfigDump.StaticRouteConfig"},
-      {"dynamic_route_configs", "RoutesConfigDump.DynamicRouteConfig"},
-      {"static_secrets", "SecretsConfigDump.StaticSecret"},
-      {"dynamic_active_secrets", "SecretsConfigDump.DynamicSecret"},
-      {"static_endpoint_configs", "EndpointsConfigDump.StaticEndpointConfig"},
-      {"dynamic_endpoint_configs", "EndpointsConfigDump.DynamicEndpointConfig"}};
-  for (const auto& [known, type] : kTypes)
-    if (known == list) return "type.googleapis.com/envoy.admin.v3." + std::string(type);
-  return {};
-}
-
-// Keys stand in files or in line; what is in line nobody is to read.
-void redact(Json& json, bool secret = false) {
-  if (json.is_array())
-    for (Json& one : json) redact(one, secret);
-  if (!json.is_object()) return;
-  for (auto& [key, value] : json.items()) {
-    if (secret && key == "inline_string") value = "[redacted]";
-    if (secret && key == "inline_bytes") value = base::to_base64("[redacted]");
-    redact(value, secret || key == "private_key" || key == "session_ticket_keys" || key == "password");
-  }
-}
-
-Json config_dump(const Process& process, const DumpWish& wish) {
-  const Configuration& configuration = process.configuration();
-  Json bootstrap = json_of(process.whole_bootstrap());
-  std::vector<Json> parts{
-      Json{{"@type", "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump"}, {"bootstrap", std::move(bootstrap)}},
-      clusters_dump(configuration)};
-  if (wish.endpoints || wish.resource.ends_with("endpoint_configs")) parts.push_back(endpoints_dump(configuration));
-  parts.push_back(listeners_dump(configuration));
-  parts.push_back(routes_dump(configuration));
-  parts.push_back(secrets_dump(configuration));
-  for (Json& part : parts) redact(part);
-  if (wish.name)
-    for (Json& part : parts)
-      for (auto& [key, list] : part.items())
-        if (list.is_array())
-          list.erase(std::remove_if(list.begin(), list.end(), [&](const Json& one) { return !named(one, *wish.name); }),
-                     list.end());
-  const auto mask = wish.mask.empty() ? std::vector<std::string_view>() : base::split(wish.mask, ',');
-  Json out{{"configs", Json::array()}};
-  if (wish.resource.empty()) {
-    for (Json& part : parts) {
-      Json shown = mask.empty() ? std::move(part) : masked(part, mask);
-      if (mask.empty() || shown.size() > 1) out["configs"].push_back(std::move(shown));
-    }
-    return out;
-  }
-  const std::string type = entry_type(wish.resource);
-  if (type.empty()) return nullptr;
-  for (Json& part : parts) {
-    auto it = part.find(wish.resource);
-    if (it == part.end() || !it->is_array()) continue;
-    for (Json& one : *it) {
-      one["@type"] = type;
-      out["configs"].push_back(mask.empty() ? std::move(one) : masked(one, mask));
-    }
-  }
-  return out;
-}
 
 // Values are what the last layer says; Envoy's own defaults are not Seine's and not shown.
 Json runtime_json(const Process& process) {
@@ -336,6 +70,13 @@ static std::string rate_text(double rate) {
   return text;
 }
 
+// The cluster, if outlier detection judges its hosts.
+static const Cluster* judged(const Configuration& configuration, const std::string& name) {
+  auto it = configuration.entries(Kind::Cluster).find(name);
+  const Cluster* cluster = it == configuration.entries(Kind::Cluster).end() ? nullptr : it->second.cluster.get();
+  return cluster && cluster->outlier && cluster->shared ? cluster : nullptr;
+}
+
 Json clusters_json(const Process& process, const std::map<std::string, std::vector<Process::HostFacts>>& hosts) {
   const Configuration& configuration = process.configuration();
   Json out{{"cluster_statuses", Json::array()}};
@@ -357,6 +98,11 @@ Json clusters_json(const Process& process, const std::map<std::string, std::vect
         high["priority"] = "HIGH";
         status["circuit_breakers"]["thresholds"] = {threshold(it->second.cluster->breaker[0]), std::move(high)};
       }
+    }
+    if (const Cluster* cluster = judged(configuration, name)) {
+      const auto [external, local] = cluster->shared->rates();
+      if (external.threshold >= 0) status["success_rate_ejection_threshold"] = {{"value", external.threshold}};
+      if (local.threshold >= 0) status["local_origin_success_rate_ejection_threshold"] = {{"value", local.threshold}};
     }
     for (const auto& facts : list) {
       Json health{{"eds_health_status", health_name(facts.endpoint.health)}};
@@ -401,6 +147,16 @@ std::string clusters_text(const Process& process, const std::map<std::string, st
     auto it = configuration.entries(Kind::Cluster).find(name);
     bool api = it != configuration.entries(Kind::Cluster).end() && it->second.from == Configuration::From::ControlPlane;
     out += name + "::observability_name::" + name + "\n";
+    if (const Cluster* cluster = judged(configuration, name)) {
+      const auto [external, local] = cluster->shared->rates();
+      auto line = [&](const char* key, double value) {
+        out += name + "::outlier::" + key + "::" + rate_text(value) + "\n";
+      };
+      line("success_rate_average", external.average);
+      line("success_rate_ejection_threshold", external.threshold);
+      line("local_origin_success_rate_average", local.average);
+      line("local_origin_success_rate_ejection_threshold", local.threshold);
+    }
     if (it != configuration.entries(Kind::Cluster).end() && it->second.cluster) {
       auto breaker = [&](const char* which, const CircuitBreaker& limits) {
         std::string before = name + "::" + which + "_priority::max_";
@@ -447,20 +203,24 @@ Json listeners_json(const Process& process) {
   return out;
 }
 
+// Envoy's /certs: an entry for each TLS context, with what its secrets hold; contexts of the same are told once.
 Json certificates_json(const Process& process) {
   namespace tls = envoy::extensions::transport_sockets::tls::v3;
   Json out{{"certificates", Json::array()}};
   auto details = [](const identity::Certificate& certificate, const core::DataSource& source) {
     Json one{{"path", source.has_filename() ? source.filename() : "<inline>"},
              {"serial_number", certificate.serial},
+             {"subject_alt_names", Json::array()},
              {"valid_from", time_text(certificate.not_before)},
              {"expiration_time", time_text(certificate.not_after)}};
     auto left = std::chrono::duration_cast<std::chrono::hours>(certificate.not_after - std::chrono::system_clock::now())
                     .count() /
                 24;
     one["days_until_expiration"] = std::to_string(std::max<int64_t>(0, left));
-    for (const std::string& uri : certificate.uri_names) one["subject_alt_names"].push_back(Json{{"uri", uri}});
-    for (const std::string& name : certificate.dns_names) one["subject_alt_names"].push_back(Json{{"dns", name}});
+    Json& names = one["subject_alt_names"];
+    for (const std::string& name : certificate.dns_names) names.push_back(Json{{"dns", name}});
+    for (const std::string& uri : certificate.uri_names) names.push_back(Json{{"uri", uri}});
+    for (const std::string& ip : certificate.ip_names) names.push_back(Json{{"ip_address", ip}});
     return one;
   };
   auto add = [&](const core::DataSource& source, Json& list) {
@@ -470,33 +230,42 @@ Json certificates_json(const Process& process) {
     if (chain)
       for (const auto& certificate : *chain) list.push_back(details(certificate, source));
   };
-  auto put = [&](Json own, Json roots) {
-    Json one{{"ca_cert", std::move(roots)}, {"cert_chain", std::move(own)}};
+  const Configuration& configuration = process.configuration();
+  auto secret = [&](const tls::SdsSecretConfig& config) -> const tls::Secret& {
+    auto it = configuration.entries(Kind::Secret).find(config.name());
+    return it == configuration.entries(Kind::Secret).end() ? tls::Secret::default_instance() : it->second.secret;
+  };
+  auto put = [&](const tls::CommonTlsContext& context) {
+    Json one{{"ca_cert", Json::array()}, {"cert_chain", Json::array()}};
+    for (const auto& certificate : context.tls_certificates()) add(certificate.certificate_chain(), one["cert_chain"]);
+    for (const auto& config : context.tls_certificate_sds_secret_configs())
+      add(secret(config).tls_certificate().certificate_chain(), one["cert_chain"]);
+    const auto& combined = context.combined_validation_context();
+    add(context.validation_context().trusted_ca(), one["ca_cert"]);
+    add(combined.default_validation_context().trusted_ca(), one["ca_cert"]);
+    for (const auto* config :
+         {&context.validation_context_sds_secret_config(), &combined.validation_context_sds_secret_config()})
+      add(secret(*config).validation_context().trusted_ca(), one["ca_cert"]);
     if (one["ca_cert"].empty() && one["cert_chain"].empty()) return;
     Json& all = out["certificates"];
     if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(std::move(one));
   };
-  const Configuration& configuration = process.configuration();
-  Json own = Json::array(), roots = Json::array();
-  for (const auto& [name, entry] : configuration.entries(Kind::Secret)) {
-    add(entry.secret.tls_certificate().certificate_chain(), own);
-    add(entry.secret.validation_context().trusted_ca(), roots);
-  }
-  put(std::move(own), std::move(roots));
-  // What contexts hold themselves, each once.
   for (Kind kind : {Kind::Listener, Kind::Cluster})
     for (const auto& [name, entry] : configuration.entries(kind)) {
       google::protobuf::Any resource;
       resource.set_type_url(entry.type_url);
       resource.set_value(entry.body);
       each_message(resource, [&](const google::protobuf::Message& message) {
-        if (message.GetDescriptor() != tls::CommonTlsContext::descriptor()) return;
-        const auto& context = static_cast<const tls::CommonTlsContext&>(message);
-        Json chains = Json::array(), trusted = Json::array();
-        for (const auto& certificate : context.tls_certificates()) add(certificate.certificate_chain(), chains);
-        add(context.validation_context().trusted_ca(), trusted);
-        add(context.combined_validation_context().default_validation_context().trusted_ca(), trusted);
-        put(std::move(chains), std::move(trusted));
+        if (message.GetDescriptor() == tls::CommonTlsContext::descriptor())
+          return put(static_cast<const tls::CommonTlsContext&>(message));
+        if (!message.GetDescriptor()->full_name().ends_with(".TypedStruct")) return;
+        google::protobuf::Any any;
+        any.PackFrom(message);
+        const std::string type = type_of(any);
+        if (type == tls::DownstreamTlsContext::descriptor()->full_name())
+          if (auto context = unpack<tls::DownstreamTlsContext>(any)) put(context->common_tls_context());
+        if (type == tls::UpstreamTlsContext::descriptor()->full_name())
+          if (auto context = unpack<tls::UpstreamTlsContext>(any)) put(context->common_tls_context());
       });
     }
   return out;

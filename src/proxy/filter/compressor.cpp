@@ -84,19 +84,23 @@ std::optional<Encoding> choose_encoding(std::string_view accept_encoding,
   }
   std::optional<Encoding> best;
   double most = 0;
-  bool best_is_first = false;
+  bool best_is_first = false, best_is_any = false;
   for (auto [encoding, choose_first] : offered) {
     double q = any.value_or(0);
+    bool is_any = any.has_value();
     for (const Wish& wish : wishes) {
       std::string_view known = name(encoding);
       if (base::equal_ignoring_case(wish.name, known) ||
           (known == "gzip" && base::equal_ignoring_case(wish.name, "x-gzip")))
-        q = wish.q;
+        q = wish.q, is_any = false;
     }
-    if (q > most || (q > 0 && q == most && choose_first && !best_is_first)) {
+    // As Envoy: of those that "*" alone asks for, the last in the chain, which sees responses first.
+    const bool before = choose_first ? !best_is_first : is_any && best_is_any && !best_is_first;
+    if (q > most || (q > 0 && q == most && before)) {
       most = q;
       best = encoding;
       best_is_first = choose_first;
+      best_is_any = is_any;
     }
   }
   if (best && identity > most) return std::nullopt;

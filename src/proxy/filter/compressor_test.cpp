@@ -70,6 +70,8 @@ TEST(AcceptEncoding, WeightsDecideAndThenTheListener) {
   EXPECT_EQ(choose_encoding("gzip, br", both), Encoding::Gzip);
   EXPECT_EQ(choose_encoding("gzip;q=0.5, br", both), Encoding::Brotli);
   EXPECT_EQ(choose_encoding("gzip;q=0, *", both), Encoding::Brotli);
+  EXPECT_EQ(choose_encoding("*", both), Encoding::Brotli) << "the filter nearest to the upstream";
+  EXPECT_EQ(choose_encoding("gzip, *", both), Encoding::Gzip);
   EXPECT_EQ(choose_encoding("identity, gzip;q=0.3", both), std::nullopt);
   EXPECT_EQ(choose_encoding("deflate", both), std::nullopt);
   EXPECT_EQ(choose_encoding("", both), std::nullopt);

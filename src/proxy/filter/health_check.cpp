@@ -36,7 +36,10 @@ Verdict HealthCheckFilter::on_request(Stream& stream) const {
   if (!config_.pass_through) {
     bool well = !draining && clusters_are_well(stream);
     if (!well) stream.record.set(telemetry::Flag::FailedLocalHealthCheck);
-    return Reply{.status = well ? 200 : 503, .details = well ? "health_check_ok" : "health_check_failed"};
+    const char* details = well ? "health_check_ok" : "health_check_failed";
+    if (!draining && !config_.least_healthy.empty())
+      details = well ? "health_check_ok_cluster_healthy" : "health_check_failed_cluster_unhealthy";
+    return Reply{.status = well ? 200 : 503, .details = details};
   }
   if (draining) {
     stream.record.set(telemetry::Flag::FailedLocalHealthCheck);

@@ -23,7 +23,7 @@ namespace {
 
 std::string text_of(const base::Json& claim) {
   if (claim.is_string()) return claim.get<std::string>();
-  if (claim.is_structured()) return base::to_base64url(claim.dump());
+  if (claim.is_structured()) return base::to_base64(claim.dump());
   return claim.is_number_float() ? std::to_string(claim.get<double>()) : claim.dump();
 }
 

@@ -7,7 +7,10 @@ namespace {
 
 constexpr const char* kAbort =
     R"({"@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, abort: {http_status: 418, percentage: {numerator: 100}}})";
-constexpr const char* kConfig = R"("@type": type.googleapis.com/envoy.config.route.v3.FilterConfig)";
+std::string config_of(const std::string& more) {
+  std::string out = R"({"@type": type.googleapis.com/envoy.config.route.v3.FilterConfig)";
+  return out.append(more).append("}");
+}
 
 std::string filter(const std::string& name, const std::string& more = "") {
   return "{name: " + name + ", " + more + "typed_config: " + kAbort + "}\n";
@@ -19,7 +22,7 @@ std::string route(const std::string& path, const std::string& policies) {
 
 TEST(FilterPolicies, ARouteTurnsAFilterOffAndAnotherOnByItsName) {
   net::Loop loop;
-  std::string off = std::string("{") + kConfig + ", disabled: true}", on = std::string("{") + kConfig + "}";
+  std::string off = config_of(", disabled: true"), on = config_of("");
   Proxy proxy(loop,
               bootstrap_of(route("/plain", "") + route("/off", "first: " + off) +
                                route("/on", "first: " + off + ", second: " + on) + route("/other", "third: " + off),
@@ -32,7 +35,7 @@ TEST(FilterPolicies, ARouteTurnsAFilterOffAndAnotherOnByItsName) {
 
 TEST(FilterPolicies, APolicyWrappedInAFilterConfigCountsAsItself) {
   net::Loop loop;
-  std::string teapot = std::string("{") + kConfig + ", config: " + kAbort + "}";
+  std::string teapot = config_of(", config: " + std::string(kAbort));
   std::string none = R"({"@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault})";
   Proxy proxy(loop, bootstrap_of(route("/a", "x: " + teapot) + route("/b", "x: " + none), "", "",
                                  "{name: x, typed_config: " + none + "}"));
@@ -62,7 +65,7 @@ TEST(FilterPolicies, AnUnknownPolicyIsRefusedUnlessItIsOptional) {
     return process.start().has_value();
   };
   EXPECT_FALSE(starts(unknown));
-  EXPECT_TRUE(starts(std::string("{") + kConfig + ", is_optional: true, config: " + unknown + "}"));
+  EXPECT_TRUE(starts(config_of(", is_optional: true, config: " + unknown)));
 }
 
 std::string fault(const std::string& what) {

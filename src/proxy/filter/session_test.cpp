@@ -70,6 +70,7 @@ TEST(StatefulSessions, AStrictHeaderAllowsNoOtherEndpoint) {
   for (int i = 0; i < 4; ++i) EXPECT_EQ(ask("127.0.0.1:" + std::to_string(b.port())), 200);
   EXPECT_EQ(b.requests, 4);
   EXPECT_EQ(ask("127.0.0.1:1"), 503);
+  EXPECT_EQ(ask("not an address"), 503);
   EXPECT_EQ(a.requests, 0);
 }
 

@@ -30,10 +30,7 @@ struct Kept {
   std::string address;
   uint64_t expires = 0;
 };
-std::optional<Kept> decode(std::string_view text) {
-  auto bytes = base::from_base64(text);
-  if (!bytes) return std::nullopt;
-  std::string_view in = *bytes;
+std::optional<Kept> decode(std::string_view in) {
   Kept out;
   while (!in.empty()) {
     char tag = in.front();
@@ -63,12 +60,6 @@ uint64_t seconds(std::chrono::system_clock::time_point time) {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count());
 }
 
-std::optional<net::Address> parsed(std::string_view text) {
-  auto address = net::Address::parse_host_port(text);
-  if (!address) return std::nullopt;
-  return *address;
-}
-
 // Is the request's path below the cookie's (RFC 6265, 5.1.4)?
 bool below(std::string_view path, std::string_view cookie_path) {
   if (cookie_path.empty() || cookie_path == "/") return true;
@@ -78,18 +69,20 @@ bool below(std::string_view path, std::string_view cookie_path) {
 
 }  // namespace
 
-std::optional<net::Address> SessionKeeping::wanted(const http::RequestHead& request,
-                                                   std::chrono::system_clock::time_point now) const {
+std::optional<std::string> SessionKeeping::wanted(const http::RequestHead& request,
+                                                  std::chrono::system_clock::time_point now) const {
   if (!header.empty()) {
     auto value = request.headers.get(header);
-    auto address = value ? base::from_base64(*value) : std::nullopt;
-    return address ? parsed(*address) : std::nullopt;
+    return value ? base::from_base64(*value) : std::nullopt;
   }
   if (!below(request.path_only(), path)) return std::nullopt;
   auto text = cookie_of(request.headers, cookie);
-  auto kept = text ? decode(*text) : std::nullopt;
-  if (!kept || (kept->expires && kept->expires < seconds(now))) return std::nullopt;
-  return parsed(kept->address);
+  auto bytes = text ? base::from_base64(*text) : std::nullopt;
+  if (!bytes) return std::nullopt;
+  auto kept = decode(*bytes);
+  if (!kept) return bytes;  // as Envoy: what is no such message is the address itself, an older form
+  if (kept->address.empty() || (kept->expires && kept->expires < seconds(now))) return std::nullopt;
+  return std::move(kept->address);
 }
 
 void SessionKeeping::write(std::string_view address, std::chrono::system_clock::time_point now,
@@ -113,9 +106,10 @@ Verdict StatefulSessionFilter::on_request(Stream& stream) const {
   if (!keeping) return Continue{};
   Begun& session = stream.state<Begun>(*this);
   session.below = !keeping->header.empty() || below(stream.request.path_only(), keeping->path);
-  if (auto address = keeping->wanted(stream.request, stream.worker().wall_clock())) {
-    session.wanted = address->text();
-    stream.prefer_host(*address, keeping->strict);
+  if (auto wanted = keeping->wanted(stream.request, stream.worker().wall_clock())) {
+    auto address = net::Address::parse_host_port(*wanted);
+    session.wanted = address ? address->text() : *wanted;
+    stream.prefer_host(address.value_or(net::Address()), keeping->strict);
   }
   return Continue{};
 }

@@ -16,8 +16,8 @@ struct SessionKeeping final : FilterPolicy {
   std::chrono::seconds ttl{0};  // of the cookie; 0: the browser's session
   bool strict = false;          // no other endpoint will do
 
-  // The endpoint that the request asks for.
-  std::optional<net::Address> wanted(const http::RequestHead& request, std::chrono::system_clock::time_point now) const;
+  // The endpoint's address as the client tells it, whatever that is; none: the session is to begin.
+  std::optional<std::string> wanted(const http::RequestHead& request, std::chrono::system_clock::time_point now) const;
   void write(std::string_view address, std::chrono::system_clock::time_point now, http::Headers& headers) const;
 };
 

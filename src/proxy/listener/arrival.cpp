@@ -29,7 +29,8 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
 
   ~ArrivalSession() override {
     settle();
-    if (!origin_ || !origin_->chain || logged_) return;
+    if (!origin_ || !origin_->listener || logged_) return;
+    if (!origin_->chain) describe_addresses();
     telemetry::Record record;
     record.downstream_failure = failure_;
     record.bytes_received = connection_->bytes_received();
@@ -117,6 +118,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
     describe_addresses();
     telemetry::Record record;
     write_connection_record(worker(), *origin_, record);
+    logged_ = true;
     connection_->reset_on_close();
     end();
   }
@@ -212,6 +214,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
       record.server_name = arrival_.server_name;
       record.start = worker().wall_clock();
       for (const auto& log : listener.access_logs) worker().log(*log, record);
+      logged_ = true;
       return end();
     }
     origin_->chain = find_shared(listener, found);
@@ -319,7 +322,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
         if (http2 && common < 4) return;
       }
     }
-    ++(http2 ? origin_->count->connections_http2 : origin_->count->connections_http1);
+    origin_->count.speaks(http2);
     if (http2) {
       start_http2_session(worker(), std::move(connection_), std::move(origin_));
     } else {
@@ -344,7 +347,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
 void Origin::describe(const net::TlsPeer& peer) {
   tls = &peer;
   tls_on = true;
-  server_name = peer.server_name;
+  server_name = base::to_lower(peer.server_name);  // as matching sees it
   mutual_tls = !peer.certificate_der.empty();
   if (!mutual_tls) return;
   if (!peer.uri_names.empty()) peer_uri = peer.uri_names[0];

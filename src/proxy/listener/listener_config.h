@@ -62,9 +62,10 @@ struct HttpConfig {
   bool request_id_in_response = false;
   bool reject_underscores = false, drop_underscores = false;
   bool accept_http10 = false;
-  bool allow_absolute_url = true;  // over HTTP/1.1
-  std::string default_host;        // of HTTP/1.0 requests that name none; empty: they are refused
-  bool http1_trailers = false;     // passed on, both ways
+  bool allow_absolute_url = true;              // over HTTP/1.1
+  std::string default_host;                    // of HTTP/1.0 requests that name none; empty: they are refused
+  bool http1_trailers = false;                 // passed on, both ways
+  std::optional<http::h1::Spelling> spelling;  // of responses over HTTP/1; or of requests, for where they go
   bool forward_100_continue = false;
   ClientCert client_cert = ClientCert::Sanitize;
   bool cert_subject = false, cert_pem = false, cert_dns = false, cert_uri = false;

@@ -16,6 +16,7 @@
 #include "envoy/extensions/filters/network/sni_cluster/v3/sni_cluster.pb.h"
 #include "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.pb.h"
 #include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
+#include "proxy/admin/stats_config.h"
 #include "proxy/runtime/messages.h"
 #include "proxy/runtime/runtime_layers.h"
 #include "proxy/runtime/unread.h"
@@ -111,6 +112,7 @@ base::Result<void> validate(const Bootstrap& bootstrap) {
   Slots slots;
   LogFiles logs;
   TRY(check_unread(bootstrap, slots));
+  if (auto stats = StatsConfig::of(bootstrap.stats_config()); !stats) return std::unexpected(stats.error());
   Bootstrap settled = bootstrap;
   const RuntimeLayers runtime = TRY(RuntimeLayers::of(bootstrap));
   settle_runtime(settled, runtime.values());

@@ -21,7 +21,10 @@ static void collect_cluster(const ClusterState& state, telemetry::Scrape& scrape
   counter("upstream_rq_retry", c.retries);
   counter("upstream_rq_retry_overflow", c.retry_overflow);
   counter("upstream_rq_timeout", c.timeouts);
+  counter("upstream_rq_retry_backoff_exponential", c.back_offs);
+  counter("upstream_rq_retry_backoff_ratelimited", c.wished_back_offs);
   counter("upstream_rq_per_try_timeout", c.per_try_timeouts);
+  counter("upstream_rq_per_try_idle_timeout", c.per_try_idle_timeouts);
   counter("upstream_rq_rx_reset", c.resets);
   counter("upstream_cx_total", c.connections);
   counter("upstream_cx_http2_total", c.connections_http2);
@@ -39,6 +42,7 @@ static void collect_cluster(const ClusterState& state, telemetry::Scrape& scrape
   counter("lb_healthy_panic", c.panics);
   counter("upstream_rq_retry_limit_exceeded", c.retry_limit_exceeded);
   counter("upstream_rq_retry_success", c.retry_success);
+  counter("upstream_internal_redirect_failed_total", c.redirects_failed);
   counter("upstream_internal_redirect_succeeded_total", c.redirects);
   counter("upstream_rq_cancelled", c.cancelled);
   counter("upstream_cx_http1_total", c.connections_http1);

@@ -96,6 +96,8 @@ std::string content_type_of(const core::SubstitutionFormatString& from);
 
 std::chrono::milliseconds milliseconds_of(const google::protobuf::Duration& from);  // a century at most
 base::Result<Http2Options> http2_options_of(const envoy::config::core::v3::Http2ProtocolOptions& from);
+// Of header_key_format; none: lower case.
+base::Result<std::optional<http::h1::Spelling>> spelling_of(const envoy::config::core::v3::Http1ProtocolOptions& from);
 uint32_t per_million(const envoy::type::v3::FractionalPercent& from);
 // What a resource's metadata says, for logs; nullptr: nothing beyond what is known elsewhere.
 enum class Known : uint8_t { Nothing, IstioConfig };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
 #include "base/strings.h"
+#include "envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case.pb.h"
 #include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
 #include "proxy/runtime/compile_upstream.h"
 
@@ -25,9 +26,7 @@ base::Result<void> common_options(const core::HttpProtocolOptions& from, Cluster
 
 base::Result<void> http1_options(const core::Http1ProtocolOptions& from, Cluster& out) {
   out.http1_trailers = from.enable_trailers();
-  if (from.has_header_key_format())
-    base::log::warn("cluster {}: http_protocol_options.header_key_format does not act: names go upstream in lower case",
-                    out.name);
+  out.spelling = TRY(spelling_of(from));
   if (from.send_fully_qualified_url()) return not_acting("http_protocol_options.send_fully_qualified_url");
   return {};
 }
@@ -65,6 +64,20 @@ base::Result<void> refuse_filters(const HttpProtocolOptions& from) {
 }
 
 }  // namespace
+
+base::Result<std::optional<http::h1::Spelling>> spelling_of(const core::Http1ProtocolOptions& from) {
+  using http::h1::Spelling;
+  using PreserveCase = envoy::extensions::http::header_formatters::preserve_case::v3::PreserveCaseFormatterConfig;
+  const auto& format = from.header_key_format();
+  if (format.has_proper_case_words()) return Spelling(false, Spelling::Unknown::Proper);
+  if (!format.has_stateful_formatter()) return std::nullopt;
+  const auto& formatter = format.stateful_formatter();
+  if (type_of(formatter.typed_config()) != PreserveCase::descriptor()->full_name())
+    return no_implementation(formatter.name(), formatter.typed_config());
+  auto preserve = TRY(unpack<PreserveCase>(formatter.typed_config()));
+  const bool proper = preserve.formatter_type_on_envoy_headers() == PreserveCase::PROPER_CASE;
+  return Spelling(true, proper ? Spelling::Unknown::Proper : Spelling::Unknown::Lower);
+}
 
 base::Result<Http2Options> http2_options_of(const core::Http2ProtocolOptions& from) {
   auto window = [](const google::protobuf::UInt32Value& value, const char* name) -> base::Result<uint32_t> {

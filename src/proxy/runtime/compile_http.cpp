@@ -157,6 +157,7 @@ base::Result<void> compile_limits(const v3::HttpConnectionManager& from, HttpCon
   out.accept_http10 = from.http_protocol_options().accept_http_10();
   out.default_host = from.http_protocol_options().default_host_for_http_10();
   out.http1_trailers = from.http_protocol_options().enable_trailers();
+  out.spelling = TRY(spelling_of(http1));
   if (common.has_max_connection_duration())
     out.max_connection_duration = milliseconds_of(common.max_connection_duration());
   out.spare_idle_http1 = from.http1_safe_max_connection_duration();

@@ -65,6 +65,7 @@ std::vector<Rejection> Configuration::update(Kind kind, std::span<const Resource
     entry.from = from;
     if (!added && entry.error.empty() && entry.body == resource.body.value() && !entry.body.empty()) {
       entry.version = resource.version;  // the same again
+      ++entry.taken;
       continue;
     }
     auto taken = take(kind, resource, entry);
@@ -75,6 +76,7 @@ std::vector<Rejection> Configuration::update(Kind kind, std::span<const Resource
       continue;
     }
     if (!taken) {
+      ++entry.refused;
       entry.error = taken.error().message;
       entry.error_version = resource.version;
       entry.rejected_body = resource.body.value();
@@ -85,6 +87,11 @@ std::vector<Rejection> Configuration::update(Kind kind, std::span<const Resource
       continue;
     }
     if (auto& given_up = given_up_[static_cast<size_t>(kind)]; !given_up.empty()) given_up.erase(resource.name);
+    ++(added || entry.body.empty() ? changes_[static_cast<size_t>(kind)].added
+                                   : changes_[static_cast<size_t>(kind)].modified);
+    if ((entry.listener || entry.cluster) && entry.serving.body.empty() && !entry.warming)
+      entry.serving = {entry.version, std::move(entry.body), entry.updated};
+    ++entry.taken;
     entry.error.clear();
     entry.rejected_body.clear();
     entry.version = resource.version;
@@ -93,17 +100,12 @@ std::vector<Rejection> Configuration::update(Kind kind, std::span<const Resource
     entry.updated = now;
   }
   if (from == From::ControlPlane) ++(rejections.empty() ? updated_count_ : rejected_count_)[static_cast<size_t>(kind)];
-  if (kind == Kind::Endpoints) {
-    bool warmed = missing;
-    for (const Resource& resource : changed) {
-      const Entry* entry = find(kind, resource.name);
-      if (!entry || !entry->endpoints) continue;
-      send_endpoints(resource.name, entry->endpoints);
-      for (const auto& [name, cluster] : entries(Kind::Cluster))
-        warmed |= cluster.next_cluster && cluster.next_cluster->endpoints_name == resource.name;
-    }
-    if (!warmed) return rejections;  // the usual case: one set of endpoints changed, and nothing else
+  if (from == From::ControlPlane && rejections.empty()) {
+    if (!changed.empty()) changes_[static_cast<size_t>(kind)].version = changed.back().version;
+    changes_[static_cast<size_t>(kind)].at = std::chrono::system_clock::now();
   }
+  // The usual case: endpoints changed, and nothing else.
+  if (kind == Kind::Endpoints && !send_endpoints(changed) && !missing) return rejections;
   settle();
   publish();
   tell_wanted();
@@ -227,7 +229,13 @@ void Configuration::remove(Kind kind, const std::string& name) {
     on_dns_cluster(name, nullptr);
   if (kind == Kind::Cluster && it->second.cluster && on_cluster) on_cluster(name, nullptr);
   if (kind == Kind::Cluster && it->second.cluster) told_.erase(it->second.cluster->slot);
-  if (kind == Kind::Listener && it->second.listener) left_.push_back(it->second.listener);
+  if (!it->second.body.empty()) ++changes_[static_cast<size_t>(kind)].removed;
+  if (kind == Kind::Listener && it->second.listener) {
+    Entry& entry = it->second;
+    Told told = entry.serving.body.empty() ? Told{entry.version, std::move(entry.body), entry.updated}
+                                           : std::move(entry.serving);
+    left_.push_back({name, entry.type_url, std::move(told), entry.listener});
+  }
   // Whoever it answered asks again, by whatever name that was.
   const size_t slash = name.rfind('/');
   if (kind == Kind::VirtualHost && slash != std::string::npos)
@@ -355,6 +363,7 @@ void Configuration::settle() {
     entry.cluster = std::move(entry.next_cluster);
     entry.next_cluster.reset();
     entry.warming = false;
+    entry.serving = {};
     if ((dns || was_dns) && on_dns_cluster) on_dns_cluster(name, dns ? entry.cluster : nullptr);
     if (on_cluster) on_cluster(name, entry.cluster);
     if (endpoints_known) {
@@ -365,19 +374,25 @@ void Configuration::settle() {
     if (!entry.next_listener) continue;
     entry.warming = !ready(*entry.next_listener);
     if (entry.warming) continue;
-    if (entry.listener) left_.push_back(entry.listener);
+    if (entry.listener) left_.push_back({name, entry.type_url, std::exchange(entry.serving, {}), entry.listener});
     entry.listener = std::move(entry.next_listener);
     entry.next_listener.reset();
   }
 }
 
-// The listeners that were replaced or removed, and still have connections.
+std::vector<const Configuration::Draining*> Configuration::draining() const {
+  std::vector<const Draining*> out;
+  for (const Draining& one : left_)
+    if (!one.listener.expired()) out.push_back(&one);
+  return out;
+}
+
 std::vector<std::shared_ptr<const Listener>> Configuration::left() {
   std::vector<std::shared_ptr<const Listener>> out;
-  std::erase_if(left_, [&](const std::weak_ptr<const Listener>& one) {
-    auto listener = one.lock();
+  std::erase_if(left_, [&](const Draining& one) {
+    auto listener = one.listener.lock();
     if (listener) out.push_back(std::move(listener));
-    return one.expired();
+    return one.listener.expired();
   });
   return out;
 }
@@ -549,11 +564,20 @@ void Configuration::publish() {
   if (on_published) on_published();
 }
 
-void Configuration::send_endpoints(const std::string& name, const std::shared_ptr<const EndpointSet>& endpoints) {
-  for (const auto& [cluster_name, entry] : entries(Kind::Cluster)) {
-    if (!entry.cluster || entry.cluster->endpoints_name != name) continue;
-    tell_workers(*entry.cluster, endpoints);
+// One look at the clusters, however many sets came.
+bool Configuration::send_endpoints(std::span<const Resource> changed) {
+  std::unordered_map<std::string_view, const std::shared_ptr<const EndpointSet>*> sets;
+  for (const Resource& resource : changed)
+    if (const Entry* entry = find(Kind::Endpoints, resource.name); entry && entry->endpoints)
+      sets[resource.name] = &entry->endpoints;
+  bool awaited = false;
+  for (const auto& [name, entry] : entries(Kind::Cluster)) {
+    if (entry.cluster)
+      if (auto set = sets.find(entry.cluster->endpoints_name); set != sets.end())
+        tell_workers(*entry.cluster, *set->second);
+    awaited |= entry.next_cluster && sets.contains(entry.next_cluster->endpoints_name);
   }
+  return awaited;
 }
 
 void Configuration::resolved(const std::string& name, std::shared_ptr<const EndpointSet> endpoints) {
@@ -568,8 +592,8 @@ void Configuration::tell_workers(const Cluster& cluster, const std::shared_ptr<c
 }
 
 void Configuration::publish_endpoints(const Cluster& cluster, const std::shared_ptr<const EndpointSet>& endpoints) {
-  Told& known = told_[cluster.slot];
-  known.endpoints = endpoints;
+  Endpoints& known = told_[cluster.slot];
+  known.set = endpoints;
   ++known.changes;
   for (Worker* worker : workers_)
     worker->post([worker, slot = cluster.slot, endpoints] { worker->set_endpoints(slot, endpoints); });
@@ -577,7 +601,7 @@ void Configuration::publish_endpoints(const Cluster& cluster, const std::shared_
 
 std::shared_ptr<const EndpointSet> Configuration::endpoints_of(const Cluster& cluster) const {
   auto it = told_.find(cluster.slot);
-  return it == told_.end() ? cluster.endpoints : it->second.endpoints;
+  return it == told_.end() ? cluster.endpoints : it->second.set;
 }
 
 uint64_t Configuration::endpoint_changes(const Cluster& cluster) const {

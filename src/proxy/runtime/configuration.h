@@ -100,6 +100,10 @@ class Configuration {
   // Listening sockets of that address that another process gave, each to be taken once.
   std::function<std::vector<int>(const net::Address& address)> inherit;
 
+  struct Told {
+    std::string version, body;
+    std::chrono::system_clock::time_point updated{};
+  };
   struct Entry {
     From from = From::ControlPlane;
     std::string version;  // of `body`
@@ -107,6 +111,8 @@ class Configuration {
     std::string body;  // the resource in force or, before the first, warming
     bool warming = false;
     std::chrono::system_clock::time_point updated{};
+    Told serving;                      // while `body` warms: what is in force; empty: nothing is
+    uint64_t taken = 0, refused = 0;   // how often it was told
     std::string error, error_version;  // of the last rejection; empty: none
     std::string rejected_body;
     std::chrono::system_clock::time_point rejected_at{};
@@ -129,6 +135,21 @@ class Configuration {
   // Updates of the control plane that were taken whole, and those of which something was rejected.
   uint64_t rejected(Kind kind) const { return rejected_count_[static_cast<size_t>(kind)]; }
   uint64_t updated(Kind kind) const { return updated_count_[static_cast<size_t>(kind)]; }
+  // Resources that came, were replaced by others of their names, and went.
+  struct Changes {
+    uint64_t added = 0, modified = 0, removed = 0;
+    std::string version;  // of the last update of the control plane that was taken whole
+    std::chrono::system_clock::time_point at{};
+  };
+  const Changes& changes(Kind kind) const { return changes_[static_cast<size_t>(kind)]; }
+  const std::set<std::string>& wanted(Kind kind) const { return wanted_[static_cast<size_t>(kind)]; }
+  // The listeners that were replaced or removed, and still have connections.
+  struct Draining {
+    std::string name, type_url;
+    Told told;
+    std::weak_ptr<const Listener> listener;
+  };
+  std::vector<const Draining*> draining() const;
   LogFiles& logs() { return logs_; }
 
  private:
@@ -160,7 +181,8 @@ class Configuration {
   void publish();
   void tell_workers(const Cluster& cluster, const std::shared_ptr<const EndpointSet>& told);
   void publish_endpoints(const Cluster& cluster, const std::shared_ptr<const EndpointSet>& endpoints);
-  void send_endpoints(const std::string& name, const std::shared_ptr<const EndpointSet>& endpoints);
+  // To the clusters that they are for; whether one of them was waiting for it.
+  bool send_endpoints(std::span<const Resource> changed);
   bool ready(const Listener& listener) const;
   base::Result<std::shared_ptr<const net::TlsContext>> make_context(const TlsSpec& spec) const;
   const Entry* find(Kind kind, std::string_view name) const;
@@ -173,24 +195,25 @@ class Configuration {
   LogFiles logs_;
   Entries entries_[kResourceKinds];
   std::map<std::string, std::shared_ptr<const EndpointSet>> dns_endpoints_;
-  struct Told {
-    std::shared_ptr<const EndpointSet> endpoints;
+  struct Endpoints {
+    std::shared_ptr<const EndpointSet> set;
     uint64_t changes = 0;
   };
-  std::unordered_map<Slot, Told> told_;  // to the workers, by cluster
-  std::map<std::string, Bound> bound_;   // by configured address
-  bool closing_ = false;                 // workers were told to close sockets, and may not have yet
-  std::set<std::string> opened_;         // keys of bound_ that the workers do not have yet
-  std::set<std::string> handed_on_;      // keys of bound_ that another listener has now, and the workers do not know it
+  std::unordered_map<Slot, Endpoints> told_;  // to the workers, by cluster
+  std::map<std::string, Bound> bound_;        // by configured address
+  bool closing_ = false;                      // workers were told to close sockets, and may not have yet
+  std::set<std::string> opened_;              // keys of bound_ that the workers do not have yet
+  std::set<std::string> handed_on_;  // keys of bound_ that another listener has now, and the workers do not know it
   std::vector<std::shared_ptr<const net::TlsContext>> tls_;  // by slot; of those in use
   std::vector<bool> tls_tried_;                              // to make, by slot, with the secrets that there are
   bool secrets_changed_ = false, tables_changed_ = false;
   std::set<std::string, std::less<>> given_up_[kResourceKinds];
-  std::set<std::string> demanded_;                   // virtual hosts that requests asked for
-  std::vector<std::weak_ptr<const Listener>> left_;  // replaced or removed; their connections may last
+  std::set<std::string> demanded_;  // virtual hosts that requests asked for
+  std::vector<Draining> left_;
   std::shared_ptr<const RuntimeConfig> published_ = std::make_shared<const RuntimeConfig>();
   std::set<std::string> wanted_[kResourceKinds];
   uint64_t rejected_count_[kResourceKinds] = {}, updated_count_[kResourceKinds] = {};
+  Changes changes_[kResourceKinds];
 };
 
 }  // namespace proxy

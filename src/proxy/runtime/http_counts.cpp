@@ -18,6 +18,8 @@ void HttpCounts::collect(telemetry::Scrape& scrape) const {
   counter("downstream_cx_max_requests_reached", connections_of_most_requests);
   counter("downstream_cx_drain_close", connections_drained);
   scrape.gauge(name("downstream_cx_active"), static_cast<double>(connections - connections_ended));
+  scrape.gauge(name("downstream_cx_http1_active"), active_http1);
+  scrape.gauge(name("downstream_cx_http2_active"), active_http2);
   scrape.gauge(name("downstream_rq_active"), requests_active);
   counter("downstream_rq_total", requests);
   counter("downstream_rq_http1_total", requests_http1);

@@ -23,7 +23,7 @@ struct HttpCounts {
   uint64_t protocol_errors = 0, connections_idle = 0, wire_received = 0, wire_sent = 0;  // of connections
   uint64_t bytes_received = 0, bytes_sent = 0;                                           // of bodies
   uint64_t by_class[6] = {};                                                             // by_class[2]: 2xx
-  uint32_t requests_active = 0;
+  uint32_t requests_active = 0, active_http1 = 0, active_http2 = 0;                      // these two: connections
   telemetry::Histogram duration, length;  // of requests and of connections, milliseconds
 
   void collect(telemetry::Scrape& scrape) const;
@@ -38,6 +38,7 @@ class ConnectionCount {
   ~ConnectionCount() {
     if (!counted_) return;
     ++counts_->connections_ended;
+    if (active_) --*active_;
     counts_->length.observe(
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began_).count());
   }
@@ -49,6 +50,12 @@ class ConnectionCount {
     ++counts.connections;
     if (tls) ++counts.connections_tls;
   }
+  // What it speaks is known.
+  void speaks(bool http2) {
+    ++(http2 ? counts_->connections_http2 : counts_->connections_http1);
+    active_ = http2 ? &counts_->active_http2 : &counts_->active_http1;
+    ++*active_;
+  }
   HttpCounts* operator->() const { return counts_; }
   // All that the connection has carried by now.
   void carried(uint64_t received, uint64_t sent) {
@@ -58,6 +65,7 @@ class ConnectionCount {
 
  private:
   HttpCounts* counts_ = nullptr;  // the worker's
+  uint32_t* active_ = nullptr;    // of its protocol
   bool counted_ = false;
   std::chrono::steady_clock::time_point began_{};
   uint64_t received_ = 0, sent_ = 0;

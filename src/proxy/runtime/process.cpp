@@ -85,6 +85,7 @@ base::Result<void> Process::start_overload() {
 
 base::Result<void> Process::start() {
   if (bootstrap_.has_overload_manager()) TRY(start_overload());
+  stats_config_ = TRY(StatsConfig::of(bootstrap_.stats_config()));
   runtime_ = TRY(RuntimeLayers::of(bootstrap_));
   configuration_.set_runtime(runtime_.values());
   configuration_.set_listener_limits(listener_limits_of(runtime_.values()));
@@ -229,15 +230,35 @@ void Process::collect_process(telemetry::Scrape& sum) const {
       gauge("overload." + level.name + ".scale_percent", level.value * 100);
     }
   }
-  size_t warming[kResourceKinds] = {};
+  size_t warming[kResourceKinds] = {}, active[kResourceKinds] = {};
   for (Kind kind : {Kind::Cluster, Kind::Listener})
-    for (const auto& [name, entry] : configuration_.entries(kind)) warming[static_cast<size_t>(kind)] += entry.warming;
-  const auto count = [&](Kind kind) { return static_cast<double>(configuration_.entries(kind).size()); };
+    for (const auto& [name, entry] : configuration_.entries(kind)) {
+      warming[static_cast<size_t>(kind)] += entry.warming;
+      active[static_cast<size_t>(kind)] += entry.listener || entry.cluster;
+    }
+  const auto count = [&](Kind kind) { return static_cast<double>(active[static_cast<size_t>(kind)]); };
   gauge("cluster_manager.active_clusters", count(Kind::Cluster));
   gauge("cluster_manager.warming_clusters", static_cast<double>(warming[static_cast<size_t>(Kind::Cluster)]));
   gauge("listener_manager.total_listeners_active", count(Kind::Listener));
   gauge("listener_manager.total_listeners_warming", static_cast<double>(warming[static_cast<size_t>(Kind::Listener)]));
+  gauge("listener_manager.total_listeners_draining", static_cast<double>(configuration_.draining().size()));
   gauge("listener_manager.workers_started", 1);
+  auto changes = [&](Kind kind, const std::string& before, const std::string& api) {
+    const Configuration::Changes& seen = configuration_.changes(kind);
+    counter(before + "_added", seen.added);
+    counter(before + "_modified", seen.modified);
+    counter(before + "_removed", seen.removed);
+    if (!seen.version.empty()) sum.text(StatName(api + ".version_text"), seen.version);
+    const auto at = std::chrono::duration_cast<std::chrono::milliseconds>(seen.at.time_since_epoch()).count();
+    gauge(api + ".update_time", static_cast<double>(at));
+  };
+  changes(Kind::Cluster, "cluster_manager.cluster", "cluster_manager.cds");
+  changes(Kind::Listener, "listener_manager.listener", "listener_manager.lds");
+  size_t keys = 0;
+  for (const auto& layer : runtime_.layers()) keys += layer.values.size();
+  gauge("runtime.num_layers", static_cast<double>(runtime_.layers().size()));
+  gauge("runtime.num_keys", static_cast<double>(keys));
+  gauge("server.hot_restart_epoch", options_.epoch);
   counter("cluster_manager.cds.update_success", configuration_.updated(Kind::Cluster));
   counter("cluster_manager.cds.update_rejected", configuration_.rejected(Kind::Cluster));
   counter("listener_manager.lds.update_success", configuration_.updated(Kind::Listener));
@@ -254,6 +275,15 @@ void Process::collect_process(telemetry::Scrape& sum) const {
       sum.gauge(StatName(std::string("cluster.{envoy_cluster_name}.") + leaf, {entry.cluster->stat_name}),
                 static_cast<double>(value));
     };
+    if (entry.cluster->type == Cluster::Type::Eds) {
+      const auto& all = configuration_.entries(Kind::Endpoints);
+      const auto it = all.find(entry.cluster->endpoints_name);
+      auto updates = [&](const char* leaf, uint64_t value) {
+        sum.counter(StatName(std::string("cluster.{envoy_cluster_name}.") + leaf, {entry.cluster->stat_name}), value);
+      };
+      updates("update_success", it == all.end() ? 0 : it->second.taken);
+      updates("update_rejected", it == all.end() ? 0 : it->second.refused);
+    }
     of_cluster("membership_total", members.total);
     of_cluster("membership_healthy", members.healthy);
     of_cluster("membership_degraded", members.degraded);
@@ -276,6 +306,7 @@ telemetry::Scrape Process::scrape() const {
     sum.add(part.get());
   }
   collect_process(sum);
+  stats_config_.apply(sum);
   sum.subtract(forgotten_);
   return sum;
 }

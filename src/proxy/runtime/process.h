@@ -7,6 +7,7 @@
 
 #include "net/loop.h"
 #include "proxy/admin/admin.h"
+#include "proxy/admin/stats_config.h"
 #include "proxy/runtime/bootstrap.h"
 #include "proxy/runtime/overload.h"
 #include "proxy/runtime/runtime_layers.h"
@@ -64,6 +65,7 @@ class Process {
   const ProcessOptions& options() const { return options_; }
   net::Loop& loop() const { return loop_; }
   std::chrono::steady_clock::time_point started() const { return started_; }
+  std::chrono::system_clock::time_point loaded() const { return loaded_; }  // the bootstrap
   net::Address admin_address() const { return admin_address_; }
 
   // What all workers counted. Waits for each of them to end its turn.
@@ -110,6 +112,7 @@ class Process {
   std::string static_resources_;  // the bootstrap's, serialized: messages take ten times as much
   net::Timer tidy_;               // gives memory back after changes
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::chrono::system_clock::time_point loaded_ = std::chrono::system_clock::now();
   std::vector<std::unique_ptr<Worker>> workers_;
   RuntimeLayers runtime_;
   Configuration configuration_;
@@ -123,6 +126,7 @@ class Process {
   bool draining_ = false, unwell_ = false;
   net::Timer stop_;  // ends a graceful drain of listeners
   bool stop_only_inbound_ = false;
+  StatsConfig stats_config_;
   telemetry::Scrape forgotten_;
 };
 

@@ -303,10 +303,10 @@ TEST_F(ProxyOnSockets, CountsWhatItDidAndShowsItsConfiguration) {
       text.find("envoy_cluster_upstream_rq_xx{envoy_cluster_name=\"backend\",envoy_response_code_class=\"2\"} 3\n"),
       std::string::npos)
       << text;
-  auto dump = config_dump(proxy.process(), {.endpoints = true});
+  auto dump = *config_dump(proxy.process(), {.endpoints = true});
   EXPECT_EQ(dump["configs"][1]["static_clusters"][0]["cluster"]["name"], "backend");
   EXPECT_EQ(dump["configs"][3]["static_listeners"][0]["listener"]["name"], "main");
-  EXPECT_EQ(dump["configs"][4]["static_route_configs"][0]["route_config"]["name"], "local");
+  EXPECT_EQ(dump["configs"][5]["static_route_configs"][0]["route_config"]["name"], "local");
 }
 
 }  // namespace

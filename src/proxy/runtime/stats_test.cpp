@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "proxy/admin/dump.h"
+#include "proxy/runtime/blocking_socket.h"
 #include "proxy/runtime/harness.h"
 
 // What is counted and logged, under the names that Envoy 1.40 uses.
@@ -38,6 +39,12 @@ class Stats : public ::testing::Test {
            "path: " +
            path + ", log_format: {text_format_source: {inline_string: \"" + format + "\\n\"}}}" + more + "}";
   }
+  static std::string with_admin(const std::string& more = "") {
+    return "admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}\n" + more +
+           bootstrap_of("              - {match: {prefix: /}, route: {cluster: backend}}\n",
+                        cluster_of("backend", "@backend"));
+  }
+  static uint16_t admin(Proxy& proxy) { return proxy.process().admin_address().port(); }
   net::Loop loop_;
   Backend backend_{loop_};
 };
@@ -93,6 +100,24 @@ TEST_F(Stats, CarryTheNamesAndNumbersThatDashboardsAskFor) {
   }
 }
 
+TEST_F(Stats, TellWhyATryEndedAndHowRetriesWaited) {
+  Proxy proxy(
+      loop_,
+      bootstrap_of("              - {match: {prefix: /}, route: {cluster: backend, retry_policy: {retry_on: 5xx, "
+                   "num_retries: 1, per_try_idle_timeout: 0.05s, retry_back_off: {base_interval: 0.001s}}}}\n",
+                   cluster_of("backend", "@backend")),
+      backend_.port());
+  EXPECT_EQ(get(loop_, proxy.port(), "/fail-first/a").status, 200);
+  EXPECT_EQ(get(loop_, proxy.port(), "/slow").status, 504);
+  auto stats = counted(proxy);
+  EXPECT_EQ(stats["cluster.backend.upstream_rq_per_try_idle_timeout"], 2);
+  EXPECT_EQ(stats["cluster.backend.upstream_rq_per_try_timeout"], 0);
+  EXPECT_EQ(stats["cluster.backend.upstream_rq_retry_backoff_exponential"], 2);
+  EXPECT_EQ(stats["cluster.backend.upstream_rq_retry_backoff_ratelimited"], 0);
+  EXPECT_EQ(stats["http.main.downstream_cx_http1_total"], 2);
+  EXPECT_EQ(stats["http.main.downstream_cx_http2_active"], 0);
+}
+
 static net::Task<void> until_lines(net::Loop& loop, const std::string& path, size_t wanted) {
   auto lines = [&] {
     std::ifstream file(path);
@@ -112,7 +137,7 @@ TEST_F(Stats, AListenersLogTellsOfConnectionsAndRedirectsAreLoggedEach) {
                          "internal_redirect_policy: {max_internal_redirects: 1}}}\n"
                          "              - {match: {prefix: /}, route: {cluster: backend}}\n"),
                 backend_.port());
-    EXPECT_EQ(get(loop_, proxy.port(), "/redirect//landed").status, 200);
+    EXPECT_EQ(get(loop_, proxy.port(), "/redirect/http://shop/landed").status, 200);
     net::run_to_end(loop_, until_lines(loop_, path, 3));
   }
   std::ifstream file(path);
@@ -124,6 +149,76 @@ TEST_F(Stats, AListenersLogTellsOfConnectionsAndRedirectsAreLoggedEach) {
   EXPECT_TRUE(lines.contains("request 200 via_upstream DownstreamEnd"));
   EXPECT_TRUE(lines.contains("connection HTTP/1.1"));
   EXPECT_FALSE(lines.contains("grpc ok"));
+}
+
+TEST_F(Stats, TheAdminPageRefusesFormsThatItDoesNotHave) {
+  Proxy proxy(loop_, with_admin(), backend_.port());
+  EXPECT_EQ(get(loop_, proxy.port(), "/x").status, 200);
+  auto asked = [&](const std::string& query) { return get(loop_, admin(proxy), "/stats" + query); };
+  for (const char* query : {"?format=html", "?format=bad", "?type=bad", "?histogram_buckets=detailed",
+                            "?histogram_buckets=bad", "/prometheus?histogram_buckets=disjoint", "?filter=*"})
+    EXPECT_EQ(asked(query).status, 400) << query;
+  const std::string named = "filter=http.main.downstream_rq_time";
+  EXPECT_NE(asked("?histogram_buckets=cumulative&" + named).body.find("downstream_rq_time: B0.5(nan,"),
+            std::string::npos);
+  EXPECT_NE(asked("?format=json&histogram_buckets=cumulative&" + named)
+                .body.find("{\"cumulative\":1,\"interval\":null,\"upper_bound\":3600000"),
+            std::string::npos);
+  EXPECT_NE(asked("/prometheus?histogram_buckets=summary&" + named).body.find(",quantile=\"0.99\"} "),
+            std::string::npos);
+  const std::string gauges = asked("?type=Gauges").body;
+  EXPECT_NE(gauges.find("server.live: 1\n"), std::string::npos);
+  EXPECT_EQ(gauges.find("downstream_rq_total"), std::string::npos);
+}
+
+TEST_F(Stats, AreThoseThatTheBootstrapAsksForUnderItsTags) {
+  Proxy proxy(
+      loop_,
+      with_admin("stats_config: {use_all_default_tags: false, stats_matcher: {inclusion_list: {patterns: "
+                 "[{prefix: cluster.backend}, {suffix: downstream_rq_total}]}}, stats_tags: "
+                 "[{tag_name: cluster_name, regex: '^cluster\\.((.+?)\\.)'}, {tag_name: zone, fixed_value: a}]}\n"),
+      backend_.port());
+  EXPECT_EQ(get(loop_, proxy.port(), "/x").status, 200);
+  const auto stats = counted(proxy);
+  EXPECT_TRUE(stats.contains("cluster.backend.upstream_rq_total"));
+  EXPECT_TRUE(stats.contains("http.main.downstream_rq_total"));
+  EXPECT_FALSE(stats.contains("http.main.downstream_rq_2xx"));
+  EXPECT_FALSE(stats.contains("server.live"));
+  const std::string text = get(loop_, admin(proxy), "/stats/prometheus").body;
+  EXPECT_NE(text.find("envoy_cluster_upstream_rq_total{cluster_name=\"backend\",zone=\"a\"} 1\n"), std::string::npos)
+      << text;
+  EXPECT_NE(text.find("envoy_http_main_downstream_rq_total{zone=\"a\"} 1\n"), std::string::npos) << text;
+}
+
+TEST_F(Stats, AMaskOfAConfigurationDumpThatFitsNothingIsRefused) {
+  Proxy proxy(loop_, with_admin(), backend_.port());
+  auto asked = [&](const std::string& query) { return get(loop_, admin(proxy), "/config_dump?" + query); };
+  EXPECT_EQ(asked("mask=bad.x").status, 400);
+  EXPECT_EQ(asked("mask=static_clusters.cluster").status, 400);
+  EXPECT_EQ(asked("resource=static_clusters&mask=cluster.bad").status, 400);
+  EXPECT_EQ(asked("resource=bootstrap").status, 400);
+  EXPECT_EQ(asked("resource=nothing").status, 404);
+  EXPECT_EQ(asked("resource=dynamic_listeners").body, "{}\n");
+  const std::string masked = asked("resource=static_clusters&mask=cluster.name").body;
+  EXPECT_NE(masked.find("\"name\": \"backend\""), std::string::npos) << masked;
+  EXPECT_EQ(masked.find("connect_timeout"), std::string::npos) << masked;
+  const std::string node = asked("mask=bootstrap.admin").body;
+  EXPECT_NE(node.find("BootstrapConfigDump"), std::string::npos);
+  EXPECT_EQ(node.find("static_resources"), std::string::npos);
+}
+
+TEST_F(Stats, AdminConnectionsOfThoseWhoNeverReadGiveWay) {
+  Proxy proxy(loop_, with_admin(), backend_.port());
+  std::vector<std::unique_ptr<Socket>> silent;
+  for (int i = 0; i < 200; ++i) {
+    silent.push_back(std::make_unique<Socket>(admin(proxy)));
+    silent.back()->write("GET /stats HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    if (i % 25 == 24) {
+      EXPECT_EQ(get(loop_, admin(proxy), "/ready").status, 200);
+    }
+  }
+  silent.front()->read_all();
+  EXPECT_TRUE(silent.front()->ended());  // the quietest
 }
 
 TEST_F(Stats, EndpointsThatFailTheirChecksSaySo) {

@@ -396,7 +396,7 @@ TEST_F(TlsOnSockets, NoDumpShowsAKeyAndCertificatesOfListenersAreListed) {
                    "TOPSECRET}}}}\n  - {name: own, tls_certificate: {certificate_chain: {inline_string: " +
                    in_yaml(leaf.certificate) + "}, private_key: {inline_string: " + in_yaml(leaf.key) + "}}}\n");
   Proxy proxy(loop_, text);
-  const std::string dump = config_dump(proxy.process(), {.endpoints = true}).dump();
+  const std::string dump = config_dump(proxy.process(), {.endpoints = true})->dump();
   EXPECT_EQ(dump.find("PRIVATE KEY"), std::string::npos);
   EXPECT_EQ(dump.find(base::to_base64(leaf.key).substr(0, 40)), std::string::npos);
   EXPECT_EQ(dump.find("TOPSECRET"), std::string::npos);

@@ -10,7 +10,7 @@ static constexpr UnreadFields kUnread[] = {
     {"envoy.config.bootstrap.v3.Admin",
      "access_log_path -profile_path socket_options -ignore_global_conn_limit !allow_paths"},
     {"envoy.config.bootstrap.v3.Bootstrap",
-     "-node_context_params cluster_manager !hds_config flags_path stats_config -stats_flush_interval "
+     "-node_context_params cluster_manager !hds_config flags_path -stats_flush_interval "
      "-stats_flush_on_admin -stats_eviction_interval tracing -enable_dispatcher_stats header_prefix "
      "stats_server_version_override use_tcp_for_dns_lookups dns_resolution_config typed_dns_resolver_config "
      "bootstrap_extensions -config_sources -default_config_source default_socket_interface "
@@ -39,7 +39,6 @@ static constexpr UnreadFields kUnread[] = {
     {"envoy.config.core.v3.Http1ProtocolOptions",
      "-allow_chunked_length override_stream_error_on_invalid_http_message -use_balsa_parser "
      "-allow_custom_methods ignore_http_11_upgrade"},
-    {"envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat", "-proper_case_words -stateful_formatter"},
     {"envoy.config.core.v3.Http2ProtocolOptions",
      "-max_outbound_frames -max_outbound_control_frames "
      "-max_consecutive_inbound_frames_with_empty_payload -max_inbound_priority_frames_per_stream "
@@ -62,6 +61,8 @@ static constexpr UnreadFields kUnread[] = {
     {"envoy.config.listener.v3.Listener", "reuse_port"},
     {"envoy.config.listener.v3.ListenerFilter", "!config_discovery"},
     {"envoy.config.listener.v3.ListenerFilterChainMatchPredicate", "!and_match !not_match"},
+    {"envoy.config.metrics.v3.HistogramBucketSettings", "-match -buckets -bins"},
+    {"envoy.config.metrics.v3.StatsConfig", "histogram_bucket_settings"},
     {"envoy.config.overload.v3.BufferFactoryConfig", "minimum_account_to_track_power_of_two"},
     {"envoy.config.rbac.v3.RBAC.AuditLoggingOptions", "audit_condition"},
     {"envoy.config.rbac.v3.RBAC.AuditLoggingOptions.AuditLoggerConfig", "audit_logger"},
@@ -110,7 +111,7 @@ static constexpr UnreadFields kUnread[] = {
     {"envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.http2_protocol_options",
      "!allow_metadata custom_settings_parameters"},
     {"envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.http_protocol_options",
-     "header_key_format send_fully_qualified_url"},
+     "send_fully_qualified_url"},
     {"envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter", "!config_discovery"},
     {"envoy.extensions.filters.network.rbac.v3.RBAC", "!enforcement_type"},
     {"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
@@ -118,6 +119,7 @@ static constexpr UnreadFields kUnread[] = {
      "!proxy_protocol_tlvs !upstream_connect_mode !max_early_data_bytes"},
     {"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TunnelingConfig",
      "!request_id_extension !request_id_header !request_id_metadata_key"},
+    {"envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig", "forward_reason_phrase"},
     {"envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig",
      "-min_cluster_size -routing_enabled"},
     {"envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig.ForceLocalZone",

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <thread>
 
+#include "proxy/admin/dump.h"
 #include "proxy/runtime/harness.h"
 
 // What happens as the configuration changes while the proxy serves.
@@ -371,6 +372,24 @@ TEST_F(Updates, AChangedListenerCostsNoRequest) {
   net::run_to_end(loop_, keep_asking(loop_, port, 40, ok, server, between));
   EXPECT_EQ(ok, 40);
   EXPECT_EQ(server, "s35");
+}
+
+TEST_F(Updates, ADumpShowsWhatServesBesideWhatWarms) {
+  Proxy proxy(loop_, bootstrap_of("              - {match: {prefix: /}, route: {cluster: backend}}\n",
+                                  cluster_of("backend", "1")));
+  send(proxy, Kind::Cluster, "other", "{name: other, type: STATIC, load_assignment: " + endpoints("other", 1) + "}");
+  auto clusters = [&] { return (*config_dump(proxy.process(), {}))["configs"][1]; };
+  EXPECT_EQ(clusters()["dynamic_active_clusters"][0]["cluster"]["name"], "other");
+  send(proxy, Kind::Cluster, "other", eds("other"));  // its endpoints are not known yet
+  base::Json dump = clusters();
+  EXPECT_EQ(dump["dynamic_warming_clusters"][0]["cluster"]["type"], "EDS");
+  ASSERT_EQ(dump["dynamic_active_clusters"].size(), 1u);
+  EXPECT_EQ(dump["dynamic_active_clusters"][0]["cluster"]["type"], "STATIC");
+  send(proxy, Kind::Endpoints, "other", endpoints("other", 1));
+  dump = clusters();
+  EXPECT_FALSE(dump.contains("dynamic_warming_clusters"));
+  EXPECT_EQ(dump["dynamic_active_clusters"][0]["cluster"]["type"], "EDS");
+  EXPECT_EQ(proxy.process().configuration().changes(Kind::Cluster).modified, 1u);
 }
 
 }  // namespace

@@ -395,5 +395,42 @@ TEST_F(Upstreams, WhatDoesNotActIsRefusedByName) {
     EXPECT_NE(refusal(yaml).find(name), std::string::npos) << yaml << refusal(yaml);
 }
 
+// Sends a request whose names are spelled oddly to an upstream that answers so; what the upstream and the client got.
+std::pair<std::string, std::string> spelled(net::Loop& loop, const std::string& format) {
+  RawServer server("HTTP/1.1 200 OK\r\nConTent-Length: 0\r\nX-aNSWER: a\r\n\r\n");
+  const std::string http = "{header_key_format: " + format + "}";
+  Proxy proxy(loop, bootstrap_of(kAll,
+                                 cluster({server.port()},
+                                         "    typed_extension_protocol_options: "
+                                         "{envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {\"@type\": "
+                                         "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, "
+                                         "explicit_http_config: {http_protocol_options: " +
+                                             http + "}}}\n"),
+                                 "          http_protocol_options: " + http + "\n"));
+  const std::string client =
+      raw(loop, proxy.port(), "GET / HTTP/1.1\r\nHOST: h\r\nX-aSK: b\r\nconnection: close\r\n\r\n");
+  return {server.got(), client};
+}
+
+TEST_F(Upstreams, FieldNamesKeepTheirCaseWhereBothSidesSaySo) {
+  auto [upstream, client] =
+      spelled(loop_,
+              "{stateful_formatter: {name: p, typed_config: {\"@type\": type.googleapis.com/"
+              "envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig}}}");
+  EXPECT_NE(upstream.find("\r\nHOST: h\r\n"), upstream.npos) << upstream;
+  EXPECT_NE(upstream.find("\r\nX-aSK: b\r\n"), upstream.npos) << upstream;
+  EXPECT_NE(upstream.find("\r\nx-request-id: "), upstream.npos) << upstream;
+  EXPECT_NE(client.find("\r\nX-aNSWER: a\r\n"), client.npos) << client;
+  EXPECT_NE(client.find("\r\nConTent-Length: 0\r\n"), client.npos) << client;
+}
+
+TEST_F(Upstreams, FieldNamesAreCapitalizedWhereBothSidesSaySo) {
+  auto [upstream, client] = spelled(loop_, "{proper_case_words: {}}");
+  EXPECT_NE(upstream.find("\r\nHost: h\r\n"), upstream.npos) << upstream;
+  EXPECT_NE(upstream.find("\r\nX-Ask: b\r\n"), upstream.npos) << upstream;
+  EXPECT_NE(client.find("\r\nX-Answer: a\r\n"), client.npos) << client;
+  EXPECT_NE(client.find("\r\nContent-Length: 0\r\n"), client.npos) << client;
+}
+
 }  // namespace
 }  // namespace proxy

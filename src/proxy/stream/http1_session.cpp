@@ -125,8 +125,9 @@ class Http1Session final : public Session, public Downstream, private net::Conne
         h1::Body body = parser_.body();
         bool end = body.empty();
         if (end) request_done_ = parser_.parse(left) == h1::Event::Complete;
+        auto spelling = h1::Spelling::learned(origin_->http->spelling, all.substr(0, all.size() - left.size()));
         consume();
-        begin_request(body, end);
+        begin_request(body, end, std::move(spelling));
         return true;
       }
       case h1::Event::Data: {
@@ -191,9 +192,10 @@ class Http1Session final : public Session, public Downstream, private net::Conne
 
   bool is_old() const { return parser_.minor_version() == 0; }
 
-  void begin_request(h1::Body body, bool end) {
+  void begin_request(h1::Body body, bool end, std::unique_ptr<h1::Spelling> spelling) {
     body_left_ = body.size;
     Stream& stream = open_stream();
+    stream.request_spelling = std::move(spelling);
     std::swap(stream.request, parser_.head());
     count_head(stream);
     keep_alive_ = parser_.keep_alive();
@@ -285,9 +287,10 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     head_sent_ = true;
     last_active_ = worker().loop().now();
     chunked_ = false;
+    const auto* spelling = h1::Spelling::chosen(stream.response_spelling.get(), origin_->http->spelling);
     if (stream.tunnel()) {
       h1::write_response(connection_->output(), head, h1::Body::none(),
-                         stream.connecting() ? h1::Connection::KeepAlive : h1::Connection::Upgrade);
+                         stream.connecting() ? h1::Connection::KeepAlive : h1::Connection::Upgrade, spelling);
       tunnel_ = true;
       keep_alive_ = false;
       connection_->resume_reading();
@@ -320,7 +323,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     }
     auto stays = is_old() ? h1::Connection::SaysKeepAlive : h1::Connection::KeepAlive;
     const size_t before = connection_->output().size();
-    h1::write_response(connection_->output(), head, body, keep_alive_ ? stays : h1::Connection::Close);
+    h1::write_response(connection_->output(), head, body, keep_alive_ ? stays : h1::Connection::Close, spelling);
     const size_t line = sizeof "HTTP/1.1 200 \r\n\r\n" - 1 + http::reason_phrase(head.status).size();
     base::ByteMeter& wire = stream.record.downstream_wire;
     wire.sent += connection_->output().size() - before;
@@ -346,7 +349,8 @@ class Http1Session final : public Session, public Downstream, private net::Conne
   void send_trailers(Stream& stream, const http::Headers& trailers) override {
     if (!chunked_) return;
     const size_t before = connection_->output().size();
-    h1::write_last_chunk(connection_->output(), origin_->http->http1_trailers ? trailers : http::Headers{});
+    h1::write_last_chunk(connection_->output(), origin_->http->http1_trailers ? trailers : http::Headers{},
+                         h1::Spelling::chosen(stream.response_spelling.get(), origin_->http->spelling));
     stream.record.downstream_wire.sent += connection_->output().size() - before;
   }
   // A body whose end is told is seen to be cut off; one that ends with the connection needs a reset to say so.

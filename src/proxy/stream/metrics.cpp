@@ -41,6 +41,33 @@ uint32_t RequestMetrics::number_of(const Workload& workload) {
   return number;
 }
 
+void RequestMetrics::note_service(const Cluster* cluster) {
+  if (!cluster) return;
+  services_.try_emplace(cluster->slot, Service{cluster->service_host,
+                                               cluster->service_name.empty() ? cluster->name : cluster->service_name,
+                                               cluster->service_namespace});
+}
+
+void RequestMetrics::count(const Origin& origin, uint32_t destination, const Cluster* cluster, uint32_t flags,
+                           const TcpStep& step) {
+  Key key;
+  key.tcp = true;
+  key.inbound = origin.listener->inbound;
+  if (key.inbound && origin.mutual_tls && !origin.peer_number)
+    origin.peer_number = number_of_peer(Workload{.principal = origin.peer_uri});
+  key.peer = key.inbound ? origin.peer_number : destination;
+  key.cluster = cluster ? cluster->slot : kNone;
+  key.flags = flags;
+  key.mutual_tls = origin.mutual_tls;
+  auto [it, is_new] = tcp_series_.try_emplace(key);
+  if (is_new) note_service(cluster);
+  TcpSeries& series = it->second;
+  series.opened += step.opened;
+  series.closed += step.closed;
+  series.received += step.received;
+  series.sent += step.sent;
+}
+
 void RequestMetrics::count(const Stream& stream) {
   const Origin& origin = stream.origin();
   const telemetry::Record& record = stream.record;
@@ -56,10 +83,7 @@ void RequestMetrics::count(const Stream& stream) {
   if (key.grpc)
     if (auto status = stream.grpc_status()) key.grpc_status = static_cast<int8_t>(*status);
   Series& series = series_[key];
-  if (series.requests == 0 && cluster)
-    services_.try_emplace(cluster->slot, Service{cluster->service_host,
-                                                 cluster->service_name.empty() ? cluster->name : cluster->service_name,
-                                                 cluster->service_namespace});
+  if (series.requests == 0) note_service(cluster);
   ++series.requests;
   series.duration.observe(std::chrono::duration<double, std::milli>(record.duration).count());
   series.request_bytes.observe(static_cast<double>(record.bytes_received + stream.request.headers.bytes()));
@@ -90,9 +114,11 @@ telemetry::Labels RequestMetrics::labels_of(const Key& key, const Workload& self
   out.emplace_back("destination_service", known(service.host));
   out.emplace_back("destination_service_name", known(service.name));
   out.emplace_back("destination_service_namespace", known(service.ns));
-  out.emplace_back("request_protocol", key.grpc ? "grpc" : "http");
-  out.emplace_back("response_code", std::to_string(key.status));
-  out.emplace_back("grpc_response_status", key.grpc_status < 0 ? "" : std::to_string(key.grpc_status));
+  out.emplace_back("request_protocol", key.tcp ? "tcp" : key.grpc ? "grpc" : "http");
+  if (!key.tcp) {
+    out.emplace_back("response_code", std::to_string(key.status));
+    out.emplace_back("grpc_response_status", key.grpc_status < 0 ? "" : std::to_string(key.grpc_status));
+  }
   out.emplace_back("response_flags", telemetry::flags_text(key.flags));
   out.emplace_back("connection_security_policy", !key.inbound ? "unknown" : key.mutual_tls ? "mutual_tls" : "none");
   return out;
@@ -105,6 +131,13 @@ void RequestMetrics::collect(const Workload& self, telemetry::Scrape& scrape) co
     scrape.histogram("istio_request_duration_milliseconds", labels, series.duration);
     scrape.histogram("istio_request_bytes", labels, series.request_bytes);
     scrape.histogram("istio_response_bytes", labels, series.response_bytes);
+  }
+  for (const auto& [key, series] : tcp_series_) {
+    telemetry::Labels labels = labels_of(key, self);
+    scrape.counter("istio_tcp_connections_opened_total", labels, series.opened);
+    scrape.counter("istio_tcp_connections_closed_total", labels, series.closed);
+    scrape.counter("istio_tcp_received_bytes_total", labels, series.received);
+    scrape.counter("istio_tcp_sent_bytes_total", labels, series.sent);
   }
 }
 

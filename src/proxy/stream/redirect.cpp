@@ -8,21 +8,19 @@ namespace proxy {
 namespace {
 
 struct Target {
-  std::string_view scheme, authority, path;
+  std::string scheme, authority, path;
 };
 
-// "https://host/path?query"; a Location without a scheme is relative to the
-// request and, as in Envoy, only taken where it is a path from the root.
-std::optional<Target> target_of(std::string_view location, const http::RequestHead& request) {
+// "https://host/path?query". As Envoy: a reference without a scheme is the client's to follow. Unlike Envoy, so is
+// one that names a user: who the request is from does not follow from what an upstream answers.
+std::optional<Target> target_of(std::string_view location) {
   location = location.substr(0, location.find('#'));
-  if (location.starts_with('/') && !location.starts_with("//"))
-    return Target{request.scheme, request.authority, location};
-  size_t colon = location.find("://");
+  const size_t colon = location.find("://");
   if (colon == location.npos) return std::nullopt;
-  Target out{.scheme = location.substr(0, colon)};
+  Target out{.scheme = base::to_lower(location.substr(0, colon))};
   if (out.scheme != "http" && out.scheme != "https") return std::nullopt;
   location.remove_prefix(colon + 3);
-  size_t slash = location.find_first_of("/?");
+  const size_t slash = location.find_first_of("/?");
   out.authority = location.substr(0, slash);
   out.path = slash == location.npos ? std::string_view("/") : location.substr(slash);
   if (out.authority.empty() || out.authority.find('@') != out.authority.npos || out.path[0] == '?') return std::nullopt;
@@ -31,52 +29,47 @@ std::optional<Target> target_of(std::string_view location, const http::RequestHe
 
 }  // namespace
 
-// Whether the route's predicates let the request, which has its new target already, go there.
-bool Stream::may_follow(const InternalRedirects& policy, std::string_view scheme_before) {
-  if (policy.only_safe_schemes && scheme_before != "https" && request.scheme == "https") return false;
-  if (!policy.only_new_routes && !policy.allowed_routes) return true;
+// Whether the request, which has its new target already, has a route there that the policy's predicates let it take.
+bool Stream::may_follow(const InternalRedirects& policy) {
+  if (policy.only_safe_schemes && !origin_->tls_on && request.scheme == "https") return false;
   const Chosen to = look_up();
   if (!to.route) return false;
   const auto& allowed = policy.allowed_routes;
   if (allowed && std::ranges::find(*allowed, to.route->name) == allowed->end()) return false;
-  if (!policy.only_new_routes) return true;
-  std::pair step(chosen_.route->name, to.route->name);
-  if (std::ranges::find(redirected_, step) != redirected_.end()) return false;
-  redirected_.push_back(std::move(step));
+  if (policy.only_new_routes) {
+    std::pair step(chosen_.route->name, to.route->name);
+    if (std::ranges::find(redirected_, step) != redirected_.end()) return false;
+    redirected_.push_back(std::move(step));
+  }
+  chosen_ = to;
+  record.route = to.route->name;
   return true;
 }
 
-// An upstream's redirect that the route wants followed here: the request begins
-// anew, through routing and filters. False: the client gets the response.
-bool Stream::follow_redirect() {
+// Makes the request one for where the redirect leads. False, and the request as it was: it is not to be followed.
+bool Stream::turn_to_redirect() {
   const InternalRedirects& policy = *forward_->internal_redirects;
-  if (std::find(policy.status_codes.begin(), policy.status_codes.end(), response.status) == policy.status_codes.end())
-    return false;
-  auto location = response.headers.get("location");
-  bool whole = request_ended_ && body_kept_ && !has_request_trailers_ && request_path_.empty();
+  const auto location = response.headers.get("location");
+  const bool whole = request_ended_ && body_kept_ && !has_request_trailers_ && request_path_.empty();
   if (!location || !whole || redirects_ >= policy.most || copy_) return false;
-  auto target = target_of(*location, request);
+  auto target = target_of(*location);
   if (!target) return false;
-  bool safe = target->scheme == request.scheme || policy.across_schemes;
-  if (!safe) return false;
+  // What the connection is decides, not what a header says of it.
+  if ((target->scheme == "https") != origin_->tls_on && !policy.across_schemes) return false;
 
-  const bool asked = policy.only_safe_schemes || policy.only_new_routes || policy.allowed_routes;
-  std::optional<http::RequestHead> before;
-  if (asked) before = request;
-  scratch_ = request.scheme + "://" + request.authority + request.path;
-  request.headers.set("x-envoy-original-url", scratch_);
+  http::RequestHead before = request;
+  request.headers.set("x-envoy-original-url", request.scheme + "://" + request.authority + request.path);
   for (const std::string& name : policy.response_headers_to_copy) {
     request.headers.remove(name);
     if (auto value = response.headers.get(name)) request.headers.add(name, std::string(*value));
   }
-  std::string scheme(target->scheme), authority(target->authority), path(target->path);
-  request.scheme = std::move(scheme);
-  request.authority = std::move(authority);
-  request.path = std::move(path);
+  request.scheme = std::move(target->scheme);
+  request.authority = std::move(target->authority);
+  request.path = std::move(target->path);
   const bool turned = response.status == 303 && request.method != "GET" && request.method != "HEAD";
   if (turned) request.method = "GET";
-  if (before && !may_follow(policy, before->scheme)) {
-    request = std::move(*before);
+  if (!may_follow(policy)) {
+    request = std::move(before);
     return false;
   }
   if (turned) {
@@ -84,6 +77,18 @@ bool Stream::follow_redirect() {
     request.headers.remove("content-type");
     kept_.clear();
     request_body_ = http::h1::Body::none();
+  }
+  return true;
+}
+
+// An upstream's redirect that the route wants followed here: the request begins
+// anew, through routing and filters. False: the client gets the response.
+bool Stream::follow_redirect() {
+  const auto& codes = forward_->internal_redirects->status_codes;
+  if (std::ranges::find(codes, response.status) == codes.end()) return false;
+  if (!turn_to_redirect()) {
+    ++cluster_->counts.redirects_failed;
+    return false;
   }
   ++redirects_;
   ++cluster_->counts.redirects;

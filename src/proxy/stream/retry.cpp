@@ -92,6 +92,7 @@ void Stream::schedule_retry(net::Clock::duration delay) {
 
 // Envoy waits a random time under base * (2^n - 1), at most the maximum.
 void Stream::schedule_retry() {
+  ++cluster_->counts.back_offs;
   uint64_t steps = (1ull << std::min(attempts_, 20u)) - 1;
   uint64_t most = std::min<uint64_t>(static_cast<uint64_t>(retry_->back_off_base.count()) * steps,
                                      static_cast<uint64_t>(retry_->back_off_max.count()));
@@ -193,10 +194,13 @@ bool Stream::wants_retry() const {
 bool Stream::retry_after_response() {
   if (!wants_retry() || !begin_retry()) return false;
   release_upstream();
-  if (auto delay = wished_delay(); delay.count() > 0)
-    schedule_retry(delay);
-  else
+  const auto delay = wished_delay();
+  if (delay.count() == 0) {
     schedule_retry();
+  } else {
+    ++cluster_->counts.wished_back_offs;
+    schedule_retry(delay);
+  }
   return true;
 }
 

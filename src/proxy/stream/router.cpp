@@ -338,13 +338,16 @@ void Stream::start_attempt() {
   request_sent_ = false;
   kept_sent_ = 0;
   ++attempts_;
+  response_spelling.reset();
   record.attempts = static_cast<uint16_t>(attempts_);
   if (attempts_ > 1) tell_timeout();
   ClusterState::Wish wish;
   const Cluster& config = *cluster_->config();
   wish.hash = hash_;
-  wish.preferred = preferred_;
-  wish.only_preferred = only_preferred_;
+  if (attempts_ == 1) {  // as Envoy: a retry goes wherever it can
+    wish.preferred = preferred_;
+    wish.only_preferred = only_preferred_;
+  }
   if (config.type == Cluster::Type::OriginalDst) {
     if (origin_->redirected) wish.original = origin_->local;
     if (!config.original_host_header.empty()) {

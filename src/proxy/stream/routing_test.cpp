@@ -178,18 +178,40 @@ TEST_F(Routing, StreamsThatIdleOrLastTooLongAreEnded) {
   EXPECT_EQ(grpc.headers.get("grpc-status"), "14") << "as Envoy: its own 504 is UNAVAILABLE to gRPC";
 }
 
+const std::string kShop = "http://shop.example.com:8080";
+
+// A path that the backend answers with a redirect, so many times, until it is `path`.
+std::string redirected(int times, const std::string& path) {
+  return times ? "/redirect/" + kShop + redirected(times - 1, path) : path;
+}
+
 TEST_F(Routing, ARedirectOfTheUpstreamIsFollowedWhereTheRouteSaysSo) {
   Proxy proxy(loop_,
               usual("              - {match: {prefix: /redirect/}, route: {cluster: backend, internal_redirect_policy: "
                     "{max_internal_redirects: 1}}}\n"
                     "              - {match: {prefix: /}, route: {cluster: other}}\n"),
               backend_.port());
-  auto followed = fetch(loop_, proxy.port(), request("/redirect//landed"));
+  auto followed = fetch(loop_, proxy.port(), request(redirected(1, "/landed")));
   EXPECT_EQ(followed.status, 200);
   EXPECT_EQ(followed.body, "GET /landed host=shop.example.com:8080 body=0");
-  EXPECT_EQ(followed.headers.get("echo-x-envoy-original-url"), "http://shop.example.com:8080/redirect//landed");
-  auto twice = fetch(loop_, proxy.port(), request("/redirect//redirect//landed"));
+  EXPECT_EQ(followed.headers.get("echo-x-envoy-original-url"), kShop + redirected(1, "/landed"));
+  auto twice = fetch(loop_, proxy.port(), request(redirected(2, "/landed")));
   EXPECT_EQ(twice.status, 302) << "one is the most";
+  EXPECT_EQ(fetch(loop_, proxy.port(), request("/redirect//landed")).status, 302) << "relative: the client's to follow";
+  EXPECT_EQ(fetch(loop_, proxy.port(), request("/redirect/HTTP://shop.example.com:8080/landed")).status, 200);
+  EXPECT_NE(proxy.process().scrape().prometheus().find(
+                "envoy_cluster_upstream_internal_redirect_failed_total{envoy_cluster_name=\"backend\"} 2"),
+            std::string::npos);
+}
+
+TEST_F(Routing, ARedirectToWhereNoRouteIsStaysTheClients) {
+  Proxy proxy(
+      loop_,
+      usual("              - {match: {prefix: /redirect/}, route: {cluster: backend, internal_redirect_policy: {}}}\n"),
+      backend_.port());
+  auto answer = fetch(loop_, proxy.port(), request(redirected(1, "/nowhere")));
+  EXPECT_EQ(answer.status, 302);
+  EXPECT_EQ(answer.headers.get("location"), kShop + "/nowhere");
 }
 
 TEST_F(Routing, PredicatesSayWhichRedirectsAreFollowed) {
@@ -209,13 +231,13 @@ TEST_F(Routing, PredicatesSayWhichRedirectsAreFollowed) {
   Proxy listed(
       loop_, proxy_with(predicate("allow_listed_routes.v3.AllowListedRoutesConfig", ", allowed_route_names: [landed]")),
       backend_.port());
-  EXPECT_EQ(status(listed, "/redirect//landed"), 200);
-  auto refused = fetch(loop_, listed.port(), request("/redirect//elsewhere"));
+  EXPECT_EQ(status(listed, redirected(1, "/landed")), 200);
+  auto refused = fetch(loop_, listed.port(), request(redirected(1, "/elsewhere")));
   EXPECT_EQ(refused.status, 302);
-  EXPECT_EQ(refused.headers.get("location"), "/elsewhere");
+  EXPECT_EQ(refused.headers.get("location"), kShop + "/elsewhere");
   Proxy fresh(loop_, proxy_with(predicate("previous_routes.v3.PreviousRoutesConfig")), backend_.port());
-  EXPECT_EQ(status(fresh, "/redirect//redirect//landed"), 200);
-  EXPECT_EQ(status(fresh, "/redirect//redirect//redirect//landed"), 302) << "the route leads to itself but once";
+  EXPECT_EQ(status(fresh, redirected(2, "/landed")), 200);
+  EXPECT_EQ(status(fresh, redirected(3, "/landed")), 302) << "the route leads to itself but once";
   Proxy safe(loop_, proxy_with(predicate("safe_cross_scheme.v3.SafeCrossSchemeConfig")), backend_.port());
   EXPECT_EQ(status(safe, "/redirect/http://shop.example.com/landed"), 200);
   EXPECT_EQ(status(safe, "/redirect/https://shop.example.com/landed"), 302);

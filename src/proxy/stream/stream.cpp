@@ -42,6 +42,8 @@ void Stream::begin(Downstream& downstream, const Origin& origin, telemetry::Prot
   body_kept_ = true;
   attempts_ = retries_left_ = destination_number_ = redirects_ = 0;
   redirected_.clear();
+  request_spelling.reset();
+  response_spelling.reset();
   retry_counted_ = false;
   keep_limit_ = kKept;
   client_ip_.clear();

@@ -146,6 +146,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
 
   http::RequestHead request;
   http::ResponseHead response;
+  std::unique_ptr<http::h1::Spelling> request_spelling, response_spelling;  // as they came; usually none
   telemetry::Record record;
   uint64_t id = 0;           // its downstream connection's
   uint64_t upstream_id = 0;  // its upstream connection's
@@ -267,7 +268,8 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   void open_tunnel(bool end);
   // redirect.cpp
   bool follow_redirect();
-  bool may_follow(const InternalRedirects& policy, std::string_view scheme_before);
+  bool turn_to_redirect();
+  bool may_follow(const InternalRedirects& policy);
   // retry.cpp
   void prepare_retries(const Forward& forward);
   void merge_retry_headers(const Forward& forward);

@@ -143,15 +143,19 @@ void Stream::on_timer() {
     resume_at_ = {};
     return start_attempt();
   }
-  if (!response_started_ && due(try_deadline_)) return on_try_timeout("upstream_per_try_timeout");
-  if (try_idle_timeout_.count() && upstream_ && now >= last_active_ + try_idle_timeout_)
+  if (!response_started_ && due(try_deadline_)) {
+    if (cluster_) ++cluster_->counts.per_try_timeouts;
+    return on_try_timeout("upstream_per_try_timeout");
+  }
+  if (try_idle_timeout_.count() && upstream_ && now >= last_active_ + try_idle_timeout_) {
+    if (cluster_) ++cluster_->counts.per_try_idle_timeouts;
     return on_try_timeout("upstream_per_try_idle_timeout");
+  }
   if (idle_timeout_.count() && now >= last_active_ + idle_timeout_) return on_idle();
   arm_timers();
 }
 
 void Stream::on_try_timeout(std::string_view details) {
-  if (cluster_) ++cluster_->counts.per_try_timeouts;
   if (host_) ++host_->requests_timed_out;
   if (cluster_ && host_) cluster_->report(*host_, Outcome::Timeout);
   try_deadline_ = {};

@@ -13,6 +13,9 @@ namespace {
 
 using telemetry::Flag;
 
+// How often a connection that lasts is told to Istio's metrics; as Istio's stats filter.
+constexpr std::chrono::milliseconds kMetricsInterval{15'000};
+
 // A TCP connection is a request under way on its host, and keeps that there.
 class HostUse {
  public:
@@ -154,13 +157,25 @@ class TcpSession final : public Session {
     auto origin = std::shared_ptr<Origin>(std::move(origin_));
     const TcpConfig& config = *origin->chain->tcp;
     ++cluster_->counts.active_connections;
-    RelayOptions options{.idle = config.idle_timeout,
-                         .deadline = deadline_,
-                         .report_every = config.log_interval,
-                         .chain = origin->chain};
-    options.report = [&worker = worker(), cluster = cluster_, host = host_->text,
+    const bool metrics = worker().options.istio_metrics;
+    const auto every = metrics && config.log_interval.count() == 0 ? kMetricsInterval : config.log_interval;
+    RelayOptions options{
+        .idle = config.idle_timeout, .deadline = deadline_, .report_every = every, .chain = origin->chain};
+    options.report = [&worker = worker(), &config, metrics, told = RelayEnd{}, number = host_->workload_number,
+                      about = host_->config, cluster = cluster_, host = host_->text,
                       upstream_local = upstream_->local().text(), above = upstream_->tls(), origin, began = began_,
-                      permit = std::move(permit_), use = std::move(use_)](const RelayEnd& end) {
+                      permit = std::move(permit_), use = std::move(use_)](const RelayEnd& end) mutable {
+      telemetry::Record record = record_of(end);
+      if (metrics) {
+        worker.metrics.count(*origin, number, about.get(), record.flags,
+                             {.opened = end.begins,
+                              .closed = end.final,
+                              .received = end.received - told.received,
+                              .sent = end.sent - told.sent});
+        told = end;
+      }
+      const bool wanted = end.begins ? config.log_on_connected : end.final || config.log_interval.count() > 0;
+      if (!wanted) return;
       if (end.final) {
         --cluster->counts.active_connections;
         ++cluster->counts.connections_ended;
@@ -169,12 +184,11 @@ class TcpSession final : public Session {
         cluster->counts.connection_length.observe(
             std::chrono::duration<double, std::milli>(worker.loop().now() - began).count());
       }
-      telemetry::Record record = record_of(end);
       record.upstream_host = host;
       record.upstream_local = upstream_local;
       write_tcp_record(worker, *origin, cluster, began, record, {.above = above});
     };
-    if (config.log_on_connected) options.report({.final = false, .begins = true});
+    options.report({.final = false, .begins = true});
     start_relay(worker(), std::move(downstream_), std::move(upstream_), std::move(options));
     bury();
   }
@@ -202,6 +216,9 @@ class TcpSession final : public Session {
     record.transport_failure = reason;
     record.log_type = telemetry::LogType::TcpConnectionEnd;
     if (host_) record.upstream_host = host_->text;
+    if (worker().options.istio_metrics)
+      worker().metrics.count(*origin_, host_ ? host_->workload_number : 0, cluster_ ? cluster_->config() : nullptr,
+                             record.flags, {.opened = true, .closed = true});
     write_tcp_record(worker(), *origin_, cluster_, began_, record);
     downstream_->close();
     if (upstream_) upstream_->close();

@@ -425,5 +425,57 @@ TEST(TcpTunnel, WhoIsRefusedByTheFarSideIsClosedAfterAsManyAttemptsAsConfigured)
   EXPECT_EQ(behind, "") << "not a byte goes to who did not agree";
 }
 
+// The lines of Istio's metrics of TCP, once there is one that begins and ends so.
+std::string istio_metrics(Proxy& proxy, const std::string& begin, const std::string& end) {
+  std::string all;
+  for (int i = 0; i < 5000; ++i) {
+    all = proxy.process().scrape().prometheus();
+    std::stringstream lines(all);
+    for (std::string line; std::getline(lines, line);)
+      if (line.starts_with(begin) && line.ends_with(end)) return all;
+    usleep(1000);
+  }
+  return all;
+}
+
+TEST(TcpProxy, IstiosMetricsTellOfConnectionsAndBytes) {
+  Server server([](int peer) {
+    read_all(peer);
+    write_all(peer, "answer");
+  });
+  net::Loop loop;
+  ProcessOptions options{.istio_metrics = true};
+  options.self.name = "client-v1";
+  Proxy proxy(loop, tcp_bootstrap("          cluster: c\n", cluster_of("c", std::to_string(server.port()))), 0,
+              options);
+  int fd = connect_to(proxy.port());
+  write_all(fd, "hi");
+  shutdown(fd, SHUT_WR);
+  EXPECT_EQ(read_all(fd), "answer");
+  close(fd);
+  const std::string seen = istio_metrics(proxy, "istio_tcp_connections_closed_total{", "} 1");
+  const std::string labels = "{reporter=\"source\",source_workload=\"client-v1\"";
+  for (const char* name :
+       {"connections_opened_total", "connections_closed_total", "received_bytes_total", "sent_bytes_total"})
+    EXPECT_NE(seen.find("istio_tcp_" + std::string(name) + labels), seen.npos) << name;
+  EXPECT_NE(seen.find("destination_service_name=\"c\""), seen.npos);
+  EXPECT_NE(seen.find("request_protocol=\"tcp\",response_flags=\"-\",connection_security_policy=\"unknown\"} 2\n"),
+            seen.npos)
+      << "bytes received";
+  EXPECT_NE(seen.find("request_protocol=\"tcp\",response_flags=\"-\",connection_security_policy=\"unknown\"} 6\n"),
+            seen.npos)
+      << "bytes sent";
+}
+
+TEST(TcpProxy, IstiosMetricsTellOfConnectionsThatCameToNothing) {
+  net::Loop loop;
+  Proxy proxy(loop, tcp_bootstrap("          cluster: c\n", cluster_of("c", "1")), 0, {.istio_metrics = true});
+  int fd = connect_to(proxy.port());
+  EXPECT_EQ(read_all(fd), "");
+  close(fd);
+  const std::string seen = istio_metrics(proxy, "istio_tcp_connections_closed_total{", "} 1");
+  EXPECT_NE(seen.find("response_flags=\"UF,URX\""), seen.npos) << seen;
+}
+
 }  // namespace
 }  // namespace proxy

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "http/h1_spelling.h"
 #include "net/address.h"
 #include "net/tls.h"
 #include "proxy/route/route.h"
@@ -209,6 +210,7 @@ struct Cluster {
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds idle_timeout{3'600'000};     // of connections; 0: none
   bool http1_trailers = false;                           // passed on, both ways
+  std::optional<http::h1::Spelling> spelling;            // of requests over HTTP/1; or of responses, for who asked
   uint32_t max_requests_per_connection = 0;              // 0: any number
   std::chrono::milliseconds max_connection_duration{0};  // 0: any
   uint32_t http2_streams = 1024;                         // at a time on one connection, where the peer allows them

@@ -308,10 +308,9 @@ Host* ClusterState::pick(const Wish& wish) {
   if (!config_) return nullptr;
   if (config_->type == Cluster::Type::OriginalDst) return pick_original(wish);
   refresh();
-  if (wish.preferred.valid()) {
+  if (wish.preferred.valid())
     if (Host* host = pick_preferred(wish)) return host;
-    if (wish.only_preferred) return nullptr;
-  }
+  if (wish.only_preferred) return nullptr;
   return subsets_ ? pick_of_subset(wish, wish.subset) : pick_from(all_, wish);
 }
 

@@ -79,12 +79,14 @@ class ClusterState {
   }
 
   struct Counts {
-    uint64_t requests = 0, retries = 0, retry_overflow = 0, timeouts = 0, per_try_timeouts = 0, connect_failures = 0,
-             connections = 0, connections_http1 = 0, connections_http2 = 0, connections_ended = 0, cancelled = 0,
-             resets = 0, none_healthy = 0, pending_overflow = 0, bytes_sent = 0, bytes_received = 0, pending_total = 0,
+    uint64_t requests = 0, retries = 0, retry_overflow = 0, timeouts = 0, per_try_timeouts = 0,
+             per_try_idle_timeouts = 0, back_offs = 0, wished_back_offs = 0, connect_failures = 0, connections = 0,
+             connections_http1 = 0, connections_http2 = 0, connections_ended = 0, cancelled = 0, resets = 0,
+             none_healthy = 0, pending_overflow = 0, bytes_sent = 0, bytes_received = 0, pending_total = 0,
              connection_overflow = 0, max_requests_reached = 0, max_duration_reached = 0, idle_timeouts = 0,
              http2_keepalive_timeouts = 0, panics = 0, connect_timeouts = 0, endpoint_updates = 0, protocol_errors = 0,
-             redirects = 0, retry_limit_exceeded = 0, retry_success = 0, original_host_invalid = 0;
+             redirects = 0, redirects_failed = 0, retry_limit_exceeded = 0, retry_success = 0,
+             original_host_invalid = 0;
     uint64_t by_class[6] = {};  // by_class[2]: 2xx
     std::vector<std::pair<int, uint64_t>> by_status;
     telemetry::Histogram request_time;                     // milliseconds, until the response's head

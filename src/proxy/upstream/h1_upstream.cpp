@@ -57,12 +57,13 @@ void H1Upstream::send_head(Stream& stream, const http::RequestHead& head, h1::Bo
                                       stream.origin().local));
     return;
   }
+  const auto* spelling = h1::Spelling::chosen(stream.request_spelling.get(), host_.config->spelling);
   if (stream.upgrading()) {
     request_done_ = true;
     chunked_ = false;
     parser_.next(stream.connecting() ? h1::Answers::Connect : h1::Answers::Other);
     h1::write_request(connection_->output(), head, h1::Body::none(),
-                      stream.connecting() ? h1::Connection::KeepAlive : h1::Connection::Upgrade);
+                      stream.connecting() ? h1::Connection::KeepAlive : h1::Connection::Upgrade, spelling);
     return count();
   }
   parser_.next(stream.head_request() ? h1::Answers::Head : h1::Answers::Other);
@@ -74,7 +75,7 @@ void H1Upstream::send_head(Stream& stream, const http::RequestHead& head, h1::Bo
   else if (body.kind != h1::Body::Kind::Length)
     body = h1::Body::chunked();
   chunked_ = body.kind == h1::Body::Kind::Chunked;
-  h1::write_request(connection_->output(), head, body, h1::Connection::KeepAlive);
+  h1::write_request(connection_->output(), head, body, h1::Connection::KeepAlive, spelling);
   count();
 }
 
@@ -98,7 +99,8 @@ void H1Upstream::send_trailers(Stream& stream, const http::Headers& trailers) {
   const Cluster* config = host_.cluster.config();
   const size_t before = connection_->output().size();
   if (chunked_)
-    h1::write_last_chunk(connection_->output(), config && config->http1_trailers ? trailers : http::Headers{});
+    h1::write_last_chunk(connection_->output(), config && config->http1_trailers ? trailers : http::Headers{},
+                         h1::Spelling::chosen(stream.request_spelling.get(), host_.config->spelling));
   stream.record.upstream_wire.sent += connection_->output().size() - before;
   request_done_ = true;
 }
@@ -169,6 +171,8 @@ bool H1Upstream::step() {
       bool end = bodyless && parser_.parse(left) == h1::Event::Complete;
       if (parser_.connection_names_fields()) h1::remove_named_by_connection(parser_.head().headers);
       std::swap(stream_->response, parser_.head());
+      stream_->response_spelling =
+          h1::Spelling::learned(host_.config->spelling, all.substr(0, all.size() - left.size()));
       consume();
       count_head();
       tunnel_ = parser_.switched() && stream_->upgrading();

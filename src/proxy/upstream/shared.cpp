@@ -173,6 +173,8 @@ void ClusterShared::judge_rates(const OutlierPolicy& policy, HostShared::Monitor
                                 net::Clock::time_point now) {
   const bool local = monitor == &HostShared::local;
   std::vector<std::pair<HostShared*, double>> for_rate, for_percentage;
+  Rates& judged = local ? local_ : external_;
+  judged = {};
   double sum = 0;
   for (auto& [address, host] : hosts_) {
     HostShared::Monitor& its = (*host).*monitor;
@@ -192,6 +194,7 @@ void ClusterShared::judge_rates(const OutlierPolicy& policy, HostShared::Monitor
     double squares = 0;
     for (const auto& [host, rate] : for_rate) squares += (rate - mean) * (rate - mean);
     const double least = mean - policy.success_rate_stdev / 1000.0 * std::sqrt(squares / count);
+    judged = {mean, least};
     for (const auto& [host, rate] : for_rate)
       if (rate < least) eject(*host, policy, local ? Cause::LocalSuccessRate : Cause::SuccessRate, now);
   }
@@ -220,6 +223,11 @@ void ClusterShared::tick(const OutlierPolicy& policy, net::Clock::time_point now
   }
   judge_rates(policy, &HostShared::external, now);
   if (policy.split_local) judge_rates(policy, &HostShared::local, now);
+}
+
+std::pair<ClusterShared::Rates, ClusterShared::Rates> ClusterShared::rates() {
+  std::lock_guard lock(mutex_);
+  return {external_, local_};
 }
 
 Checked ClusterShared::set_checked(HostShared& host, Checked checked, bool uneject) {

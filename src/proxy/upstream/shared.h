@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "net/loop.h"
@@ -75,6 +76,11 @@ class ClusterShared {
   void report(HostShared& host, const OutlierPolicy& policy, Outcome outcome, int status, net::Clock::time_point now);
   // Once every policy.interval: success rates, failure percentages, and back into service who has rested.
   void tick(const OutlierPolicy& policy, net::Clock::time_point now);
+  // Of the last interval, in percent; -1: too few hosts with enough traffic.
+  struct Rates {
+    double average = -1, threshold = -1;
+  };
+  std::pair<Rates, Rates> rates();  // of all that hosts answered, or of that alone where split; of local failures
   // An active check's word; `uneject`: it passed, and that ends an ejection. Returns what was known before.
   Checked set_checked(HostShared& host, Checked checked, bool uneject);
   // The host itself said, in an answer to a request, that it fails its checks; any thread.
@@ -115,6 +121,7 @@ class ClusterShared {
   std::atomic<size_t> size_{0};
   std::mutex mutex_;
   Hosts hosts_;
+  Rates external_, local_;
   uint64_t dice_ = 0x9e3779b97f4a7c15;
 };
 

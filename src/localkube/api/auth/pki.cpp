@@ -14,9 +14,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
+#include "base/file.h"
 #include "base/strings.h"
 
 namespace localkube {
@@ -42,14 +41,6 @@ struct Subject {
   std::string common_name;
   std::string organization;
 };
-
-std::optional<std::string> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return std::nullopt;
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 X509Pointer parse(const std::string& pem) {
   BioPointer bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
@@ -125,7 +116,10 @@ base::Result<identity::PrivateKey> key_at(const std::string& path, identity::Key
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored))
     return base::fail(base::ErrorKind::Invalid, unusable(path, "is a directory"));
-  if (auto text = read_file(path)) {
+  auto text = base::read_file(path);
+  if (!text && text.error().kind != base::ErrorKind::NotFound)
+    return base::fail(base::ErrorKind::Invalid, unusable(path, "cannot be read (" + text.error().message + ")"));
+  if (text) {
     auto known = identity::PrivateKey::from_pem(*text);
     if (!known) return base::fail(base::ErrorKind::Invalid, unusable(path, "is not a private key in PEM"));
     return known;
@@ -139,7 +133,7 @@ base::Result<identity::PrivateKey> key_at(const std::string& path, identity::Key
 
 // Signed by this authority, for this key, with these names, and good for a while yet.
 bool still_good(const std::string& pem, X509* authority, const identity::PrivateKey& key, const std::string& names,
-                const std::optional<std::string>& names_then) {
+                const std::string& names_then) {
   X509Pointer certificate = parse(pem);
   if (!certificate || (!names.empty() && names_then != names)) return false;
   std::time_t later = std::time(nullptr) + static_cast<std::time_t>(kRenewDays) * kDay;
@@ -184,7 +178,7 @@ base::Result<Pki> Pki::open(const std::string& folder, const std::vector<std::st
   Pki pki;
   bool fresh = false;
   auto authority_key = TRY(key_at(folder + "/ca.key", identity::KeyType::EcP256, fresh));
-  auto known = read_file(folder + "/ca.crt");
+  auto known = base::read_file(folder + "/ca.crt");
   if (fresh || !known) {
     pki.ca_certificate =
         TRY(certify({"localkube", "seine"}, authority_key.public_key(), nullptr, authority_key, "", ""));
@@ -216,8 +210,9 @@ base::Result<Pki> Pki::open(const std::string& folder, const std::vector<std::st
   for (Leaf& leaf : leaves) {
     std::string path = folder + "/" + leaf.name;
     auto key = TRY(key_at(path + ".key", identity::KeyType::EcP256, fresh));
-    auto stored = read_file(path + ".crt");
-    if (stored && still_good(*stored, authority.get(), key, leaf.names, read_file(path + ".names"))) {
+    auto stored = base::read_file(path + ".crt");
+    if (stored &&
+        still_good(*stored, authority.get(), key, leaf.names, base::read_file(path + ".names").value_or(""))) {
       leaf.certificate = std::move(*stored);
     } else {
       leaf.certificate =

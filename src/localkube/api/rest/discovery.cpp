@@ -3,6 +3,7 @@
 
 #include "base/strings.h"
 #include "localkube/api/custom/custom_kind.h"
+#include "localkube/api/rest/computed.h"
 #include "localkube/api/rest/front.h"
 #include "localkube/api/rest/respond.h"
 #include "localkube/api/rest/virtual_kinds.h"
@@ -65,6 +66,17 @@ std::vector<Entry> entries_of(const Catalog& catalog) {
                          : std::vector<std::string>{"create", "delete", "deletecollection", "get", "list", "patch",
                                                     "update", "watch"},
                      row->short_names, row->categories, subresources_of(*row, version)});
+  for (const KindPointer& row : computed_kinds())
+    all.push_back({row->group,
+                   row->versions.front(),
+                   row->plural,
+                   row->singular,
+                   row->kind,
+                   row->namespaced,
+                   {"get", "list"},
+                   row->short_names,
+                   row->categories,
+                   {}});
   for (const VirtualKind& kind : kVirtualKinds)
     all.push_back(
         {kind.group, kind.version, kind.plural, kind.singular, kind.kind, kind.namespaced, {"create"}, {}, {}, {}});
@@ -182,6 +194,10 @@ std::string wanted_discovery(const http::RequestHead& head) {
 }
 
 }  // namespace
+
+std::vector<std::pair<std::string, std::vector<std::string>>> served_groups(const Catalog& catalog) {
+  return groups_of(entries_of(catalog));
+}
 
 bool serve_discovery(const Catalog& catalog, http::Exchange& exchange) {
   std::string path(exchange.request().path_only());

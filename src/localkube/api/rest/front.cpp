@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "localkube/api/rest/computed.h"
 #include "localkube/api/rest/respond.h"
 #include "localkube/version.h"
 
@@ -11,12 +12,6 @@ namespace localkube {
 namespace {
 
 constexpr const char* kAnonymous = "system:anonymous";
-
-bool is_health(std::string_view path) {
-  for (std::string_view one : {"/healthz", "/livez", "/readyz"})
-    if (path == one || (path.starts_with(one) && path[one.size()] == '/')) return true;
-  return false;
-}
 
 Json version_document() {
   return {{"major", "1"},    {"minor", "33"},           {"gitVersion", kKubernetesVersion},
@@ -40,6 +35,15 @@ Attributes wish_of(const http::RequestHead& head, const std::optional<ApiPath>& 
   if (path && is_review(*path)) {
     bool namespaced = path->rest.size() == 3;
     return {.verb = verb, .group = path->group, .resource = path->rest.back(), .ns = namespaced ? path->rest[1] : ""};
+  }
+  if (path && find_computed(*path)) {
+    bool by_name = path->rest.size() == 2;
+    return {.verb = head.method != "GET" ? verb
+                    : by_name            ? "get"
+                                         : "list",
+            .group = path->group,
+            .resource = path->rest[0],
+            .name = by_name ? path->rest[1] : ""};
   }
   if (path && is_proxy(*path))
     return {.verb = verb,
@@ -155,10 +159,6 @@ net::Task<void> Front::handle(std::shared_ptr<http::Exchange> exchange) {
     respond_json(*exchange, 200, version_document());
     co_return;
   }
-  if (is_health(path)) {
-    exchange->respond(200, "ok");
-    co_return;
-  }
   Answer<User> user = authenticate(*exchange);
   if (user) user = impersonated(exchange->request(), std::move(*user));
   if (!user) {
@@ -167,17 +167,28 @@ net::Task<void> Front::handle(std::shared_ptr<http::Exchange> exchange) {
   }
   auto api_path = parse_api_path(path);
   RestRequest request{exchange, std::move(*user), {}, false, std::string(exchange->request().query()), Shape::Object};
-  bool special = api_path && (is_review(*api_path) || is_proxy(*api_path));
+  bool special = api_path && (is_review(*api_path) || is_proxy(*api_path) || find_computed(*api_path));
   Answer<void> resolved =
       api_path && !special ? resolve(services_.registry.catalog(), *api_path, request) : Answer<void>{};
   Attributes wish = wish_of(exchange->request(), api_path, resolved && request.target.row ? &request : nullptr);
-  if (!services_.rbac.decide(request.user, wish).allowed) {
+  // Whether all is well is anybody's to know; what is not well is not.
+  const bool health = is_health(path);
+  const bool for_anyone = health && (method == "GET" || method == "HEAD") && path.find('/', 1) == path.npos;
+  if (!for_anyone && !services_.rbac.decide(request.user, wish).allowed) {
     respond_refusal(*exchange, not_allowed(request.user, wish));
+    co_return;
+  }
+  if (health) {
+    serve_health(services_, *exchange, request.user.in_group("system:authenticated"));
     co_return;
   }
   if (method == "GET" && serve_about_itself(*exchange, path)) co_return;
   if (api_path && is_review(*api_path)) {
     co_await serve_review(services_, exchange, std::move(*api_path), std::move(request.user));
+    co_return;
+  }
+  if (api_path && find_computed(*api_path)) {
+    serve_computed(services_, exchange, *api_path, std::move(request.user));
     co_return;
   }
   if (special) {

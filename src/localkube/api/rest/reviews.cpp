@@ -44,6 +44,22 @@ Json access_status(const Rbac& rbac, const User& user, const Json& review) {
   return status;
 }
 
+// As the API's own rules for the specs of access reviews.
+Problems problems_of_access(const Json& review, bool of_other) {
+  Problems problems;
+  const Json* resource = base::find(review, "spec", "resourceAttributes");
+  const Json* path = base::find(review, "spec", "nonResourceAttributes");
+  if (resource && path)
+    problems.invalid("spec.nonResourceAttributes", Problems::text(*path),
+                     "cannot be specified in combination with resourceAttributes");
+  if (!resource && !path)
+    problems.invalid("spec.resourceAttributes", "null",
+                     "exactly one of nonResourceAttributes or resourceAttributes must be specified");
+  if (of_other && string_at(review, "spec", "user").empty() && items(review, "spec", "groups").empty())
+    problems.invalid("spec.user", "\"\"", "at least one of user or group must be specified");
+  return problems;
+}
+
 Json rules_status(const Rbac& rbac, const User& user, const std::string& ns) {
   Json resources = Json::array(), paths = Json::array();
   for (Json& rule : rbac.rules_of(user, ns))
@@ -71,18 +87,46 @@ net::Task<void> serve_review(Services& services, std::shared_ptr<http::Exchange>
   row->group = kind.group;
   row->versions = {kind.version};
   row->plural = kind.plural;
-  Answer<Json> document = co_await read_document(exchange, row, kind.version, std::make_shared<Call>());
-  if (!document) {
-    respond_refusal(*exchange, document.error());
+  RestRequest request{exchange, user, {}, false, std::string(exchange->request().query()), Shape::Object};
+  Answer<CallPointer> call = call_of(request, "CreateOptions");
+  if (!call) {
+    respond_refusal(*exchange, call.error());
+    co_return;
+  }
+  Answer<Json> document = co_await read_document(exchange, row, kind.version, *call);
+  Answer<void> sound;
+  if (document && !document->is_object()) document = std::unexpected(bad_request("a review is a JSON object"));
+  if (document) sound = conform(*row, kind.version, *document, **call);
+  if (!document || !sound) {
+    respond_refusal(*exchange, document ? sound.error() : document.error(), (*call)->warnings);
     co_return;
   }
   Json review = std::move(*document);
-  if (!review.is_object()) review = Json::object();
-  review["kind"] = kind.kind;
-  review["apiVersion"] = row->object_kind(kind.version).api_version();
   if (!review["metadata"].is_object()) review["metadata"] = Json::object();
   review["metadata"]["creationTimestamp"] = nullptr;
   std::string name(kind.kind);
+  if (name.ends_with("AccessReview")) {
+    const std::string ns = kind.namespaced ? path.rest[1] : "";
+    Problems problems = problems_of_access(review, !name.starts_with("Self"));
+    if (kind.namespaced && string_at(review, "spec", "resourceAttributes", "namespace") != ns)
+      problems.invalid("spec.resourceAttributes.namespace",
+                       Problems::text(string_at(review, "spec", "resourceAttributes", "namespace")),
+                       "must match metadata.namespace");
+    if (const std::string told = string_at(review, "metadata", "namespace"); !told.empty() && told != ns) {
+      respond_refusal(*exchange,
+                      bad_request("the namespace of the provided object does not match the namespace sent on "
+                                  "the request"));
+      co_return;
+    }
+    if (!problems.empty()) {
+      respond_refusal(*exchange, invalid({std::string(kind.group), std::string(kind.version), name}, "", problems));
+      co_return;
+    }
+  }
+  if (name == "SelfSubjectRulesReview" && string_at(review, "spec", "namespace").empty()) {
+    respond_refusal(*exchange, bad_request("no namespace on request"));
+    co_return;
+  }
   if (name == "TokenReview") {
     if (base::text(review, "spec", "token").empty()) {
       Problems problems;
@@ -105,7 +149,7 @@ net::Task<void> serve_review(Services& services, std::shared_ptr<http::Exchange>
       if (group.is_string()) other.groups.push_back(group.get<std::string>());
     review["status"] = access_status(services.rbac, other, review);
   }
-  respond_json(*exchange, 201, review);
+  respond_json(*exchange, 201, review, (*call)->warnings);
 }
 
 }  // namespace localkube

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "localkube/api/rest/computed.h"
+
+#include "localkube/api/rest/front_harness.h"
+
+// What the server says of itself: kinds that are made when read, health, and what reviews answer.
+namespace localkube {
+namespace {
+
+TEST_F(FrontTest, SigningRequestsAreListedEmptyAndRefused) {
+  const std::string requests = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+  EXPECT_EQ(get(requests).body["items"], Json::array());
+  Reply refused = post(requests, R"({"kind":"CertificateSigningRequest","metadata":{"name":"x"},"spec":{}})");
+  EXPECT_EQ(refused.status, 422);
+  EXPECT_NE(refused.body["message"].get<std::string>().find("no signer runs here"), std::string::npos);
+}
+
+TEST_F(FrontTest, ApiServicesAreTheGroupsThatAreServed) {
+  const std::string services = "/apis/apiregistration.k8s.io/v1/apiservices";
+  Json apps = get(services + "/v1.apps").body;
+  EXPECT_EQ(apps["status"]["conditions"][0]["status"], "True");
+  EXPECT_EQ(apps["spec"]["group"], "apps");
+  EXPECT_EQ(get(services + "/v1.").status, 200);
+  EXPECT_EQ(get(services + "/v1.example.org").status, 404);
+  ASSERT_EQ(post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+                 R"({"metadata":{"name":"things.example.org"},"spec":{"group":"example.org","scope":"Namespaced",)"
+                 R"("names":{"kind":"Thing","plural":"things","singular":"thing","listKind":"ThingList"},)"
+                 R"("versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":)"
+                 R"({"type":"object"}}}]}})")
+                .status,
+            201);
+  EXPECT_EQ(get(services + "/v1.example.org").body["metadata"]["labels"]["kube-aggregator.kubernetes.io/automanaged"],
+            "true");
+  Reply table =
+      get(services + "?fieldSelector=metadata.name%3Dv1.apps", "application/json;as=Table;v=v1;g=meta.k8s.io");
+  ASSERT_EQ(table.body["rows"].size(), 1u);
+  EXPECT_EQ(table.body["rows"][0]["cells"][1], "Local");
+  EXPECT_EQ(post(services, R"({"metadata":{"name":"v1.x"}})").status, 405);
+  Json listed = get("/apis/apiregistration.k8s.io/v1").body["resources"];
+  ASSERT_EQ(listed.size(), 1u);
+  EXPECT_EQ(listed[0]["verbs"], (Json{"get", "list"}));
+}
+
+TEST_F(FrontTest, ComponentsAreLookedAt) {
+  const std::string components = "/api/v1/componentstatuses";
+  Json store = get(components + "/etcd-0").body;
+  EXPECT_EQ(store["conditions"][0]["status"], "True");
+  Reply idle = get(components + "/controller-manager");
+  EXPECT_EQ(idle.body["conditions"][0]["status"], "False") << "no controllers run here";
+  EXPECT_NE(idle.warnings.find("deprecated"), std::string::npos);
+  std::filesystem::rename(folder_ + "/store.db", folder_ + "/moved");
+  EXPECT_EQ(get(components + "/etcd-0").body["conditions"][0]["status"], "False");
+  Reply unready = get("/readyz");
+  EXPECT_EQ(unready.status, 500);
+  EXPECT_NE(unready.body.get<std::string>().find("[-]etcd failed: "), std::string::npos);
+  EXPECT_EQ(get("/readyz?exclude=etcd").status, 200);
+  EXPECT_EQ(get("/livez/etcd").status, 500);
+  std::filesystem::rename(folder_ + "/moved", folder_ + "/store.db");
+  EXPECT_EQ(get("/livez/etcd").body, "ok");
+}
+
+TEST_F(FrontTest, HealthListsItsChecks) {
+  EXPECT_EQ(get("/readyz").body, "ok");
+  EXPECT_EQ(get("/livez?verbose").body,
+            "[+]ping ok\n[+]etcd ok\n[+]poststarthook/crd-informer-synced ok\n"
+            "[+]poststarthook/start-system-namespaces-controller ok\nlivez check passed\n");
+  EXPECT_EQ(get("/readyz/poststarthook/crd-informer-synced").body, "ok");
+  EXPECT_EQ(get("/readyz/nothing").status, 404);
+  std::string text = get("/healthz?verbose=true&exclude=ping&exclude=x").body;
+  EXPECT_TRUE(text.starts_with("[+]ping excluded: ok\n")) << text;
+  EXPECT_NE(text.find("no matches for \"x\"\nhealthz check passed\n"), std::string::npos) << text;
+}
+
+TEST_F(FrontTest, ReviewsDropFieldsThatNobodyKnows) {
+  const std::string review = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+  const std::string body =
+      R"({"spec":{"resourceAttributes":{"verb":"get","resource":"pods","colour":"red"}},"weather":1})";
+  Reply answer = post(review, body);
+  ASSERT_EQ(answer.status, 201);
+  EXPECT_EQ(answer.body["status"]["allowed"], true);
+  EXPECT_FALSE(answer.body.contains("weather"));
+  EXPECT_FALSE(answer.body["spec"]["resourceAttributes"].contains("colour"));
+  EXPECT_NE(answer.warnings.find("spec.resourceAttributes.colour"), std::string::npos) << answer.warnings;
+  EXPECT_EQ(post(review + "?fieldValidation=Ignore", body).warnings, "");
+  EXPECT_EQ(post(review + "?fieldValidation=Strict", body).status, 400);
+  EXPECT_EQ(post(review, "[]").status, 400);
+}
+
+TEST_F(FrontTest, ReviewsThatAskNothingOrOfNobodyAreRefused) {
+  const std::string api = "/apis/authorization.k8s.io/v1/";
+  const std::string wish = R"("resourceAttributes":{"verb":"get","resource":"pods"})";
+  EXPECT_EQ(post(api + "selfsubjectaccessreviews", "{}").status, 422);
+  EXPECT_EQ(
+      post(api + "selfsubjectaccessreviews", R"({"spec":{)" + wish + R"(,"nonResourceAttributes":{"path":"/x"}}})")
+          .status,
+      422);
+  Reply nobody = post(api + "subjectaccessreviews", R"({"spec":{)" + wish + "}}");
+  EXPECT_EQ(nobody.status, 422);
+  EXPECT_NE(nobody.body["message"].get<std::string>().find("at least one of user or group must be specified"),
+            std::string::npos);
+  EXPECT_EQ(post(api + "subjectaccessreviews", R"({"spec":{"user":"me",)" + wish + "}}").status, 201);
+  const std::string local = api + "namespaces/default/localsubjectaccessreviews";
+  EXPECT_EQ(
+      post(local,
+           R"({"spec":{"user":"me","resourceAttributes":{"verb":"get","resource":"pods","namespace":"default"}}})")
+          .status,
+      201);
+  EXPECT_EQ(post(local, R"({"metadata":{"namespace":"other"},"spec":{"user":"me",)" + wish + "}}").status, 400);
+  EXPECT_EQ(post(api + "selfsubjectrulesreviews", R"({"spec":{}})").status, 400);
+}
+
+TEST_F(FrontTest, StrangersLearnWhetherAllIsWellAndNotMore) {
+  auto ask_as_stranger = [&](const std::string& path) {
+    http::Request request;
+    request.path = path;
+    return ask(std::move(request), false);
+  };
+  EXPECT_EQ(ask_as_stranger("/readyz").status, 200);
+  EXPECT_EQ(ask_as_stranger("/readyz/etcd").status, 403);
+  std::filesystem::rename(folder_ + "/store.db", folder_ + "/moved");
+  Reply unready = ask_as_stranger("/readyz?verbose");
+  std::filesystem::rename(folder_ + "/moved", folder_ + "/store.db");
+  EXPECT_EQ(unready.status, 500);
+  EXPECT_NE(unready.body.get<std::string>().find("[-]etcd failed: reason withheld\n"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace localkube
