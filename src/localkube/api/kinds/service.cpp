@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <arpa/inet.h>
-
 #include <set>
 
 #include "base/strings.h"
 #include "localkube/api/kinds/document.h"
 #include "localkube/api/kinds/kinds.h"
+#include "localkube/api/kinds/service_fields.h"
 #include "localkube/api/metadata.h"
 
 namespace localkube {
 
 namespace {
-
-constexpr size_t kEndpointsShown = 3;
-constexpr const char* kNoAddress = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
 
 void service_defaults(Json& service) {
   Json& spec = service["spec"];
@@ -80,21 +76,6 @@ void prepare_update(Json& service, const Json& old) {
       "spec", "ports");
 }
 
-void check_port(const Json* value, const std::string& path, Problems& problems) {
-  if (!value || !value->is_number_integer()) return;
-  int64_t port = value->get<int64_t>();
-  if (port < 1 || port > 65535) problems.invalid(path, std::to_string(port), "must be between 1 and 65535, inclusive");
-}
-
-bool is_ip(const std::string& text) {
-  in6_addr any;
-  return inet_pton(AF_INET, text.c_str(), &any) == 1 || inet_pton(AF_INET6, text.c_str(), &any) == 1;
-}
-
-void check_name(const std::string& path, NameRule rule, const std::string& name, Problems& problems) {
-  if (std::string fault = name_fault(rule, name); !fault.empty()) problems.invalid(path, in_quotes(name), fault);
-}
-
 void validate_affinity(const Json& spec, Problems& problems) {
   std::string affinity = string_at(spec, "sessionAffinity");
   if (affinity != "None" && affinity != "ClientIP")
@@ -121,8 +102,7 @@ void validate(const Json& service, Problems& problems) {
   if (type == "ExternalName" && !elsewhere.empty())
     check_name("spec.externalName", NameRule::Subdomain, elsewhere, problems);
   for (size_t i = 0; i < items(spec, "externalIPs").size(); ++i)
-    if (const Json& ip = items(spec, "externalIPs")[i]; !ip.is_string() || !is_ip(ip.get<std::string>()))
-      problems.invalid("spec.externalIPs[" + std::to_string(i) + "]", Problems::text(ip), kNoAddress);
+    check_endpoint_ip("spec.externalIPs[" + std::to_string(i) + "]", items(spec, "externalIPs")[i], problems);
   if (const Json* selector = base::find(spec, "selector"); selector && selector->is_object())
     for (const auto& [key, value] : selector->items()) {
       std::string fault = label_key_fault(key);
@@ -141,11 +121,10 @@ void validate(const Json& service, Problems& problems) {
     if (number(port, "port") == 0)
       problems.required(path + ".port");
     else
-      check_port(base::find(port, "port"), path + ".port", problems);
+      check_port(path + ".port", base::find(port, "port"), problems);
     std::string protocol = string_at(port, "protocol");
-    if (protocol != "TCP" && protocol != "UDP" && protocol != "SCTP")
-      problems.not_supported(path + ".protocol", in_quotes(protocol), {"SCTP", "TCP", "UDP"});
-    check_port(base::find(port, "targetPort"), path + ".targetPort", problems);
+    check_protocol(path + ".protocol", port, problems);
+    check_port(path + ".targetPort", base::find(port, "targetPort"), problems);
     if (!pairs.insert(protocol + std::to_string(number(port, "port"))).second)
       problems.duplicate(path, "core.ServicePort{Protocol:" + in_quotes(protocol) +
                                    ", Port:" + std::to_string(number(port, "port")) + "}");
@@ -192,92 +171,6 @@ std::vector<Json> service_cells(const Json& service) {
           labels_text(base::find(service, "spec", "selector"))};
 }
 
-std::string more_text(const std::vector<std::string>& shown, size_t total, std::string_view none) {
-  if (total == 0) return std::string(none);
-  std::string text = base::join(shown, ",");
-  if (total > shown.size()) text += " + " + std::to_string(total - shown.size()) + " more...";
-  return text;
-}
-
-std::vector<Json> endpoints_cells(const Json& object) {
-  std::vector<std::string> shown;
-  size_t total = 0;
-  auto add = [&](std::string text) {
-    ++total;
-    if (shown.size() < kEndpointsShown) shown.push_back(std::move(text));
-  };
-  for (const Json& subset : items(object, "subsets")) {
-    const Json& ports = items(subset, "ports");
-    for (const Json& address : items(subset, "addresses")) {
-      std::string ip = string_at(address, "ip");
-      if (ports.empty()) add(ip);
-      for (const Json& port : ports) add(ip + ":" + std::to_string(number(port, "port")));
-    }
-  }
-  return {more_text(shown, total, "<none>"), age_of(object)};
-}
-
-void endpoints_defaults(Json& object) {
-  each_item(
-      object,
-      [](Json& subset) { each_item(subset, [](Json& port) { set_default(port, "protocol", "TCP"); }, "ports"); },
-      "subsets");
-}
-
-void slice_defaults(Json& slice) {
-  each_item(
-      slice,
-      [](Json& port) {
-        set_default(port, "name", "");
-        set_default(port, "protocol", "TCP");
-      },
-      "ports");
-}
-
-std::vector<Json> slice_cells(const Json& slice) {
-  std::vector<std::string> ports, addresses;
-  for (const Json& port : items(slice, "ports"))
-    if (ports.size() < kEndpointsShown) {
-      const Json* value = base::find(port, "port");
-      ports.push_back(value && value->is_number() ? value->dump() : "*");
-    }
-  size_t total = 0;
-  for (const Json& endpoint : items(slice, "endpoints"))
-    for (const Json& address : items(endpoint, "addresses"))
-      if (++total <= kEndpointsShown) addresses.push_back(address.get<std::string>());
-  return {string_at(slice, "addressType"), more_text(ports, items(slice, "ports").size(), "<unset>"),
-          more_text(addresses, total, "<unset>"), age_of(slice)};
-}
-
-void validate_slice(const Json& slice, Problems& problems) {
-  const std::string type = string_at(slice, "addressType");
-  if (type.empty()) return problems.required("addressType");
-  if (type != "IPv4" && type != "IPv6" && type != "FQDN")
-    return problems.not_supported("addressType", in_quotes(type), {"FQDN", "IPv4", "IPv6"});
-  const Json& endpoints = items(slice, "endpoints");
-  for (size_t i = 0; i < endpoints.size(); ++i) {
-    const Json& addresses = items(endpoints[i], "addresses");
-    const std::string path = "endpoints[" + std::to_string(i) + "].addresses";
-    if (addresses.empty()) problems.required(path, "must contain at least 1 address");
-    for (size_t a = 0; a < addresses.size(); ++a) {
-      const std::string at = path + "[" + std::to_string(a) + "]";
-      const std::string text = addresses[a].is_string() ? addresses[a].get<std::string>() : "";
-      in6_addr any;
-      if (type == "FQDN")
-        check_name(at, NameRule::Subdomain, text, problems);
-      else if (inet_pton(type == "IPv4" ? AF_INET : AF_INET6, text.c_str(), &any) != 1)
-        problems.invalid(at, in_quotes(text), "must be a valid " + type + " address");
-    }
-  }
-  const Json& ports = items(slice, "ports");
-  for (size_t i = 0; i < ports.size(); ++i) {
-    const std::string path = "ports[" + std::to_string(i) + "]";
-    check_port(base::find(ports[i], "port"), path + ".port", problems);
-    if (std::string name = string_at(ports[i], "name"); !name.empty())
-      check_name(path + ".name", NameRule::Label, name, problems);
-  }
-}
-
 }  // namespace
 
 KindRow services() {
@@ -299,29 +192,6 @@ KindRow services() {
                     .validate_update = validate_update,
                     .cells = service_cells,
                     .selectable = {"spec.clusterIP", "spec.type"}}};
-}
-
-KindRow endpoints() {
-  return {.group = "",
-          .versions = {"v1"},
-          .kind = "Endpoints",
-          .plural = "endpoints",
-          .singular = "endpoints",
-          .short_names = {"ep"},
-          .columns = {{"Endpoints"}, {"Age"}},
-          .rules = {.defaults = endpoints_defaults, .cells = endpoints_cells},
-          .list = "EndpointsList"};
-}
-
-KindRow endpoint_slices() {
-  return {.group = "discovery.k8s.io",
-          .versions = {"v1"},
-          .kind = "EndpointSlice",
-          .plural = "endpointslices",
-          .singular = "endpointslice",
-          .counts_generations = true,
-          .columns = {{"AddressType"}, {"Ports"}, {"Endpoints"}, {"Age"}},
-          .rules = {.defaults = slice_defaults, .validate = validate_slice, .cells = slice_cells}};
 }
 
 }  // namespace localkube
