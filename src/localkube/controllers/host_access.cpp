@@ -10,6 +10,9 @@ namespace localkube {
 
 static constexpr const char* kHostPorts = "localkube.seine.dev/host-ports";
 static constexpr const char* kLoopback = "127.0.0.1";
+// What keys of hold's sockets begin with.
+static constexpr const char* kNode = "node ";
+static constexpr const char* kBalancer = "balancer ";
 
 // Where a port of the host is looked for if it cannot be had: 80 -> 8080.
 static std::string second_choice(int64_t port) { return std::to_string(port < 1024 ? port + 8000 : port + 1); }
@@ -24,6 +27,23 @@ HostAccess::HostAccess(Cluster& cluster, HostPortsClient& host, std::string list
     std::string key = key_of(change.object.ns(), change.object.name());
     if (type == "LoadBalancer" || type == "NodePort" || open_.contains(key)) queue_.add(key);
   });
+  net::spawn(forget_gone(this));
+}
+
+// A Service that went while nobody looked, as this process was starting again, leaves its ports with hold.
+net::Task<void> HostAccess::forget_gone(HostAccess* self) {
+  std::string last;
+  while (true) {
+    auto keys = co_await self->host_.keys(last);
+    if (!keys) base::log::warn("ports of Services that went: {}", keys.error().message);
+    if (!keys || keys->empty()) co_return;
+    last = keys->back();
+    std::map<std::string, Wanted> wanted;
+    for (const objects::Object& service : self->cluster_.api.list(kinds::kServices))
+      if (!service.deleting()) wanted.merge(self->wanted_of(service));
+    for (const std::string& key : *keys)
+      if ((key.starts_with(kNode) || key.starts_with(kBalancer)) && !wanted.contains(key)) self->host_.close(key);
+  }
 }
 
 std::map<std::string, HostAccess::Wanted> HostAccess::wanted_of(const objects::Object& service) const {
@@ -37,17 +57,17 @@ std::map<std::string, HostAccess::Wanted> HostAccess::wanted_of(const objects::O
     int64_t outer = number(port, "port"), node = number(port, "nodePort");
     std::string on = everywhere ? listen_ : kLoopback;
     if (node != 0)
-      out["node " + std::to_string(node)] = {.candidates = {on + ":" + std::to_string(node)},
-                                             .target = std::string(kGatewayAddress) + ":" + std::to_string(node),
-                                             .node_port = node};
+      out[kNode + std::to_string(node)] = {.candidates = {on + ":" + std::to_string(node)},
+                                           .target = std::string(kGatewayAddress) + ":" + std::to_string(node),
+                                           .node_port = node};
     if (type != "LoadBalancer") continue;
     Wanted wanted{.candidates = {on + ":" + std::to_string(outer), on + ":" + second_choice(outer)},
                   .target = string_at(service.spec(), "clusterIP") + ":" + std::to_string(outer),
                   .balanced_port = outer};
-    out["balancer " + name + " " + std::to_string(outer)] = wanted;
+    out[kBalancer + name + " " + std::to_string(outer)] = wanted;
     if (listen_.empty() || everywhere || listen_ == kLoopback) continue;
     wanted.candidates = {listen_ + ":" + std::to_string(outer), listen_ + ":" + second_choice(outer)};
-    out["balancer " + name + " " + std::to_string(outer) + " " + listen_] = wanted;
+    out[kBalancer + name + " " + std::to_string(outer) + " " + listen_] = wanted;
   }
   return out;
 }

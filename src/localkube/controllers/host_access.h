@@ -46,6 +46,7 @@ class HostAccess {
   static net::Task<bool> announce(HostAccess* self, objects::Object service);
   std::string host_ports_of(const objects::Object& service) const;
   void tell_of_move(const objects::Object& service, const Wanted& wanted, const net::Address& host);
+  static net::Task<void> forget_gone(HostAccess* self);
   bool close_others(const std::string& service, const std::map<std::string, Wanted>& wanted);  // whether any was
   std::string no_more_of(const std::string& service) const;
   void tell_of_exhaustion(const objects::Object& service, size_t left_out, const std::string& why);

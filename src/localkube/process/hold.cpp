@@ -25,7 +25,7 @@ class Hold {
         options_(options),
         children_(loop),
         signals_(loop, {SIGTERM, SIGINT, SIGHUP}, [this](int) { stop(); }),
-        ports_(options.state / "ports.json"),
+        ports_(loop, options.state / "ports.json"),
         cgroups_(Cgroups::open(options.state)),
         again_(loop, [this] { start(); }),
         impatience_(loop, [this] { kill(keeper_, SIGKILL); }) {}

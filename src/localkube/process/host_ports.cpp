@@ -10,12 +10,19 @@
 
 namespace localkube {
 
-HostPorts::HostPorts(std::filesystem::path remembered)
-    : remembered_path_(std::move(remembered)), remembered_(base::Json::object()) {
+static constexpr size_t kMostKeys = 256;  // as many as go safely into one packet
+static constexpr std::chrono::milliseconds kWriteDelay{100};
+
+HostPorts::HostPorts(net::Loop& loop, std::filesystem::path remembered)
+    : remembered_path_(std::move(remembered)), remembered_(base::Json::object()), writing_(loop, [this] { write(); }) {
   auto text = base::read_file(remembered_path_);
   if (!text) return;
   auto json = base::parse_json(*text);
   if (json && json->is_object()) remembered_ = std::move(*json);
+}
+
+HostPorts::~HostPorts() {
+  if (writing_.armed()) write();
 }
 
 static base::Result<Fd> listen_on(const net::Address& address) {
@@ -58,6 +65,22 @@ base::Result<const HostPorts::Open*> HostPorts::open(const std::string& key,
 void HostPorts::remember(const std::string& key, const std::string& address) {
   if (base::text(remembered_, key) == address) return;
   remembered_[key] = address;
+  if (!writing_.armed()) writing_.arm(kWriteDelay);
+}
+
+void HostPorts::forget(const std::string& key) {
+  open_.erase(key);
+  if (remembered_.erase(key) > 0 && !writing_.armed()) writing_.arm(kWriteDelay);
+}
+
+base::Json HostPorts::keys_after(const std::string& key) const {
+  base::Json keys = base::Json::array();
+  const auto& all = remembered_.get_ref<const base::Json::object_t&>();
+  for (auto at = all.upper_bound(key); at != all.end() && keys.size() < kMostKeys; ++at) keys.push_back(at->first);
+  return keys;
+}
+
+void HostPorts::write() {
   if (auto written = write_file(remembered_path_, remembered_.dump(2) + "\n", 0644); !written)
     base::log::warn("{}", written.error().message);
 }
@@ -66,10 +89,15 @@ void HostPorts::answer(PacketChannel& channel, const base::Json& request) {
   std::string op(base::text(request, "op")), key(base::text(request, "key"));
   if (op == "close") {
     if (const base::Json* keys = base::find(request, "keys"); keys && keys->is_array())
-      for (const base::Json& one : *keys) open_.erase(one.is_string() ? one.get<std::string>() : "");
+      for (const base::Json& one : *keys) forget(one.is_string() ? one.get<std::string>() : "");
     return;
   }
   base::Json reply = {{"id", number(request, "id")}};
+  if (op == "keys") {
+    reply["keys"] = keys_after(std::string(base::text(request, "after")));
+    channel.send(reply);
+    return;
+  }
   if (op == "datagrams") {
     Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     channel.send(reply, {socket.get()});
@@ -117,15 +145,20 @@ net::Task<base::Result<Packet>> HostPortsClient::ask(base::Json request) {
   std::shared_ptr<Packet> packet = co_await answered.wait();
   if (auto error = base::text(packet->body, "error"); !error.empty())
     co_return base::fail(base::ErrorKind::Unavailable, std::string(error));
-  if (packet->fds.empty()) co_return base::fail(base::ErrorKind::Internal, "an answer without a socket");
   co_return std::move(*packet);
+}
+
+net::Task<base::Result<Packet>> HostPortsClient::ask_for_socket(base::Json request) {
+  auto packet = co_await ask(std::move(request));
+  if (packet && packet->fds.empty()) co_return base::fail(base::ErrorKind::Internal, "an answer without a socket");
+  co_return packet;
 }
 
 net::Task<base::Result<HostPortsClient::Opened>> HostPortsClient::listen(std::string key,
                                                                          std::vector<std::string> candidates) {
   std::erase(closing_, key);
   base::Json request = {{"op", "listen"}, {"key", key}, {"candidates", candidates}};
-  auto packet = co_await ask(std::move(request));
+  auto packet = co_await ask_for_socket(std::move(request));
   if (!packet) co_return std::unexpected(std::move(packet.error()));
   auto address = net::Address::parse_host_port(base::text(packet->body, "address"));
   if (!address) co_return std::unexpected(std::move(address.error()));
@@ -135,9 +168,19 @@ net::Task<base::Result<HostPortsClient::Opened>> HostPortsClient::listen(std::st
 
 net::Task<base::Result<Fd>> HostPortsClient::datagrams() {
   base::Json request = {{"op", "datagrams"}};
-  auto packet = co_await ask(std::move(request));
+  auto packet = co_await ask_for_socket(std::move(request));
   if (!packet) co_return std::unexpected(std::move(packet.error()));
   co_return std::move(packet->fds[0]);
+}
+
+net::Task<base::Result<std::vector<std::string>>> HostPortsClient::keys(std::string after) {
+  base::Json request = {{"op", "keys"}, {"after", after}};
+  auto packet = co_await ask(std::move(request));
+  if (!packet) co_return std::unexpected(std::move(packet.error()));
+  std::vector<std::string> keys;
+  for (const base::Json& key : items(packet->body, "keys"))
+    if (key.is_string()) keys.push_back(key.get<std::string>());
+  co_return std::move(keys);
 }
 
 void HostPortsClient::close(const std::string& key) {
@@ -145,12 +188,11 @@ void HostPortsClient::close(const std::string& key) {
   send_closed();
 }
 
-// As many keys a packet as go safely into one; a socket that is full is tried again.
+// A socket that is full is tried again.
 void HostPortsClient::send_closed() {
-  constexpr size_t kMostAtOnce = 256;
   constexpr std::chrono::milliseconds kPause{20};
   while (!closing_.empty() && channel_.open()) {
-    auto end = closing_.begin() + static_cast<std::ptrdiff_t>(std::min(closing_.size(), kMostAtOnce));
+    auto end = closing_.begin() + static_cast<std::ptrdiff_t>(std::min(closing_.size(), kMostKeys));
     if (!channel_.try_send({{"op", "close"}, {"keys", std::vector<std::string>(closing_.begin(), end)}}))
       return again_.arm(kPause);
     closing_.erase(closing_.begin(), end);
