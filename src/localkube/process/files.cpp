@@ -21,13 +21,19 @@ base::Result<void> write_all(int fd, std::string_view text) {
   return {};
 }
 
+static std::string draft_of(const std::filesystem::path& path) { return path.string() + ".new"; }
+
+void retire_file(const std::filesystem::path& path) { rename(path.c_str(), draft_of(path).c_str()); }
+
 base::Result<void> write_file(const std::filesystem::path& path, std::string_view text, mode_t mode, Durable durable) {
-  std::string draft = path.string() + ".new";
-  Fd file(open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode));
+  std::string draft = draft_of(path);
+  Fd file(open(draft.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode));
   if (!file) return std::unexpected(base::system_error("create " + draft, errno));
   if (fchmod(file.get(), mode) != 0) return std::unexpected(base::system_error("chmod " + draft, errno));
   auto written = write_all(file.get(), text);
   if (!written) return written;
+  if (ftruncate(file.get(), static_cast<off_t>(text.size())) != 0)
+    return std::unexpected(base::system_error("truncate " + draft, errno));
   if (durable == Durable::Yes && fsync(file.get()) != 0)
     return std::unexpected(base::system_error("fsync " + draft, errno));
   if (rename(draft.c_str(), path.c_str()) != 0)

@@ -15,8 +15,12 @@ namespace localkube {
 // Replaces the file at once: readers see the old text or the new one, also
 // after a power cut.
 enum class Durable { Yes, No };
+// The draft is PATH.new; one that is there gives its room to the text.
 base::Result<void> write_file(const std::filesystem::path& path, std::string_view text, mode_t mode = 0600,
                               Durable durable = Durable::No);
+
+// Takes the file away and keeps its room for the next one, which a full disk would not have.
+void retire_file(const std::filesystem::path& path);
 
 // Directories on the way are made.
 base::Result<void> make_directory(const std::filesystem::path& path, mode_t mode = 0755);

@@ -52,8 +52,11 @@ class Hold {
                          {"keeper_start", start_time(keeper_).value_or(0)},
                          {"cgroups", base::Json::array()}};
     for (const auto& group : cgroups_.own()) record["cgroups"].push_back(group.string());
-    if (auto written = write_file(options_.state / "hold.json", record.dump() + "\n", 0644); !written)
-      base::log::error("{}", written.error().message);
+    // By this file it is found, and ended; one that tells of an earlier keeper will do.
+    const auto file = options_.state / "hold.json";
+    auto written = write_file(file, record.dump() + "\n", 0644);
+    if (!written && !std::filesystem::exists(file)) return give_up(written.error());
+    if (!written) base::log::error("{}", written.error().message);
   }
 
   int code() const { return code_; }
@@ -122,7 +125,7 @@ int hold(const HoldOptions& options) {
   loop.post([&] { process.start(); });
   loop.run();
   Cgroups::remove_all(process.cgroups().own());
-  unlink((options.state / "hold.json").c_str());
+  retire_file(options.state / "hold.json");
   return process.code();
 }
 

@@ -39,7 +39,7 @@ base::Result<void> sweep(const std::filesystem::path& state) {
   for (const base::Json& group : json ? items(*json, "cgroups") : base::Json::array())
     if (group.is_string()) groups.emplace_back(group.get<std::string>());
   Cgroups::remove_all(groups);
-  unlink((state / "hold.json").c_str());
+  retire_file(state / "hold.json");
   return {};
 }
 

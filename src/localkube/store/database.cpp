@@ -10,6 +10,27 @@
 
 namespace localkube {
 
+// Writes nothing to a file that was set up before, as its disk may be full: the
+// lock is exclusive from the beginning, or there would be a file of shared memory
+// too, and the mode of vacuuming, which is written whenever it is set, is set once.
+static int set_up(sqlite3* handle) {
+  int vacuum = 0;
+  auto read = [](void* out, int, char** values, char**) {
+    *static_cast<int*>(out) = values[0] ? std::atoi(values[0]) : 0;
+    return 0;
+  };
+  constexpr int kIncremental = 2;
+  int code = sqlite3_exec(handle, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=FULL;", nullptr, nullptr, nullptr);
+  if (code == SQLITE_OK) code = sqlite3_exec(handle, "PRAGMA auto_vacuum", read, &vacuum, nullptr);
+  if (code == SQLITE_OK && vacuum != kIncremental)
+    code = sqlite3_exec(handle, "PRAGMA auto_vacuum=INCREMENTAL", nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) return code;
+  return sqlite3_exec(handle,
+                      "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=500; PRAGMA foreign_keys=OFF;"
+                      "PRAGMA temp_store=MEMORY; BEGIN IMMEDIATE; COMMIT;",
+                      nullptr, nullptr, nullptr);
+}
+
 base::Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
   sqlite3* handle = nullptr;
   int code =
@@ -27,10 +48,7 @@ base::Result<std::unique_ptr<Database>> Database::open(const std::string& path) 
   };
   if (code != SQLITE_OK) return failed("open the store");
   sqlite3_busy_timeout(handle, 0);
-  const char* setup =
-      "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-      "PRAGMA wal_autocheckpoint=500; PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY; BEGIN IMMEDIATE; COMMIT;";
-  code = sqlite3_exec(handle, setup, nullptr, nullptr, nullptr);
+  code = set_up(handle);
   if (code == SQLITE_BUSY || code == SQLITE_LOCKED) return failed("another process holds the store");
   if (code != SQLITE_OK) return failed("set up the store");
   return std::unique_ptr<Database>(new Database(handle, path));

@@ -72,7 +72,7 @@ std::string Store::trouble() const {
 base::Result<std::unique_ptr<Store>> Store::open(net::Loop& loop, const std::string& path, Options options) {
   auto before = ::umask(077);
   auto database = Database::open(path);
-  // What is held for a full disk serves here too; the store takes it again once there is room.
+  // To open needs no room, as a rule. Where it does, what is held for a full disk serves here too.
   if (!database && database.error().kind == base::ErrorKind::Exhausted && ::unlink((path + kReserve).c_str()) == 0)
     database = Database::open(path);
   ::umask(before);
@@ -207,6 +207,7 @@ void Store::flush() {
     refused = store_the_urgent(changes);
   } else {
     forget(floor);
+    reserve_.take();  // which a start on a full disk may not have had
   }
   for (const auto& change : changes) {
     if (change->after.revision > floor_) {

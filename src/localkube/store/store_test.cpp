@@ -77,6 +77,11 @@ void take_small_disk(const std::string& folder) {
   ASSERT_EQ(mount("tmpfs", folder.c_str(), "tmpfs", 0, "size=6m"), 0);
 }
 
+void fill_disk(const std::string& folder, const char* name) {
+  std::ofstream others(folder + "/" + name);
+  while (others << std::string(4096, 'x') << std::flush) continue;
+}
+
 TEST_F(StoreTest, OnAFullDiskWritesAreRefusedReadsGoOnAndDeletionsMakeRoom) {
   std::thread([this] {
     take_small_disk(folder_);
@@ -93,11 +98,10 @@ TEST_F(StoreTest, OnAFullDiskWritesAreRefusedReadsGoOnAndDeletionsMakeRoom) {
       EXPECT_EQ(store->find("configmaps", "default", "n" + std::to_string(made)), nullptr);
       EXPECT_EQ(store->count("configmaps"), static_cast<size_t>(made));
     }
-    std::ofstream others(folder_ + "/others");
-    while (others << std::string(4096, 'x') << std::flush) continue;
+    fill_disk(folder_, "others");
     net::Loop loop;
     auto store = open(loop, options);
-    ASSERT_TRUE(store) << "the reserve makes room to start again";
+    ASSERT_TRUE(store);
     EXPECT_EQ(store->count("configmaps"), static_cast<size_t>(made)) << "what was acknowledged, and no more";
     for (int i = 0; i < made; ++i) {
       auto gone = net::run_to_end(loop, remove_one(*store, "n" + std::to_string(i)));
@@ -106,6 +110,44 @@ TEST_F(StoreTest, OnAFullDiskWritesAreRefusedReadsGoOnAndDeletionsMakeRoom) {
     EXPECT_EQ(store->count("configmaps"), 0u);
     auto again = net::run_to_end(loop, put_big(*store, "again"));
     EXPECT_TRUE(again) << again.error().message;
+  }).join();
+}
+
+TEST_F(StoreTest, AFullDiskWithoutAReserveIsOpenedAndReadAgainAndAgain) {
+  std::thread([this] {
+    take_small_disk(folder_);
+    const Store::Options options{.reserve = 3u << 20};
+    const std::string reserve = folder_ + "/store.db.reserve";
+    for (const char* end : {"closed", "killed"}) {
+      pid_t child = fork();
+      if (child == 0) {
+        net::Loop loop;
+        auto store = open(loop, options);
+        bool put = net::run_to_end(loop, put_big(*store, end)).has_value();
+        if (end == std::string_view("killed")) kill(getpid(), SIGKILL);
+        store.reset();
+        _exit(put ? 0 : 1);
+      }
+      waitpid(child, nullptr, 0);
+      std::filesystem::remove(reserve);
+      fill_disk(folder_, end);
+      for (int i = 0; i < 3; i++) {
+        net::Loop loop;
+        auto store = open(loop, options);
+        ASSERT_TRUE(store) << end << " " << i;
+        EXPECT_NE(store->find("configmaps", "default", end), nullptr) << end << " " << i;
+        auto put = net::run_to_end(loop, put_big(*store, "refused"));
+        ASSERT_FALSE(put);
+        EXPECT_EQ(put.error().kind, base::ErrorKind::Exhausted);
+        EXPECT_FALSE(std::filesystem::exists(reserve));
+      }
+      net::Loop loop;
+      auto store = open(loop, options);
+      std::filesystem::remove(folder_ + "/" + end);
+      auto put = net::run_to_end(loop, put_big(*store, std::string("after ") + end));
+      EXPECT_TRUE(put) << put.error().message;
+      EXPECT_TRUE(std::filesystem::exists(reserve)) << "there is room for it again";
+    }
   }).join();
 }
 
