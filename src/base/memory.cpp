@@ -29,6 +29,12 @@ void give_back_memory() {
   dl_iterate_phdr(drop_pages, nullptr);
 }
 
+size_t slack_memory() {
+  const struct mallinfo2 heap = mallinfo2();
+  const size_t used = heap.uordblks + heap.hblkhd, resident = resident_memory();
+  return resident > used ? resident - used : 0;
+}
+
 size_t resident_memory() {
   FILE* file = fopen("/proc/self/statm", "re");
   if (!file) return 0;

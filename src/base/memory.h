@@ -11,6 +11,10 @@ namespace base {
 // millisecond; for after a change of configuration, not for every one.
 void give_back_memory();
 
+// What this process has in memory beyond what its heap has in use, in bytes: free pages of the heap that were not
+// given back, and the program itself. Walks the heap's free lists: not for every turn.
+size_t slack_memory();
+
 // What this process has in memory, in bytes; 0 where the system does not say.
 size_t resident_memory();
 

@@ -93,6 +93,12 @@ class Connection final : private IoHandler {
     if (!bytes.empty()) output().append(bytes);
   }
 
+  // Drops the first bytes of input(): they came before what the connection carries, and do not count as received.
+  void drop_preamble(size_t size) {
+    input_.consume(size);
+    received_ -= size;
+  }
+
   size_t pending() const { return output_.size() + sealed_.size(); }  // written and not yet in the kernel
   bool full() {                                                       // at or above the high mark
     if (pending() < high_mark_) return false;

@@ -338,6 +338,23 @@ base::Result<void> check_algorithms(const std::string& ciphers, const std::strin
   return use_algorithms(context.get(), ciphers, groups);
 }
 
+static std::optional<std::chrono::system_clock::time_point> first_end(SSL_CTX* context) {
+  std::optional<std::chrono::system_clock::time_point> first;
+  const auto look = [&](const X509* certificate) {
+    tm parts{};
+    if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &parts) != 1) return;
+    const auto end = std::chrono::system_clock::from_time_t(timegm(&parts));
+    if (!first || end < *first) first = end;
+  };
+  look(SSL_CTX_get0_certificate(context));
+  STACK_OF(X509)* chain = nullptr;
+  SSL_CTX_get0_chain_certs(context, &chain);
+  for (int i = 0; i < sk_X509_num(chain); ++i) look(sk_X509_value(chain, i));
+  const STACK_OF(X509_OBJECT)* roots = X509_STORE_get0_objects(SSL_CTX_get_cert_store(context));
+  for (int i = 0; i < sk_X509_OBJECT_num(roots); ++i) look(X509_OBJECT_get0_X509(sk_X509_OBJECT_value(roots, i)));
+  return first;
+}
+
 base::Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsSettings& settings, TlsRole role) {
   std::shared_ptr<TlsContext> out(new TlsContext);
   out->settings_ = settings;
@@ -354,6 +371,7 @@ base::Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsSettin
     add_subject(leaf, out->own_);
     add_alternative_names(leaf, out->own_);
   }
+  out->expires_ = first_end(out->native_);
   return out;
 }
 

@@ -105,6 +105,8 @@ class TlsContext {
   TlsRole role() const { return role_; }
   // The leaf that this side shows, as its peers see it; without names where there is none.
   const TlsPeer& own() const { return own_; }
+  // When the first certificate ends of those that this side shows and trusts; none: there are none.
+  std::optional<std::chrono::system_clock::time_point> expires() const { return expires_; }
 
  private:
   TlsContext() = default;
@@ -114,6 +116,7 @@ class TlsContext {
   TlsSettings settings_;
   TlsRole role_ = TlsRole::Client;
   TlsPeer own_;
+  std::optional<std::chrono::system_clock::time_point> expires_;
 };
 
 // What a client remembers of its last session with one peer, to resume it. Given

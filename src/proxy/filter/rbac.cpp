@@ -123,6 +123,12 @@ static std::string details_of(const rbac::Ruleset::Outcome& outcome) {
   return out + "]";
 }
 
+// In Envoy's keys.
+static void note(base::Json& metadata, const std::string& before, const rbac::Ruleset::Outcome& outcome) {
+  metadata[before + "_engine_result"] = outcome.allowed ? "allowed" : "denied";
+  if (outcome.policy) metadata[before + "_effective_policy_id"] = *outcome.policy;
+}
+
 Verdict RbacFilter::on_request(Stream& stream) const {
   const RbacPolicy* own = stream.policy<RbacPolicy>(*this);
   const RbacPolicy& policy = own ? *own : policy_;
@@ -133,21 +139,15 @@ Verdict RbacFilter::on_request(Stream& stream) const {
       .origin = stream.origin(), .request = &stream.request, .metadata = &stream.metadata, .client = &client};
   if (stream.route()) subject.route_metadata = stream.route()->facts.get();
 
-  auto note = [&](const std::string& prefix, const char* result, const char* by,
-                  const rbac::Ruleset::Outcome& outcome) {
-    base::Json& space = stream.metadata.space("envoy.filters.http.rbac");
-    space[prefix + result] = outcome.allowed ? "allowed" : "denied";
-    if (outcome.policy) space[prefix + by] = *outcome.policy;
-  };
   if (policy.shadow) {
     auto outcome = policy.shadow->decide(subject);
     stream.worker().count(outcome.allowed ? counters_.shadow_allowed : counters_.shadow_denied);
-    note(policy.shadow_prefix, "shadow_engine_result", "shadow_effective_policy_id", outcome);
+    note(stream.metadata.space(name()), policy.shadow_prefix + "shadow", outcome);
   }
   if (!policy.rules) return Continue{};
   auto outcome = policy.rules->decide(subject);
   stream.worker().count(outcome.allowed ? counters_.allowed : counters_.denied);
-  note(policy.rules_prefix, "enforced_engine_result", "enforced_effective_policy_id", outcome);
+  note(stream.metadata.space(name()), policy.rules_prefix + "enforced", outcome);
   if (policy.rules->action == rbac::Ruleset::Action::Log && outcome.policy)
     stream.metadata.space("envoy.common")["access_log_hint"] = true;
   if (outcome.allowed) return Continue{};
@@ -155,12 +155,17 @@ Verdict RbacFilter::on_request(Stream& stream) const {
 }
 
 std::optional<std::string> RbacNetworkFilter::refuses(Worker& worker, const Origin& origin) const {
-  rbac::Subject subject{.origin = origin};
-  if (policy_.shadow)
-    worker.count(policy_.shadow->decide(subject).allowed ? counters_.shadow_allowed : counters_.shadow_denied);
+  rbac::Subject subject{.origin = origin, .metadata = &origin.metadata};
+  if (policy_.shadow) {
+    auto outcome = policy_.shadow->decide(subject);
+    worker.count(outcome.allowed ? counters_.shadow_allowed : counters_.shadow_denied);
+    note(origin.metadata.space(name()), policy_.shadow_prefix + "shadow", outcome);
+  }
   if (!policy_.rules) return std::nullopt;
   auto outcome = policy_.rules->decide(subject);
   worker.count(outcome.allowed ? counters_.allowed : counters_.denied);
+  if (policy_.rules->action == rbac::Ruleset::Action::Log && outcome.policy)
+    origin.metadata.space("envoy.common")["access_log_hint"] = true;
   if (outcome.allowed) return std::nullopt;
   return details_of(outcome);
 }

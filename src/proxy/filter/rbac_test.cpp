@@ -2,6 +2,9 @@
 #include "proxy/filter/rbac.h"
 
 #include <re2/re2.h>
+#include <unistd.h>
+
+#include <fstream>
 
 #include "proxy/listener/session.h"
 #include "proxy/route/path_template.h"
@@ -197,6 +200,43 @@ TEST(Rbac, ADeniedConnectionIsClosedBeforeAnyByteOfTheApplication) {
   EXPECT_EQ(raw(loop, proxy.port("main"), request), "");
   EXPECT_EQ(backend.requests, 0);
   EXPECT_EQ(raw(loop, proxy.port("open"), request).substr(0, 12), "HTTP/1.1 200");
+}
+
+TEST(Rbac, WhatShadowRulesSayOfAConnectionStandsInItsLog) {
+  net::Loop loop;
+  Backend backend(loop);
+  const std::string path = ::testing::TempDir() + "rbac_test." + std::to_string(getpid()) + ".log";
+  {
+    Proxy proxy(
+        loop,
+        R"(static_resources:
+  listeners:
+  - name: main
+    address: {socket_address: {address: 127.0.0.1, port_value: 0}}
+    filter_chains:
+    - filters:
+      - name: rbac
+        typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC, stat_prefix: tcp., shadow_rules_stat_prefix: dry_, shadow_rules: )" +
+            rules("DENY", "any: true", "any: true") + R"(}
+      - name: tcp
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
+          stat_prefix: t
+          cluster: backend
+          access_log: [{name: f, typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: )" +
+            path +
+            R"(, log_format: {text_format_source: {inline_string: "%DYNAMIC_METADATA(envoy.filters.network.rbac)% %DYNAMIC_METADATA(envoy.filters.network.rbac:dry_shadow_engine_result)% %DYNAMIC_METADATA(other)%\n"}}}}]
+  clusters:
+)" + cluster_of("backend", "@backend"),
+        backend.port());
+    EXPECT_EQ(raw(loop, proxy.port(), "GET /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").substr(0, 12),
+              "HTTP/1.1 200");
+  }
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  unlink(path.c_str());
+  EXPECT_EQ(line, R"({"dry_shadow_effective_policy_id":"my policy","dry_shadow_engine_result":"denied"} denied -)");
 }
 
 }  // namespace

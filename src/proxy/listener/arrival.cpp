@@ -162,7 +162,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
       return end();
     }
     look_for_header_ = false;
-    connection_->input().consume(header.size);
+    connection_->drop_preamble(header.size);
     if (header.source.valid()) {
       origin_->remote = header.source;
       origin_->redirected |= header.destination != origin_->local;
@@ -292,15 +292,8 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
     record.termination_details = refusal.why;
     record.details = refusal.details;
     record.flags |= refusal.flags;
-    record.downstream_local = origin_->local_text;
-    record.downstream_remote = origin_->remote_text;
-    record.peer_uri_san = origin_->peer_uri;
-    record.server_name = origin_->server_name;
-    record.start = worker().wall_clock();
-    const FilterChain& chain = *origin_->chain;
-    if (chain.tcp)
-      for (const auto& log : chain.tcp->access_logs) worker().log(*log, record);
-    for (const auto& log : origin_->listener->access_logs) worker().log(*log, record);
+    record.bytes_received = connection_->bytes_received();
+    write_connection_record(worker(), *origin_, record);
     end();
   }
 

@@ -91,6 +91,11 @@ TEST(Listener, TakesThePeersAddressFromAProxyHeader) {
     EXPECT_EQ(exchange(local(proxy.port()), "PROXY TCP4 192.0.2.7\r\n" + kGet), "") << "a broken one is none";
     std::string v2("\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\2\x09\xc6\x33\x64\1\x12\x67\x01\xbb", 28);
     EXPECT_NE(exchange(local(proxy.port()), v2 + kGet).find(" 200 "), std::string::npos);
+    EXPECT_NE(proxy.process().scrape().prometheus().find(
+                  "envoy_http_downstream_cx_rx_bytes_total{envoy_http_conn_manager_prefix=\"m\"} " +
+                  std::to_string(2 * kGet.size())),
+              std::string::npos)
+        << "a header is not of what the connection carries";
   }
   const std::string lines = content(log.path);  // in the order in which workers write
   EXPECT_NE(lines.find("192.0.2.7:4711 198.51.100.1:443\n"), std::string::npos) << lines;

@@ -7,6 +7,7 @@
 
 #include "net/connection.h"
 #include "proxy/listener/listener_config.h"
+#include "proxy/route/metadata.h"
 #include "proxy/runtime/http_counts.h"
 #include "proxy/runtime/list.h"
 #include "proxy/runtime/worker.h"
@@ -102,6 +103,7 @@ struct Origin {
   // Who the peer is in the worker's metrics; a peer that multiplexes for several says it again.
   mutable uint32_t peer_number = 0;
   mutable std::string peer_metadata;  // the header that said so
+  mutable Metadata metadata;          // dynamic: what network filters found out
   ConnectionCount count;
   ListenerCount arrived;  // begins with the connection
 

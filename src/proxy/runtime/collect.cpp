@@ -18,7 +18,9 @@ static void collect_cluster(const ClusterState& state, telemetry::Scrape& scrape
   counter("upstream_rq_pending_total", c.pending_total);
   gauge("upstream_rq_pending_active", c.pending);
   counter("upstream_rq_pending_overflow", c.pending_overflow);
+  counter("upstream_rq_active_overflow", c.active_overflow);
   counter("upstream_rq_retry", c.retries);
+  counter("retry_or_shadow_abandoned", c.retries_abandoned);
   counter("upstream_rq_retry_overflow", c.retry_overflow);
   counter("upstream_rq_timeout", c.timeouts);
   counter("upstream_rq_retry_backoff_exponential", c.back_offs);
@@ -53,15 +55,19 @@ static void collect_cluster(const ClusterState& state, telemetry::Scrape& scrape
   if (c.connection_length.count()) scrape.histogram(name("upstream_cx_length_ms"), c.connection_length);
   if (c.request_time.count()) scrape.histogram(name("upstream_rq_time"), c.request_time);
   if (c.tls.handshakes || c.tls.errors || state.config()->transport.is_tls()) c.tls.collect(scrape, kCluster, cluster);
-  uint64_t completed = 0;
-  for (const auto& [status, count] : c.by_status) {
-    scrape.counter(StatName(kCluster + "upstream_rq_{envoy_response_code}", {cluster, std::to_string(status)}), count);
-    completed += count;
-  }
-  counter("upstream_rq_completed", completed);
-  for (int i = 1; i <= 5; ++i)
-    scrape.counter(StatName(kCluster + "upstream_rq_{envoy_response_code_class}xx", {cluster, std::to_string(i)}),
-                   c.by_class[i]);
+  const auto statuses = [&](const std::string& before, const ClusterState::Counts::Statuses& of) {
+    uint64_t completed = 0;
+    for (const auto& [status, count] : of.by_status) {
+      scrape.counter(StatName(before + "upstream_rq_{envoy_response_code}", {cluster, std::to_string(status)}), count);
+      completed += count;
+    }
+    scrape.counter(StatName(before + "upstream_rq_completed", {cluster}), completed);
+    for (int i = 1; i <= 5; ++i)
+      scrape.counter(StatName(before + "upstream_rq_{envoy_response_code_class}xx", {cluster, std::to_string(i)}),
+                     of.by_class[i]);
+  };
+  statuses(kCluster, c.answers);
+  if (!c.retried.by_status.empty()) statuses(kCluster + "retry.", c.retried);
 }
 
 void collect_shared(const Cluster& cluster, telemetry::Scrape& scrape) {
@@ -118,7 +124,10 @@ void Worker::collect(telemetry::Scrape& scrape) {
   for (const auto& counted : listener_counts_) counted->collect(scrape, number);
   scrape.counter(StatName("http2.keepalive_timeout"), counts.http2_keepalive_timeouts);
   scrape.gauge(StatName("server.total_connections"), static_cast<double>(session_count));
-  each_cluster([&](ClusterState& state) { collect_cluster(state, scrape); });
+  each_cluster([&](ClusterState& state) {
+    state.count_bytes();
+    collect_cluster(state, scrape);
+  });
   for (Slot slot = 0; slot < counters_.size(); ++slot) scrape.counter((*config().counters)[slot], counters_[slot]);
   grpc_metrics.collect(scrape);
   if (options.istio_metrics) metrics.collect(options.self, scrape);

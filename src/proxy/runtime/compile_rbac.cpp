@@ -247,7 +247,8 @@ base::Result<std::shared_ptr<const NetworkFilter>> rbac_network_filter(const Com
   if (from.has_shadow_rules()) policy.shadow = TRY(ruleset_of(from.shadow_rules(), false));
   std::string prefix = from.stat_prefix();
   if (prefix.ends_with('.')) prefix.pop_back();
-  std::string shadow_prefix = from.shadow_rules_stat_prefix();
+  policy.shadow_prefix = from.shadow_rules_stat_prefix();
+  std::string shadow_prefix = policy.shadow_prefix;
   if (shadow_prefix.ends_with('.')) shadow_prefix.pop_back();
   auto counter = [&](const char* leaf, const std::string& own = {}) {
     const std::string scope = "{envoy_rbac_prefix}.rbac.";

@@ -3,6 +3,7 @@
 
 #include <malloc.h>
 
+#include <cmath>
 #include <future>
 
 #include "base/log.h"
@@ -13,7 +14,9 @@
 
 namespace proxy {
 
-static constexpr auto kTidyAfter = std::chrono::seconds(1);
+static constexpr auto kTidyAfter = std::chrono::seconds(1);      // a change of configuration
+static constexpr auto kLookAtMemory = std::chrono::seconds(10);  // what connections took may be free again
+static constexpr size_t kWorthTidying = 16 << 20;
 
 static std::vector<Worker*> pointers(const std::vector<std::unique_ptr<Worker>>& workers) {
   std::vector<Worker*> out;
@@ -42,7 +45,8 @@ Process::Process(net::Loop& loop, ProcessOptions options, Bootstrap bootstrap)
     : loop_(loop),
       options_(std::move(options)),
       bootstrap_(std::move(bootstrap)),
-      tidy_(loop, [] { base::give_back_memory(); }),
+      tidy_(loop, [this] { tidy(); }),
+      look_at_memory_(loop, [this] { look_at_memory(); }),
       workers_(make_workers(options_, bootstrap_)),
       configuration_(pointers(workers_)),
       dns_(loop, configuration_),
@@ -60,6 +64,17 @@ Process::Process(net::Loop& loop, ProcessOptions options, Bootstrap bootstrap)
   configuration_.on_published = [this] {
     if (!tidy_.armed()) tidy_.arm(kTidyAfter);
   };
+}
+
+void Process::tidy() {
+  base::give_back_memory();
+  slack_ = base::slack_memory();
+}
+
+// Only what has come since the last time is worth it: pages that are in use in part stay.
+void Process::look_at_memory() {
+  if (base::slack_memory() > slack_ + kWorthTidying) tidy();
+  look_at_memory_.arm(kLookAtMemory);
 }
 
 Process::~Process() {
@@ -97,6 +112,7 @@ base::Result<void> Process::start() {
     };
     worker->start();
   }
+  look_at_memory_.arm(kLookAtMemory);
   TRY(load_static(bootstrap_, configuration_));
   static_resources_ = bootstrap_.static_resources().SerializeAsString();
   bootstrap_.clear_static_resources();
@@ -223,6 +239,14 @@ void Process::collect_process(telemetry::Scrape& sum) const {
   gauge("server.memory_allocated", static_cast<double>(memory.uordblks + memory.hblkhd));
   gauge("server.memory_heap_size", static_cast<double>(memory.arena + memory.hblkhd));
   gauge("server.memory_physical_size", static_cast<double>(base::resident_memory()));
+  // Whole days; as Envoy, the largest number of 32 bits where there is no certificate.
+  double days = UINT32_MAX;
+  for (const auto& context : configuration_.published().tls)
+    if (context && context->expires()) {
+      const auto left = *context->expires() - std::chrono::system_clock::now();
+      days = std::min(days, std::floor(std::max(0.0, std::chrono::duration<double, std::ratio<86400>>(left).count())));
+    }
+  gauge("server.days_until_first_cert_expiring", days);
   if (overload_) {
     for (const auto& level : overload_->pressures()) gauge("overload." + level.name + ".pressure", level.value * 100);
     for (const auto& level : overload_->actions()) {

@@ -102,6 +102,8 @@ class Process {
   void collect_process(telemetry::Scrape& sum) const;
   void stop_listening(bool only_inbound);
   base::Result<void> start_overload();
+  void tidy();
+  void look_at_memory();
   void demand_host(const std::string& key);
   template <typename Value, typename Ask>
   std::vector<Value> ask_workers(Ask ask) const;
@@ -111,6 +113,8 @@ class Process {
   Bootstrap bootstrap_;
   std::string static_resources_;  // the bootstrap's, serialized: messages take ten times as much
   net::Timer tidy_;               // gives memory back after changes
+  net::Timer look_at_memory_;     // and when much of it lies free
+  size_t slack_ = 0;              // base::slack_memory() after the last time
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::chrono::system_clock::time_point loaded_ = std::chrono::system_clock::now();
   std::vector<std::unique_ptr<Worker>> workers_;

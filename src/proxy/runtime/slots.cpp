@@ -70,8 +70,8 @@ Slot Slots::filter(std::string_view name) { return slot_of(filters_, name); }
 
 std::shared_ptr<ClusterShared> Slots::shared(Slot cluster) {
   if (clusters_shared_.size() <= cluster) clusters_shared_.resize(cluster + 1);
-  auto& out = clusters_shared_[cluster];
-  if (!out) out = std::make_shared<ClusterShared>(workers_);
+  auto out = clusters_shared_[cluster].lock();
+  if (!out) clusters_shared_[cluster] = out = std::make_shared<ClusterShared>(workers_);
   return out;
 }
 

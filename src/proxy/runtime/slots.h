@@ -70,7 +70,7 @@ class Slots {
   std::vector<TlsSpec> specs_;
   std::set<std::string> mentioned_;
   const unsigned workers_;
-  std::vector<std::shared_ptr<ClusterShared>> clusters_shared_;  // by slot
+  std::vector<std::weak_ptr<ClusterShared>> clusters_shared_;  // by slot; alive while a Cluster names it
   std::shared_ptr<const base::StringMap<Slot>> shared_;
   base::StringMap<Slot> counters_, worker_states_;
   std::vector<telemetry::StatName> counter_list_;

@@ -82,6 +82,7 @@ TEST_F(Stats, CarryTheNamesAndNumbersThatDashboardsAskFor) {
       {"listener_manager.total_listeners_active", 1},
       {"listener_manager.workers_started", 1},
       {"server.concurrency", 2},
+      {"server.days_until_first_cert_expiring", 4294967295},
       {"server.live", 1},
       {"server.state", 0},
   };
@@ -90,6 +91,8 @@ TEST_F(Stats, CarryTheNamesAndNumbersThatDashboardsAskFor) {
     ASSERT_NE(it, stats.end()) << name;
     EXPECT_EQ(it->second, value) << name;
   }
+  EXPECT_GT(stats["cluster.backend.upstream_cx_rx_bytes_total"], 0) << "of a connection that is still open";
+  EXPECT_GT(stats["cluster.backend.upstream_cx_tx_bytes_total"], 0);
   for (const char* name : {"server.uptime", "server.memory_allocated", "server.memory_heap_size",
                            "server.total_connections", "cluster.backend.upstream_cx_rx_bytes_total",
                            "http.main.downstream_cx_rx_bytes_total", "http.main.downstream_cx_length_ms"})
@@ -114,6 +117,12 @@ TEST_F(Stats, TellWhyATryEndedAndHowRetriesWaited) {
   EXPECT_EQ(stats["cluster.backend.upstream_rq_per_try_timeout"], 0);
   EXPECT_EQ(stats["cluster.backend.upstream_rq_retry_backoff_exponential"], 2);
   EXPECT_EQ(stats["cluster.backend.upstream_rq_retry_backoff_ratelimited"], 0);
+  EXPECT_EQ(stats["cluster.backend.upstream_rq_503"], 0) << "it was tried again";
+  EXPECT_EQ(stats["cluster.backend.retry.upstream_rq_503"], 1);
+  EXPECT_EQ(stats["cluster.backend.retry.upstream_rq_completed"], 1);
+  EXPECT_EQ(stats["cluster.backend.upstream_rq_200"], 1);
+  EXPECT_EQ(stats["cluster.backend.upstream_rq_504"], 1) << "in the endpoint's stead";
+  EXPECT_EQ(stats["cluster.backend.upstream_rq_completed"], 2);
   EXPECT_EQ(stats["http.main.downstream_cx_http1_total"], 2);
   EXPECT_EQ(stats["http.main.downstream_cx_http2_active"], 0);
 }

@@ -407,6 +407,11 @@ TEST_F(TlsOnSockets, NoDumpShowsAKeyAndCertificatesOfListenersAreListed) {
   EXPECT_NE(listed.find("a.example"), std::string::npos) << listed;
   EXPECT_NE(listed.find("b.example"), std::string::npos) << listed;
   EXPECT_EQ(certificates["certificates"][0]["cert_chain"][0]["path"], "<inline>");
+  const telemetry::Scrape scrape = proxy.process().scrape();
+  for (const auto& stat : scrape.stats())
+    if (stat.name == "server.days_until_first_cert_expiring") {
+      EXPECT_EQ(stat.value, 0) << "they last for an hour";
+    }
 }
 
 }  // namespace

@@ -38,8 +38,8 @@ void Stream::set_response_length(std::optional<uint64_t> size) {
 
 size_t Stream::hold_limit() const {
   if (hold_limit_) return hold_limit_;
-  uint32_t listener = origin_->listener->buffer_limit;
-  return listener ? listener : 1 << 20;  // Envoy's
+  const uint32_t limit = origin_->listener ? origin_->listener->buffer_limit : 0;
+  return limit ? limit : 1 << 20;  // Envoy's
 }
 
 // --- requests -----------------------------------------------------------

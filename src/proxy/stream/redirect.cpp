@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "http/syntax.h"
 #include "proxy/stream/stream.h"
 
 namespace proxy {
@@ -23,7 +24,9 @@ std::optional<Target> target_of(std::string_view location) {
   const size_t slash = location.find_first_of("/?");
   out.authority = location.substr(0, slash);
   out.path = slash == location.npos ? std::string_view("/") : location.substr(slash);
-  if (out.authority.empty() || out.authority.find('@') != out.authority.npos || out.path[0] == '?') return std::nullopt;
+  if (!http::syntax::valid_authority(out.authority) || out.authority.find('%') != out.authority.npos ||
+      out.authority.ends_with(':') || out.path[0] == '?')
+    return std::nullopt;
   return out;
 }
 
@@ -92,6 +95,7 @@ bool Stream::follow_redirect() {
   }
   ++redirects_;
   ++cluster_->counts.redirects;
+  count_request();                            // as Envoy: the one that begins
   if (!origin_->http->access_logs.empty()) {  // as Envoy: a line for each of them
     record.status = response.status;
     record.details = "internal_redirect";
@@ -111,6 +115,8 @@ bool Stream::follow_redirect() {
   retry_ = nullptr;
   hash_.reset();
   tried_.clear();
+  record.cluster = record.upstream_host = record.upstream_local = {};
+  record.attempts = 0;
   attempts_ = retries_left_ = 0;
   request_sent_ = request_head_sent_ = false;
   kept_sent_ = 0;

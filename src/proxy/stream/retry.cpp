@@ -8,8 +8,6 @@ namespace proxy {
 
 using telemetry::Flag;
 
-// As Envoy keeps by default: what a connection may buffer.
-static constexpr size_t kKeptForRetries = 1 << 20;
 static constexpr uint32_t kAllGrpc = RetryPolicy::kGrpcCancelled | RetryPolicy::kGrpcDeadlineExceeded |
                                      RetryPolicy::kGrpcInternal | RetryPolicy::kGrpcResourceExhausted |
                                      RetryPolicy::kGrpcUnavailable;
@@ -18,7 +16,7 @@ static constexpr uint32_t kAllGrpc = RetryPolicy::kGrpcCancelled | RetryPolicy::
 void Stream::prepare_retries(const Forward& forward) {
   retry_ = forward.retry ? &*forward.retry : nullptr;
   retries_left_ = 0;
-  keep_limit_ = forward.body_limit.value_or(kKeptForRetries);
+  keep_limit_ = forward.body_limit.value_or(hold_limit());
   if (copy_ || upgrade_) return void(retry_ = nullptr);
   bool asked = false;
   for (auto field : request.headers) {
@@ -193,6 +191,7 @@ bool Stream::wants_retry() const {
 
 bool Stream::retry_after_response() {
   if (!wants_retry() || !begin_retry()) return false;
+  cluster_->counts.retried.add(response.status);
   release_upstream();
   const auto delay = wished_delay();
   if (delay.count() == 0) {
@@ -253,11 +252,17 @@ void Stream::fail_with(const Failure& failure) {
   body += "reset reason: ";
   body += reason;  // what the transport said is for the log, not for strangers
   if (failure.kind == Failure::Kind::Overflow) {
+    cluster_->counts.answers.add(503);
     Reply answer{.status = 503, .body = std::move(body), .details = details_};
     answer.headers.add("x-envoy-overloaded", "true");
     return reply(std::move(answer));
   }
-  send_reply(failure.kind == Failure::Kind::Protocol ? 502 : 503, body, details_);
+  answer_for_upstream(failure.kind == Failure::Kind::Protocol ? 502 : 503, body, details_);
+}
+
+void Stream::answer_for_upstream(int status, std::string_view body, std::string_view details) {
+  if (cluster_) cluster_->counts.answers.add(status);
+  send_reply(status, body, details);
 }
 
 }  // namespace proxy

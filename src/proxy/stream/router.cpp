@@ -382,11 +382,9 @@ void Stream::start_attempt() {
   if (!host_) {
     ++cluster_->counts.none_healthy;
     record.set(Flag::NoHealthyUpstream);
-    return send_reply(503, "no healthy upstream", "no_healthy_upstream");
+    return answer_for_upstream(503, "no healthy upstream", "no_healthy_upstream");
   }
   tried_.push_back(host_);
-  ++host_->requests_total;
-  ++cluster_->counts.requests;
   upstream_host_ = host_->text;
   destination_number_ = host_->workload_number;
   record.upstream_host = upstream_host_;
@@ -405,7 +403,7 @@ void Stream::start_attempt() {
   http2_wanted_ = http2;
   if (forward_->auto_host_rewrite && !host_->hostname.empty()) rewrite_authority(host_->hostname, *forward_);
   const Host::Taken taken = host_->take(*this, http2);
-  if (taken.overflow) return overflow();
+  if (taken.overflow) return overflow(cluster_->counts.pending_overflow);
   upstream_ = taken.upstream;
   waiting_ = !upstream_;
   if (upstream_) return send_request_head();
@@ -413,17 +411,19 @@ void Stream::start_attempt() {
 }
 
 // The circuit breaker is open: this request is one too many.
-void Stream::overflow() {
-  ++cluster_->counts.pending_overflow;
+void Stream::overflow(uint64_t& count) {
+  ++count;
   fail_with({.kind = Failure::Kind::Overflow});
 }
 
 void Stream::send_request_head() {
   if (!cluster_->request_began(high_priority())) {
     std::exchange(upstream_, nullptr)->reset(*this);  // it carried nothing yet
-    return overflow();
+    return overflow(cluster_->counts.active_overflow);
   }
   phase_ = Phase::Streaming;
+  ++host_->requests_total;
+  ++cluster_->counts.requests;
   ++host_->active;
   cluster_->report(*host_, Outcome::Connected);
   upstream_began_ = last_active_ = worker_.loop().now();

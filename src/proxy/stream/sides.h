@@ -14,6 +14,11 @@ namespace proxy {
 
 class Stream;
 
+// Bytes of a connection.
+struct Carried {
+  uint64_t received = 0, sent = 0;
+};
+
 // Something whose end may come while its own code is on the stack: it is handed
 // to Worker::bury and deleted at the end of the turn.
 class Mortal {
@@ -76,6 +81,8 @@ class Upstream : public Mortal {
   virtual bool takes_tunnel(const Stream& stream) const = 0;  // of the stream's kind
   virtual bool speaks_seine() const = 0;                      // the peer is another Seine proxy
   virtual net::Connection& connection() = 0;
+
+  Carried counted;  // of what the connection carried, by its cluster
 };
 
 }  // namespace proxy

@@ -74,8 +74,12 @@ void Stream::begin(Downstream& downstream, const Origin& origin, telemetry::Prot
   if (origin.tls) record.server_name = origin.tls->server_name;
   ++worker_.active_streams;
   ++counts().requests_active;
+  count_request();
+}
+
+void Stream::count_request() {
   ++counts().requests;
-  ++(protocol == telemetry::Protocol::Http2 ? counts().requests_http2 : counts().requests_http1);
+  ++(record.protocol == telemetry::Protocol::Http2 ? counts().requests_http2 : counts().requests_http1);
 }
 
 void Stream::on_request(http::h1::Body body, bool end, bool wants_upgrade) {
@@ -215,6 +219,7 @@ bool Stream::push_request() {
     kept_sent_ += taken;
     bool all = taken == unsent.size();
     if (!keep && kept_sent_) {
+      if (body_kept_ && keeping()) ++cluster_->counts.retries_abandoned;
       kept_.consume(kept_sent_);
       kept_sent_ = 0;
       body_kept_ = false;
@@ -260,7 +265,6 @@ void Stream::on_response(http::h1::Body body, bool end) {
   last_active_ = worker_.loop().now();
   record.mark(telemetry::Point::UpstreamRxBegin, last_active_);
   if (cluster_) {
-    cluster_->counts.add_status(response.status);
     cluster_->counts.request_time.observe(
         std::chrono::duration<double, std::milli>(last_active_ - upstream_began_).count());
     if (attempts_ > 1 && response.status < 500) ++cluster_->counts.retry_success;
@@ -278,6 +282,7 @@ void Stream::on_response(http::h1::Body body, bool end) {
   }
   if (forward_->internal_redirects && follow_redirect()) return;
   if (retry_ && retry_after_response()) return;
+  if (cluster_) cluster_->counts.answers.add(response.status);
   // Whatever HTTP/2 brings after such a head, HTTP/1.1 would read as the next answer.
   end = end || head_request_ || response.status == 204 || response.status == 304;
   record.details = "via_upstream";
@@ -364,7 +369,7 @@ void Stream::on_upstream_failed(const Failure& failure) {
     ++host_->requests_failed;
     if (failure.kind == Failure::Kind::Connect || failure.kind == Failure::Kind::ConnectTimeout)
       ++cluster_->counts.connect_failures;
-    else
+    else if (failure.kind == Failure::Kind::RemoteReset || failure.kind == Failure::Kind::RefusedStream)
       ++cluster_->counts.resets;
     const bool connect = failure.kind == Failure::Kind::Connect || failure.kind == Failure::Kind::ConnectTimeout;
     if (failure.kind == Failure::Kind::ConnectTimeout) ++cluster_->counts.connect_timeouts;

@@ -214,6 +214,9 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   void release_upstream();
   bool begin_retry();  // false: the cluster has as many as it may
   void end_retry();
+  void count_request();
+  // The router's own answer, where the cluster gave none; counted as the cluster's (as Envoy).
+  void answer_for_upstream(int status, std::string_view body, std::string_view details);
   bool push_request();
   void report_consumed();
   void push_response(std::string_view bytes, bool end);
@@ -261,7 +264,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   void rewrite_path(const Forward& forward);
   std::optional<uint64_t> hash_of(const Forward& forward);
   void hash_cookie(const HashPolicy& policy, std::optional<uint64_t>& hash);
-  void overflow();
+  void overflow(uint64_t& count);
   // tunnel.cpp
   void note_tunnel(bool wants_upgrade);
   void complete_handshake();

@@ -170,7 +170,7 @@ void Stream::on_try_timeout(std::string_view details) {
   timed_out_ = true;
   if (wanted && !response_held_ && begin_retry()) return schedule_retry();
   record.set(Flag::UpstreamRequestTimeout);
-  send_reply(504, "upstream request timeout", details);
+  answer_for_upstream(504, "upstream request timeout", details);
 }
 
 void Stream::on_route_timeout() {
@@ -186,8 +186,8 @@ void Stream::on_route_timeout() {
   }
   // A caller may wish for 204 in place of 504.
   bool quietly = request.headers.contains("x-envoy-upstream-rq-timeout-alt-response");
-  if (quietly) return send_reply(204, {}, "response_timeout");
-  send_reply(504, "upstream request timeout", "response_timeout");
+  if (quietly) return answer_for_upstream(204, {}, "response_timeout");
+  answer_for_upstream(504, "upstream request timeout", "response_timeout");
 }
 
 void Stream::on_duration() {

@@ -158,35 +158,37 @@ class TcpSession final : public Session {
     const TcpConfig& config = *origin->chain->tcp;
     ++cluster_->counts.active_connections;
     const bool metrics = worker().options.istio_metrics;
-    const auto every = metrics && config.log_interval.count() == 0 ? kMetricsInterval : config.log_interval;
+    const auto every = config.log_interval.count() > 0 ? config.log_interval : kMetricsInterval;
     RelayOptions options{
         .idle = config.idle_timeout, .deadline = deadline_, .report_every = every, .chain = origin->chain};
-    options.report = [&worker = worker(), &config, metrics, told = RelayEnd{}, number = host_->workload_number,
+    options.report = [&worker = worker(), &config, metrics, told = Carried{}, number = host_->workload_number,
                       about = host_->config, cluster = cluster_, host = host_->text,
                       upstream_local = upstream_->local().text(), above = upstream_->tls(), origin, began = began_,
                       permit = std::move(permit_), use = std::move(use_)](const RelayEnd& end) mutable {
       telemetry::Record record = record_of(end);
-      if (metrics) {
+      const Carried before = std::exchange(told, Carried{end.received, end.sent});
+      const uint64_t received = end.received - before.received, sent = end.sent - before.sent;
+      if (metrics)
         worker.metrics.count(*origin, number, about.get(), record.flags,
-                             {.opened = end.begins,
-                              .closed = end.final,
-                              .received = end.received - told.received,
-                              .sent = end.sent - told.sent});
-        told = end;
+                             {.opened = end.begins, .closed = end.final, .received = received, .sent = sent});
+      cluster->counts.bytes_received += sent;
+      cluster->counts.bytes_sent += received;
+      if (!end.final) {
+        TcpCounts& counts = worker.tcp_counts(config.stat_prefix);
+        counts.received += received;
+        counts.sent += sent;
       }
       const bool wanted = end.begins ? config.log_on_connected : end.final || config.log_interval.count() > 0;
       if (!wanted) return;
       if (end.final) {
         --cluster->counts.active_connections;
         ++cluster->counts.connections_ended;
-        cluster->counts.bytes_received += end.sent;
-        cluster->counts.bytes_sent += end.received;
         cluster->counts.connection_length.observe(
             std::chrono::duration<double, std::milli>(worker.loop().now() - began).count());
       }
       record.upstream_host = host;
       record.upstream_local = upstream_local;
-      write_tcp_record(worker, *origin, cluster, began, record, {.above = above});
+      write_tcp_record(worker, *origin, cluster, began, record, {.above = above, .counted = before});
     };
     options.report({.final = false, .begins = true});
     start_relay(worker(), std::move(downstream_), std::move(upstream_), std::move(options));
@@ -277,10 +279,18 @@ std::string find_fact(const void* source, telemetry::Fact fact) {
   }
 }
 
-void count_end(Worker& worker, const Origin& origin, const telemetry::Record& record) {
+bool find_metadata(const void* source, telemetry::MetadataOf whose, std::string_view space,
+                   std::span<const std::string> path, base::Json& out) {
+  if (whose != telemetry::MetadataOf::Request) return false;
+  const base::Json* found = static_cast<const Sides*>(source)->origin.metadata.find(space, path);
+  if (found) out = *found;
+  return found;
+}
+
+void count_end(Worker& worker, const Origin& origin, const telemetry::Record& record, const Carried& counted) {
   TcpCounts& counts = worker.tcp_counts(origin.chain->tcp->stat_prefix);
-  counts.received += record.bytes_received;
-  counts.sent += record.bytes_sent;
+  counts.received += record.bytes_received - counted.received;
+  counts.sent += record.bytes_sent - counted.sent;
   if (record.has(Flag::NoClusterFound)) ++counts.no_route;
   if (record.has(Flag::DurationTimeout)) ++counts.too_long;
   if (record.details == "tcp_session_idle_timeout") ++counts.idle;
@@ -292,7 +302,7 @@ void write_tcp_record(Worker& worker, const Origin& origin, ClusterState* cluste
                       telemetry::Record& record, const TcpFacts& facts) {
   const auto& logs = origin.chain->tcp->access_logs;
   const bool end = record.log_type == telemetry::LogType::TcpConnectionEnd;
-  if (end) count_end(worker, origin, record);
+  if (end) count_end(worker, origin, record, facts.counted);
   const bool of_listener = end && !origin.listener->access_logs.empty();
   if (logs.empty() && !of_listener && !spdlog::should_log(spdlog::level::debug)) return;
   describe(worker, origin, began, record);
@@ -300,6 +310,7 @@ void write_tcp_record(Worker& worker, const Origin& origin, ClusterState* cluste
   const Sides sides{origin, facts};
   record.source = &sides;
   record.find_fact = &find_fact;
+  record.find_metadata = &find_metadata;
   base::ByteMeter &down = record.downstream_wire, &up = record.upstream_wire;
   down.received = record.bytes_received;
   down.sent = record.bytes_sent;
@@ -321,12 +332,16 @@ void write_tcp_record(Worker& worker, const Origin& origin, ClusterState* cluste
 }
 
 void write_connection_record(Worker& worker, const Origin& origin, telemetry::Record& record) {
-  if (origin.listener->access_logs.empty() && !spdlog::should_log(spdlog::level::debug)) return;
+  static const std::vector<std::shared_ptr<const AccessLog>> kNone;
+  const auto& logs = origin.chain && origin.chain->tcp ? origin.chain->tcp->access_logs : kNone;
+  if (logs.empty() && origin.listener->access_logs.empty() && !spdlog::should_log(spdlog::level::debug)) return;
   describe(worker, origin, origin.began, record);
   const TcpFacts none;
   const Sides sides{origin, none};
   record.source = &sides;
   record.find_fact = &find_fact;
+  record.find_metadata = &find_metadata;
+  for (const auto& log : logs) worker.log(*log, record);
   for (const auto& log : origin.listener->access_logs) worker.log(*log, record);
   base::log::debug("connection {} from {} to {} on listener {}: {}, {} bytes in, {} out, {} ms{}{}", origin.id,
                    record.downstream_remote, record.downstream_local, origin.listener->name,

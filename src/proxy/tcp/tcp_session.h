@@ -19,6 +19,7 @@ void start_tcp_tunnel(Worker& worker, std::unique_ptr<net::Connection> connectio
 struct TcpFacts {
   const net::TlsPeer* above = nullptr;               // the upstream's TLS
   std::string_view tunnel_headers, tunnel_trailers;  // of the answer that a tunnel got, as JSON
+  Carried counted;                                   // of a connection's bytes, in the chain's counters already
 };
 
 // What formats may ask about the connection, and its line in the chain's logs. `cluster` may be nullptr.

@@ -404,6 +404,11 @@ bool ClusterState::take_retry(bool high) {
   return take(Limited::Retries, high);
 }
 
+void ClusterState::count_bytes() {
+  for (auto& [address, host] : hosts_) host->count_bytes();
+  for (auto& host : leaving_) host->count_bytes();
+}
+
 void ClusterState::sweep(net::Clock::time_point now) {
   std::erase_if(leaving_, [](const auto& host) { return host->unused(); });
   if (!config_) return;

@@ -50,6 +50,7 @@ class ClusterState {
   // For outlier detection; cheap where that is not configured.
   void report(Host& host, Outcome outcome, int status = 0);
   void sweep(net::Clock::time_point now);
+  void count_bytes();  // of the connections that are open, in `counts`
 
   // What the process may have at a time, by the circuit breakers. take(): one more, or false.
   bool take(Limited what, bool high) { return shared_->limits.take(worker_index_, what, high, limit(what, high)); }
@@ -86,24 +87,31 @@ class ClusterState {
              connection_overflow = 0, max_requests_reached = 0, max_duration_reached = 0, idle_timeouts = 0,
              http2_keepalive_timeouts = 0, panics = 0, connect_timeouts = 0, endpoint_updates = 0, protocol_errors = 0,
              redirects = 0, redirects_failed = 0, retry_limit_exceeded = 0, retry_success = 0,
-             original_host_invalid = 0;
-    uint64_t by_class[6] = {};  // by_class[2]: 2xx
-    std::vector<std::pair<int, uint64_t>> by_status;
-    telemetry::Histogram request_time;                     // milliseconds, until the response's head
+             original_host_invalid = 0, active_overflow = 0, retries_abandoned = 0;
+    struct Statuses {
+      uint64_t by_class[6] = {};  // by_class[2]: 2xx
+      std::vector<std::pair<int, uint64_t>> by_status;
+      void add(int status) {
+        ++by_class[std::clamp(status / 100, 0, 5)];
+        for (auto& [known, count] : by_status)
+          if (known == status) return void(++count);
+        by_status.emplace_back(status, 1);
+      }
+    };
+    Statuses answers;                   // that went to clients, also those that the proxy gave in an endpoint's stead
+    Statuses retried;                   // that were tried again instead
+    telemetry::Histogram request_time;  // milliseconds, until the response's head
     telemetry::Histogram connect_time, connection_length;  // milliseconds
     TlsCounts tls;
-    void connection_ended(const net::Connection* connection, net::Clock::duration lasted) {
+    // What the connection has carried by now; `counted`: what of that stands here already.
+    void carried(const net::Connection& connection, Carried& counted) {
+      bytes_received += connection.bytes_received() - std::exchange(counted.received, connection.bytes_received());
+      bytes_sent += connection.bytes_sent() - std::exchange(counted.sent, connection.bytes_sent());
+    }
+    void connection_ended(const net::Connection* connection, Carried& counted, net::Clock::duration lasted) {
       ++connections_ended;
       connection_length.observe(std::chrono::duration<double, std::milli>(lasted).count());
-      if (!connection) return;  // another one carries on
-      bytes_received += connection->bytes_received();
-      bytes_sent += connection->bytes_sent();
-    }
-    void add_status(int status) {
-      ++by_class[std::clamp(status / 100, 0, 5)];
-      for (auto& [known, count] : by_status)
-        if (known == status) return void(++count);
-      by_status.emplace_back(status, 1);
+      if (connection) carried(*connection, counted);  // else another one carries on
     }
     uint32_t active_requests = 0, active_connections = 0, pending = 0;
   } counts;

@@ -29,7 +29,7 @@ H1Upstream::H1Upstream(Host& host, std::unique_ptr<net::Connection> connection, 
 H1Upstream::~H1Upstream() {
   --host_.connections;
   --host_.cluster.counts.active_connections;
-  host_.cluster.counts.connection_ended(connection_.get(), host_.worker.loop().now() - began_);
+  host_.cluster.counts.connection_ended(connection_.get(), counted, host_.worker.loop().now() - began_);
 }
 
 void H1Upstream::attach(Stream& stream) {

@@ -52,7 +52,7 @@ void H2Upstream::on_ping_ack(uint64_t payload) {
 H2Upstream::~H2Upstream() {
   --host_.connections;
   --host_.cluster.counts.active_connections;
-  host_.cluster.counts.connection_ended(connection_.get(), host_.worker.loop().now() - began_);
+  host_.cluster.counts.connection_ended(connection_.get(), counted, host_.worker.loop().now() - began_);
 }
 
 void H2Upstream::attach(Stream& stream) {

@@ -268,6 +268,13 @@ void Host::close_connections() {
   while (!h2_.empty()) h2_.front().close("host health failed");
 }
 
+void Host::count_bytes() {
+  const auto count = [this](auto& upstream) { cluster.counts.carried(upstream.connection(), upstream.counted); };
+  idle_.each(count);
+  busy_.each(count);
+  h2_.each(count);
+}
+
 void Host::sweep(net::Clock::time_point now) {
   const auto idle = config->idle_timeout, whole = config->max_connection_duration;
   auto too_old = [&](const auto& upstream) {

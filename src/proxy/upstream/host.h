@@ -50,6 +50,7 @@ class Host {
   void retire_connections();
   void close_connections();  // at once, with what they carry
   // Closes connections that have been idle, or there, for too long.
+  void count_bytes();  // of its connections, in the cluster's counts
   void sweep(net::Clock::time_point now);
 
   // From its connections:
