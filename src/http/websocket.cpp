@@ -217,6 +217,8 @@ net::Task<base::Result<std::optional<WebSocket::Message>>> WebSocket::read() {
       base::Result<void> sent = co_await stream_->write(std::move(pong));
       if (!sent) co_return std::unexpected(std::move(sent.error()));
     }
+    if (frame->opcode == kPong)
+      if (auto answered = std::exchange(answered_, nullptr)) answered();
     if (frame->opcode >= kClose) continue;
     if (!message) message.emplace(Message{frame->opcode == kText ? Kind::Text : Kind::Binary, {}});
     message->data += frame->payload;
@@ -232,6 +234,14 @@ net::Task<base::Result<std::optional<WebSocket::Message>>> WebSocket::read() {
 net::Task<base::Result<void>> WebSocket::write(Message message) {
   if (close_sent_) co_return base::fail(ErrorKind::Closed, "WebSocket: closed on this side");
   std::string frame = frame_of(message.kind == Kind::Text ? kText : kBinary, message.data, role_);
+  base::Result<void> sent = co_await stream_->write(std::move(frame));
+  co_return sent;
+}
+
+net::Task<base::Result<void>> WebSocket::ping(std::function<void()> answered) {
+  if (close_sent_) co_return base::fail(ErrorKind::Closed, "WebSocket: closed on this side");
+  answered_ = std::move(answered);
+  std::string frame = frame_of(kPing, "", role_);
   base::Result<void> sent = co_await stream_->write(std::move(frame));
   co_return sent;
 }

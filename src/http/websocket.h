@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,12 +30,15 @@ class WebSocket {
   net::Task<base::Result<std::optional<Message>>> read();  // nullopt: the peer closed
   net::Task<base::Result<void>> write(Message message);
   net::Task<void> close(uint16_t code = 1000, std::string reason = {});
+  // Asks the peer for a sign of life; `answered` is called by the read() that finds the pong.
+  net::Task<base::Result<void>> ping(std::function<void()> answered);
 
  private:
   std::unique_ptr<net::ByteStream> stream_;
   Role role_;
   size_t max_message_;
   std::string buffer_;
+  std::function<void()> answered_;
   bool close_sent_ = false;
 };
 

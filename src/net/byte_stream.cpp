@@ -14,7 +14,8 @@ constexpr auto kLinger = std::chrono::seconds(5);
 struct State final : Connection::Handler, std::enable_shared_from_this<State> {
   std::unique_ptr<Connection> connection;
   Oneshot<base::Result<void>> ready;
-  Signal readable, drained;
+  Signal readable;
+  std::vector<Oneshot<bool>> stalled;  // writers
   bool ended = false;
   std::optional<base::Error> closed;
   Address remote, local;
@@ -29,10 +30,7 @@ struct State final : Connection::Handler, std::enable_shared_from_this<State> {
     ended = true;
     readable.notify();
   }
-  void on_drained(Connection&) override {
-    auto self = shared_from_this();
-    drained.notify();
-  }
+  void on_drained(Connection&) override { go_on(); }
   void on_closed(Connection& c, const base::Error& error) override {
     auto self = shared_from_this();
     wake_all(error);
@@ -45,7 +43,11 @@ struct State final : Connection::Handler, std::enable_shared_from_this<State> {
     closed = error;
     ready.set(std::unexpected(std::move(error)));
     readable.notify();
-    drained.notify();
+    go_on();
+  }
+  void go_on() {
+    auto self = shared_from_this();
+    for (Oneshot<bool>& writer : std::exchange(stalled, {})) writer.set(true);
   }
   void close() {
     connection->close();
@@ -82,7 +84,10 @@ Task<base::Result<std::optional<std::string>>> read_from(std::shared_ptr<State> 
 Task<base::Result<void>> write_to(std::shared_ptr<State> state, std::string bytes) {
   if (!state->closed) state->connection->write(bytes);
   bytes = {};
-  while (!state->closed && state->connection->full()) co_await state->drained.wait();
+  while (!state->closed && state->connection->full()) {
+    Oneshot<bool> drained = state->stalled.emplace_back();
+    co_await drained.wait();
+  }
   if (state->closed) co_return std::unexpected(*state->closed);
   co_return base::Result<void>();
 }

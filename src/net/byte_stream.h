@@ -16,8 +16,8 @@
 namespace net {
 
 // A connection for code that waits: TCP, Unix or TLS, or what is left of an
-// HTTP connection after an upgrade. One reader and one writer at a time.
-// Destroying it still sends what was written.
+// HTTP connection after an upgrade. One reader at a time; the bytes of one write
+// stay together where several write. Destroying it still sends what was written.
 class ByteStream {
  public:
   virtual ~ByteStream() = default;

@@ -542,6 +542,44 @@ TEST(ByteStream, ClosingItEndsAReadThatWaits) {
   run_to_end(loop, sleep(loop, 1ms));  // the other side sees the end
 }
 
+Task<void> write_all(std::shared_ptr<ByteStream> stream, std::string bytes, int& written) {
+  auto sent = co_await stream->write(std::move(bytes));
+  if (sent) ++written;
+}
+
+Task<size_t> read_bytes(std::shared_ptr<ByteStream> stream, size_t most) {
+  size_t size = 0;
+  while (size < most) {
+    auto piece = co_await stream->read();
+    if (!piece || !*piece) break;
+    size += (*piece)->size();
+  }
+  co_return size;
+}
+
+TEST(ByteStream, SeveralMayWriteToAPeerThatDoesNotReadYet) {
+  Loop loop;
+  int ends[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+  std::shared_ptr<ByteStream> sides[2];
+  struct Nobody final : Connection::Handler {
+    void on_data(Connection&) override {}
+    void on_end(Connection&) override {}
+    void on_closed(Connection&, const base::Error&) override {}
+  } nobody;
+  for (int i : {0, 1}) {
+    auto connection = std::make_unique<Connection>(loop, nobody);
+    ASSERT_TRUE(connection->adopt(ends[i]));
+    sides[i] = stream_of(std::move(connection));
+  }
+  constexpr size_t kBytes = 4u << 20;
+  int written = 0;
+  for (int i = 0; i < 3; i++) spawn(write_all(sides[0], std::string(kBytes, 'x'), written));
+  EXPECT_EQ(written, 0);
+  EXPECT_EQ(run_to_end(loop, read_bytes(sides[1], 3 * kBytes)), 3 * kBytes);
+  EXPECT_EQ(written, 3);
+}
+
 TEST(Buffer, BytesStayInOrderThroughGrowthAndConsumption) {
   Buffer buffer;
   std::string expected;

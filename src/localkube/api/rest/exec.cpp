@@ -118,9 +118,6 @@ net::Task<void> serve_exec(Services& services, RestRequest request) {
     if (accepted) {
       // kubectl attach tells two sizes, so that the program draws its screen anew.
       client = websocket_client(services.loop, std::move(*accepted), options->tty ? (attached ? 2 : 1) : 0);
-      // An empty message tells the client that the streams are open.
-      bool sent = co_await client->send_out("");
-      (void)sent;
     }
   } else {
     http::Headers headers;
