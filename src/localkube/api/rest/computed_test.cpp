@@ -71,6 +71,32 @@ TEST_F(FrontTest, HealthListsItsChecks) {
   EXPECT_NE(text.find("no matches for \"x\"\nhealthz check passed\n"), std::string::npos) << text;
 }
 
+TEST_F(FrontTest, RequestsAreCounted) {
+  get("/api/v1/namespaces/default/pods");
+  get("/api/v1/namespaces/default/pods");
+  get("/api/v1/namespaces/default/configmaps/none");
+  get("/apis/nothing/v1/things");
+  const std::string apply = R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"}})";
+  send("PATCH", "/api/v1/namespaces/default/configmaps/c?fieldManager=me", apply, "application/apply-patch+yaml");
+  std::string text = get("/metrics").body;
+  auto series = [](const char* code, const char* resource, const char* scope, const char* verb) {
+    return std::string("apiserver_request_total{code=\"") + code + "\",component=\"apiserver\",group=\"\",resource=\"" +
+           resource + "\",scope=\"" + scope + "\",subresource=\"\",verb=\"" + verb + "\",version=\"v1\"} ";
+  };
+  EXPECT_NE(text.find("# TYPE apiserver_request_total counter\n"), std::string::npos) << text;
+  EXPECT_NE(text.find(series("200", "pods", "namespace", "LIST") + "2\n"), std::string::npos) << text;
+  EXPECT_NE(text.find(series("404", "configmaps", "resource", "GET") + "1\n"), std::string::npos) << text;
+  EXPECT_NE(text.find(series("404", "", "", "GET") + "1\n"), std::string::npos) << text;
+  EXPECT_NE(text.find(series("201", "configmaps", "resource", "APPLY") + "1\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("apiserver_storage_objects{resource=\"configmaps\"} 1\n"), std::string::npos) << text;
+  size_t memory = text.find("\nprocess_resident_memory_bytes ");
+  ASSERT_NE(memory, std::string::npos);
+  EXPECT_GT(std::stod(text.substr(memory + 31)), 1e6);
+  http::Request stranger;
+  stranger.path = "/metrics";
+  EXPECT_EQ(ask(std::move(stranger), false).status, 403);
+}
+
 TEST_F(FrontTest, ReviewsDropFieldsThatNobodyKnows) {
   const std::string review = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
   const std::string body =

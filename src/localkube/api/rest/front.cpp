@@ -152,7 +152,8 @@ Answer<User> Front::impersonated(const http::RequestHead& head, User user) const
   return other;
 }
 
-net::Task<void> Front::handle(std::shared_ptr<http::Exchange> exchange) {
+net::Task<void> Front::handle(std::shared_ptr<http::Exchange> given) {
+  auto exchange = std::make_shared<CountedExchange>(std::move(given), metrics_);
   std::string path(exchange->request().path_only());
   const std::string& method = exchange->request().method;
   if (path == "/version" || path == "/version/") {
@@ -171,6 +172,7 @@ net::Task<void> Front::handle(std::shared_ptr<http::Exchange> exchange) {
   Answer<void> resolved =
       api_path && !special ? resolve(services_.registry.catalog(), *api_path, request) : Answer<void>{};
   Attributes wish = wish_of(exchange->request(), api_path, resolved && request.target.row ? &request : nullptr);
+  exchange->is_about(Metrics::subject_of(exchange->request(), wish, api_path ? api_path->version : ""));
   // Whether all is well is anybody's to know; what is not well is not.
   const bool health = is_health(path);
   const bool for_anyone = health && (method == "GET" || method == "HEAD") && path.find('/', 1) == path.npos;
@@ -220,6 +222,10 @@ net::Task<void> Front::handle(std::shared_ptr<http::Exchange> exchange) {
 bool Front::serve_about_itself(http::Exchange& exchange, const std::string& path) {
   if (serve_discovery(services_.registry.catalog(), exchange)) return true;
   if (serve_openapi(services_.registry.catalog(), exchange)) return true;
+  if (path == "/metrics") {
+    exchange.respond(200, metrics_.prometheus(services_.registry), "text/plain; version=0.0.4; charset=utf-8");
+    return true;
+  }
   if (path == "/openid/v1/jwks") {
     respond_json(exchange, 200, services_.tokens.key_set(), {}, "application/jwk-set+json");
     return true;

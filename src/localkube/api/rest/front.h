@@ -8,6 +8,7 @@
 #include "localkube/api/auth/rbac.h"
 #include "localkube/api/auth/tokens.h"
 #include "localkube/api/registry.h"
+#include "localkube/api/rest/metrics.h"
 #include "localkube/api/rest/request.h"
 #include "net/loop.h"
 
@@ -42,6 +43,7 @@ class Front {
   net::Task<void> serve_resource(RestRequest request);
 
   Services services_;
+  Metrics metrics_;
 };
 
 // Each answers the request itself.
