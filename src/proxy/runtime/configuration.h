@@ -194,7 +194,6 @@ class Configuration {
   Slots slots_;
   LogFiles logs_;
   Entries entries_[kResourceKinds];
-  std::map<std::string, std::shared_ptr<const EndpointSet>> dns_endpoints_;
   struct Endpoints {
     std::shared_ptr<const EndpointSet> set;
     uint64_t changes = 0;

@@ -154,6 +154,9 @@ void ControlPlane::read(File& file, bool anew) {
         response = base::fail(base::ErrorKind::Invalid, "it has a " + resource.type_url() + " where " +
                                                             std::string(url_of(file.kind)) + " belong");
         break;
+      } else if (xds::name_of(resource).empty()) {
+        response = base::fail(base::ErrorKind::Invalid, "one of its resources has no name");
+        break;
       }
   if (!response)
     return base::log::warn("{}: {}; what was there stays", file.source.path, base::printable(response.error().message));

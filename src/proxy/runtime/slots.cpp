@@ -71,7 +71,8 @@ Slot Slots::filter(std::string_view name) { return slot_of(filters_, name); }
 std::shared_ptr<ClusterShared> Slots::shared(Slot cluster) {
   if (clusters_shared_.size() <= cluster) clusters_shared_.resize(cluster + 1);
   auto out = clusters_shared_[cluster].lock();
-  if (!out) clusters_shared_[cluster] = out = std::make_shared<ClusterShared>(workers_);
+  // Not make_shared: its memory would stay for as long as its slot.
+  if (!out) clusters_shared_[cluster] = out = std::shared_ptr<ClusterShared>(new ClusterShared(workers_));
   return out;
 }
 

@@ -61,6 +61,7 @@ void Worker::apply(Change change) {
     const auto& cluster = slot < config.clusters.size() ? config.clusters[slot] : nullptr;
     if (clusters_[slot]) clusters_[slot]->configure(cluster);
   }
+  std::erase_if(early_endpoints_, [&](const auto& early) { return !config.cluster(early.first); });
   for (Change::Socket& opened : change.opened) {
     auto [it, added] = sockets_.try_emplace(opened.address);
     if (added && opened.fds.empty()) {  // it stopped listening meanwhile, for good
