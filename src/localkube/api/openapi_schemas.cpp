@@ -32,6 +32,10 @@ void add_schemas(const KindRow& row, const std::string& version, Json& schemas) 
   if (row.custom)
     if (auto it = row.custom->versions.find(version); it != row.custom->versions.end() && it->second.schema.is_object())
       schema = it->second.schema;
+  add_schema(row, version, std::move(schema), schemas);
+}
+
+void add_schema(const KindRow& row, const std::string& version, Json schema, Json& schemas) {
   Json& properties = schema["properties"];
   if (!properties.is_object()) properties = Json::object();
   properties["apiVersion"] = {{"type", "string"},

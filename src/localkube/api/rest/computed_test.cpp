@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "localkube/api/rest/computed.h"
 
+#include "base/strings.h"
+#include "localkube/api/kinds/document.h"
 #include "localkube/api/rest/front_harness.h"
 
 // What the server says of itself: kinds that are made when read, health, and what reviews answer.
@@ -38,7 +40,74 @@ TEST_F(FrontTest, ApiServicesAreTheGroupsThatAreServed) {
   EXPECT_EQ(post(services, R"({"metadata":{"name":"v1.x"}})").status, 405);
   Json listed = get("/apis/apiregistration.k8s.io/v1").body["resources"];
   ASSERT_EQ(listed.size(), 1u);
-  EXPECT_EQ(listed[0]["verbs"], (Json{"get", "list"}));
+  EXPECT_EQ(listed[0]["verbs"], (Json{"get", "list", "watch"}));
+}
+
+TEST_F(FrontTest, ApiServicesAreWatched) {
+  const std::string services = "/apis/apiregistration.k8s.io/v1/apiservices";
+  Json list = get(services).body;
+  const std::string version = list["metadata"]["resourceVersion"];
+  http::Request from_the_beginning;
+  from_the_beginning.path = services + "?watch=1&timeoutSeconds=0";
+  auto all = net::run_to_end(loop_, client()->fetch(std::move(from_the_beginning)));
+  ASSERT_TRUE(all);
+  EXPECT_EQ(std::ranges::count(all->body, '\n'), static_cast<long>(list["items"].size())) << all->body;
+  const std::string crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+  auto watcher = client();
+  std::string seen;
+  auto watch = [&]() -> net::Task<void> {
+    http::RequestHead head;
+    head.path = services + "?watch=1&timeoutSeconds=20&resourceVersion=" + version;
+    auto stream = co_await watcher->open(std::move(head));
+    if (!stream) co_return;
+    (*stream)->finish();
+    auto begun = co_await (*stream)->response();
+    EXPECT_TRUE(begun && begun->status == 200);
+    http::Request made;
+    made.method = "POST";
+    made.path = crds;
+    made.headers.set("content-type", "application/json");
+    made.body = R"({"metadata":{"name":"things.example.org"},"spec":{"group":"example.org","scope":"Namespaced",)"
+                R"("names":{"kind":"Thing","plural":"things","singular":"thing","listKind":"ThingList"},)"
+                R"("versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":)"
+                R"({"type":"object"}}}]}})";
+    auto writer = client();
+    auto answer = co_await writer->fetch(std::move(made));
+    EXPECT_TRUE(answer && answer->status == 201);
+    auto piece = co_await (*stream)->read();
+    if (piece && *piece) seen += **piece;
+    http::Request removed;
+    removed.method = "DELETE";
+    removed.path = crds + "/things.example.org";
+    answer = co_await writer->fetch(std::move(removed));
+    EXPECT_TRUE(answer && answer->status == 200);
+    piece = co_await (*stream)->read();
+    if (piece && *piece) seen += **piece;
+  };
+  net::run_to_end(loop_, watch());
+  std::vector<std::string_view> lines = base::split(seen, '\n');
+  ASSERT_EQ(lines.size(), 3u) << seen;
+  Json added = *base::parse_json(lines[0]), removed = *base::parse_json(lines[1]);
+  EXPECT_EQ(added["type"], "ADDED");
+  EXPECT_EQ(added["object"]["metadata"]["name"], "v1.example.org");
+  EXPECT_FALSE(string_at(added, "object", "metadata", "resourceVersion").empty());
+  EXPECT_EQ(removed["type"], "DELETED");
+  EXPECT_EQ(removed["object"]["metadata"]["name"], "v1.example.org");
+  EXPECT_EQ(get(services + "?watch=1&resourceVersion=" + version).status, 410);
+  EXPECT_EQ(get("/api/v1/componentstatuses?watch=1").status, 405);
+}
+
+TEST_F(FrontTest, ComputedKindsAreDescribed) {
+  Json services = get("/openapi/v3/apis/apiregistration.k8s.io/v1").body;
+  Json one = services["components"]["schemas"]["io.k8s.apiregistration.v1.APIService"];
+  EXPECT_EQ(one["x-kubernetes-group-version-kind"][0]["kind"], "APIService");
+  EXPECT_FALSE(string_at(one, "properties", "spec", "properties", "group", "description").empty());
+  Json paths = services["paths"];
+  EXPECT_TRUE(paths["/apis/apiregistration.k8s.io/v1/apiservices"].contains("get"));
+  EXPECT_FALSE(paths["/apis/apiregistration.k8s.io/v1/apiservices"].contains("post"));
+  Json core = get("/openapi/v3/api/v1").body["components"]["schemas"]["io.k8s.api.core.v1.ComponentStatus"];
+  EXPECT_FALSE(string_at(core, "properties", "conditions", "description").empty());
+  EXPECT_TRUE(get("/openapi/v3").body["paths"].contains("apis/apiregistration.k8s.io/v1"));
 }
 
 TEST_F(FrontTest, ComponentsAreLookedAt) {

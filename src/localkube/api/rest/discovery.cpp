@@ -73,7 +73,7 @@ std::vector<Entry> entries_of(const Catalog& catalog) {
                    row->singular,
                    row->kind,
                    row->namespaced,
-                   {"get", "list"},
+                   computed_verbs(*row),
                    row->short_names,
                    row->categories,
                    {}});

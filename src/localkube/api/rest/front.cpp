@@ -38,7 +38,10 @@ Attributes wish_of(const http::RequestHead& head, const std::optional<ApiPath>& 
   }
   if (path && find_computed(*path)) {
     bool by_name = path->rest.size() == 2;
+    auto watch = http::query_parameter(head.query(), "watch");
+    bool watches = watch && (watch->empty() || *watch == "true" || *watch == "1");
     return {.verb = head.method != "GET" ? verb
+                    : watches            ? "watch"
                     : by_name            ? "get"
                                          : "list",
             .group = path->group,
@@ -190,7 +193,7 @@ net::Task<void> Front::handle(std::shared_ptr<http::Exchange> given) {
     co_return;
   }
   if (api_path && find_computed(*api_path)) {
-    serve_computed(services_, exchange, *api_path, std::move(request.user));
+    co_await serve_computed(services_, exchange, std::move(*api_path), std::move(request.user));
     co_return;
   }
   if (special) {

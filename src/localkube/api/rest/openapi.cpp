@@ -5,6 +5,7 @@
 #include "localkube/api/custom/custom_kind.h"
 #include "localkube/api/openapi_descriptions.h"
 #include "localkube/api/openapi_schemas.h"
+#include "localkube/api/rest/computed.h"
 #include "localkube/api/rest/front.h"
 #include "localkube/api/rest/respond.h"
 #include "localkube/version.h"
@@ -32,10 +33,22 @@ Json operation(const KindRow& row, const std::string& version, const char* actio
   return made;
 }
 
-Json paths_of(const KindRow& row, const std::string& version) {
+// What is served, stored or not.
+std::vector<KindPointer> served_rows(const Catalog& catalog) {
+  std::vector<KindPointer> rows = catalog.all();
+  rows.insert(rows.end(), computed_kinds().begin(), computed_kinds().end());
+  return rows;
+}
+
+bool is_computed(const KindPointer& row) { return std::ranges::find(computed_kinds(), row) != computed_kinds().end(); }
+
+Json paths_of(const KindRow& row, const std::string& version, bool writable) {
   std::string base = "/" + document_path(row.group, version);
   if (row.namespaced) base += "/namespaces/{namespace}";
   base += "/" + row.plural;
+  if (!writable)
+    return {{base, {{"get", operation(row, version, "list", false)}}},
+            {base + "/{name}", {{"get", operation(row, version, "get", false)}}}};
   return {{base, {{"get", operation(row, version, "list", false)}, {"post", operation(row, version, "post", true)}}},
           {base + "/{name}",
            {{"get", operation(row, version, "get", false)},
@@ -46,10 +59,14 @@ Json paths_of(const KindRow& row, const std::string& version) {
 
 Json document_of(const Catalog& catalog, const std::string& group, const std::string& version) {
   Json paths = Json::object(), schemas = Json::object();
-  for (const KindPointer& row : catalog.all()) {
+  for (const KindPointer& row : served_rows(catalog)) {
     if (row->group != group || !row->serves(version)) continue;
-    paths.update(paths_of(*row, version));
-    add_schemas(*row, version, schemas);
+    const bool computed = is_computed(row);
+    paths.update(paths_of(*row, version, !computed));
+    if (computed)
+      add_schema(*row, version, computed_schema(*row), schemas);
+    else
+      add_schemas(*row, version, schemas);
   }
   describe(schemas);
   return {{"openapi", "3.0.0"},
@@ -66,7 +83,7 @@ bool serve_openapi(const Catalog& catalog, http::Exchange& exchange) {
   if (path == "/openapi/v3" || path == "/openapi/v3/") {
     std::string hash = std::to_string(catalog.generation());
     Json paths = Json::object();
-    for (const KindPointer& row : catalog.all())
+    for (const KindPointer& row : served_rows(catalog))
       for (const std::string& version : row->versions) {
         std::string key = document_path(row->group, version);
         paths[key] = {{"serverRelativeURL", "/openapi/v3/" + key + "?hash=" + hash}};
@@ -84,7 +101,7 @@ bool serve_openapi(const Catalog& catalog, http::Exchange& exchange) {
   }
   constexpr std::string_view prefix = "/openapi/v3/";
   if (path.starts_with(prefix)) {
-    for (const KindPointer& row : catalog.all())
+    for (const KindPointer& row : served_rows(catalog))
       for (const std::string& version : row->versions)
         if (document_path(row->group, version) == path.substr(prefix.size())) {
           respond_json(exchange, 200, document_of(catalog, row->group, version));
