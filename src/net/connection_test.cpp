@@ -343,6 +343,21 @@ TEST(Tls, AKeyThatDoesNotFitItsCertificateIsNamed) {
   EXPECT_NE(TlsContext::server(settings).error().message.find("trusted roots"), std::string::npos);
 }
 
+TEST(Tls, AChainBeyondAllReasonIsRefusedByName) {
+  Certificates made;
+  auto settings = made.server_settings();
+  for (int i = 1; i < 100; ++i) settings.certificate_chain += made.server.certificate;
+  EXPECT_TRUE(TlsContext::server(settings));
+  settings.certificate_chain += made.server.certificate;
+  auto refused = [&] {
+    auto context = TlsContext::server(settings);
+    return context ? "" : context.error().message;
+  };
+  EXPECT_NE(refused().find("certificate chain: more than 100 certificates"), std::string::npos);
+  settings.certificate_chain = made.server.certificate + std::string(1 << 20, '\n');
+  EXPECT_NE(refused().find("certificate chain: more than 1 MiB"), std::string::npos);
+}
+
 // Looks at the first bytes before it decides for TLS, as the proxy does.
 struct Sniffer : Connection::Handler {
   Loop& loop;

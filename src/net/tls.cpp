@@ -31,7 +31,9 @@ constexpr char kTls12Ciphers[] =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 constexpr long kSessionSeconds = 3600;
-constexpr long kMostSessions = 256;  // of a server; the oldest go first
+constexpr long kMostSessions = 256;          // of a server; the oldest go first
+constexpr int kMostCertificates = 100;       // of a chain: each takes its time, and every handshake carries them all
+constexpr size_t kMostChainBytes = 1 << 20;  // as text
 constexpr char kTls13Ciphers[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
 std::unexpected<base::Error> refuse(const std::string& what) {
@@ -56,10 +58,13 @@ int no_password(char*, int, int, void*) { return -1; }
 
 base::Result<void> use_certificate(SSL_CTX* context, const TlsSettings& settings) {
   if (settings.certificate_chain.empty() && settings.private_key.empty()) return {};
+  if (settings.certificate_chain.size() > kMostChainBytes) return refuse("certificate chain: more than 1 MiB");
   auto chain = reader(settings.certificate_chain);
   Owned<X509> leaf(PEM_read_bio_X509(chain.get(), nullptr, nullptr, nullptr));
   if (!leaf || SSL_CTX_use_certificate(context, leaf.get()) != 1) return refuse("certificate chain");
+  int count = 1;
   while (Owned<X509> next{PEM_read_bio_X509(chain.get(), nullptr, nullptr, nullptr)}) {
+    if (++count > kMostCertificates) return refuse("certificate chain: more than 100 certificates");
     if (SSL_CTX_add1_chain_cert(context, next.get()) != 1) return refuse("certificate chain");
   }
   if (!clean_end()) return refuse("certificate chain: a PEM block does not parse");

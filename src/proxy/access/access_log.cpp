@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/access/access_log.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 
 #include "base/json.h"
 #include "base/strings.h"
@@ -65,42 +61,6 @@ bool LogFilter::takes(const telemetry::Record& record) const {
       return std::any_of(parts.begin(), parts.end(), [&](const LogFilter& f) { return f.takes(record); });
   }
   return true;
-}
-
-base::Result<std::shared_ptr<LogFile>> LogFile::open(const std::string& path) {
-  std::shared_ptr<LogFile> file(new LogFile(path));
-  TRY(file->reopen());
-  return file;
-}
-
-base::Result<void> LogFile::reopen() {
-  int fd = -1;
-  if (path_ == "/dev/stdout") {
-    fd = fcntl(1, F_DUPFD_CLOEXEC, 3);  // opening it anew would truncate, or fail under another user
-  } else if (path_ == "/dev/stderr") {
-    fd = fcntl(2, F_DUPFD_CLOEXEC, 3);
-  } else {
-    fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  }
-  if (fd < 0) return std::unexpected(base::system_error("open access log " + path_, errno));
-  std::lock_guard lock(mutex_);
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = fd;
-  return {};
-}
-
-LogFile::~LogFile() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
-void LogFile::write(std::string_view lines) {
-  std::lock_guard lock(mutex_);
-  while (!lines.empty()) {
-    ssize_t n = ::write(fd_, lines.data(), lines.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;  // a full disk costs log lines, not requests
-    lines.remove_prefix(static_cast<size_t>(n));
-  }
 }
 
 }  // namespace proxy

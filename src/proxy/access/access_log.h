@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -48,23 +47,27 @@ struct LogFilter {
 };
 
 // A file, or standard output, that all threads append whole lines to. Lines
-// are gathered per thread; the lock is taken once a gathered block.
+// are gathered per thread; the lock is taken once a gathered block. A thread of
+// the log's own writes them, from its first line on: a reader that stalls costs
+// lines, never requests.
 class LogFile {
  public:
-  // "/dev/stdout" and "/dev/stderr" too.
+  // "/dev/stdout" and "/dev/stderr" too. A FIFO that nobody reads yet is opened
+  // once somebody does; its lines wait.
   static base::Result<std::shared_ptr<LogFile>> open(const std::string& path);
-  ~LogFile();
+  ~LogFile();  // what is queued is written, for a second at most
   LogFile(const LogFile&) = delete;
 
-  void write(std::string_view lines);
+  void write(std::string_view lines);  // never waits; drops what the queue has no room for
   base::Result<void> reopen();
   const std::string& path() const { return path_; }
+  uint64_t dropped() const;  // lines
 
  private:
-  explicit LogFile(std::string path) : path_(std::move(path)) {}
-  std::mutex mutex_;
-  std::string path_;
-  int fd_ = -1;
+  struct Writer;
+  explicit LogFile(std::string path);
+  const std::string path_;
+  const std::shared_ptr<Writer> writer_;  // shared with its thread, which outlives this while a write hangs
 };
 
 // One access log of a listener or an HTTP connection manager.

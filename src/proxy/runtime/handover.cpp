@@ -15,6 +15,9 @@ namespace proxy {
 namespace {
 
 constexpr size_t kFdsAMessage = 32;
+constexpr auto kPatience = std::chrono::seconds(10);   // with a peer that does not answer, or does not read
+constexpr auto kFirstWords = std::chrono::seconds(3);  // a successor asks at once
+constexpr auto kSendAgain = std::chrono::milliseconds(5);
 constexpr std::string_view kSockets = "sockets", kAdmin = "admin", kDrain = "drain", kTerminate = "terminate",
                            kDone = "done";
 
@@ -46,7 +49,7 @@ bool send_message(int to, std::string_view text, std::span<const int> fds = {}) 
   return sendmsg(to, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
 }
 
-// The text, with the descriptors that came along; empty: the peer is gone.
+// The text, with the descriptors that came along; empty: the peer is gone, or this process cannot hold them all.
 std::string receive_message(int from, std::vector<int>& fds) {
   alignas(cmsghdr) char control[CMSG_SPACE(kFdsAMessage * sizeof(int))] = {};
   char text[256];
@@ -64,6 +67,7 @@ std::string receive_message(int from, std::vector<int>& fds) {
     fds.resize(before + count);
     std::memcpy(fds.data() + before, CMSG_DATA(header), count * sizeof(int));
   }
+  if (message.msg_flags & MSG_CTRUNC) return {};
   return size > 0 ? std::string(text, static_cast<size_t>(size)) : std::string();
 }
 
@@ -71,7 +75,13 @@ std::string receive_message(int from, std::vector<int>& fds) {
 
 // The process that takes over from this one.
 struct Handover::Successor final : net::IoHandler {
-  Successor(Handover& owner, int fd) : owner(owner), fd(fd) {}
+  Successor(Handover& owner, int fd)
+      : owner(owner),
+        fd(fd),
+        patience(owner.loop_, [this] { this->owner.lose_successor(); }),
+        again(owner.loop_, [this] { send_sockets(); }) {
+    patience.arm(kFirstWords);
+  }
   ~Successor() {
     owner.loop_.remove(fd, *this);
     close(fd);
@@ -80,15 +90,35 @@ struct Handover::Successor final : net::IoHandler {
     std::vector<int> none;
     std::string command = receive_message(fd, none);
     for (int unwanted : none) close(unwanted);
-    if (command.empty()) {
-      owner.successor_.reset();  // this is gone
-      return;
-    }
-    owner.obey(command, fd);
+    if (command.empty()) return owner.lose_successor();  // this is gone
+    silent = false;
+    owner.obey(command);
   }
+  void send_sockets();
+
   Handover& owner;
   int fd;
+  bool silent = true;
+  std::pair<std::string, size_t> next;  // to be sent: an address, and from which of its sockets on
+  net::Timer patience, again;
 };
+
+// A message an address, and as many as the peer has room for; the rest once it
+// has read some. The sockets are the workers' own, so each time they are asked anew.
+void Handover::Successor::send_sockets() {
+  const auto sockets = owner.process_->listening_sockets();
+  for (auto it = sockets.lower_bound(next.first); it != sockets.end(); ++it) {
+    const auto& [address, fds] = *it;
+    for (size_t at = address == next.first ? next.second : 0; at < fds.size(); at += kFdsAMessage) {
+      const auto part = std::span(fds).subspan(at, std::min(kFdsAMessage, fds.size() - at));
+      if (!send_message(fd, address, part)) return again.arm(kSendAgain);
+      next = {address, at + kFdsAMessage};
+      patience.arm(kPatience);
+    }
+  }
+  if (!send_message(fd, kDone)) return again.arm(kSendAgain);
+  patience.cancel();  // it may take its time to get ready
+}
 
 Handover::Handover(net::Loop& loop, Options options)
     : loop_(loop), options_(options), shutdown_(loop, [this] { end_predecessor(); }) {}
@@ -115,7 +145,7 @@ Handover::~Handover() {
 base::Result<void> Handover::connect_to_predecessor() {
   predecessor_ = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
   const net::Address address = name_of(options_.base_id, options_.epoch - 1);
-  const timeval patience{.tv_sec = 10, .tv_usec = 0};
+  const timeval patience{.tv_sec = kPatience.count(), .tv_usec = 0};
   setsockopt(predecessor_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   if (predecessor_ < 0 || connect(predecessor_, address.data(), address.size()) != 0)
     return base::fail(base::ErrorKind::Unavailable, "--restart-epoch " + std::to_string(options_.epoch) +
@@ -129,7 +159,10 @@ base::Result<void> Handover::connect_to_predecessor() {
 
 base::Result<void> Handover::take_sockets() {
   auto broken = [] {
-    return base::fail(base::ErrorKind::Unavailable, "the proxy of the epoch before does not hand over its sockets");
+    return base::fail(
+        base::ErrorKind::Unavailable,
+        "the proxy of the epoch before does not hand over its sockets, or they are more than this process "
+        "may have open");
   };
   std::vector<int> fds;
   if (!send_message(predecessor_, kAdmin) || receive_message(predecessor_, fds) != kDone) return broken();
@@ -191,10 +224,11 @@ void Handover::end_predecessor() {
   close(std::exchange(predecessor_, -1));
 }
 
+// One successor at a time; one that has said nothing yet gives way.
 void Handover::on_io(uint32_t) {
   const int fd = accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd < 0) return;
-  if (!same_user(fd) || successor_ || !process_) {
+  if (!same_user(fd) || !process_ || (successor_ && !successor_->silent)) {
     close(fd);
     return;
   }
@@ -202,16 +236,20 @@ void Handover::on_io(uint32_t) {
   if (!loop_.add(fd, EPOLLIN, *successor_)) successor_.reset();
 }
 
-void Handover::obey(std::string_view command, int successor) {
+void Handover::lose_successor() {
+  successor_.reset();
+  if (draining_) return;
+  base::log::info("no successor takes over: the one that came is gone, or did not go on");
+  process_->open_admin();
+}
+
+void Handover::obey(std::string_view command) {
   if (command == kAdmin) {
     process_->close_admin();
-    send_message(successor, kDone);
+    send_message(successor_->fd, kDone);
   } else if (command == kSockets) {
-    for (const auto& [address, fds] : process_->listening_sockets()) {
-      for (size_t at = 0; at < fds.size(); at += kFdsAMessage)
-        send_message(successor, address, std::span(fds).subspan(at, std::min(kFdsAMessage, fds.size() - at)));
-    }
-    send_message(successor, kDone);
+    successor_->next = {};
+    successor_->send_sockets();
   } else if (command == kDrain && !draining_) {
     draining_ = true;
     base::log::info("a successor serves; draining");

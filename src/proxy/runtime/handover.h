@@ -20,6 +20,9 @@ class Process;
 // takes the listening sockets over a Unix socket, and once it serves tells its
 // predecessor to drain. Both accept meanwhile, from the same queues. Main thread.
 //
+// A successor that ends before it says "drain" leaves everything as it was: the
+// predecessor takes its admin port up again.
+//
 // Only processes of the same user are answered. The names are in the abstract
 // space of the network namespace: "@seine-proxy-<base id>-<epoch>".
 class Handover final : private net::IoHandler {
@@ -51,7 +54,8 @@ class Handover final : private net::IoHandler {
   void listen();
   void end_predecessor();
   void on_io(uint32_t) override;
-  void obey(std::string_view command, int successor);
+  void obey(std::string_view command);
+  void lose_successor();
   static net::Task<void> drain(net::Loop& loop, Process& process, std::shared_ptr<bool> terminate,
                                std::function<void()> on_end);
 

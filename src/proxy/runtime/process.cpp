@@ -16,6 +16,7 @@ namespace proxy {
 
 static constexpr auto kTidyAfter = std::chrono::seconds(1);      // a change of configuration
 static constexpr auto kLookAtMemory = std::chrono::seconds(10);  // what connections took may be free again
+static constexpr auto kOpenAdminAgain = std::chrono::milliseconds(200);
 static constexpr size_t kWorthTidying = 16 << 20;
 
 static std::vector<Worker*> pointers(const std::vector<std::unique_ptr<Worker>>& workers) {
@@ -51,6 +52,7 @@ Process::Process(net::Loop& loop, ProcessOptions options, Bootstrap bootstrap)
       configuration_(pointers(workers_)),
       dns_(loop, configuration_),
       health_(loop, configuration_),
+      open_admin_(loop, [this] { open_admin(); }),
       stop_(loop, [this] { stop_listening(stop_only_inbound_); }) {
   configuration_.on_cluster = [this](const std::string& name, std::shared_ptr<const Cluster> cluster) {
     health_.set(name, std::move(cluster));
@@ -121,6 +123,20 @@ base::Result<void> Process::start() {
     admin_address_ = TRY(admin_->listen(TRY(compile(bootstrap_.admin().address()))));
   }
   return {};
+}
+
+void Process::close_admin() {
+  open_admin_.cancel();
+  admin_.reset();
+}
+
+void Process::open_admin() {
+  if (admin_ || !admin_address_.valid()) return;
+  auto admin = std::make_unique<Admin>(*this);
+  if (admin->listen(admin_address_))
+    admin_ = std::move(admin);
+  else
+    open_admin_.arm(kOpenAdminAgain);  // the process that has it may be about to end
 }
 
 Bootstrap Process::whole_bootstrap() const {

@@ -53,7 +53,8 @@ class Process {
   void set_unwell(bool unwell);
   // A successor serves: no new connections; those that there are go as their requests end, within drain_time.
   void retire();
-  void close_admin() { admin_.reset(); }
+  void close_admin();
+  void open_admin();  // again, where it was, as soon as that is free
   // Every listening socket, by address as it is bound; borrowed. Waits for each worker.
   std::map<std::string, std::vector<int>> listening_sockets() const;
 
@@ -126,6 +127,7 @@ class Process {
   HealthChecks health_;
   std::unique_ptr<Admin> admin_;
   net::Address admin_address_;
+  net::Timer open_admin_;
   std::shared_ptr<Process*> self_ = std::make_shared<Process*>(this);  // for jobs that may come too late
   bool draining_ = false, unwell_ = false;
   net::Timer stop_;  // ends a graceful drain of listeners
