@@ -302,7 +302,8 @@ void remove_named_by_connection(Headers& headers) {
     std::string name;
     for (char c : rest.substr(0, comma))
       if (char lower = syntax::token_lower(c)) name += lower;
-    if (!name.empty() && name != "close") headers.remove(name);
+    // Whether the field of that name counts is its reader's to say.
+    if (!name.empty() && name != "close" && name != "upgrade") headers.remove(name);
     rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
   }
 }

@@ -186,7 +186,7 @@ void write_chunk(net::Buffer& out, std::string_view bytes);  // nothing where by
 void write_last_chunk(net::Buffer& out, const Headers& trailers = {}, const Spelling* spelling = nullptr);
 
 // "HTTP/1.1 100 Continue" and the like, without fields.
-void write_interim(net::Buffer& out, int status);
+void write_interim(net::Buffer& out, int status, const Headers& headers = {});
 
 // Removes the fields that Connection names, and Connection itself. For proxies.
 void remove_named_by_connection(Headers& headers);

@@ -203,6 +203,11 @@ TEST(H1Request, SaysWhatBecomesOfTheConnection) {
   EXPECT_TRUE(parser.connection_names_fields());
   remove_named_by_connection(parser.head().headers);
   EXPECT_TRUE(parser.head().headers.empty());
+  parse("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, x-a\r\nX-A: 1\r\nUpgrade: websocket\r\n\r\n");
+  EXPECT_TRUE(parser.wants_upgrade());
+  remove_named_by_connection(parser.head().headers);
+  EXPECT_EQ(parser.head().headers.get("upgrade"), "websocket");
+  EXPECT_FALSE(parser.head().headers.contains("x-a"));
   parse("GET / HTTP/1.0\r\n\r\n");
   EXPECT_FALSE(parser.keep_alive());
   parse("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");

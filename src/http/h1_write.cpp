@@ -141,10 +141,11 @@ void write_last_chunk(net::Buffer& out, const Headers& trailers, const Spelling*
   out.commit(static_cast<size_t>(pen.at - begin));
 }
 
-void write_interim(net::Buffer& out, int status) {
-  char* begin = out.prepare(kFramingRoom);
+void write_interim(net::Buffer& out, int status, const Headers& headers) {
+  char* begin = out.prepare(room_of(headers) + kFramingRoom);
   Pen pen{begin};
   put_status_line(pen, status);
+  put_fields(pen, headers);
   pen.put("\r\n");
   out.commit(static_cast<size_t>(pen.at - begin));
 }

@@ -136,10 +136,10 @@ struct Forward {
   Milliseconds timeout{15'000};  // from the request's end to the response's; 0: none
   std::optional<Milliseconds> idle_timeout;
   std::optional<Milliseconds> max_duration;
-  // The request's grpc-timeout counts as the timeout, up to this; 0: whatever it says.
+  // The request's grpc-timeout counts, less the offset, up to this; 0: whatever it says.
   std::optional<Milliseconds> grpc_timeout_max;
   Milliseconds grpc_timeout_offset{0};
-  bool grpc_timeout_is_duration = false;  // it limits the stream too (max_stream_duration)
+  bool limits_stream = false;  // max_stream_duration is said: that is what grpc-timeout counts as, not `timeout`
   std::optional<RetryPolicy> retry;
   std::optional<uint64_t> body_limit;  // of the request, as far as it is kept for retries
   std::optional<InternalRedirects> internal_redirects;

@@ -225,13 +225,15 @@ void add_timeouts(const v3::RouteAction& from, Forward& out) {
   if (from.has_max_grpc_timeout()) out.grpc_timeout_max = milliseconds_of(from.max_grpc_timeout());
   if (from.has_grpc_timeout_offset()) out.grpc_timeout_offset = milliseconds_of(from.grpc_timeout_offset());
   if (!from.has_max_stream_duration()) return;
-  out.timeout = Milliseconds(0);  // as Envoy: the newer limit stands in the older one's place
+  // As Envoy: the newer limit stands in the older ones' place.
+  out.limits_stream = true;
+  out.timeout = out.grpc_timeout_offset = Milliseconds(0);
+  out.grpc_timeout_max.reset();
   const auto& duration = from.max_stream_duration();
   if (duration.has_max_stream_duration()) out.max_duration = milliseconds_of(duration.max_stream_duration());
   if (!duration.has_grpc_timeout_header_max()) return;
   out.grpc_timeout_max = milliseconds_of(duration.grpc_timeout_header_max());
   out.grpc_timeout_offset = milliseconds_of(duration.grpc_timeout_header_offset());
-  out.grpc_timeout_is_duration = true;
 }
 
 base::Result<InternalRedirects> internal_redirects_of(const v3::InternalRedirectPolicy& from) {

@@ -142,6 +142,16 @@ ControlPlane::File& ControlPlane::file(Kind kind, const Source& source) {
   return *slot;
 }
 
+// Why a file's resources are none of this kind; empty: they may be.
+static std::string misfit(const envoy::service::discovery::v3::DiscoveryResponse& response, Kind kind) {
+  for (const auto& resource : response.resources()) {
+    if (resource.type_url() != url_of(kind))
+      return "it has a " + resource.type_url() + " where " + std::string(url_of(kind)) + " belong";
+    if (xds::name_of(resource).empty()) return "one of its resources has no name";
+  }
+  return {};
+}
+
 void ControlPlane::read(File& file, bool anew) {
   auto bytes = base::read_file(file.source.path);
   if (!bytes) return base::log::warn("{}", bytes.error().message);
@@ -149,15 +159,8 @@ void ControlPlane::read(File& file, bool anew) {
   file.bytes = *bytes;
   auto response = response_of(file.source.path, *bytes);
   if (response)
-    for (const auto& resource : response->resources())
-      if (resource.type_url() != url_of(file.kind)) {
-        response = base::fail(base::ErrorKind::Invalid, "it has a " + resource.type_url() + " where " +
-                                                            std::string(url_of(file.kind)) + " belong");
-        break;
-      } else if (xds::name_of(resource).empty()) {
-        response = base::fail(base::ErrorKind::Invalid, "one of its resources has no name");
-        break;
-      }
+    if (auto why = misfit(*response, file.kind); !why.empty())
+      response = base::fail(base::ErrorKind::Invalid, std::move(why));
   if (!response)
     return base::log::warn("{}: {}; what was there stays", file.source.path, base::printable(response.error().message));
   std::vector<xds::Offered> offered;

@@ -212,6 +212,11 @@ TEST_F(DiscoveryTest, EverythingMayComeFromFilesAndFollowsThem) {
   files.put("eds.yaml", "{version_info: '3', resources: [{" + endpoints_of("c", one_.port()) + "}]}");
   ASSERT_TRUE(until(loop_, [&] { return endpoints.at("c").version == "3"; }));
   EXPECT_EQ(get(loop_, proxy.port(), "/").status, 200);
+  files.put("cds.yaml",
+            "{resources: [{\"@type\": type.googleapis.com/envoy.config.cluster.v3.Cluster, name: '', type: EDS}]}");
+  files.put("eds.yaml", "{version_info: '4', resources: [{" + endpoints_of("c", one_.port()) + "}]}");
+  ASSERT_TRUE(until(loop_, [&] { return endpoints.at("c").version == "4"; }));
+  EXPECT_EQ(get(loop_, proxy.port(), "/").status, 200) << "nor does a resource without a name take others away";
   files.put("lds.yaml", "{resources: []}");
   EXPECT_TRUE(until(loop_, [&] { return proxy.process().configuration().bound_addresses().empty(); }))
       << "a listener that is not in the file any more";

@@ -16,8 +16,8 @@ namespace proxy::testing {
 
 // An upstream that says what it got: "GET /path host=... body=N", with the
 // request's headers as "echo-NAME". Paths change its manners: "/status/503",
-// "/fail-first/KEY" (503 the first time), "/close" (hangs up), "/redirect/URL" (302 there), "/big" (5 MB), "/slow"
-// (never).
+// "/fail-first/KEY" (503 the first time), "/close" (hangs up), "/redirect/URL" (302 there, or where the header
+// redirect-to says), "/big" (5 MB), "/slow" (never).
 class Backend {
  public:
   explicit Backend(net::Loop& loop);

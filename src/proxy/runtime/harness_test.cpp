@@ -40,7 +40,7 @@ net::Task<void> Backend::serve(Backend& self, std::shared_ptr<http::Exchange> ex
   }
   if (path.starts_with("/redirect/")) {
     response.status = 302;
-    response.headers.add("location", path.substr(10));
+    response.headers.add("location", std::string(request.headers.get("redirect-to").value_or(path.substr(10))));
   }
   self.last = response.body;
   for (auto field : request.headers) response.headers.add("echo-" + std::string(field.name), field.value);

@@ -120,6 +120,9 @@ TEST_F(Updates, WhatNoListenerAndNoClusterNamesAnyMoreIsGone) {
   send(proxy, Kind::Listener, "dynamic", listener_of("address: 127.0.0.1, port_value: 0", "r"));
   send(proxy, Kind::RouteTable, "r", routes_of("r", "c"));
   ASSERT_EQ(get(loop_, proxy.port("dynamic"), "/").status, 200);
+  const std::string table[] = {"r"};
+  configuration.update(Kind::RouteTable, {}, table);
+  EXPECT_EQ(get(loop_, proxy.port("dynamic"), "/").status, 200) << "a listener names it still";
   const std::string gone[] = {"dynamic", "c"};
   configuration.update(Kind::Listener, {}, std::span(gone, 1));
   configuration.update(Kind::Cluster, {}, std::span(gone + 1, 1));

@@ -83,6 +83,19 @@ class Upstreams : public ::testing::Test {
   Backend backend_{loop_};
 };
 
+TEST_F(Upstreams, AnInterimAnswerBringsItsFieldsAndDoesNotBeginTheAnswer) {
+  const std::string request = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+  RawServer hints(
+      "HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\nconnection: x-own\r\nx-own: 1\r\n\r\n"
+      "HTTP/1.1 204 No Content\r\n\r\n");
+  Proxy proxy(loop_, bootstrap_of(kAll, cluster({hints.port()}, "")));
+  const std::string answer = raw(loop_, proxy.port(), request);
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\nHTTP/1.1 204 ")) << answer;
+  RawServer gone("HTTP/1.1 103 Early Hints\r\n\r\n");
+  Proxy other(loop_, bootstrap_of(kAll, cluster({gone.port()}, "")));
+  EXPECT_NE(raw(loop_, other.port(), request).find("HTTP/1.1 503 "), std::string::npos) << "the connection is at fault";
+}
+
 TEST_F(Upstreams, OneRequestTooManyIsToldOfTheOverload) {
   Proxy proxy(
       loop_,

@@ -122,6 +122,9 @@ TEST_F(EnvoysWays, AHeadThatDoesNotComeInTimeIsARequestThatFailed) {
   EXPECT_EQ(counted(proxy, "http.main.downstream_rq_header_timeout"), 1);
   EXPECT_EQ(counted(proxy, "http.main.downstream_rq_total"), 1);
   EXPECT_EQ(counted(proxy, "http.main.downstream_rq_4xx"), 1);
+  Proxy whole(loop_, bootstrap_of(kRoute, cluster_of("c", "@backend"), "          request_timeout: 0.001s\n"),
+              backend_.port());
+  EXPECT_TRUE(raw(loop_, whole.port(), "GET / HT").ends_with("\r\n\r\nrequest timeout"));
 }
 
 TEST_F(EnvoysWays, AFilterOfAnUnknownTypeIsLeftOutWhereItIsOptional) {

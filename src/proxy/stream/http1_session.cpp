@@ -54,8 +54,13 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     if (closing_) return;
     if (parser_.in_message()) {
       // However often a piece of it comes: the whole head has so long.
-      auto limit = origin_->http->headers_timeout;
-      if (limit.count() == 0 || now < head_began_ + limit) return;
+      const auto over = [&](std::chrono::milliseconds limit) { return limit.count() && now >= head_began_ + limit; };
+      if (over(origin_->http->request_timeout)) {
+        ++origin_->count->timed_out;
+        keep_alive_ = false;
+        return open_unknown().reply({.status = 408, .body = "request timeout", .details = "request_overall_timeout"});
+      }
+      if (!over(origin_->http->headers_timeout)) return;
       ++origin_->count->head_timeouts;
       keep_alive_ = false;
       return open_unknown().reply(
@@ -330,7 +335,7 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     wire.head_sent = wire.sent - std::min<uint64_t>(wire.sent, line);
   }
   void send_interim(Stream&, const http::ResponseHead& head) override {
-    if (!connection_->full()) h1::write_interim(connection_->output(), head.status);
+    if (!connection_->full()) h1::write_interim(connection_->output(), head.status, head.headers);
   }
   size_t send_data(Stream& stream, std::string_view bytes, bool ended) override {
     if (!bytes.empty() && connection_->full()) return 0;

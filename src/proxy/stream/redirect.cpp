@@ -24,6 +24,8 @@ std::optional<Target> target_of(std::string_view location) {
   const size_t slash = location.find_first_of("/?");
   out.authority = location.substr(0, slash);
   out.path = slash == location.npos ? std::string_view("/") : location.substr(slash);
+  const auto odd = [](char c) { return c <= ' ' || c > '~'; };
+  if (std::ranges::any_of(out.path, odd)) return std::nullopt;
   if (!http::syntax::valid_authority(out.authority) || out.authority.find('%') != out.authority.npos ||
       out.authority.ends_with(':') || out.path[0] == '?')
     return std::nullopt;
@@ -71,7 +73,8 @@ bool Stream::turn_to_redirect() {
   request.path = std::move(target->path);
   const bool turned = response.status == 303 && request.method != "GET" && request.method != "HEAD";
   if (turned) request.method = "GET";
-  if (!may_follow(policy)) {
+  // What looks at hosts and paths sees them as it sees those of clients.
+  if (settle_target() != Target::Fine || !may_follow(policy)) {
     request = std::move(before);
     return false;
   }

@@ -122,7 +122,7 @@ void Stream::note_peer() {
   }
 }
 
-bool Stream::normalize_target() {
+Stream::Target Stream::settle_target() {
   const HttpConfig& http = *origin_->http;
   std::string& authority = request.authority;
   if (http.strip_any_port || http.strip_matching_port) {
@@ -137,23 +137,28 @@ bool Stream::normalize_target() {
     if (end == std::string::npos || authority.find(']', end) != std::string::npos) end = authority.size();
     if (end > 0 && authority[end - 1] == '.') authority.erase(end - 1, 1);
   }
-  if (connect_) return true;  // there is no path
+  if (connect_) return Target::Fine;  // there is no path
   bool elsewhere = false;
   if (http.escaped_slashes != HttpConfig::EscapedSlashes::Keep && has_escaped_slash(request.path)) {
-    if (http.escaped_slashes == HttpConfig::EscapedSlashes::Reject) {
-      send_reply(400, {}, "path_normalization_failed");
-      return false;
-    }
+    if (http.escaped_slashes == HttpConfig::EscapedSlashes::Reject) return Target::Bad;
     request.path = unescape_slashes(request.path);
     elsewhere = http.escaped_slashes == HttpConfig::EscapedSlashes::Redirect;
   }
   if ((http.normalize_path || http.merge_slashes) &&
       !normalize_path(request.path, http.normalize_path, http.merge_slashes)) {
     ++counts().bad_paths;
+    return Target::Bad;
+  }
+  return elsewhere ? Target::Elsewhere : Target::Fine;
+}
+
+bool Stream::normalize_target() {
+  const Target target = settle_target();
+  if (target == Target::Fine) return true;
+  if (target == Target::Bad) {
     send_reply(400, {}, "path_normalization_failed");
     return false;
   }
-  if (!elsewhere) return true;
   Reply answer{.status = 307, .details = "path_normalization_failed"};
   answer.headers.add("location", request.path);
   reply(std::move(answer));

@@ -174,7 +174,7 @@ void Stream::forward(const Forward& forward) {
   cluster_ = worker_.cluster(slot_of(*target_));
   if (!cluster_) {
     record.set(Flag::NoClusterFound);
-    ++counts().no_cluster;
+    if (!copy_) ++counts().no_cluster;
     return send_reply(forward.cluster_not_found_status, {}, "cluster_not_found");
   }
   record.cluster = cluster_->config()->name;
@@ -252,7 +252,8 @@ void Stream::rewrite_path(const Forward& forward) {
 // so that their formats see the request as it came.
 void Stream::prepare_upstream_head(const Forward& forward) {
   const Route& route = *chosen_.route;
-  record.attempts = 1;                        // as Envoy: the one that comes
+  record.attempts = 1;  // as Envoy: the one that comes
+  if (chosen_.host->attempt_count_in_request) request.headers.set("x-envoy-attempt-count", "1");
   change(request.headers, target_->request);  // first, whoever wins among the others
   if (table_->most_specific_wins) {
     change(request.headers, table_->request);
@@ -264,7 +265,7 @@ void Stream::prepare_upstream_head(const Forward& forward) {
     change(request.headers, table_->request);
   }
   if (!target_->host_rewrite.empty()) {
-    rewrite_authority(target_->host_rewrite, forward);
+    request.authority = target_->host_rewrite;  // as Envoy: a target's rewrite leaves no trace
   } else if (!forward.host_rewrite.empty()) {
     rewrite_authority(forward.host_rewrite, forward);
   } else if (!forward.host_rewrite_header.empty()) {

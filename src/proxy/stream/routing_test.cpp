@@ -185,6 +185,44 @@ std::string redirected(int times, const std::string& path) {
   return times ? "/redirect/" + kShop + redirected(times - 1, path) : path;
 }
 
+TEST_F(Routing, ATryIsCountedBeforeHeadersAreMadeAndATargetsHostLeavesNoTrace) {
+  std::string text = usual(
+      "              - {match: {prefix: /}, route: {weighted_clusters: {clusters: [{name: backend, weight: 1, "
+      "host_rewrite_literal: new}]}, append_x_forwarded_host: true}, request_headers_to_add: [{header: {key: x-try, "
+      "value: '%REQ(x-envoy-attempt-count)%'}}]}\n");
+  Proxy proxy(loop_, text, backend_.port());
+  auto answer = fetch(loop_, proxy.port(), request("/"));
+  EXPECT_EQ(answer.body, "GET / host=new body=0");
+  EXPECT_EQ(answer.headers.get("echo-x-try"), "1");
+  EXPECT_FALSE(answer.headers.contains("echo-x-envoy-original-host"));
+  EXPECT_FALSE(answer.headers.contains("echo-x-forwarded-host"));
+}
+
+TEST_F(Routing, WhatGrpcSaysOfItsTimeIsHeldToAndToldOn) {
+  Proxy proxy(
+      loop_,
+      usual("              - {match: {prefix: /old}, route: {cluster: backend, max_grpc_timeout: 1s}}\n"
+            "              - {match: {prefix: /}, route: {cluster: backend, timeout: 0.01s, max_stream_duration: "
+            "{grpc_timeout_header_max: 1s, grpc_timeout_header_offset: 0.1s}}}\n"),
+      backend_.port());
+  const auto told = [&](const std::string& path, const std::string& timeout) {
+    auto grpc = request(path, {{"content-type", "application/grpc"}});
+    if (!timeout.empty()) grpc.headers.add("grpc-timeout", timeout);
+    auto answer = fetch(loop_, proxy.port(), std::move(grpc));
+    if (auto status = answer.headers.get("grpc-status")) return "status " + std::string(*status);
+    return std::string(answer.headers.get("echo-grpc-timeout").value_or("nothing"));
+  };
+  EXPECT_EQ(told("/old", "5S"), "1000m");
+  EXPECT_EQ(told("/old", "300m"), "300m");
+  EXPECT_EQ(told("/old", ""), "1000m");
+  EXPECT_EQ(told("/new", "5S"), "900m");
+  EXPECT_EQ(told("/new", ""), "nothing");
+  EXPECT_EQ(told("/old", "99999999H"), "1000m");
+  EXPECT_EQ(told("/new", "99999999H"), "900m");
+  EXPECT_EQ(told("/slow", "50m"), "status 4") << "less than the offset: it is over at once";
+  EXPECT_EQ(told("/slow", "200m"), "status 4");
+}
+
 TEST_F(Routing, ARedirectOfTheUpstreamIsFollowedWhereTheRouteSaysSo) {
   Proxy proxy(loop_,
               usual("              - {match: {prefix: /redirect/}, route: {cluster: backend, internal_redirect_policy: "
@@ -218,6 +256,23 @@ TEST_F(Routing, ARedirectToWhereNoRouteIsStaysTheClients) {
   auto answer = fetch(loop_, proxy.port(), request(redirected(1, "/nowhere")));
   EXPECT_EQ(answer.status, 302);
   EXPECT_EQ(answer.headers.get("location"), kShop + "/nowhere");
+}
+
+TEST_F(Routing, ARedirectIsNormalizedAsARequestIs) {
+  std::string text = usual(
+      "              - {match: {prefix: /redirect/}, route: {cluster: backend, internal_redirect_policy: {}}}\n"
+      "              - {match: {prefix: /admin}, direct_response: {status: 403}}\n"
+      "              - {match: {prefix: /}, route: {cluster: other}}\n",
+      "          normalize_path: true\n          merge_slashes: true\n"
+      "          path_with_escaped_slashes_action: UNESCAPE_AND_FORWARD\n");
+  Proxy proxy(loop_, text, backend_.port());
+  const auto led_to = [&](const std::string& path) {
+    return fetch(loop_, proxy.port(), request("/redirect/", {{"redirect-to", kShop + path}})).status;
+  };
+  for (const char* path : {"/x/../admin", "//admin", "/%61dmin", "/x/%2e%2e/admin", "/x%2f..%2fadmin", "/a\\..\\admin"})
+    EXPECT_EQ(led_to(path), 403) << path;
+  for (const char* path : {"/%00", "/%zz", "/a b", "/\xc3\xa4"}) EXPECT_EQ(led_to(path), 302) << path;
+  EXPECT_EQ(other_.requests, 0);
 }
 
 TEST_F(Routing, PredicatesSayWhichRedirectsAreFollowed) {

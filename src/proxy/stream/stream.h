@@ -201,7 +201,9 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   void prepare_client_certificate();
   void prepare_request_id();
   void note_peer();
-  bool normalize_target();
+  enum class Target : uint8_t { Fine, Bad, Elsewhere };  // Elsewhere: the client is to ask for what it is now
+  Target settle_target();                                // the request's host and path, as the listener wants them
+  bool normalize_target();                               // the same; false: it was answered
   // stream.cpp
   bool shed();
   void run_filters();

@@ -11,7 +11,7 @@ using TimePoint = net::Clock::time_point;
 static constexpr Milliseconds kShortIdle{3'000};
 
 // gRPC's "grpc-timeout": at most eight digits and a unit.
-static std::optional<Milliseconds> grpc_timeout_of(const http::Headers& headers) {
+static std::optional<Milliseconds> read_grpc_timeout(const http::Headers& headers) {
   auto text = headers.get("grpc-timeout");
   if (!text || text->size() < 2 || text->size() > 9) return std::nullopt;
   auto count = base::parse_number<uint32_t>(text->substr(0, text->size() - 1));
@@ -35,12 +35,39 @@ static std::optional<Milliseconds> grpc_timeout_of(const http::Headers& headers)
   }
 }
 
+// At most ten years: much more than that is past the end of the clock.
+static std::optional<Milliseconds> grpc_timeout_of(const http::Headers& headers) {
+  auto wanted = read_grpc_timeout(headers);
+  if (wanted) wanted = std::min<Milliseconds>(*wanted, std::chrono::hours(24 * 3650));
+  return wanted;
+}
+
+// The other way round, in the finest unit from milliseconds up that eight digits have room for.
+static std::string grpc_timeout(Milliseconds timeout) {
+  constexpr int64_t kMost = 99'999'999;
+  int64_t count = timeout.count();
+  char unit = 'm';
+  for (auto [coarser, in_it] : {std::pair('S', 1000), std::pair('M', 60), std::pair('H', 60)}) {
+    if (count <= kMost) break;
+    count /= in_it;
+    unit = coarser;
+  }
+  return std::to_string(std::min(count, kMost)) + unit;
+}
+
 // As Envoy: the offset counts where something is left of the timeout, and 0 is without end.
 static Milliseconds capped(Milliseconds timeout, const Forward& forward) {
   if (forward.grpc_timeout_offset < timeout) timeout -= forward.grpc_timeout_offset;
   Milliseconds most = *forward.grpc_timeout_max;
   if (most.count() && (!timeout.count() || timeout > most)) timeout = most;
   return timeout;
+}
+
+// As Envoy, which reads the newer fields in another way: 0 is over at once, and so is what the offset takes all of.
+static Milliseconds duration_of(Milliseconds wanted, const Forward& forward) {
+  const Milliseconds most = *forward.grpc_timeout_max;
+  if (most.count() && wanted > most) wanted = most;
+  return std::max(Milliseconds(0), wanted - forward.grpc_timeout_offset);
 }
 
 // How long the upstream may take: the route's word, and the request's headers, which go no further.
@@ -51,7 +78,7 @@ void Stream::start_timeouts(const Forward& forward) {
     try_timeout_ = retry_->per_try_timeout;
     try_idle_timeout_ = retry_->per_try_idle_timeout;
   }
-  if (grpc_ && forward.grpc_timeout_max)
+  if (grpc_ && forward.grpc_timeout_max && !forward.limits_stream)
     route_timeout_ = capped(grpc_timeout_of(request.headers).value_or(Milliseconds(0)), forward);
   auto take = [&](std::string_view name, Milliseconds& timeout) {
     auto text = request.headers.get(name);
@@ -71,11 +98,14 @@ void Stream::start_timeouts(const Forward& forward) {
 // How long this try may take, for the upstream.
 void Stream::tell_timeout() {
   Milliseconds expected = try_timeout_.count() ? try_timeout_ : route_timeout_;
-  if (!expected.count() || origin_->http->suppress_envoy_headers) return;
+  if (!expected.count()) return;
   if (route_deadline_ != TimePoint{}) {
     auto left = std::chrono::duration_cast<Milliseconds>(route_deadline_ - worker_.loop().now());
     expected = std::clamp(left, Milliseconds(1), expected);
   }
+  if (grpc_ && forward_->grpc_timeout_max && !forward_->limits_stream)
+    request.headers.set("grpc-timeout", grpc_timeout(expected));
+  if (origin_->http->suppress_envoy_headers) return;
   char text[16];
   auto [end, error] = std::to_chars(text, text + sizeof text, expected.count());
   request.headers.set("x-envoy-expected-rq-timeout-ms", {text, static_cast<size_t>(end - text)});
@@ -85,17 +115,18 @@ void Stream::tell_timeout() {
 void Stream::start_duration() {
   const HttpConfig& http = *origin_->http;
   if (http.request_timeout.count() && !request_ended_) request_deadline_ = started_ + http.request_timeout;
-  Milliseconds most = http.max_stream_duration;
+  std::optional<Milliseconds> most;
+  if (http.max_stream_duration.count()) most = http.max_stream_duration;
   const Forward* forward = chosen_.route ? std::get_if<Forward>(&chosen_.route->action) : nullptr;
   if (forward) {
-    if (forward->max_duration) most = *forward->max_duration;
-    if (forward->grpc_timeout_is_duration)
-      if (auto wanted = grpc_timeout_of(request.headers)) most = capped(*wanted, *forward);
+    if (forward->max_duration) most = forward->max_duration->count() ? forward->max_duration : std::nullopt;
+    if (forward->limits_stream && forward->grpc_timeout_max)
+      if (auto wanted = grpc_timeout_of(request.headers)) most = duration_of(*wanted, *forward);
+    if (forward->limits_stream && grpc_ && most) request.headers.set("grpc-timeout", grpc_timeout(*most));
     if (forward->idle_timeout) idle_timeout_ = *forward->idle_timeout;
   }
-  if (most.count()) duration_deadline_ = started_ + most;
-  if (most.count() || request_deadline_ != TimePoint{} || (idle_timeout_.count() && idle_timeout_ < kShortIdle))
-    arm_timers();
+  if (most) duration_deadline_ = started_ + *most;
+  if (most || request_deadline_ != TimePoint{} || (idle_timeout_.count() && idle_timeout_ < kShortIdle)) arm_timers();
 }
 
 void Stream::arm_timers() {

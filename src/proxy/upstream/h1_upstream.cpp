@@ -160,6 +160,7 @@ bool H1Upstream::step() {
       return false;
     case h1::Event::Interim:
       consume();
+      if (parser_.connection_names_fields()) h1::remove_named_by_connection(parser_.head().headers);
       std::swap(stream_->response, parser_.head());
       stream_->on_interim();
       return true;
@@ -224,6 +225,7 @@ void H1Upstream::count_head() {
 void H1Upstream::on_end(net::Connection&) {
   if (stream_ && tunnel_) return stream_->on_response_data({}, true);
   if (stream_ && !response_done_) {
+    const bool cut_off = parser_.in_message();
     if (parser_.finish() == h1::Event::Complete) {
       response_done_ = true;
       reusable_ = false;
@@ -231,7 +233,7 @@ void H1Upstream::on_end(net::Connection&) {
       return;
     }
     // As Envoy: an answer that was cut off is a broken one.
-    return fail(parser_.in_message() ? Failure::Kind::Protocol : Failure::Kind::Terminated);
+    return fail(cut_off ? Failure::Kind::Protocol : Failure::Kind::Terminated);
   }
   reusable_ = false;
   if (stream_) return;

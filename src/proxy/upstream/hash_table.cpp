@@ -41,6 +41,7 @@ HashTable HashTable::ring(std::span<const WeightedName> names, RingSize size, Fu
 
 HashTable HashTable::maglev(std::span<const WeightedName> names, uint64_t size) {
   struct Entry {
+    uint32_t index;
     uint64_t offset, skip, next = 0;
     double weight, target = 0;
   };
@@ -49,24 +50,27 @@ HashTable HashTable::maglev(std::span<const WeightedName> names, uint64_t size) 
   std::vector<Entry> entries;
   double most = 0;
   for (const WeightedName& name : names) {
-    entries.push_back({.offset = base::xx_hash(name.name) % size,
+    entries.push_back({.index = static_cast<uint32_t>(entries.size()),
+                       .offset = base::xx_hash(name.name) % size,
                        .skip = base::xx_hash(name.name, 1) % (size - 1) + 1,
                        .weight = name.weight});
     most = std::max(most, name.weight);
   }
+  // By name, as Envoy: whatever order they come in, the table is the same.
+  std::ranges::stable_sort(entries, {}, [&](const Entry& entry) { return std::string_view(names[entry.index].name); });
   constexpr uint32_t kFree = UINT32_MAX;
   out.table_.assign(size, kFree);
   uint64_t filled = 0;
   for (double iteration = 1; filled < size; ++iteration) {
-    for (uint32_t index = 0; index < entries.size() && filled < size; ++index) {
-      Entry& entry = entries[index];
+    for (Entry& entry : entries) {
+      if (filled == size) break;
       if (iteration * entry.weight < entry.target)
         continue;  // the heaviest fills a place every time, others less often
       entry.target += most;
       uint64_t place;
       do place = (entry.offset + entry.skip * entry.next++) % size;
       while (out.table_[place] != kFree);
-      out.table_[place] = index;
+      out.table_[place] = entry.index;
       ++filled;
     }
   }

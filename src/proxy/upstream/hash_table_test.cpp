@@ -34,6 +34,14 @@ TEST(HashTable, RingsChooseAsEnvoyDoes) {
             "233333131133333113313333");
 }
 
+TEST(HashTable, MaglevDoesNotDependOnTheOrderOfItsNames) {
+  const std::vector<WeightedName> forth = {{"k0", 0.2}, {"m0", 0.3}, {"m1", 0.5}};
+  const std::vector<WeightedName> back(forth.rbegin(), forth.rend());
+  const HashTable one = HashTable::maglev(forth, 251), other = HashTable::maglev(back, 251);
+  for (uint64_t hash = 0; hash < 251; ++hash)
+    EXPECT_EQ(forth[one.find(hash)].name, back[other.find(hash)].name) << hash;
+}
+
 TEST(HashTable, MaglevChoosesAsEnvoyDoes) {
   EXPECT_EQ(choices(HashTable::maglev(names({1 / 3.0, 1 / 3.0, 1 / 3.0}), 4099)), "212322311131233222333221");
   EXPECT_EQ(choices(HashTable::maglev(names({1 / 6.0, 2 / 6.0, 3 / 6.0}), 65537)), "323121322132233232333232");
