@@ -121,15 +121,19 @@ net::Task<void> modify_runtime(Process& process, std::shared_ptr<http::Exchange>
     answer(*exchange, 200, "OK\n");
 }
 
-// Whether a page that a browser of this machine shows may be behind the request: it is of another origin, or of one
-// whose name was made to lead here.
-bool is_of_a_page(const http::RequestHead& request) {
-  const auto site = request.headers.get("sec-fetch-site"), origin = request.headers.get("origin");
-  if (site && *site != "none" && *site != "same-origin") return true;
-  if (origin && !origin->ends_with("//" + request.authority)) return true;
+// Whether the request names a host that is not this machine's own, as a page's requests do whose name was made to lead
+// here (DNS rebinding).
+bool is_for_another_name(const http::RequestHead& request) {
   const std::string& authority = request.authority;
   return !authority.empty() && authority.substr(0, authority.find(':')) != "localhost" &&
          !net::Address::parse_host_port(authority) && !net::Address::parse(authority, 0);
+}
+
+// Whether a page that a browser of this machine shows may be behind the request, of another origin.
+bool is_of_a_page(const http::RequestHead& request) {
+  const auto site = request.headers.get("sec-fetch-site"), origin = request.headers.get("origin");
+  if (site && *site != "none" && *site != "same-origin") return true;
+  return origin && !origin->ends_with("//" + request.authority);
 }
 
 bool is_post(http::Exchange& exchange) {
@@ -326,6 +330,10 @@ net::Task<void> Admin::serve(Process& process, std::shared_ptr<http::Exchange> e
   }
   const std::string path(exchange->request().path_only());
   const std::string query(exchange->request().query());
+  if (path != "/ready" && is_for_another_name(exchange->request())) {
+    answer(*exchange, 403, "the admin port answers to localhost and to addresses, not to other names\n");
+    co_return;
+  }
   auto given = [&](std::string_view name) { return http::query_parameter(query, name); };
   const bool json = given("format").value_or("") == "json";
   if (path == "/clusters") {

@@ -54,13 +54,15 @@ bool well_formed(std::string_view name, std::string_view value) {
   return http::syntax::valid_field(name, value);
 }
 
-// What an answer's headers are for. As Envoy: only those for the upstream's response heed append_action; `append` joins
-// the value to one that is there, and does nothing where there is none.
+// What an answer's headers are for. As Envoy: only those for the upstream's response heed append_action. With `append`,
+// one for the request joins the value that is there, and does nothing where there is none; a refusal takes only those
+// without it, each as one more.
 enum class For : uint8_t { Request, Refusal, Response };
 
 AuthzChange::How how_of(const core::HeaderValueOption& option, For whom) {
   using How = AuthzChange::How;
-  if (whom != For::Response) return option.append().value() ? How::AppendIfPresent : How::Overwrite;
+  if (whom == For::Refusal) return How::Append;
+  if (whom == For::Request) return option.append().value() ? How::AppendIfPresent : How::Overwrite;
   if (option.has_append()) return option.append().value() ? How::Append : How::Overwrite;
   switch (option.append_action()) {
     case core::HeaderValueOption::ADD_IF_ABSENT:
@@ -78,6 +80,7 @@ AuthzChange::How how_of(const core::HeaderValueOption& option, For whom) {
 std::optional<std::vector<AuthzChange>> changes_of(const RepeatedPtrField<core::HeaderValueOption>& from, For whom) {
   std::vector<AuthzChange> out;
   for (const auto& option : from) {
+    if (whom == For::Refusal && option.append().value()) continue;
     AuthzChange change{base::to_lower(option.header().key()),
                        option.header().raw_value().empty() ? option.header().value() : option.header().raw_value(),
                        how_of(option, whom)};

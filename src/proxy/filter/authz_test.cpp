@@ -34,11 +34,15 @@ struct Authorizer {
       }
       http::ResponseHead head;
       head.headers.add("content-type", "application/grpc");
+      if (self.ends_in_head) head.headers.add("grpc-status", "0");
       exchange->start(std::move(head));
       const std::string frame = std::string(5, '\0');  // an empty answer: it may pass
       auto written = co_await exchange->write(frame);
       static_cast<void>(written);
-      exchange->finish(self.trailers);
+      if (self.ends_in_head)
+        exchange->finish();
+      else
+        exchange->finish(self.trailers);
       co_return;
     }
     auto body = co_await exchange->read_all(1 << 20);
@@ -62,7 +66,8 @@ struct Authorizer {
   std::string body;
   v3::CheckRequest check;
   v3::CheckResponse answer;
-  http::Headers trailers;  // of gRPC answers, in place of the usual ones
+  http::Headers trailers;     // of gRPC answers, in place of the usual ones
+  bool ends_in_head = false;  // then: the status stands in the head, and no trailers follow
   net::Loop& loop;
   http::Server server;
   net::Address address;
@@ -226,6 +231,19 @@ TEST_F(ExtAuthz, ARouteTurnsItOffOrSaysMore) {
   EXPECT_EQ(refused.status, 429);
   EXPECT_EQ(refused.body, "slow down");
   EXPECT_EQ(refused.headers.get("x-why").value_or(""), "quota");
+  for (const char* cookie : {"a=1", "b=2", "c=3"}) {
+    auto* one = denied.add_headers();
+    one->mutable_header()->set_key("set-cookie");
+    one->mutable_header()->set_value(cookie);
+    one->set_append_action(envoy::config::core::v3::HeaderValueOption::OVERWRITE_IF_EXISTS_OR_ADD);
+    if (*cookie == 'b') one->mutable_append()->set_value(true);
+  }
+  auto* said_type = denied.add_headers()->mutable_header();
+  said_type->set_key("content-type");
+  said_type->set_value("text/html");
+  refused = ask(proxy, "/x");
+  EXPECT_EQ(refused.headers.joined("set-cookie"), "a=1,c=3") << "as Envoy: all but those with `append`";
+  EXPECT_EQ(refused.headers.joined("content-type"), "text/html");
 
   authorizer.answer.Clear();
   auto& ok = *authorizer.answer.mutable_ok_response();
@@ -309,6 +327,8 @@ TEST_F(ExtAuthz, AStatusThatContradictsItselfLetsNothingPass) {
     for (const std::string& one : said) authorizer.trailers.add("grpc-status", one);
     EXPECT_EQ(ask(proxy, "/").status, said == Said{"0"} ? 200 : 403) << said[0] << " of " << said.size();
   }
+  authorizer.ends_in_head = true;
+  EXPECT_EQ(ask(proxy, "/").status, 403) << "a head's status says nothing of what follows it";
 }
 
 TEST_F(ExtAuthz, AConnectionGoesOnOnceItsServiceSaysSo) {

@@ -23,16 +23,19 @@ bool has_token(const http::Headers& headers, std::string_view name, std::string_
                      [&](std::string_view t) { return base::equal_ignoring_case(base::trim(t), token); });
 }
 
+bool takes_type(const CompressionRules& rules, const http::Headers& headers) {
+  auto type = headers.get("content-type");
+  return !type || std::find(rules.types.begin(), rules.types.end(),
+                            base::to_lower(base::trim(type->substr(0, type->find(';'))))) != rules.types.end();
+}
+
 bool fits(const CompressionRules& rules, const http::Headers& headers) {
   if (auto length = headers.get("content-length")) {
     auto size = base::parse_number<uint64_t>(*length);
     if (!size || *size < rules.least) return false;
   }
-  if (auto type = headers.get("content-type")) {
-    std::string plain = base::to_lower(base::trim(type->substr(0, type->find(';'))));
-    if (std::find(rules.types.begin(), rules.types.end(), plain) == rules.types.end()) return false;
-  }
-  return !headers.contains("content-encoding") && !has_token(headers, "cache-control", "no-transform");
+  return takes_type(rules, headers) && !headers.contains("content-encoding") &&
+         !has_token(headers, "cache-control", "no-transform");
 }
 
 // Replaces what is in `bytes` by what it becomes.
@@ -52,70 +55,62 @@ void add_encoding(http::Headers& headers, Encoding encoding) { headers.set("cont
 
 }  // namespace
 
+// As Envoy 1.40 reads the field: the first of those that the client likes most; codings in lower case alone.
 std::optional<Encoding> choose_encoding(std::string_view accept_encoding,
                                         const std::vector<std::pair<Encoding, bool>>& offered) {
   struct Wish {
-    std::string_view name;
-    double q;
+    std::string_view coding;
+    float weight = 1;
   };
   std::vector<Wish> wishes;
-  std::optional<double> any;
-  double identity = -1;
   for (std::string_view token : base::split(accept_encoding, ',')) {
-    auto parts = base::split(token, ';');
-    std::string_view coding = base::trim(parts[0]);
-    if (coding.empty()) continue;
-    double q = 1;
-    for (size_t i = 1; i < parts.size(); ++i) {
-      auto pair = base::cut(base::trim(parts[i]), '=');
-      if (!pair || !base::equal_ignoring_case(base::trim(pair->first), "q")) continue;
-      std::string text(base::trim(pair->second));
+    auto parts = base::cut(token, ';');
+    Wish wish{base::trim(parts ? parts->first : token)};
+    auto weight = parts ? base::cut(parts->second, '=') : std::nullopt;
+    if (weight && base::equal_ignoring_case(base::trim(weight->first), "q")) {
+      const std::string text(base::trim(weight->second));
       char* end = nullptr;
-      q = std::strtod(text.c_str(), &end);
-      if (text.empty() || *end || q < 0 || q > 1) q = -1;  // not a weight: as if it were not there
+      wish.weight = std::strtof(text.c_str(), &end);
+      if (text.empty() || *end) continue;  // no weight: as if it were not there
     }
-    if (q < 0) continue;
-    if (coding == "*")
-      any = q;
-    else if (base::equal_ignoring_case(coding, "identity"))
-      identity = q;
-    else
-      wishes.push_back({coding, q});
+    wishes.push_back(wish);
   }
-  std::optional<Encoding> best;
-  double most = 0;
-  bool best_is_first = false, best_is_any = false;
-  for (auto [encoding, choose_first] : offered) {
-    double q = any.value_or(0);
-    bool is_any = any.has_value();
-    for (const Wish& wish : wishes) {
-      std::string_view known = name(encoding);
-      if (base::equal_ignoring_case(wish.name, known) ||
-          (known == "gzip" && base::equal_ignoring_case(wish.name, "x-gzip")))
-        q = wish.q, is_any = false;
-    }
-    // As Envoy: of those that "*" alone asks for, the last in the chain, which sees responses first.
-    const bool before = choose_first ? !best_is_first : is_any && best_is_any && !best_is_first;
-    if (q > most || (q > 0 && q == most && before)) {
-      most = q;
-      best = encoding;
-      best_is_first = choose_first;
-      best_is_any = is_any;
-    }
+  auto refused = [&](std::string_view coding) {
+    return std::any_of(wishes.begin(), wishes.end(),
+                       [&](const Wish& wish) { return wish.coding == coding && wish.weight == 0; });
+  };
+  const std::pair<Encoding, bool>* first = nullptr;
+  for (const auto& offer : offered)
+    if (!first && !refused(name(offer.first))) first = &offer;
+  auto offer_of = [&](std::string_view coding) {
+    auto it =
+        std::find_if(offered.begin(), offered.end(), [&](const auto& offer) { return name(offer.first) == coding; });
+    return it == offered.end() || refused(coding) ? nullptr : &*it;
+  };
+  const std::pair<Encoding, bool>* best = nullptr;
+  float most = 0;
+  for (const Wish& wish : wishes) {
+    const bool any = wish.coding == "*";
+    const std::pair<Encoding, bool>* offer = any ? first : offer_of(wish.coding);
+    if (!offer && !any && wish.coding != "identity") continue;
+    const bool chosen_first = offer && !any && offer->second;
+    if (wish.weight < most || wish.weight <= 0 || (wish.weight == most && !chosen_first)) continue;
+    most = wish.weight;
+    best = offer;
   }
-  if (best && identity > most) return std::nullopt;
-  return best;
+  if (!best) return std::nullopt;
+  return best->first;
 }
 
-// All compressors of the chain that this response suits have a say, in the listener's order.
+// All compressors of the chain that take this type of content have a say, in the listener's order; as Envoy, also those
+// that then leave it as it is.
 std::vector<std::pair<Encoding, bool>> CompressorFilter::offered(const Stream& stream,
                                                                  const http::Headers& headers) const {
   std::vector<std::pair<Encoding, bool>> out;
   for (const auto& filter : stream.origin().http->filters) {
     const auto* other = dynamic_cast<const CompressorFilter*>(filter.get());
-    if (!other || !other->config_.response.enabled || !fits(other->config_.response, headers)) continue;
+    if (!other || !other->config_.response.enabled || !takes_type(other->config_.response, headers)) continue;
     const auto* own = stream.policy<CompressorPolicy>(*other);
-    if (own && own->off) continue;
     out.emplace_back(own && own->library ? own->library->encoding : other->config_.library.encoding,
                      other->config_.choose_first);
   }
@@ -148,10 +143,8 @@ Verdict CompressorFilter::on_request(Stream& stream) const {
 
 void CompressorFilter::on_response(Stream& stream, http::ResponseHead& head) const {
   const auto* own = stream.policy<CompressorPolicy>(*this);
-  if (!config_.response.enabled || (own && own->off) || head.status == 101 || head.status == 204 || head.status == 304)
+  if (!config_.response.enabled || (own && own->off) || head.status == 101 || !fits(config_.response, head.headers))
     return;
-  // A part of a body would no longer be that part.
-  if (head.status == 206 || !fits(config_.response, head.headers)) return;
   if (std::find(config_.skip_statuses.begin(), config_.skip_statuses.end(), head.status) != config_.skip_statuses.end())
     return;
   auto etag = head.headers.get("etag");
@@ -160,7 +153,8 @@ void CompressorFilter::on_response(Stream& stream, http::ResponseHead& head) con
   const EncoderSettings& library = own && own->library ? *own->library : config_.library;
   auto chosen =
       codecs && codecs->asked ? choose_encoding(codecs->accepted, offered(stream, head.headers)) : std::nullopt;
-  if (chosen && *chosen == library.encoding && !stream.response_bodyless()) {
+  const bool part = head.status == 206;  // it would no longer be that part
+  if (chosen && *chosen == library.encoding && !part && !stream.response_bodyless()) {
     if (etag && !etag->starts_with("W/") && !etag->starts_with("w/")) head.headers.remove("etag");
     add_encoding(head.headers, library.encoding);
     stream.set_response_length(std::nullopt);

@@ -5,15 +5,17 @@
 
 namespace proxy {
 
+std::string_view unquoted_cookie(std::string_view value) {
+  if (value.size() < 2 || value.front() != '"' || value.back() != '"') return value;
+  return value.substr(1, value.size() - 2);
+}
+
 std::optional<std::string_view> cookie_of(const http::Headers& headers, std::string_view name) {
   for (auto field : headers) {
     if (field.name != "cookie") continue;
     for (std::string_view pair : base::split(field.value, ';')) {
       auto parts = base::cut(base::trim(pair), '=');
-      if (!parts || parts->first != name) continue;
-      std::string_view text = parts->second;
-      if (text.size() >= 2 && text.front() == '"' && text.back() == '"') text = text.substr(1, text.size() - 2);
-      return text;
+      if (parts && parts->first == name) return unquoted_cookie(parts->second);
     }
   }
   return std::nullopt;

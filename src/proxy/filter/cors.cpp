@@ -21,8 +21,8 @@ Verdict CorsFilter::on_request(Stream& stream) const {
   if (!policy) return Continue{};
   bool allowed = std::any_of(policy->origins.begin(), policy->origins.end(),
                              [&](const StringMatch& match) { return match.matches("*") || match.matches(*origin); });
-  bool preflight =
-      stream.request.method == "OPTIONS" && stream.request.headers.contains("access-control-request-method");
+  bool preflight = stream.request.method == "OPTIONS" &&
+                   !stream.request.headers.get("access-control-request-method").value_or("").empty();
   if (!allowed) {
     if (!preflight || policy->forward_unmatched_preflights) return Continue{};
     return Reply{.status = 200, .details = "cors_response"};

@@ -48,7 +48,8 @@ struct Call final : FilterState {
 }  // namespace
 
 Verdict GrpcStatsFilter::on_request(Stream& stream) const {
-  if (!stream.is_grpc()) return Continue{};
+  auto type = stream.request.headers.get("content-type");
+  if (!type || !is_grpc_type(*type)) return Continue{};
   std::string_view path = stream.request.path_only();
   if (path.starts_with('/')) path.remove_prefix(1);
   size_t slash = path.find('/');
@@ -63,8 +64,9 @@ Verdict GrpcStatsFilter::on_request(Stream& stream) const {
   return Continue{};
 }
 
-void GrpcStatsFilter::on_response(Stream& stream, http::ResponseHead&) const {
-  if (stream.find_state<Call>(*this)) stream.watch_response_body();
+void GrpcStatsFilter::on_response(Stream& stream, http::ResponseHead& head) const {
+  auto type = head.headers.get("content-type");
+  if (type && is_grpc_type(*type) && stream.find_state<Call>(*this)) stream.watch_response_body();
 }
 
 Verdict GrpcStatsFilter::on_request_data(Stream& stream, net::Buffer& bytes, bool) const {

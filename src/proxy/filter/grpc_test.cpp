@@ -51,7 +51,9 @@ class GrpcOnSockets : public ::testing::Test {
     EXPECT_TRUE(bound);
     proxy_.emplace(
         loop_,
-        bootstrap_of("              - {match: {prefix: /}, route: {cluster: backend}}\n",
+        bootstrap_of("              - {match: {prefix: /no}, direct_response: {status: 403, body: {inline_string: "
+                     "\"not 100% yours\"}}}\n"
+                     "              - {match: {prefix: /}, route: {cluster: backend}}\n",
                      cluster_of("backend", "@backend",
                                 "    typed_extension_protocol_options: "
                                 "{envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {\"@type\": "
@@ -70,10 +72,10 @@ class GrpcOnSockets : public ::testing::Test {
     out += static_cast<char>(message.size());
     return out + std::string(message);
   }
-  http::Response call(const std::string& type, std::string body) {
+  http::Response call(const std::string& type, std::string body, const std::string& path = "/pkg.Echo/Say") {
     http::Request request;
     request.method = "POST";
-    request.path = "/pkg.Echo/Say";
+    request.path = path;
     request.headers.add("content-type", type);
     request.headers.add("accept", type);
     request.body = std::move(body);
@@ -100,6 +102,15 @@ TEST_F(GrpcOnSockets, BrowsersGetTrailersAsTheLastFrame) {
   ASSERT_TRUE(take_base64(bytes, plain));
   EXPECT_TRUE(plain.starts_with(frame("got hello") + '\x80')) << base::to_hex(plain);
   EXPECT_EQ(call("application/grpc-web-text", "!!!!").headers.get("content-type"), "application/grpc-web-text+proto");
+
+  // As Envoy: the HTTP status stays, and the body is the message.
+  auto refused = call("application/grpc-web+proto", frame("hello"), "/no");
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_EQ(refused.headers.get("content-type"), "application/grpc-web+proto");
+  EXPECT_EQ(refused.headers.get("grpc-status"), "7");
+  EXPECT_EQ(refused.headers.get("grpc-message"), "not 100%25 yours");
+  EXPECT_EQ(refused.body, "");
+  EXPECT_EQ(call("application/grpc", frame("hello"), "/no").status, 200);
 
   auto counted = proxy_->process().scrape().prometheus();
   auto of = [](const std::string& name) {

@@ -2,6 +2,7 @@
 #include "proxy/filter/grpc_web.h"
 
 #include "base/strings.h"
+#include "http/grpc.h"
 #include "proxy/stream/stream.h"
 
 namespace proxy {
@@ -11,7 +12,9 @@ constexpr std::string_view kBinary = "application/grpc-web", kText = "applicatio
 
 struct Kinds final : FilterState {
   bool text_response = false;
-  net::Buffer group;  // the request's last characters, fewer than four
+  bool not_grpc = false;  // the response: what it says becomes the message of its status
+  bool told = false;      // that stands in its head
+  net::Buffer group;      // the request's last characters, fewer than four
 };
 
 std::string_view plain(std::string_view type) { return base::trim(type.substr(0, type.find(';'))); }
@@ -59,7 +62,6 @@ Verdict GrpcWebFilter::on_request(Stream& stream) const {
   if (!text && !is_kind(*type, kBinary)) return Continue{};
   Kinds& kinds = stream.state<Kinds>(*this);
   if (auto accept = headers.get("accept")) kinds.text_response = is_kind(*accept, kText);
-  stream.became_grpc();
   headers.set("content-type", "application/grpc");
   headers.set("te", "trailers");
   headers.set("grpc-accept-encoding", "identity");
@@ -85,13 +87,33 @@ Verdict GrpcWebFilter::on_request_data(Stream& stream, net::Buffer& bytes, bool 
 void GrpcWebFilter::on_response(Stream& stream, http::ResponseHead& head) const {
   Kinds* kinds = stream.find_state<Kinds>(*this);
   if (!kinds) return;
+  stream.became_grpc();  // only now: as in Envoy, what the proxy answers itself keeps its HTTP status
   auto type = head.headers.get("content-type");
-  if (!type || !type->starts_with("application/grpc")) return;  // no gRPC: the client gets what there is
+  kinds->told = false;
+  kinds->not_grpc = head.status != 200 || !type || !is_grpc_type(*type);
   head.headers.set("content-type",
                    kinds->text_response ? "application/grpc-web-text+proto" : "application/grpc-web+proto");
   if (stream.response_bodyless()) return;  // the status stands in the head
-  stream.set_response_length(std::nullopt);
+  if (kinds->not_grpc)
+    stream.hold_response();
+  else
+    stream.set_response_length(std::nullopt);
   stream.watch_response_body();
+}
+
+// The beginning of a body that is not gRPC's is the message, the HTTP status says which gRPC status it is; the rest of
+// the body goes. As Envoy.
+static Verdict as_message(Stream& stream, Kinds& kinds, net::Buffer& bytes, bool end) {
+  constexpr size_t kMost = 16 * 1024;
+  http::Headers& headers = stream.response.headers;
+  if (!std::exchange(kinds.told, end || bytes.size() >= kMost)) {
+    if (!end && bytes.size() < kMost) return Pause{.gather = true};
+    headers.set("grpc-message", http::grpc::encode_message(bytes.view().substr(0, kMost)));
+    headers.set("grpc-status", std::to_string(telemetry::grpc_status_of_http(stream.response.status)));
+    stream.set_response_length(0);
+  }
+  bytes.clear();
+  return Continue{};
 }
 
 static void to_text(net::Buffer& bytes) {
@@ -100,16 +122,23 @@ static void to_text(net::Buffer& bytes) {
   bytes.append(text);
 }
 
-Verdict GrpcWebFilter::on_response_data(Stream& stream, net::Buffer& bytes, bool) const {
+Verdict GrpcWebFilter::on_response_data(Stream& stream, net::Buffer& bytes, bool end) const {
+  Kinds& kinds = stream.state<Kinds>(*this);
+  if (kinds.not_grpc) return as_message(stream, kinds, bytes, end);
   // Each piece is padded on its own, so that a message does not wait for the next one.
-  if (stream.state<Kinds>(*this).text_response && !bytes.empty()) to_text(bytes);
+  if (kinds.text_response && !bytes.empty()) to_text(bytes);
   return Continue{};
 }
 
 Verdict GrpcWebFilter::on_response_trailers(Stream& stream, net::Buffer& last, http::Headers& trailers) const {
+  Kinds& kinds = stream.state<Kinds>(*this);
+  if (kinds.not_grpc) {
+    trailers.clear();
+    return as_message(stream, kinds, last, true);
+  }
   last.append(trailers_frame(trailers));
   trailers.clear();
-  if (stream.state<Kinds>(*this).text_response) to_text(last);
+  if (kinds.text_response) to_text(last);
   return Continue{};
 }
 

@@ -28,11 +28,9 @@ std::string text_of(const base::Json& claim) {
 }
 
 // Nobody but this filter writes these.
-void sanitize(const JwtConfig& config, http::Headers& headers) {
-  for (const JwtProvider& provider : config.providers) {
-    if (!provider.payload_header.empty()) headers.remove(provider.payload_header);
-    for (const auto& mapped : provider.claim_headers) headers.remove(mapped.header);
-  }
+void sanitize(const JwtProvider& provider, http::Headers& headers) {
+  if (!provider.payload_header.empty()) headers.remove(provider.payload_header);
+  for (const auto& mapped : provider.claim_headers) headers.remove(mapped.header);
 }
 
 base::Json claims_for_metadata(const JwtProvider& provider, const base::Json& claims) {
@@ -48,10 +46,11 @@ base::Json claims_for_metadata(const JwtProvider& provider, const base::Json& cl
   return out;
 }
 
-void apply(const JwtCheck::Accepted& accepted, Stream& stream, bool& changed_route) {
+void apply(const JwtCheck::Step& accepted, Stream& stream, bool& changed_route) {
   const JwtProvider& provider = *accepted.provider;
   http::Headers& headers = stream.request.headers;
-  const base::Json& claims = accepted.jwt.claims;
+  if (!accepted.jwt) return sanitize(provider, headers);
+  const base::Json& claims = accepted.jwt->claims;
   if (!provider.payload_header.empty()) {
     std::string payload(base::split(accepted.token.text, '.')[1]);
     while (provider.pad_payload && payload.size() % 4) payload += '=';
@@ -74,7 +73,7 @@ void apply(const JwtCheck::Accepted& accepted, Stream& stream, bool& changed_rou
     changed_route |= provider.clear_route_cache;
   }
   if (!provider.header_key.empty()) {
-    stream.metadata.space(kSpace)[provider.header_key] = accepted.jwt.header;
+    stream.metadata.space(kSpace)[provider.header_key] = accepted.jwt->header;
     changed_route |= provider.clear_route_cache;
   }
   if (!provider.forward && accepted.token.place.kind == JwtProvider::Place::Kind::Header)
@@ -85,7 +84,7 @@ void apply(const JwtCheck::Accepted& accepted, Stream& stream, bool& changed_rou
 
 Verdict JwtFilter::on_request(Stream& stream) const {
   const http::RequestHead& request = stream.request;
-  sanitize(config_, stream.request.headers);
+  for (const JwtProvider& provider : config_.providers) sanitize(provider, stream.request.headers);
   if (config_.bypass_preflight && request.method == "OPTIONS" && !request.headers.get("origin").value_or("").empty() &&
       !request.headers.get("access-control-request-method").value_or("").empty()) {
     stream.worker().count(config_.bypassed);
@@ -146,7 +145,7 @@ Verdict JwtFilter::verify(Stream& stream, const JwtRequirement& requirement) con
     }
   if (!problem.empty()) return deny(stream, problem);
   bool changed_route = false;
-  for (const JwtCheck::Accepted& accepted : check.accepted()) apply(accepted, stream, changed_route);
+  for (const JwtCheck::Step& step : check.steps()) apply(step, stream, changed_route);
   if (changed_route) stream.clear_route_cache();
   stream.worker().count(config_.allowed);
   return Continue{};

@@ -45,11 +45,12 @@ struct JwtProvider {
 // What a request must bring along: a tree.
 struct JwtRequirement {
   enum class Kind : uint8_t { None, Provider, Any, All, AllowMissing, AllowMissingOrFailed };
+  static bool lets_pass(Kind kind) { return kind == Kind::AllowMissing || kind == Kind::AllowMissingOrFailed; }
   Kind kind = Kind::None;
   size_t provider = 0;
   std::optional<std::vector<std::string>> audiences;  // in place of the provider's
   std::vector<JwtRequirement> parts;
-  std::vector<size_t> providers;  // AllowMissing...: of whose tokens it speaks
+  std::vector<size_t> providers;  // AllowMissing...: all
 };
 
 struct JwtRule {

@@ -2,8 +2,10 @@
 #include "proxy/filter/jwt_check.h"
 
 #include <algorithm>
+#include <ranges>
 
 #include "base/strings.h"
+#include "proxy/filter/cookie.h"
 #include "proxy/runtime/worker.h"
 
 namespace proxy {
@@ -120,14 +122,26 @@ std::string_view problem_of_form(std::string_view token) {
   return {};
 }
 
-void JwtCheck::find_tokens(const JwtProvider& provider, std::vector<Token>& out) const {
+// Whether the header goes, as its token was accepted and is not forwarded.
+bool JwtCheck::taken(std::string_view header) const {
+  return std::any_of(steps_.begin(), steps_.end(), [&](const Step& step) {
+    return step.jwt && !step.provider->forward && step.token.place.kind == JwtProvider::Place::Kind::Header &&
+           step.token.place.name == header;
+  });
+}
+
+// Finds the tokens that are there for the provider.
+void JwtCheck::begin(const JwtProvider& provider, std::vector<Token>& tokens) {
+  if (!steps_.empty()) steps_.push_back({&provider});
   auto add = [&](const JwtProvider::Place& place, std::string text) {
     Token token{place, std::move(text)};
-    if (!token.text.empty() && std::find(out.begin(), out.end(), token) == out.end()) out.push_back(std::move(token));
+    if (!token.text.empty() && std::find(tokens.begin(), tokens.end(), token) == tokens.end())
+      tokens.push_back(std::move(token));
   };
   for (const JwtProvider::Place& place : provider.places) {
     switch (place.kind) {
       case JwtProvider::Place::Kind::Header:
+        if (taken(place.name)) break;
         for (auto field : request_.headers)
           if (field.name == place.name && field.value.starts_with(place.prefix))
             add(place, std::string(base::trim(field.value.substr(place.prefix.size()))));
@@ -140,7 +154,7 @@ void JwtCheck::find_tokens(const JwtProvider& provider, std::vector<Token>& out)
           if (field.name != "cookie") continue;
           for (std::string_view pair : base::split(field.value, ';'))
             if (auto parts = base::cut(base::trim(pair), '='); parts && parts->first == place.name)
-              add(place, std::string(parts->second));
+              add(place, std::string(unquoted_cookie(parts->second)));
         }
         break;
     }
@@ -193,7 +207,7 @@ Problem JwtCheck::verify(const JwtProvider& provider, const std::vector<std::str
   if (problem.empty()) {
     auto jwt = identity::Jwt::parse(token.text);
     problem = jwt ? check(provider, audiences, *jwt) : kBadToken;
-    if (problem.empty()) accepted_.push_back({&provider, token, std::move(*jwt)});
+    if (problem.empty()) steps_.push_back({&provider, token, std::move(*jwt)});
   }
   if (!problem.empty()) failed_.push_back({&provider, problem});
   return problem;
@@ -202,33 +216,37 @@ Problem JwtCheck::verify(const JwtProvider& provider, const std::vector<std::str
 // All tokens that the request carries for it must be good: which one counts upstream is not for this proxy to know.
 Problem JwtCheck::verify_provider(const JwtProvider& provider, const std::vector<std::string>& audiences) {
   std::vector<Token> tokens;
-  find_tokens(provider, tokens);
+  begin(provider, tokens);
   if (tokens.empty()) return kMissing;
-  for (const Token& token : tokens)
+  for (const Token& token : tokens | std::views::reverse)
     if (Problem problem = verify(provider, audiences, token); !problem.empty() || lacks_) return problem;
   return {};
 }
 
-// Whatever tokens are there must be good for the provider that their issuer names.
-Problem JwtCheck::verify_any_of(const std::vector<size_t>& providers) {
-  std::vector<Token> tokens;
-  for (size_t i : providers) find_tokens(config_.providers[i], tokens);
-  if (tokens.empty()) return kMissing;
-  for (const Token& token : tokens) {
-    Problem problem = problem_of_form(token.text);
-    if (!problem.empty()) return problem;
-    auto jwt = identity::Jwt::parse(token.text);
-    problem = kUnknownIssuer;
-    for (size_t i : providers) {
-      const JwtProvider& provider = config_.providers[i];
-      bool meant = jwt && (provider.issuer.empty() || provider.issuer == jwt->issuer()) &&
-                   std::find(provider.places.begin(), provider.places.end(), token.place) != provider.places.end();
-      if (!meant) continue;
-      problem = verify(provider, provider.audiences, token);
-      if (problem.empty() || lacks_) break;
-    }
-    if (!problem.empty() || lacks_) return problem;
+// The token must be good for the provider that its issuer names.
+Problem JwtCheck::verify_any_of(const std::vector<size_t>& providers, const Token& token) {
+  Problem problem = problem_of_form(token.text);
+  if (!problem.empty()) return problem;
+  auto jwt = identity::Jwt::parse(token.text);
+  problem = kUnknownIssuer;
+  for (size_t i : providers) {
+    const JwtProvider& provider = config_.providers[i];
+    bool meant = jwt && (provider.issuer.empty() || provider.issuer == jwt->issuer()) &&
+                 std::find(provider.places.begin(), provider.places.end(), token.place) != provider.places.end();
+    if (!meant) continue;
+    problem = verify(provider, provider.audiences, token);
+    if (problem.empty() || lacks_) break;
   }
+  return problem;
+}
+
+// Whatever tokens are there must be good, or where they may fail: each counts that is.
+Problem JwtCheck::verify_any_of(const std::vector<size_t>& providers, bool may_fail) {
+  std::vector<Token> tokens;
+  for (size_t i : providers) begin(config_.providers[i], tokens);
+  if (tokens.empty()) return kMissing;
+  for (const Token& token : tokens | std::views::reverse)
+    if (Problem problem = verify_any_of(providers, token); lacks_ || (!problem.empty() && !may_fail)) return problem;
   return {};
 }
 
@@ -247,7 +265,14 @@ Problem JwtCheck::run(const JwtRequirement& requirement) {
       return {};
     case Kind::Any: {
       Problem worst = kMissing;  // the one that tells most
+      // As Envoy: what lets bad or no tokens pass looks at none itself where it stands beside others, which come first.
+      const bool others = !JwtRequirement::lets_pass(requirement.parts.front().kind);
       for (const JwtRequirement& part : requirement.parts) {
+        if (others && part.kind == Kind::AllowMissingOrFailed) return {};
+        if (others && part.kind == Kind::AllowMissing) {
+          if (worst == kMissing) return {};
+          continue;
+        }
         Problem problem = run(part);
         if (problem.empty() || lacks_) return problem;
         if (worst == kMissing || (worst == kUnknownIssuer && problem != kMissing)) worst = problem;
@@ -255,11 +280,11 @@ Problem JwtCheck::run(const JwtRequirement& requirement) {
       return worst;
     }
     case Kind::AllowMissing: {
-      Problem problem = verify_any_of(requirement.providers);
+      Problem problem = verify_any_of(requirement.providers, false);
       return problem == kMissing ? Problem() : problem;
     }
     case Kind::AllowMissingOrFailed:
-      verify_any_of(requirement.providers);
+      verify_any_of(requirement.providers, true);
       return {};
   }
   return kMissing;

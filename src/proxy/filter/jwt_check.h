@@ -11,6 +11,10 @@ namespace proxy {
 
 // A requirement against one request, without side effects: asked again from
 // the start once keys that it lacked are there.
+//
+// As Envoy: of several tokens the last is verified first, and what a good one
+// brings stays where another then fails its provider, until a later provider
+// clears its own headers.
 class JwtCheck {
  public:
   // Envoy's words for what is wrong; empty: nothing.
@@ -23,10 +27,11 @@ class JwtCheck {
     std::string text;
     bool operator==(const Token&) const = default;
   };
-  struct Accepted {
+  // A token was accepted; or, without one, its provider begins anew: what it wrote before goes.
+  struct Step {
     const JwtProvider* provider;
-    Token token;
-    identity::Jwt jwt;
+    Token token = {};
+    std::optional<identity::Jwt> jwt = {};
   };
   struct Failed {
     const JwtProvider* provider;
@@ -39,22 +44,24 @@ class JwtCheck {
 
   Problem run(const JwtRequirement& requirement);
   const JwtProvider* lacks() const { return lacks_; }  // its keys are needed: what run() returned says nothing
-  const std::vector<Accepted>& accepted() const { return accepted_; }
+  const std::vector<Step>& steps() const { return steps_; }
   const std::vector<Failed>& failed() const { return failed_; }
 
  private:
   Problem verify_provider(const JwtProvider& provider, const std::vector<std::string>& audiences);
-  Problem verify_any_of(const std::vector<size_t>& providers);
+  Problem verify_any_of(const std::vector<size_t>& providers, bool may_fail);
+  Problem verify_any_of(const std::vector<size_t>& providers, const Token& token);
   Problem verify(const JwtProvider& provider, const std::vector<std::string>& audiences, const Token& token);
   Problem check(const JwtProvider& provider, const std::vector<std::string>& audiences, const identity::Jwt& jwt);
-  void find_tokens(const JwtProvider& provider, std::vector<Token>& out) const;
+  void begin(const JwtProvider& provider, std::vector<Token>& tokens);
+  bool taken(std::string_view header) const;
 
   const JwtConfig& config_;
   const http::RequestHead& request_;
   Worker& worker_;
   const std::vector<const JwtProvider*>& unreachable_;
   const JwtProvider* lacks_ = nullptr;
-  std::vector<Accepted> accepted_;
+  std::vector<Step> steps_;
   std::vector<Failed> failed_;
 };
 

@@ -151,6 +151,37 @@ TEST_F(Jwt, ATokenMayBeLeftOutButNotBeBad) {
   EXPECT_EQ(ask(lax, "/x", token({{"exp", 1}})).status, 200);
 }
 
+// As Envoy: the last token is looked at first, and nothing is written twice.
+TEST_F(Jwt, BesideWhatMayFailTheLastTokenDecidesAndClaimsAreWrittenOnce) {
+  std::string provider = local(
+      ", from_headers: [{name: x-b}, {name: x-a}], from_cookies: [c], claim_to_headers: [{header_name: x-sub, "
+      "claim_name: sub}]");
+  std::string any =
+      "rules: [{match: {prefix: /all}, requires: {requires_all: {requirements: [{provider_name: p}, "
+      "{allow_missing_or_failed: {}}]}}}, {match: {prefix: /}, requires: {requires_any: {requirements: "
+      "[{provider_name: p}, {allow_missing_or_failed: {}}]}}}]";
+  Proxy proxy(loop, bootstrap(filter(provider, any)), backend.port());
+  auto with = [&](const std::string& a, const std::string& b, const std::string& path = "/x") {
+    http::Headers headers;
+    headers.add("x-a", a);
+    headers.add("x-b", b);
+    return ask(proxy, path, "", headers).headers;
+  };
+  const std::string bad = token({{"exp", 1}});
+  auto last_is_bad = with(token(), bad);
+  EXPECT_FALSE(last_is_bad.contains("echo-x-sub"));
+  EXPECT_TRUE(last_is_bad.contains("echo-x-a")) << "nobody looked at it";
+  auto last_is_good = with(bad, token());
+  EXPECT_EQ(last_is_good.joined("echo-x-sub"), "me");
+  EXPECT_TRUE(last_is_good.contains("echo-x-a"));
+  EXPECT_FALSE(last_is_good.contains("echo-x-b"));
+  EXPECT_EQ(with(token({{"sub", "one"}}), token({{"sub", "two"}})).joined("echo-x-sub"), "two,one");
+  EXPECT_FALSE(with(token(), token(), "/all").contains("echo-x-sub")) << "the second requirement begins anew";
+  http::Headers quoted;
+  quoted.add("cookie", "c=\"" + token() + "\"");
+  EXPECT_EQ(ask(proxy, "/x", "", quoted).headers.get("echo-x-sub").value_or(""), "me");
+}
+
 TEST_F(Jwt, ARouteNamesItsRequirementOrNone) {
   std::string type = R"("@type": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig)";
   auto route = [&](const std::string& path, const std::string& policy) {

@@ -168,8 +168,10 @@ static void tell(LuaScope& scope, const LuaFilter& filter, Stream& stream, bool 
   scope.filter = &filter;
   scope.response = response;
   scope.context = own ? &own->context : nullptr;
-  if (const Route* route = stream.route(); route && route->facts)
-    scope.metadata = route->facts->find(filter.name(), {});
+  const Route* route = stream.route();
+  if (!route || !route->facts) return;
+  scope.metadata = route->facts->find(filter.given_name, {});
+  if (!scope.metadata) scope.metadata = route->facts->find(filter.name(), {});
 }
 
 Verdict LuaFilter::on_request(Stream& stream) const {

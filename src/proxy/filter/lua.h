@@ -42,7 +42,8 @@ class LuaFilter final : public Filter {
   Verdict on_response_trailers(Stream& stream, net::Buffer& last, http::Headers& trailers) const override;
   bool clears_routes() const { return clear_routes_; }
 
-  const Slot machines;  // of the worker's LuaMachines
+  std::string given_name;  // by its listener; written once, where the filter is compiled
+  const Slot machines;     // of the worker's LuaMachines
 
  private:
   std::shared_ptr<const LuaScript> script_for(const Stream& stream) const;

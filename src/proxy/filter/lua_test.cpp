@@ -110,7 +110,7 @@ class LuaOnSockets : public ::testing::Test {
             routes + "              - {name: main, match: {prefix: /}, route: {cluster: backend}, metadata: "
                      "{filter_metadata: {envoy.filters.http.lua: {colour: red}}}}\n",
             cluster_of("backend", "@backend"), "",
-            "{name: lua, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, "
+            "{name: mine, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, "
             "default_source_code: {inline_string: \"" +
                 code + "\"}}}\n"),
         backend_.port());
@@ -176,6 +176,14 @@ TEST_F(LuaOnSockets, HeadersAreReadAndWrittenBothWays) {
   EXPECT_EQ(response.headers.get("echo-x-colour"), "red");
   EXPECT_EQ(response.headers.get("echo-x-route"), "main");
   EXPECT_EQ(response.headers.get("x-deep"), "2.0");
+}
+
+TEST_F(LuaOnSockets, MetadataIsFoundUnderTheFiltersOwnNameFirst) {
+  auto proxy = with("function envoy_on_request(h) h:headers():add('x-colour', h:metadata():get('colour')) end",
+                    "              - {match: {prefix: /own}, route: {cluster: backend}, metadata: {filter_metadata: "
+                    "{mine: {colour: blue}, envoy.filters.http.lua: {colour: red}}}}\n");
+  EXPECT_EQ(get(loop_, proxy->port(), "/own").headers.get("echo-x-colour"), "blue");
+  EXPECT_EQ(get(loop_, proxy->port(), "/").headers.get("echo-x-colour"), "red");
 }
 
 TEST_F(LuaOnSockets, WholeBodiesAreReadAndReplaced) {
@@ -273,10 +281,10 @@ TEST_F(LuaOnSockets, OtherClustersAreAskedWhileTheMessageWaits) {
 TEST_F(LuaOnSockets, ARouteMayHaveItsOwnScriptOrNone) {
   auto proxy = with(
       "function envoy_on_request(handle) handle:headers():add('x-who', 'listener') end",
-      "              - {match: {prefix: /own}, route: {cluster: backend}, typed_per_filter_config: {lua: {\"@type\": "
+      "              - {match: {prefix: /own}, route: {cluster: backend}, typed_per_filter_config: {mine: {\"@type\": "
       "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute, source_code: {inline_string: "
       "\"function envoy_on_request(handle) handle:headers():add('x-who', 'route') end\"}}}}\n"
-      "              - {match: {prefix: /none}, route: {cluster: backend}, typed_per_filter_config: {lua: {\"@type\": "
+      "              - {match: {prefix: /none}, route: {cluster: backend}, typed_per_filter_config: {mine: {\"@type\": "
       "type.googleapis.com/envoy.extensions.filters.http.lua.v3.LuaPerRoute, disabled: true}}}\n");
   EXPECT_EQ(get(loop_, proxy->port(), "/").headers.get("echo-x-who"), "listener");
   EXPECT_EQ(get(loop_, proxy->port(), "/own").headers.get("echo-x-who"), "route");

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "envoy/config/route/v3/route_components.pb.h"
+#include "proxy/filter/lua.h"
 #include "proxy/runtime/compile_filters.h"
 
 namespace proxy {
@@ -87,6 +88,7 @@ base::Result<std::shared_ptr<const Filter>> Compiler::filter(
     if (!*made) return nullptr;
     (*made)->slot = slots.filter(from.name());
     (*made)->off_by_default = from.disabled();
+    if (auto* lua = dynamic_cast<LuaFilter*>(made->get())) lua->given_name = from.name();
     return std::move(*made);
   }
   if (from.is_optional()) {

@@ -23,6 +23,10 @@ void add_places(const v3::JwtProvider& from, JwtProvider& out) {
     out.places.push_back({Kind::Header, base::to_lower(header.name()), header.value_prefix()});
   for (const std::string& name : from.from_params()) out.places.push_back({Kind::Query, name, {}});
   for (const std::string& name : from.from_cookies()) out.places.push_back({Kind::Cookie, name, {}});
+  // As Envoy looks at them: by name, headers before parameters before cookies.
+  std::stable_sort(out.places.begin(), out.places.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.kind, a.name + a.prefix) < std::pair(b.kind, b.name + b.prefix);
+  });
   if (!out.places.empty()) return;
   out.places.push_back({Kind::Header, "authorization", "Bearer "});
   out.places.push_back({Kind::Query, "access_token", {}});
@@ -112,15 +116,12 @@ struct Requirements {
     return it->second;
   }
 
-  // `beside`: the providers of the list that this one stands in; none: all.
-  base::Result<JwtRequirement> compile(const v3::JwtRequirement& from, const std::vector<size_t>& beside = {}) const {
+  base::Result<JwtRequirement> compile(const v3::JwtRequirement& from) const {
     using Kind = JwtRequirement::Kind;
     JwtRequirement out;
     auto speaks_of = [&](Kind kind) {
       out.kind = kind;
-      out.providers = beside;
-      if (beside.empty())
-        for (const auto& [name, index] : providers) out.providers.push_back(index);
+      for (const auto& [name, index] : providers) out.providers.push_back(index);
     };
     switch (from.requires_type_case()) {
       case v3::JwtRequirement::kProviderName:
@@ -136,18 +137,11 @@ struct Requirements {
       }
       case v3::JwtRequirement::kRequiresAny: {
         out.kind = Kind::Any;
-        std::vector<size_t> named;
-        for (const auto& part : from.requires_any().requirements()) {
-          if (part.has_provider_name()) named.push_back(TRY(provider(part.provider_name())));
-          if (part.has_provider_and_audiences())
-            named.push_back(TRY(provider(part.provider_and_audiences().provider_name())));
-        }
-        for (const auto& part : from.requires_any().requirements()) out.parts.push_back(TRY(compile(part, named)));
+        for (const auto& part : from.requires_any().requirements()) out.parts.push_back(TRY(compile(part)));
         if (out.parts.empty()) return refuse("requires_any of nothing");
         // What lets requests without a token pass is asked last: a good token is to be taken first.
-        std::stable_partition(out.parts.begin(), out.parts.end(), [](const JwtRequirement& part) {
-          return part.kind != Kind::AllowMissing && part.kind != Kind::AllowMissingOrFailed;
-        });
+        std::stable_partition(out.parts.begin(), out.parts.end(),
+                              [](const JwtRequirement& part) { return !JwtRequirement::lets_pass(part.kind); });
         break;
       }
       case v3::JwtRequirement::kRequiresAll:

@@ -119,6 +119,17 @@ TEST(Runtime, AWebPageCannotChangeAnything) {
   EXPECT_EQ(post("localhost", "origin", "https://evil.example"), 403);
   EXPECT_EQ(post("localhost", "sec-fetch-site", "cross-site"), 403);
   EXPECT_EQ(post("localhost:1", "origin", "http://localhost:1"), 200);
+  auto read = [&](const std::string& path, const std::string& host) {
+    http::Request request;
+    request.path = path;
+    request.authority = host;
+    return fetch(loop, proxy.process().admin_address().port(), std::move(request)).status;
+  };
+  EXPECT_EQ(read("/config_dump", "localhost:15000"), 200);
+  EXPECT_EQ(read("/stats", "[::1]:15000"), 200);
+  for (const char* path : {"/config_dump", "/stats/prometheus", "/certs", "/"})
+    EXPECT_EQ(read(path, "evil.example:15000"), 403) << path;
+  EXPECT_EQ(read("/ready", "evil.example"), 200);
 }
 
 TEST(Runtime, WhatTheAdminPortWritesActsAtOnceAndUntilItIsTakenBack) {

@@ -183,7 +183,7 @@ void Stream::reply(Reply answer) {
   response_ended_ = true;
   if (grpc_ && !response.headers.contains("grpc-status")) {
     response.status = 200;
-    response.headers.add("content-type", "application/grpc");
+    response.headers.set("content-type", "application/grpc");
     response.headers.add("grpc-status",
                          answer.grpc_status ? std::to_string(*answer.grpc_status) : grpc_status_of(answer.status));
     if (!answer.body.empty()) response.headers.add("grpc-message", percent_encoded(answer.body));

@@ -99,31 +99,33 @@ void SideCall::released(Stream&) {
   if (done_) deliver_.schedule();
 }
 
-// The one status that an answer gives, as the protocol writes it; unknown where it says several, or none that is one.
-static int grpc_status_of(const http::Headers& headers, const http::Headers& trailers) {
+// The one status that an answer ends with, as the protocol writes it; unknown where it says several, or none that is
+// one.
+static int grpc_status_of(const http::Headers& last) {
   std::string_view said;
   size_t times = 0;
-  for (const http::Headers* part : {&headers, &trailers})
-    for (auto [name, value] : *part)
-      if (name == "grpc-status") said = value, ++times;
+  for (auto [name, value] : last)
+    if (name == "grpc-status") said = value, ++times;
   auto status = base::parse_number<int>(said);
   return times == 1 && status && *status >= 0 && std::to_string(*status) == said ? *status : kGrpcUnknown;
 }
 
-// A unary answer is one frame that is not compressed, and a status in the trailers.
+// A unary answer is one frame that is not compressed, and a status in the trailers. In the head it counts only where
+// nothing follows that (Trailers-Only).
 void SideCall::read_grpc() {
   if (!answer_.arrived) {
     answer_.grpc_status = too_late_ ? kGrpcDeadlineExceeded : kGrpcUnavailable;
     return;
   }
-  const http::Headers& last = answer_.trailers.contains("grpc-status") ? answer_.trailers : answer_.headers;
+  const bool head_alone = answer_.body.empty() && answer_.trailers.empty();
+  const http::Headers& last = head_alone ? answer_.headers : answer_.trailers;
   auto status = last.get("grpc-status");
   if (answer_.status != 200 || !status) {
     answer_.grpc_status = answer_.status == 200 ? kGrpcUnknown : kGrpcUnavailable;
     answer_.body.clear();
     return;
   }
-  answer_.grpc_status = grpc_status_of(answer_.headers, answer_.trailers);
+  answer_.grpc_status = grpc_status_of(last);
   answer_.grpc_message = http::percent_decode(last.get("grpc-message").value_or("")).value_or("");
   if (answer_.grpc_status != 0) return;
   std::string& body = answer_.body;

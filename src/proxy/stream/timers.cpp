@@ -70,6 +70,12 @@ static Milliseconds duration_of(Milliseconds wanted, const Forward& forward) {
   return std::max(Milliseconds(0), wanted - forward.grpc_timeout_offset);
 }
 
+// Also where a filter made it gRPC (grpc_web), whose answers here are none.
+static bool says_grpc(const http::RequestHead& request) {
+  auto type = request.headers.get("content-type");
+  return type && is_grpc_type(*type);
+}
+
 // How long the upstream may take: the route's word, and the request's headers, which go no further.
 void Stream::start_timeouts(const Forward& forward) {
   if (forward.idle_timeout) idle_timeout_ = *forward.idle_timeout;
@@ -78,7 +84,7 @@ void Stream::start_timeouts(const Forward& forward) {
     try_timeout_ = retry_->per_try_timeout;
     try_idle_timeout_ = retry_->per_try_idle_timeout;
   }
-  if (grpc_ && forward.grpc_timeout_max && !forward.limits_stream)
+  if (forward.grpc_timeout_max && !forward.limits_stream && says_grpc(request))
     route_timeout_ = capped(grpc_timeout_of(request.headers).value_or(Milliseconds(0)), forward);
   auto take = [&](std::string_view name, Milliseconds& timeout) {
     auto text = request.headers.get(name);
@@ -103,7 +109,7 @@ void Stream::tell_timeout() {
     auto left = std::chrono::duration_cast<Milliseconds>(route_deadline_ - worker_.loop().now());
     expected = std::clamp(left, Milliseconds(1), expected);
   }
-  if (grpc_ && forward_->grpc_timeout_max && !forward_->limits_stream)
+  if (forward_->grpc_timeout_max && !forward_->limits_stream && says_grpc(request))
     request.headers.set("grpc-timeout", grpc_timeout(expected));
   if (origin_->http->suppress_envoy_headers) return;
   char text[16];
@@ -122,7 +128,7 @@ void Stream::start_duration() {
     if (forward->max_duration) most = forward->max_duration->count() ? forward->max_duration : std::nullopt;
     if (forward->limits_stream && forward->grpc_timeout_max)
       if (auto wanted = grpc_timeout_of(request.headers)) most = duration_of(*wanted, *forward);
-    if (forward->limits_stream && grpc_ && most) request.headers.set("grpc-timeout", grpc_timeout(*most));
+    if (forward->limits_stream && most && says_grpc(request)) request.headers.set("grpc-timeout", grpc_timeout(*most));
     if (forward->idle_timeout) idle_timeout_ = *forward->idle_timeout;
   }
   if (most) duration_deadline_ = started_ + *most;
