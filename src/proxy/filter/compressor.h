@@ -64,7 +64,7 @@ struct DecompressorConfig {
 // Takes the outermost encoding off bodies, so that filters and peers behind it see plain ones.
 class DecompressorFilter final : public Filter {
  public:
-  explicit DecompressorFilter(DecompressorConfig config) : config_(std::move(config)) {}
+  explicit DecompressorFilter(DecompressorConfig config) : config_(config) {}
   std::string_view name() const override { return "envoy.filters.http.decompressor"; }
   Verdict on_request(Stream& stream) const override;
   void on_response(Stream& stream, http::ResponseHead& head) const override;
