@@ -70,7 +70,8 @@ void check_session(std::string_view text) {
   request.headers.add("cookie", "s=" + std::string(text));
   const auto now = std::chrono::system_clock::time_point(std::chrono::hours(24 * 365 * 50));
   auto wanted = keeping.wanted(request, now);
-  if (!wanted) return;
+  constexpr size_t kLongestAddress = 127;  // a Unix socket's path is shorter
+  if (!wanted || wanted->size() > kLongestAddress) return;
   http::Headers answer;
   keeping.write(*wanted, now, answer);
   const std::string cookie(*answer.get("set-cookie"));

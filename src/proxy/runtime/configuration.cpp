@@ -29,8 +29,9 @@ std::vector<Rejection> Configuration::update(Kind kind, std::span<const Resource
   bool missing = false;  // something that is waited for does not exist
   for (const std::string& name : removed) {
     if (auto it = all.find(name); it != all.end()) {
-      // As Envoy: a table goes when nothing names it any more, and serves until then.
-      if (it->second.from != from || (kind == Kind::RouteTable && it->second.routes)) continue;
+      if (it->second.from != from) continue;
+      // As Envoy: a table serves for as long as a listener names it.
+      if (kind == Kind::RouteTable && it->second.routes && wanted_[static_cast<size_t>(kind)].contains(name)) continue;
       remove(kind, name);
     } else if (kind == Kind::VirtualHost) {
       demanded_.erase(name);
