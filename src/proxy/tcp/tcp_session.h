@@ -26,7 +26,8 @@ struct TcpFacts {
 void describe(Worker& worker, const Origin& origin, net::Clock::time_point began, telemetry::Record& record);
 void write_tcp_record(Worker& worker, const Origin& origin, ClusterState* cluster, net::Clock::time_point began,
                       telemetry::Record& record, const TcpFacts& facts = {});
-// A connection that spoke HTTP, or did not come to that, has ended: its line in the listener's logs.
+// A connection that spoke HTTP, or did not come to what its chain is for, has ended: its line in the listener's logs,
+// and in those of the chain's TCP.
 void write_connection_record(Worker& worker, const Origin& origin, telemetry::Record& record);
 // The bytes of a relay, and why it ended where somebody else than the peers ended it.
 telemetry::Record record_of(const RelayEnd& end);

@@ -50,8 +50,8 @@ class Host {
   void retire_connections();
   void close_connections();  // at once, with what they carry
   // Closes connections that have been idle, or there, for too long.
-  void count_bytes();  // of its connections, in the cluster's counts
   void sweep(net::Clock::time_point now);
+  void count_bytes();  // of its connections, in the cluster's counts
 
   // From its connections:
   void connected(Dial& dial, std::unique_ptr<net::Connection> connection, bool http2);
