@@ -167,6 +167,21 @@ static std::optional<std::string> form_decode(std::string_view text) {
   return percent_decode(spaced);
 }
 
+void remove_query_parameter(std::string& path, std::string_view name) {
+  const size_t query = path.find('?');
+  for (size_t at = query; at < path.size();) {
+    const size_t next = std::min(path.find('&', at + 1), path.size());
+    const std::string_view pair = std::string_view(path).substr(at + 1, next - at - 1);
+    if (form_decode(pair.substr(0, pair.find('='))) != name) {
+      at = next;
+    } else if (at == query && next < path.size()) {
+      path.erase(at + 1, next - at);  // what follows comes behind the "?"
+    } else {
+      path.erase(at, next - at);
+    }
+  }
+}
+
 template <typename Use>
 static void each_parameter(std::string_view query, std::string_view name, Use use) {
   while (!query.empty()) {

@@ -40,6 +40,7 @@ std::string_view reason_phrase(int status);
 // The value of one query parameter, percent-decoded; the first of that name.
 std::optional<std::string> query_parameter(std::string_view query, std::string_view name);
 std::vector<std::string> query_parameters(std::string_view query, std::string_view name);
+void remove_query_parameter(std::string& path, std::string_view name);  // each of that name; the "?" with the last one
 std::optional<std::string> percent_decode(std::string_view text);
 std::string percent_encode(std::string_view text);  // everything but RFC 3986's unreserved
 

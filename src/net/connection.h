@@ -131,6 +131,8 @@ class Connection final : private IoHandler {
   // Takes the socket out of the loop and gives it away; input() keeps what was
   // read and not consumed, output() what was not sent. Not with TLS.
   int release();
+  // After on_closed: reading or writing failed, as with a peer's reset; not an end that somebody meant.
+  bool broken() const { return read_errno_ || write_errno_; }
   // A reset instead of an orderly end at close(), for peers that must notice.
   void reset_on_close();
 

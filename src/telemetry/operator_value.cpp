@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <cmath>
 #include <ctime>
 
 #include "base/json.h"
@@ -17,6 +18,22 @@ std::string_view without_port(std::string_view address) {
   std::string_view ip = address.substr(0, colon);
   if (ip.size() > 1 && ip.front() == '[') ip = ip.substr(1, ip.size() - 2);
   return ip;
+}
+
+// As protobuf writes numbers: a whole one has no fraction.
+void make_whole(base::Json& value) {
+  constexpr double kExact = 9007199254740992;  // 2^53
+  if (value.is_structured()) {
+    for (base::Json& part : value) make_whole(part);
+  } else if (value.is_number_float()) {
+    const double number = value.get<double>();
+    if (std::abs(number) < kExact && number == std::trunc(number)) value = static_cast<int64_t>(number);
+  }
+}
+
+std::string json_text(base::Json value) {
+  make_whole(value);
+  return value.dump(-1, ' ', false, base::Json::error_handler_t::replace);
 }
 
 std::string_view port_only(std::string_view address) {
@@ -263,7 +280,7 @@ bool Operator::append(const Record& record, std::string& out) const {
       base::Json value;
       if (!record.metadata(metadata, text, keys, value) || value.is_null()) return false;
       if (value.is_string()) return put(value.get_ref<const std::string&>());
-      return put(value.dump(-1, ' ', false, base::Json::error_handler_t::replace));
+      return put(json_text(std::move(value)));
     }
     case Kind::LogType:
       return put(name(record.log_type));
@@ -314,7 +331,7 @@ void Operator::append_json(const Record& record, std::string& out) const {
   if (kind == Kind::Metadata) {
     base::Json value;
     record.metadata(metadata, text, keys, value);
-    out += value.dump(-1, ' ', false, base::Json::error_handler_t::replace);
+    out += json_text(std::move(value));
     return;
   }
   if (kind == Kind::Fact && (fact == Fact::TunnelHeaders || fact == Fact::TunnelTrailers)) {

@@ -38,6 +38,7 @@ struct Reply {
   http::Headers headers;
   uint32_t flags = 0;                   // telemetry::Flag
   std::optional<int> grpc_status = {};  // for gRPC requests, in place of what the status means there
+  bool unfiltered = false;              // no filter sees it
 };
 using Verdict = std::variant<Continue, Pause, Reply>;
 

@@ -76,8 +76,10 @@ void apply(const JwtCheck::Step& accepted, Stream& stream, bool& changed_route) 
     stream.metadata.space(kSpace)[provider.header_key] = accepted.jwt->header;
     changed_route |= provider.clear_route_cache;
   }
-  if (!provider.forward && accepted.token.place.kind == JwtProvider::Place::Kind::Header)
-    headers.remove(accepted.token.place.name);
+  if (provider.forward) return;
+  const JwtProvider::Place& place = accepted.token.place;
+  if (place.kind == JwtProvider::Place::Kind::Header) headers.remove(place.name);
+  if (place.kind == JwtProvider::Place::Kind::Query) http::remove_query_parameter(stream.request.path, place.name);
 }
 
 }  // namespace

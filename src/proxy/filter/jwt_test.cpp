@@ -93,7 +93,10 @@ TEST_F(Jwt, APreflightThatIsLetByBringsNoClaimsOfItsOwn) {
 
 TEST_F(Jwt, EveryTokenOfARequestMustBeGood) {
   Proxy proxy(loop, bootstrap(filter(local(), kEverywhere)), backend.port());
-  EXPECT_EQ(ask(proxy, "/x?access_token=" + token(), "").status, 200);
+  auto by_query = ask(proxy, "/x?a=1&access_token=" + token() + "&b=2", "");
+  EXPECT_EQ(by_query.status, 200);
+  EXPECT_EQ(by_query.body.find("access_token"), std::string::npos) << "it is not forwarded: " << by_query.body;
+  EXPECT_NE(by_query.body.find("/x?a=1&b=2 "), std::string::npos) << by_query.body;
   http::Headers second;
   second.add("authorization", "Bearer " + token({{"exp", 1}}));
   EXPECT_EQ(ask(proxy, "/x", token(), second).status, 401);

@@ -225,6 +225,24 @@ TEST_F(LuaOnSockets, AScriptMayAnswerItself) {
   EXPECT_EQ(get(loop_, proxy->port(), "/yes").status, 200);
 }
 
+TEST_F(LuaOnSockets, AScriptMayChooseAnotherMethodButNoTunnel) {
+  auto proxy = with(R"(
+    function envoy_on_request(handle)
+      local path = handle:headers():get(":path")
+      if path == "/head" then handle:headers():replace(":method", "HEAD") end
+      if path == "/connect" then handle:headers():replace(":method", "CONNECT") end
+    end)");
+  const std::string head = "GET /head HTTP/1.1\r\nhost: a\r\n\r\n",
+                    plain = "GET /after HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+  const std::string answers = raw(loop_, proxy->port(), head + plain);
+  EXPECT_NE(answers.find("content-length: 0\r\n"), std::string::npos) << answers;
+  EXPECT_NE(answers.find("\r\n\r\nHTTP/1.1 200 OK\r\n"), std::string::npos) << answers;
+  EXPECT_NE(answers.find("GET /after "), std::string::npos) << answers;
+  const int before = backend_.requests;
+  EXPECT_EQ(get(loop_, proxy->port(), "/connect").status, 503);
+  EXPECT_EQ(backend_.requests, before);
+}
+
 TEST_F(LuaOnSockets, AScriptThatFailsChangesNothing) {
   auto proxy = with(R"(
     function envoy_on_request(handle)

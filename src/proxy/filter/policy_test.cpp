@@ -43,16 +43,39 @@ TEST(FilterPolicies, APolicyWrappedInAFilterConfigCountsAsItself) {
   EXPECT_EQ(get(loop, proxy.port(), "/b").status, 200);
 }
 
-TEST(FilterPolicies, WhatAFilterAnswersCarriesNoneOfTheRoutesHeaders) {
+TEST(FilterPolicies, WhatAFilterAnswersCarriesTheHeadersOfARouteThatForwards) {
   net::Loop loop;
-  std::string route =
-      "              - {match: {prefix: /}, direct_response: {status: 200}, response_headers_to_add: "
-      "[{header: {key: x-route, value: \"%PROTOCOL%\"}}]}\n";
-  Proxy open(loop, bootstrap_of(route, "")), closed(loop, bootstrap_of(route, "", "", filter("x")));
+  auto table = [](const std::string& action) {
+    return "              - {match: {prefix: /}, " + action +
+           ", response_headers_to_add: [{header: {key: x-route, value: \"%PROTOCOL%\"}}]}\n";
+  };
+  const std::string direct = table("direct_response: {status: 200}"), forwards = table("route: {cluster: c}");
+  Proxy open(loop, bootstrap_of(direct, "")), closed(loop, bootstrap_of(direct, "", "", filter("x"))),
+      between(loop, bootstrap_of(forwards, cluster_of("c", "1"), "", filter("x")));
   EXPECT_TRUE(get(loop, open.port(), "/").headers.contains("x-route"));
   auto answer = get(loop, closed.port(), "/");
   EXPECT_EQ(answer.status, 418);
   EXPECT_FALSE(answer.headers.contains("x-route"));
+  answer = get(loop, between.port(), "/");
+  EXPECT_EQ(answer.status, 418);
+  EXPECT_EQ(answer.headers.get("x-route"), "HTTP/1.1");
+}
+
+TEST(FilterPolicies, WhatAFilterAnswersPassesThoseBehindItToo) {
+  net::Loop loop;
+  auto lua = [](const std::string& name, const std::string& more = "") {
+    return "{name: " + name + ", " + more +
+           "typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, "
+           "default_source_code: {inline_string: \"function envoy_on_response(h) h:headers():add('x-seen', '" +
+           name + "') end\"}}}\n";
+  };
+  Proxy proxy(loop, bootstrap_of(route("/", "quiet: " + config_of(", disabled: true")), "", "",
+                                 lua("first") + filter("x") + lua("quiet") + lua("last")));
+  auto answer = get(loop, proxy.port(), "/");
+  EXPECT_EQ(answer.status, 418);
+  EXPECT_EQ(answer.headers.joined("x-seen"), "last,first");
+  const std::string refused = raw(loop, proxy.port(), "GET / HTTP/1.1\r\nhost: a b\r\nconnection: close\r\n\r\n");
+  EXPECT_TRUE(refused.starts_with("HTTP/1.1 400 ")) << refused;
 }
 
 TEST(FilterPolicies, AnUnknownPolicyIsRefusedUnlessItIsOptional) {

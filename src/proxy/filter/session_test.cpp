@@ -113,12 +113,14 @@ TEST(HeaderToMetadata, FillsWhatOtherFiltersAndLogsRead) {
       "{header: x-version, on_header_present: {metadata_namespace: lb, key: version, regex_value_rewrite: {pattern: "
       "{regex: \"^v(.*)$\"}, substitution: '\\1'}}, "
       "on_header_missing: {metadata_namespace: lb, key: version, value: none}, remove: true}, "
-      "{cookie: user, on_header_present: {metadata_namespace: lb, key: user}}]}}\n"
+      "{cookie: user, on_header_present: {metadata_namespace: lb, key: user}}, "
+      "{header: x-count, on_header_present: {metadata_namespace: lb, key: count, type: NUMBER}}]}}\n"
       "{name: set, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.set_metadata.v3.Config, "
       "metadata: [{metadata_namespace: fixed, value: {tier: gold}}]}}\n";
   std::string routes =
       "              - {match: {prefix: /}, route: {cluster: backend}, response_headers_to_add: ["
-      "{header: {key: x-told, value: \"%DYNAMIC_METADATA(lb:version)% %DYNAMIC_METADATA(lb:user)% "
+      "{header: {key: x-count, value: \"%DYNAMIC_METADATA(lb:count)% %DYNAMIC_METADATA(lb)%\"}}, {header: {key: "
+      "x-told, value: \"%DYNAMIC_METADATA(lb:version)% %DYNAMIC_METADATA(lb:user)% "
       "%DYNAMIC_METADATA(fixed:tier)%\"}}]}\n";
   Proxy proxy(loop, bootstrap_of(routes, cluster_of("backend", "@backend"), "", rules), backend.port());
   http::Request request;
@@ -129,7 +131,10 @@ TEST(HeaderToMetadata, FillsWhatOtherFiltersAndLogsRead) {
   EXPECT_FALSE(response.headers.contains("echo-x-version"));
   http::Request bare;
   bare.headers.add("cookie", "user=bob");
-  EXPECT_EQ(fetch(loop, proxy.port(), std::move(bare)).headers.get("x-told"), "none bob gold");
+  bare.headers.add("x-count", "3");
+  response = fetch(loop, proxy.port(), std::move(bare));
+  EXPECT_EQ(response.headers.get("x-told"), "none bob gold");
+  EXPECT_EQ(response.headers.get("x-count"), "3 {\"count\":3,\"user\":\"bob\",\"version\":\"none\"}");
 }
 
 }  // namespace

@@ -61,6 +61,16 @@ net::Address address_of(std::string_view ip, std::string_view port) {
   return net::Address::of(reinterpret_cast<const sockaddr*>(&v6), sizeof v6);
 }
 
+// Whether the type-length-value fields end where the header does (PROXY protocol, 2.2).
+bool whole_fields(std::string_view fields) {
+  constexpr size_t kHead = 3;
+  while (!fields.empty()) {
+    if (fields.size() < kHead || fields.size() - kHead < be16(fields, 1)) return false;
+    fields.remove_prefix(kHead + be16(fields, 1));
+  }
+  return true;
+}
+
 Look parse_v2(std::string_view bytes, ProxyHeader& out) {
   constexpr size_t kFixed = 16;
   if (bytes.size() < kFixed) return Look::NeedMore;
@@ -82,7 +92,8 @@ Look parse_v2(std::string_view bytes, ProxyHeader& out) {
   if (bytes.size() < kFixed + length) return Look::NeedMore;
   out.size = kFixed + length;
   if (!ip) return Look::Yes;
-  std::string_view body = bytes.substr(kFixed);
+  std::string_view body = bytes.substr(kFixed, length);
+  if (!whole_fields(body.substr(2 * ip + 4))) return Look::No;
   out.source = address_of(body.substr(0, ip), body.substr(2 * ip, 2));
   out.destination = address_of(body.substr(ip, ip), body.substr(2 * ip + 2, 2));
   return Look::Yes;
@@ -93,11 +104,10 @@ Look parse_v2(std::string_view bytes, ProxyHeader& out) {
 Look ProxyHeader::parse(std::string_view bytes, const ProxyHeaderPolicy& wanted, ProxyHeader& out) {
   out = {};
   if (bytes.empty()) return Look::NeedMore;
-  const bool v1 = begins(bytes, kV1), v2 = begins(bytes, kV2);
+  const bool v1 = wanted.v1 && begins(bytes, kV1), v2 = wanted.v2 && begins(bytes, kV2);
   if (!v1 && !v2) return wanted.optional ? Look::Yes : Look::No;
   if (v1 && bytes.size() < kV1.size()) return Look::NeedMore;
   if (v2 && bytes.size() < kV2.size()) return Look::NeedMore;
-  if (v1 ? !wanted.v1 : !wanted.v2) return Look::No;
   return v1 ? parse_v1(bytes, out) : parse_v2(bytes, out);
 }
 

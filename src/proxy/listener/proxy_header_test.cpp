@@ -44,7 +44,7 @@ TEST(ProxyHeader, Version1IsTakenToTheLetter) {
 
 TEST(ProxyHeader, Version2SaysBothAddressesAndItsExtensionsArePassedOver) {
   ProxyHeader header;
-  EXPECT_EQ(ProxyHeader::parse(v2(0x21, 0x11, kV4Body + "\x04?\x01x"), {}, header), Look::Yes);
+  EXPECT_EQ(ProxyHeader::parse(v2(0x21, 0x11, kV4Body + std::string("\x04\0\1x", 4)), {}, header), Look::Yes);
   EXPECT_EQ(header.size, 32u);
   EXPECT_EQ(header.source.text(), "10.1.2.3:12345");
   EXPECT_EQ(header.destination.text(), "10.1.2.4:80");
@@ -56,6 +56,8 @@ TEST(ProxyHeader, Version2SaysBothAddressesAndItsExtensionsArePassedOver) {
 
 TEST(ProxyHeader, Version2RefusesWhatItDoesNotKnow) {
   ProxyHeader header;
+  EXPECT_EQ(ProxyHeader::parse(v2(0x21, 0x11, kV4Body + "\x04?\x01x"), {}, header), Look::No) << "a field too long";
+  EXPECT_EQ(ProxyHeader::parse(v2(0x21, 0x11, kV4Body + "\x04?"), {}, header), Look::No) << "half a field";
   EXPECT_EQ(ProxyHeader::parse(v2(0x31, 0x11, kV4Body), {}, header), Look::No) << "version 3";
   EXPECT_EQ(ProxyHeader::parse(v2(0x22, 0x11, kV4Body), {}, header), Look::No) << "another command";
   EXPECT_EQ(ProxyHeader::parse(v2(0x21, 0x12, kV4Body), {}, header), Look::No) << "a datagram";

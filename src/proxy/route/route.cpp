@@ -177,6 +177,7 @@ static std::string rewritten(const Route& route, const std::optional<std::string
   if (regex) {
     std::string out(only);
     re2::RE2::GlobalReplace(&out, *regex->pattern, regex->substitution);
+    if (out.empty()) return std::string(path);  // as Envoy
     out += query;
     return out;
   }
@@ -200,7 +201,7 @@ std::string location_of(const Route& route, const Redirect& redirect, const http
       host = bare;
   }
   out += host;
-  if (redirect.port && !(scheme == "https" && redirect.port == 443)) out += ":" + std::to_string(redirect.port);
+  if (redirect.port) out += ":" + std::to_string(redirect.port);
   std::string_view path = request.path;
   if (redirect.strip_query) path = path.substr(0, path.find('?'));
   if (!redirect.path.empty()) {

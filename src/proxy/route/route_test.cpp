@@ -124,6 +124,7 @@ TEST(Routes, RewritesKeepTheQuery) {
       routes:
       - {name: p, match: {prefix: /api/}, route: {cluster: c, prefix_rewrite: /}}
       - {name: s, match: {path_separated_prefix: /svc}, route: {cluster: c, prefix_rewrite: /}}
+      - {name: e, match: {path: /gone}, route: {cluster: c, regex_rewrite: {pattern: {regex: ".*"}, substitution: ""}}}
       - name: x
         match: {prefix: /}
         route: {cluster: c, regex_rewrite: {pattern: {regex: "^/v([0-9])/(.*)$"}, substitution: "/\\2/version\\1"}}
@@ -136,6 +137,7 @@ TEST(Routes, RewritesKeepTheQuery) {
   EXPECT_EQ(rewrite("/svc/users"), "//users") << "as Envoy: what follows the prefix keeps its slash";
   EXPECT_EQ(rewrite("/svc"), "/");
   EXPECT_EQ(rewrite("/v2/cats?x"), "/cats/version2?x");
+  EXPECT_EQ(rewrite("/gone?x"), "/gone?x") << "nothing would be left";
 }
 
 TEST(Routes, ARedirectChangesOnlyWhatItNames) {
@@ -144,6 +146,8 @@ TEST(Routes, ARedirectChangesOnlyWhatItNames) {
   EXPECT_EQ(location_of(route, {.scheme = "https"}, request), "https://shop.example.com/cart?x=1");
   EXPECT_EQ(location_of(route, {.host = "other.org", .path = "/new"}, request), "http://other.org/new?x=1");
   EXPECT_EQ(location_of(route, {.port = 8443, .strip_query = true}, request), "http://shop.example.com:8443/cart");
+  EXPECT_EQ(location_of(route, {.scheme = "https", .port = 443, .path = "/"}, request),
+            "https://shop.example.com:443/?x=1");
 }
 
 TEST(Routes, TwoVirtualHostsMayNotShareADomain) {

@@ -381,7 +381,7 @@ net::Task<std::map<std::string, std::vector<Process::HostFacts>>> Process::hosts
           facts.connections_total = host.connections_total;
           facts.connect_failures = host.connect_failures;
           facts.active = host.active;
-          facts.connections = host.connections;
+          facts.connections = host.connections();
           facts.timeouts = host.requests_timed_out;
           facts.pending = host.waiting();
           facts.ejected = host.shared && host.shared->ejected.load(std::memory_order_relaxed);

@@ -149,6 +149,28 @@ TEST_F(TlsOnSockets, TicketsOutliveTheirProxyAndTheRotationOfTheirKeys) {
   EXPECT_EQ(plain.visit(none.port(), tls, "a.example"), 0) << "without keys nothing is resumed";
 }
 
+TEST_F(TlsOnSockets, ATicketCountsOnlyWhereChainsAreJudgedAlike) {
+  const std::string keys = keys_of({std::string(80, 'a')});
+  auto asks = [&](const std::string& more) {
+    return "validation_context: {trusted_ca: {inline_string: " + base::Json(authority_.pem()).dump() + "}" + more +
+           "}, ";
+  };
+  Proxy one(loop_, listener(keys, asks(""))), same(loop_, listener(keys, asks(""))),
+      shallow(loop_, listener(keys, asks(", max_verify_depth: 0"))),
+      lenient(loop_, listener(keys, asks(", allow_expired_certificate: true"))),
+      named(loop_, listener(keys + "require_sni: true, ", asks("")));
+  auto tls = client({.resumable = true});
+  Visitor visitor(loop_);
+  visitor.visit(one.port(), tls, "a.example");
+  EXPECT_EQ(visitor.visit(same.port(), tls, "a.example"), 1);
+  for (Proxy* other : {&shallow, &lenient, &named}) {
+    Visitor again(loop_);
+    again.visit(one.port(), tls, "a.example");
+    ASSERT_TRUE(again.memory->session);
+    EXPECT_EQ(again.visit(other->port(), tls, "a.example"), 0);
+  }
+}
+
 TEST_F(TlsOnSockets, AKeyOfAnotherSizeIsRefused) {
   auto bootstrap = parse_bootstrap(listener(keys_of({std::string(79, 'a')})));
   ASSERT_TRUE(bootstrap);

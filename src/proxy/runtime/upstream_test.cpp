@@ -68,6 +68,52 @@ class RawServer {
   std::thread thread_;
 };
 
+// A name server that knows every name, as 127.0.0.1, until it knows none.
+class NameServer {
+ public:
+  NameServer() : fd_(socket(AF_INET, SOCK_DGRAM, 0)) {
+    auto any = *net::Address::parse("127.0.0.1", 0);
+    EXPECT_EQ(bind(fd_, any.data(), any.size()), 0);
+    sockaddr_in bound{};
+    socklen_t size = sizeof bound;
+    getsockname(fd_, reinterpret_cast<sockaddr*>(&bound), &size);
+    port_ = ntohs(bound.sin_port);
+    thread_ = std::thread([this] {
+      char query[512];
+      sockaddr_in from{};
+      socklen_t from_size = sizeof from;
+      for (ssize_t count;
+           (count = recvfrom(fd_, query, sizeof query, 0, reinterpret_cast<sockaddr*>(&from), &from_size)) > 12;) {
+        std::string answer(query, static_cast<size_t>(count));
+        size_t end = 12;  // of the question (RFC 1035, 4.1)
+        while (answer[end]) end += static_cast<size_t>(answer[end]) + 1;
+        const bool address = answer[end + 2] == 1;
+        answer.resize(end + 5);
+        answer[2] = static_cast<char>(0x81);
+        answer[3] = static_cast<char>(none ? 0x83 : 0x80);
+        for (size_t at = 6; at < 12; ++at) answer[at] = 0;
+        if (address && !none) {
+          answer[7] = 1;
+          answer.append("\xc0\x0c\0\1\0\1\0\0\0\1\0\4\x7f\0\0\1", 16);
+        }
+        sendto(fd_, answer.data(), answer.size(), 0, reinterpret_cast<sockaddr*>(&from), from_size);
+      }
+    });
+  }
+  ~NameServer() {
+    ::shutdown(fd_, SHUT_RDWR);
+    thread_.join();
+    ::close(fd_);
+  }
+  std::string port() const { return std::to_string(port_); }
+  std::atomic<bool> none{false};
+
+ private:
+  int fd_;
+  uint16_t port_ = 0;
+  std::thread thread_;
+};
+
 class Upstreams : public ::testing::Test {
  protected:
   std::string backend() const { return std::to_string(backend_.port()); }
@@ -112,6 +158,28 @@ TEST_F(Upstreams, OneRequestTooManyIsToldOfTheOverload) {
             std::string::npos);
   EXPECT_NE(seen.find("envoy_cluster_circuit_breakers_default_rq_pending_open{envoy_cluster_name=\"c\"} 1"),
             std::string::npos);
+}
+
+TEST_F(Upstreams, EachPriorityHasItsOwnConnections) {
+  Proxy proxy(loop_, bootstrap_of("              - {match: {prefix: /urgent}, route: {cluster: c, priority: HIGH}}\n" +
+                                      std::string(kAll),
+                                  cluster({backend()},
+                                          "    circuit_breakers: {thresholds: [{max_connections: 1}, {priority: HIGH, "
+                                          "max_connections: 1}]}\n")));
+  auto connections = [&] {
+    const std::string name = "envoy_cluster_upstream_cx_total{envoy_cluster_name=\"c\"} ", seen = metrics(proxy);
+    const size_t at = seen.find(name);
+    return at == seen.npos ? 0 : std::stoi(seen.substr(at + name.size()));
+  };
+  // Over one connection, which is one worker's.
+  auto ask = [](const std::string& path, const std::string& more = "") {
+    return "GET " + path + " HTTP/1.1\r\nhost: a\r\n" + more + "\r\n";
+  };
+  const std::string answers =
+      raw(loop_, proxy.port(), ask("/") + ask("/urgent") + ask("/") + ask("/urgent", "connection: close\r\n"));
+  EXPECT_EQ(backend_.requests, 4) << answers;
+  EXPECT_EQ(connections(), 2);
+  EXPECT_EQ(metrics(proxy).find("envoy_cluster_upstream_cx_overflow{envoy_cluster_name=\"c\"} 1"), std::string::npos);
 }
 
 TEST_F(Upstreams, NoRetryBeyondWhatTheClusterMayHave) {
@@ -176,6 +244,22 @@ TEST_F(Upstreams, NamesAreResolvedInTheWantedFamily) {
     Proxy proxy(loop_,
                 bootstrap_of(kAll, cluster({backend()}, "    dns_lookup_family: V4_ONLY\n    respect_dns_ttl: true\n",
                                            type, "localhost")));
+    EXPECT_TRUE(becomes(proxy, 200)) << type;
+  }
+}
+
+TEST_F(Upstreams, ANameThatIsGoneTakesItsEndpointsAlong) {
+  for (const char* type : {"STRICT_DNS", "LOGICAL_DNS"}) {
+    NameServer names;
+    Proxy proxy(loop_, bootstrap_of(kAll, cluster({backend()},
+                                                  "    dns_refresh_rate: 0.01s\n    dns_resolvers: [{socket_address: "
+                                                  "{address: 127.0.0.1, port_value: " +
+                                                      names.port() + "}}]\n",
+                                                  type, "away.test")));
+    EXPECT_TRUE(becomes(proxy, 200)) << type;
+    names.none = true;
+    EXPECT_TRUE(becomes(proxy, 503)) << type;
+    names.none = false;
     EXPECT_TRUE(becomes(proxy, 200)) << type;
   }
 }

@@ -17,7 +17,9 @@ void Stream::watch_request_body() {
 }
 
 void Stream::watch_response_body() {
-  if (response_bodyless_ || response_started_ || response_filter_at_ == filter_at_ || response.status == 101) return;
+  if (response_bodyless_ || response_started_ || response_filter_at_ >= origin_->http->filters.size() ||
+      response.status == 101)
+    return;
   const Filter* filter = origin_->http->filters[response_filter_at_].get();
   if (response_path_.ends_at(filter)) return;
   bool ended = std::exchange(response_ended_, false);
@@ -240,8 +242,10 @@ void Stream::show_response_body_again(const Filter& filter) {
 void Stream::run_response_filters() {
   const auto& filters = origin_->http->filters;
   while (response_filter_at_ > 0) {
-    if (filters_off_ >> --response_filter_at_ & 1) continue;
-    filters[response_filter_at_]->on_response(*this, response);
+    const size_t at = --response_filter_at_;
+    const bool asked = at < filter_at_;  // on the request's way
+    if (asked ? filters_off_ >> at & 1 : filter_is_off(*filters[at])) continue;
+    filters[at]->on_response(*this, response);
     if (phase_ == Phase::Done || response_started_ || response_held_) return;
   }
   finish_response_head();

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <charconv>
+
 #include "base/json.h"
 #include "proxy/access/tls_facts.h"
 #include "proxy/stream/stream.h"
@@ -12,6 +14,10 @@ std::optional<std::string_view> Stream::find_header(const void* source, Message 
   const auto& stream = *static_cast<const Stream*>(source);
   if (message == Message::Response) {
     if (!stream.response_started_ && !stream.response_coming_) return std::nullopt;
+    if (name == ":status") {
+      thread_local char text[3];
+      return std::string_view(text, std::to_chars(text, text + sizeof text, stream.response.status).ptr);
+    }
     return stream.response.headers.get(name);
   }
   if (message == Message::Trailers)

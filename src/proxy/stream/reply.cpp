@@ -81,7 +81,10 @@ void Stream::prepare_response_head(bool from_upstream) {
     headers.set("x-envoy-upstream-service-time", {text, static_cast<size_t>(end - text)});
   }
   if (cookie_made_) headers.add("set-cookie", cookie_);
-  if (routed_) {  // as Envoy: what a filter answers carries nothing of the route's
+  // As Envoy: also where a filter answers, if the route would have forwarded.
+  const auto* to = chosen_.route ? std::get_if<Forward>(&chosen_.route->action) : nullptr;
+  if (routed_ || to) {
+    if (!target_ && to) target_ = &pick_target(*to);
     if (chosen_.host->attempt_count_in_response && attempts_)
       headers.set("x-envoy-attempt-count", std::to_string(attempts_));
     const Route* route = chosen_.route;
@@ -96,7 +99,8 @@ void Stream::prepare_response_head(bool from_upstream) {
       change(headers, table_->response);
     }
   }
-  response_filter_at_ = filter_at_;
+  // All of them, as in Envoy: a filter may see the answer to a request that it never saw.
+  response_filter_at_ = copy_ ? 0 : http.filters.size();
   response_held_ = false;
 }
 
@@ -166,6 +170,7 @@ void Stream::reply(Reply answer) {
   release_upstream();
   timer_.cancel();
   replied_ = true;
+  const bool unfiltered = answer.unfiltered || response_coming_;  // in place of one that was on its way through them
   response_path_.clear();
   response_left_.clear();
   response_owed_ = 0;
@@ -190,10 +195,9 @@ void Stream::reply(Reply answer) {
     response_body_ = http::h1::Body::length(0);
     response_bodyless_ = true;
     prepare_response_head(false);
+    if (unfiltered) response_filter_at_ = 0;
     return run_response_filters();
   }
-  if (!answer.body.empty() && !response.headers.contains("content-type"))
-    response.headers.add("content-type", "text/plain");
   bool bodyless = head_request_ || answer.body.empty() || answer.status == 204 || answer.status == 304;
   if (answer.status == 204 || answer.body.empty())
     response.headers.remove("content-length");
@@ -203,6 +207,9 @@ void Stream::reply(Reply answer) {
   response_bodyless_ = bodyless;
   response_ended_ = bodyless;
   prepare_response_head(false);
+  if (!answer.body.empty() && !response.headers.contains("content-type"))  // the route's goes first
+    response.headers.add("content-type", "text/plain");
+  if (unfiltered) response_filter_at_ = 0;
   run_response_filters();
   if (bodyless || phase_ == Phase::Done) return;
   if (response_held_ || !response_path_.empty()) return response_body_came(answer.body, true, false);

@@ -112,6 +112,8 @@ void Stream::route_request() {
     ++counts().no_route;
     return send_reply(404, {}, "route_not_found");
   }
+  // A filter may choose another method, but no tunnel: nobody watches over where that begins and ends.
+  if ((request.method == "CONNECT") != connect_) return send_reply(503, {}, "method_changed_by_filter");
   routed_ = true;
   record.route = chosen_.route->name;
   record.virtual_host = chosen_.host->name;
@@ -170,6 +172,7 @@ Slot Stream::slot_of(const WeightedTarget& target) const {
 
 void Stream::forward(const Forward& forward) {
   forward_ = &forward;
+  asks_head_ = request.method == "HEAD";
   choose_target(forward);
   cluster_ = worker_.cluster(slot_of(*target_));
   if (!cluster_) {
@@ -241,6 +244,7 @@ void Stream::rewrite_path(const Forward& forward) {
     note_record();
     forward.path_format->append(record, path, telemetry::Format::Missing::Nothing);
     if (path.empty()) return;
+    path += std::string_view(request.path).substr(std::min(request.path.find('?'), request.path.size()));
   } else {
     path = rewritten_path(*chosen_.route, forward, request.path);
   }
@@ -403,7 +407,7 @@ void Stream::start_attempt() {
   if (ends_connect()) http2 = false;
   http2_wanted_ = http2;
   if (forward_->auto_host_rewrite && !host_->hostname.empty()) rewrite_authority(host_->hostname, *forward_);
-  const Host::Taken taken = host_->take(*this, http2);
+  const ConnectionPool::Taken taken = host_->pool(high_priority()).take(*this, http2);
   if (taken.overflow) return overflow(cluster_->counts.pending_overflow);
   upstream_ = taken.upstream;
   waiting_ = !upstream_;

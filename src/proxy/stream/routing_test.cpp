@@ -304,6 +304,26 @@ TEST_F(Routing, PredicatesSayWhichRedirectsAreFollowed) {
   EXPECT_EQ(status(safe, "/redirect/https://shop.example.com/landed"), 302);
 }
 
+TEST_F(Routing, APathOfAFormatKeepsTheQuery) {
+  Proxy proxy(loop_,
+              usual("              - {match: {prefix: /}, route: {cluster: backend, path_rewrite: "
+                    "\"/for/%REQ(:METHOD)%\"}}\n"),
+              backend_.port());
+  EXPECT_NE(fetch(loop_, proxy.port(), request("/x?a=1")).body.find("/for/GET?a=1 "), std::string::npos);
+}
+
+TEST_F(Routing, ADirectResponseIsOfTheTypeThatItsRouteSays) {
+  Proxy proxy(loop_,
+              usual("              - match: {prefix: /}\n"
+                    "                direct_response: {status: 200, body: {inline_string: <p>}}\n"
+                    "                response_headers_to_add: [{header: {key: content-type, value: text/html}}, "
+                    "{header: {key: x-was, value: \"%RESP(:STATUS)%\"}}]\n"),
+              backend_.port());
+  auto response = fetch(loop_, proxy.port(), request("/"));
+  EXPECT_EQ(response.headers.joined("content-type"), "text/html");
+  EXPECT_EQ(response.headers.get("x-was"), "200");
+}
+
 TEST_F(Routing, ADirectResponseHasAFormatAndALimit) {
   Proxy proxy(loop_,
               usual("              - match: {prefix: /}\n"

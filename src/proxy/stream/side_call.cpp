@@ -80,7 +80,7 @@ void SideCall::send_head(Stream& stream, const http::ResponseHead& head, http::h
 size_t SideCall::send_data(Stream&, std::string_view bytes, bool end) {
   if (answer_.body.size() + bytes.size() > kMostBody) failed_ = true;
   if (!failed_) answer_.body += bytes;
-  if (end) deliver_.schedule();
+  if (end || failed_) deliver_.schedule();  // of one that is too long nothing more is read
   return bytes.size();
 }
 

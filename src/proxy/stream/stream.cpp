@@ -101,7 +101,7 @@ bool Stream::shed() {
     return false;
   ++counts().overloaded;
   record.set(telemetry::Flag::OverloadManager);
-  Reply answer{.status = 503, .body = "envoy overloaded", .details = "overload"};
+  Reply answer{.status = 503, .body = "envoy overloaded", .details = "overload", .unfiltered = true};
   if (origin_->http->tells_overload) answer.headers.add("x-envoy-local-overloaded", "true");
   reply(std::move(answer));
   return true;
@@ -284,7 +284,11 @@ void Stream::on_response(http::h1::Body body, bool end) {
   if (retry_ && retry_after_response()) return;
   if (cluster_) cluster_->counts.answers.add(response.status);
   // Whatever HTTP/2 brings after such a head, HTTP/1.1 would read as the next answer.
-  end = end || head_request_ || response.status == 204 || response.status == 304;
+  end = end || head_request_ || asks_head_ || response.status == 204 || response.status == 304;
+  if (asks_head_ && !head_request_) {  // by a filter's word; the client would wait for the body that the head tells of
+    body = http::h1::Body::length(0);
+    response.headers.remove("content-length");
+  }
   record.details = "via_upstream";
   response_ended_ = response_bodyless_ = end;
   response_body_ = body;
@@ -394,7 +398,7 @@ void Stream::on_downstream_reset() {
 // Lets go of whatever this stream has, or waits for, upstream.
 void Stream::release_upstream() {
   if (waiting_) {
-    host_->stop_waiting(*this);
+    host_->pool(high_priority()).stop_waiting(*this);
     waiting_ = false;
     if (cluster_) ++cluster_->counts.cancelled;
   }
@@ -454,6 +458,10 @@ void Stream::note_record() {
   record.start = worker_.wall_clock() - std::chrono::duration_cast<std::chrono::system_clock::duration>(since);
   record.method = request.method;
   record.path = request.path;
+  if (upstream_ && record.upstream_local.empty()) {
+    upstream_local_ = upstream_->connection().local().text();
+    record.upstream_local = upstream_local_;
+  }
   // As Envoy: a request that its route would forward has its cluster, whoever answers.
   if (const auto* to = chosen_.route ? std::get_if<Forward>(&chosen_.route->action) : nullptr;
       to && record.cluster.empty()) {

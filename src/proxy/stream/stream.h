@@ -142,7 +142,6 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   void resume_response();
   // The response was made here, not upstream.
   bool replied() const { return replied_; }
-  size_t filter_index() const { return filter_at_; }
 
   http::RequestHead request;
   http::ResponseHead response;
@@ -157,9 +156,10 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   bool is_grpc() const { return grpc_; }
   // `headers` are this request's or its response's; formats see what is known of both by now.
   void change(http::Headers& headers, const HeaderMutation& mutation);
-  void note_record();                   // into `record`: what of the request a format may ask for
-  void became_grpc() { grpc_ = true; }  // by a filter's hand
-  bool head_request() const { return head_request_; }
+  void note_record();                                  // into `record`: what of the request a format may ask for
+  void became_grpc() { grpc_ = true; }                 // by a filter's hand
+  bool head_request() const { return head_request_; }  // the client wants no body
+  bool asks_head() const { return asks_head_; }        // and the upstream sends none: not the same after a filter
   // Asks for its bytes to be passed on as they are: by Upgrade, CONNECT or extended CONNECT.
   bool upgrading() const { return upgrade_; }
   bool tunnel() const { return tunnel_; }       // and the upstream agreed
@@ -317,9 +317,11 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   bool tunnel_ = false;  // the upstream agreed
   bool routed_ = false;  // the filters let it pass, and there was a route
   bool grpc_ = false;
+  bool tells_grpc_timeout_ = false;    // to the upstream, in gRPC's own header
   bool http2_wanted_ = false;          // of the upstream, in this attempt
   bool http2_to_application_ = false;  // said by the Seine proxy before this one
   bool head_request_ = false;
+  bool asks_head_ = false;
   bool request_ended_ = false;     // the peer sent all of it
   bool request_sent_ = false;      // and it all went upstream
   bool response_started_ = false;  // a final head went downstream

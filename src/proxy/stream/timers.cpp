@@ -84,8 +84,8 @@ void Stream::start_timeouts(const Forward& forward) {
     try_timeout_ = retry_->per_try_timeout;
     try_idle_timeout_ = retry_->per_try_idle_timeout;
   }
-  if (forward.grpc_timeout_max && !forward.limits_stream && says_grpc(request))
-    route_timeout_ = capped(grpc_timeout_of(request.headers).value_or(Milliseconds(0)), forward);
+  tells_grpc_timeout_ = forward.grpc_timeout_max && !forward.limits_stream && says_grpc(request);
+  if (tells_grpc_timeout_) route_timeout_ = capped(grpc_timeout_of(request.headers).value_or(Milliseconds(0)), forward);
   auto take = [&](std::string_view name, Milliseconds& timeout) {
     auto text = request.headers.get(name);
     if (!text) return;
@@ -109,8 +109,7 @@ void Stream::tell_timeout() {
     auto left = std::chrono::duration_cast<Milliseconds>(route_deadline_ - worker_.loop().now());
     expected = std::clamp(left, Milliseconds(1), expected);
   }
-  if (forward_->grpc_timeout_max && !forward_->limits_stream && says_grpc(request))
-    request.headers.set("grpc-timeout", grpc_timeout(expected));
+  if (tells_grpc_timeout_) request.headers.set("grpc-timeout", grpc_timeout(expected));
   if (origin_->http->suppress_envoy_headers) return;
   char text[16];
   auto [end, error] = std::to_chars(text, text + sizeof text, expected.count());

@@ -48,11 +48,9 @@ class Relay final : public Relayed, private net::Connection::Handler {
   void on_closed(net::Connection& from, const base::Error& error) override {
     net::Connection& to = other(from);
     if (to.open()) {
-      if (error.kind != base::ErrorKind::Closed) to.reset_on_close();
-      if (to.pending() && error.kind == base::ErrorKind::Closed) {
-        to.close_after_flush(std::chrono::seconds(1));
-        return;
-      }
+      const bool orderly = error.kind == base::ErrorKind::Closed && !from.broken();
+      if (!orderly) to.reset_on_close();  // or what it got would look whole
+      if (orderly && to.pending()) return to.close_after_flush(std::chrono::seconds(1));
     }
     end(RelayEnd::Why::Done);
   }

@@ -164,8 +164,10 @@ class TcpSession final : public Session {
     options.report = [&worker = worker(), &config, metrics, told = Carried{}, number = host_->workload_number,
                       about = host_->config, cluster = cluster_, host = host_->text,
                       upstream_local = upstream_->local().text(), above = upstream_->tls(), origin, began = began_,
-                      permit = std::move(permit_), use = std::move(use_)](const RelayEnd& end) mutable {
+                      tries = attempts_, permit = std::move(permit_),
+                      use = std::move(use_)](const RelayEnd& end) mutable {
       telemetry::Record record = record_of(end);
+      note_tries(record, tries);
       const Carried before = std::exchange(told, Carried{end.received, end.sent});
       const uint64_t received = end.received - before.received, sent = end.sent - before.sent;
       if (metrics)
@@ -208,12 +210,19 @@ class TcpSession final : public Session {
     fail(Flag::UpstreamConnectionFailure, reason, Tries::Spent);
   }
 
+  // As Envoy: a connection that was not the first told of those that failed, however it went on.
+  static void note_tries(telemetry::Record& record, uint32_t tries) {
+    record.attempts = static_cast<uint16_t>(tries);
+    if (tries > 1) record.set(Flag::UpstreamConnectionFailure);
+  }
+
   // Spent: there was an attempt, the last of those that may be.
   enum class Tries : uint8_t { Left, Spent };
   void fail(Flag flag, std::string_view reason, Tries tries = Tries::Left) {
     if (buried()) return;
     telemetry::Record record;
     record.set(flag);
+    note_tries(record, attempts_);
     if (tries == Tries::Spent) record.set(Flag::UpstreamRetryLimitExceeded);
     record.transport_failure = reason;
     record.log_type = telemetry::LogType::TcpConnectionEnd;

@@ -189,6 +189,40 @@ TEST(TcpProxy, AResetOfTheUpstreamResetsTheDownstream) {
   close(fd);
 }
 
+TEST(TcpProxy, AResetAfterLittleIsNoOrderlyEndEither) {
+  const linger reset{.l_onoff = 1, .l_linger = 0};
+  Server resets([&](int peer) {
+    char byte;
+    EXPECT_EQ(read(peer, &byte, 1), 1);
+    setsockopt(peer, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  });
+  std::atomic<int> heard{-1};
+  Server hears([&](int peer) {
+    char byte;
+    EXPECT_EQ(read(peer, &byte, 1), 1);
+    write_all(peer, "y");
+    heard = read(peer, &byte, 1) < 0 ? errno : 0;
+  });
+  net::Loop loop;
+  auto to = [](const Server& server) {
+    return tcp_bootstrap("          cluster: c\n", cluster_of("c", std::to_string(server.port())));
+  };
+  Proxy up(loop, to(resets)), down(loop, to(hears));
+  int fd = connect_to(up.port());
+  write_all(fd, "x");
+  char byte;
+  EXPECT_LT(read(fd, &byte, 1), 0);
+  EXPECT_EQ(errno, ECONNRESET);
+  close(fd);
+  fd = connect_to(down.port());
+  write_all(fd, "x");
+  EXPECT_EQ(read(fd, &byte, 1), 1);
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  close(fd);
+  hears.stop();
+  EXPECT_EQ(heard, ECONNRESET);
+}
+
 TEST(TcpProxy, SaysWhyAConnectionCouldNotBeMade) {
   int closed = socket(AF_INET, SOCK_STREAM, 0);  // bound, and nobody listens
   auto any = *net::Address::parse("127.0.0.1", 0);

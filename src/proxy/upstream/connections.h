@@ -39,9 +39,9 @@ class ConnectionPermit {
 // the host decides by its protocol what becomes of it. Where the host has
 // several addresses the next one is tried after a while, or when one fails, and
 // the first to be ready wins (RFC 8305).
-class Dial final : public Mortal, public Link<InHost>, private net::Connection::Handler {
+class Dial final : public Mortal, public Link<InPool>, private net::Connection::Handler {
  public:
-  Dial(Host& host, bool http2, bool exclusive, ConnectionPermit permit);
+  Dial(ConnectionPool& pool, bool http2, bool exclusive, ConnectionPermit permit);
   // Fails later, from the loop, never at once.
   void start();
   bool wanted_http2() const { return wanted_http2_; }
@@ -60,7 +60,8 @@ class Dial final : public Mortal, public Link<InHost>, private net::Connection::
   void refused(net::Connection& connection, std::string_view why);
   void fail(const Failure& failure);
 
-  Host& host_;
+  ConnectionPool& pool_;
+  Host& host_;  // its
   const std::shared_ptr<const Cluster> config_;
   const Transport& transport_;  // in config_
   const bool wanted_http2_;
@@ -79,9 +80,9 @@ class Dial final : public Mortal, public Link<InHost>, private net::Connection::
 net::Connection::Target target_of(const Cluster& config, const net::Address& address);
 
 // One HTTP/1.1 connection upstream; carries one request at a time.
-class H1Upstream final : public Upstream, public Link<InHost>, private net::Connection::Handler {
+class H1Upstream final : public Upstream, public Link<InPool>, private net::Connection::Handler {
  public:
-  H1Upstream(Host& host, std::unique_ptr<net::Connection> connection, ConnectionPermit permit);
+  H1Upstream(ConnectionPool& pool, std::unique_ptr<net::Connection> connection, ConnectionPermit permit);
   ~H1Upstream() override;
 
   void attach(Stream& stream);
@@ -114,9 +115,10 @@ class H1Upstream final : public Upstream, public Link<InHost>, private net::Conn
   bool step();
   void count_head();
   void fail(Failure::Kind kind, std::string_view transport = {});
-  void leave_host();
+  void leave_pool();
 
-  Host& host_;
+  ConnectionPool& pool_;
+  Host& host_;  // its
   std::unique_ptr<net::Connection> connection_;
   http::h1::ResponseParser parser_;
   Stream* stream_ = nullptr;
@@ -135,11 +137,11 @@ class H1Upstream final : public Upstream, public Link<InHost>, private net::Conn
 
 // One HTTP/2 connection upstream; carries many.
 class H2Upstream final : public Upstream,
-                         public Link<InHost>,
+                         public Link<InPool>,
                          private net::Connection::Handler,
                          private http::h2::Sink {
  public:
-  H2Upstream(Host& host, std::unique_ptr<net::Connection> connection, bool seine, ConnectionPermit permit);
+  H2Upstream(ConnectionPool& pool, std::unique_ptr<net::Connection> connection, bool seine, ConnectionPermit permit);
   ~H2Upstream() override;
 
   bool can_take() const { return !gone_ && !retiring_ && session_.can_open() && streams_ < limit_; }
@@ -185,7 +187,8 @@ class H2Upstream final : public Upstream,
   void on_settings() override;
   void on_ping_ack(uint64_t payload) override;
 
-  Host& host_;
+  ConnectionPool& pool_;
+  Host& host_;  // its
   const std::shared_ptr<const Cluster> config_;
   std::unique_ptr<net::Connection> connection_;
   http::h2::Session session_;

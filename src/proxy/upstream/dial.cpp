@@ -24,19 +24,20 @@ net::Connection::Target target_of(const Cluster& config, const net::Address& add
   return out;
 }
 
-Dial::Dial(Host& host, bool http2, bool exclusive, ConnectionPermit its_permit)
+Dial::Dial(ConnectionPool& pool, bool http2, bool exclusive, ConnectionPermit its_permit)
     : permit(std::move(its_permit)),
-      host_(host),
-      config_(host.config),
-      transport_(*host.transport),
+      pool_(pool),
+      host_(pool.host),
+      config_(host_.config),
+      transport_(*host_.transport),
       wanted_http2_(http2),
       exclusive_(exclusive),
-      addresses_{host.address},
-      timer_(host.worker.loop(), [this] {
+      addresses_{host_.address},
+      timer_(host_.worker.loop(), [this] {
         if (failed_) return fail({.kind = Failure::Kind::Connect, .transport = reason_});
         begin_next();
       }) {
-  addresses_.insert(addresses_.end(), host.additional.begin(), host.additional.end());
+  addresses_.insert(addresses_.end(), host_.additional.begin(), host_.additional.end());
 }
 
 void Dial::start() {
@@ -111,7 +112,7 @@ void Dial::on_ready(net::Connection& connection) {
   }
   host_.cluster.counts.connect_time.observe(
       std::chrono::duration<double, std::milli>(host_.worker.loop().now() - began_).count());
-  host_.connected(*this, std::move(won), http2);
+  pool_.connected(*this, std::move(won), http2);
 }
 
 void Dial::on_end(net::Connection& connection) {
@@ -148,7 +149,7 @@ void Dial::lost(net::Connection& connection, const Failure& failure) {
 
 void Dial::fail(const Failure& failure) {
   timer_.cancel();
-  host_.connect_failed(*this, failure);
+  pool_.connect_failed(*this, failure);
 }
 
 }  // namespace proxy

@@ -14,20 +14,21 @@ static h1::Limits limits_of(const Cluster& config) {
   return {.head = config.max_response_header_bytes, .fields = config.max_response_headers};
 }
 
-H1Upstream::H1Upstream(Host& host, std::unique_ptr<net::Connection> connection, ConnectionPermit its_permit)
+H1Upstream::H1Upstream(ConnectionPool& pool, std::unique_ptr<net::Connection> connection, ConnectionPermit its_permit)
     : permit(std::move(its_permit)),
-      host_(host),
+      pool_(pool),
+      host_(pool.host),
       connection_(std::move(connection)),
-      parser_(limits_of(*host.config)),
-      began_(host.worker.loop().now()) {
+      parser_(limits_of(*host_.config)),
+      began_(host_.worker.loop().now()) {
   connection_->set_handler(*this);
-  ++host_.connections;
+  ++pool_.connections;
   ++host_.cluster.counts.active_connections;
   ++host_.cluster.counts.connections_http1;
 }
 
 H1Upstream::~H1Upstream() {
-  --host_.connections;
+  --pool_.connections;
   --host_.cluster.counts.active_connections;
   host_.cluster.counts.connection_ended(connection_.get(), counted, host_.worker.loop().now() - began_);
 }
@@ -66,7 +67,7 @@ void H1Upstream::send_head(Stream& stream, const http::RequestHead& head, h1::Bo
                       stream.connecting() ? h1::Connection::KeepAlive : h1::Connection::Upgrade, spelling);
     return count();
   }
-  parser_.next(stream.head_request() ? h1::Answers::Head : h1::Answers::Other);
+  parser_.next(stream.asks_head() ? h1::Answers::Head : h1::Answers::Other);
   // A request without a body says so only where its method would suggest one.
   bool bare = end && (body.kind == h1::Body::Kind::None || body.size == 0);
   if (bare)
@@ -118,7 +119,7 @@ void H1Upstream::on_drained(net::Connection&) {
 void H1Upstream::on_data(net::Connection&) {
   if (!stream_) {  // nobody asked
     connection_->close();
-    return leave_host();
+    return leave_pool();
   }
   while (stream_ && !gone_ && step()) {
   }
@@ -168,7 +169,7 @@ bool H1Upstream::step() {
       h1::Body body = parser_.body();
       body_left_ = body.size;
       // To HEAD, and with 304, the length is told of a body that does not come.
-      bool bodyless = body.empty() || stream_->head_request() || parser_.head().status == 304;
+      bool bodyless = body.empty() || stream_->asks_head() || parser_.head().status == 304;
       bool end = bodyless && parser_.parse(left) == h1::Event::Complete;
       if (parser_.connection_names_fields()) h1::remove_named_by_connection(parser_.head().headers);
       std::swap(stream_->response, parser_.head());
@@ -238,19 +239,19 @@ void H1Upstream::on_end(net::Connection&) {
   reusable_ = false;
   if (stream_) return;
   connection_->close();
-  leave_host();
+  leave_pool();
 }
 
 void H1Upstream::on_closed(net::Connection&, const base::Error&) {
   if (stream_) return fail(Failure::Kind::Terminated);
-  leave_host();
+  leave_pool();
 }
 
 void H1Upstream::fail(Failure::Kind kind, std::string_view transport) {
   connection_->close();
   bool reused = served_ > 0 && !parser_.in_message();
   Stream* stream = std::exchange(stream_, nullptr);
-  leave_host();
+  leave_pool();
   if (stream) stream->on_upstream_failed({.kind = kind, .transport = transport, .reused = reused});
 }
 
@@ -263,27 +264,27 @@ void H1Upstream::reset(Stream&) {
   if (spent) ++host_.cluster.counts.max_requests_reached;
   if (!response_done_ || !request_done_ || !reusable_ || spent || !connection_->open()) {
     connection_->close();
-    return leave_host();
+    return leave_pool();
   }
   if (unconsumed_) {
     unconsumed_ = 0;
     connection_->resume_reading();
   }
   idle_since_ = host_.worker.loop().now();
-  host_.idle(*this);
+  pool_.idle(*this);
 }
 
 void H1Upstream::retire() {
   reusable_ = false;
   if (stream_ || gone_) return;
   connection_->close();
-  leave_host();
+  leave_pool();
 }
 
-void H1Upstream::leave_host() {
+void H1Upstream::leave_pool() {
   if (gone_) return;
   gone_ = true;
-  host_.gone(*this);
+  pool_.gone(*this);
 }
 
 std::unique_ptr<net::Connection> H1Upstream::take_connection(Stream& stream) {
@@ -291,7 +292,7 @@ std::unique_ptr<net::Connection> H1Upstream::take_connection(Stream& stream) {
   stream_ = nullptr;
   --host_.active;
   host_.cluster.request_ended(stream.high_priority());
-  leave_host();
+  leave_pool();
   return out;
 }
 

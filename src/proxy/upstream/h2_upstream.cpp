@@ -23,22 +23,24 @@ static h2::Options options_of(const Cluster& config, bool seine) {
   return out;
 }
 
-H2Upstream::H2Upstream(Host& host, std::unique_ptr<net::Connection> connection, bool seine, ConnectionPermit its_permit)
+H2Upstream::H2Upstream(ConnectionPool& pool, std::unique_ptr<net::Connection> connection, bool seine,
+                       ConnectionPermit its_permit)
     : permit(std::move(its_permit)),
-      host_(host),
-      config_(host.config),
+      pool_(pool),
+      host_(pool.host),
+      config_(host_.config),
       connection_(std::move(connection)),
       session_(h2::Role::Client, options_of(*config_, seine), *this, connection_->output()),
       seine_(seine),
       limit_(config_->http2_streams),
-      idle_since_(host.worker.loop().now()),
-      began_(host.worker.loop().now()) {
+      idle_since_(host_.worker.loop().now()),
+      began_(host_.worker.loop().now()) {
   connection_->set_handler(*this);
-  ++host_.connections;
+  ++pool_.connections;
   ++host_.cluster.counts.active_connections;
   if (!config_->http2.ping_timeout.count()) return;
   pings_ = std::make_unique<Pings>(
-      host.worker, session_, config_->http2, [this] { flush(); },
+      host_.worker, session_, config_->http2, [this] { flush(); },
       [this] {
         ++host_.cluster.counts.http2_keepalive_timeouts;
         lost("http2 keepalive timeout");
@@ -50,7 +52,7 @@ void H2Upstream::on_ping_ack(uint64_t payload) {
 }
 
 H2Upstream::~H2Upstream() {
-  --host_.connections;
+  --pool_.connections;
   --host_.cluster.counts.active_connections;
   host_.cluster.counts.connection_ended(connection_.get(), counted, host_.worker.loop().now() - began_);
 }
@@ -113,7 +115,7 @@ void H2Upstream::reset(Stream& stream) {
     ++host_.cluster.counts.max_requests_reached;
     retire();
   } else if (can_take()) {
-    host_.roomy(*this);
+    pool_.roomy(*this);
   }
 }
 
@@ -154,7 +156,7 @@ void H2Upstream::lost(std::string_view reason) {
   if (pings_) pings_->stop();
   session_.connection_lost();
   connection_->close();
-  host_.gone(*this);
+  pool_.gone(*this);
 }
 
 void H2Upstream::on_response(h2::Stream& at, http::ResponseHead& head, bool end) {
@@ -208,7 +210,7 @@ void H2Upstream::on_goaway(h2::StreamId, h2::ErrorCode) {
 }
 
 void H2Upstream::on_settings() {
-  if (can_take()) host_.roomy(*this);
+  if (can_take()) pool_.roomy(*this);
 }
 
 }  // namespace proxy

@@ -4,46 +4,29 @@
 #include <memory>
 #include <string>
 
-#include "net/connection.h"
-#include "proxy/runtime/list.h"
-#include "proxy/stream/sides.h"
+#include "net/address.h"
 #include "proxy/upstream/cluster_config.h"
+#include "proxy/upstream/connection_pool.h"
 #include "proxy/upstream/shared.h"
 
 namespace proxy {
 
 class ClusterState;
 class Worker;
-class H1Upstream;
-class H2Upstream;
-class Dial;
 
-struct InHost;
-struct Waiting;
-
-// What else than its host a connection is made for. Empty unless the transport says otherwise (Transport::keyed).
-struct ConnectionKey {
-  std::string server_name;  // asked for in the handshake
-  std::string preamble;     // the PROXY protocol's header
-  bool operator==(const ConnectionKey&) const = default;
-};
-
-// One address of a cluster on one worker: its connections and what waits for
-// one. Outlives its endpoint as long as connections of it are busy.
+// One address of a cluster on one worker, with its connections. Outlives its
+// endpoint as long as connections of it are busy.
 class Host {
  public:
   Host(ClusterState& cluster, const Endpoint& endpoint);
-  ~Host();
   Host(const Host&) = delete;
 
-  struct Taken {
-    Upstream* upstream = nullptr;
-    bool overflow = false;  // nothing more may wait
-  };
-  // A connection for the stream now; or else it waits here, and is told by
-  // on_upstream or on_upstream_failed, never from within this call.
-  Taken take(Stream& stream, bool http2);
-  void stop_waiting(Stream& stream);
+  // The connections for one priority of requests.
+  ConnectionPool& pool(bool high) {
+    if (!high) return usual_;
+    if (!urgent_) urgent_ = std::make_unique<ConnectionPool>(*this, true);
+    return *urgent_;
+  }
 
   // The transport, endpoint facts and so on changed: connections that exist
   // finish what they carry and take nothing new.
@@ -52,14 +35,6 @@ class Host {
   // Closes connections that have been idle, or there, for too long.
   void sweep(net::Clock::time_point now);
   void count_bytes();  // of its connections, in the cluster's counts
-
-  // From its connections:
-  void connected(Dial& dial, std::unique_ptr<net::Connection> connection, bool http2);
-  void connect_failed(Dial& dial, const Failure& failure);
-  void idle(H1Upstream& upstream);   // done with its stream, can take another
-  void roomy(H2Upstream& upstream);  // can take more streams
-  void gone(H1Upstream& upstream);   // is no longer usable; buries it
-  void gone(H2Upstream& upstream);
 
   ClusterState& cluster;
   Worker& worker;
@@ -84,35 +59,20 @@ class Host {
   uint32_t active = 0;             // requests
   net::Clock::time_point since{};  // in service, for slow start
   bool current = true;             // part of the endpoints
-  bool multiplexes = false;        // a peer that turned an HTTP/1.1 wish into a multiplexed connection
 
   uint64_t requests_total = 0, requests_failed = 0, requests_timed_out = 0, connections_total = 0, connect_failures = 0;
-  uint32_t connections = 0;
-  uint32_t waiting() const { return waiting_count_[0] + waiting_count_[1]; }
-  bool unused() const { return connections == 0 && dials_ == 0 && active == 0; }
+  uint32_t connections() const { return usual_.connections + (urgent_ ? urgent_->connections : 0); }
+  uint32_t waiting() const { return usual_.waiting() + (urgent_ ? urgent_->waiting() : 0); }
+  bool unused() const { return active == 0 && usual_.unused() && (!urgent_ || urgent_->unused()); }
 
  private:
-  friend class H1Upstream;
-  friend class H2Upstream;
-  // For a stream that waits; does nothing where the process has as many connections as it may.
-  void dial(bool http2, const Stream& stream);
-  void dial_for_waiting(bool http2);
-  bool awaits_settings();
-  bool dialing_for(bool http2, const ConnectionKey& key, size_t waiting);
-  void serve_waiting(bool http2);
-  void serve(H1Upstream& upstream, Stream& stream);
-  Upstream* ready_connection(Stream& stream, bool http2);
-  void no_longer_waits(Stream& stream, bool http2);
-  ConnectionKey key_of(const Stream& stream) const;
-
-  List<H1Upstream, InHost> idle_;  // the most recently used at the back
-  List<H1Upstream, InHost> busy_;
-  List<H2Upstream, InHost> h2_;
-  List<Dial, InHost> dialing_;
-  List<Stream, Waiting> waiting_[2];  // for HTTP/1.1, for HTTP/2
-  uint32_t waiting_count_[2] = {0, 0};
-  uint32_t dials_ = 0;
-  uint32_t dials_for_[2] = {0, 0};
+  template <typename Call>
+  void each_pool(Call call) {
+    call(usual_);
+    if (urgent_) call(*urgent_);
+  }
+  ConnectionPool usual_{*this, false};
+  std::unique_ptr<ConnectionPool> urgent_;  // for high priority, where a request had that
 };
 
 }  // namespace proxy
