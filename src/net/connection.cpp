@@ -132,6 +132,10 @@ void Connection::on_io(uint32_t events) {
   Guard guard(*this);
   bool* gone = gone_;
   if (connecting_ && (!(events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) || !finish_connect())) return;
+  if ((events & EPOLLERR) && ends_at_reset_ && !connecting_ && !closes() && tls_state_ != TlsState::Handshake) {
+    read_errno_ = ECONNRESET;
+    return fail(read_error());
+  }
   if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
     readable_ = true;
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) hung_up_ = true;

@@ -115,6 +115,9 @@ class Connection final : private IoHandler {
   void pause_reading() { paused_ = true; }
   void resume_reading();
   bool reading() const { return !paused_; }
+  // From now on a reset by the peer counts at once, not behind what was not read before it: of one that asks, not of
+  // one that answers.
+  void end_at_reset() { ends_at_reset_ = true; }
 
   // No more bytes from this side, once what is written has left.
   void shutdown_write();
@@ -193,6 +196,7 @@ class Connection final : private IoHandler {
   bool writable_ = false;
   bool hung_up_ = false;  // an end or an error waits behind what can be read
   bool paused_ = false;
+  bool ends_at_reset_ = false;
   bool choked_ = false;  // full() was true, on_drained is owed
   bool peer_ended_ = false;
   bool end_told_ = false;

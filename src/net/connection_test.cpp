@@ -546,6 +546,49 @@ TEST(Connection, AFailedWriteIsToldAlsoAfterThePeersEnd) {
   EXPECT_TRUE(sender.closed);
 }
 
+// Takes a connection and reads nothing of it.
+struct Deaf : Connection::Handler {
+  Deaf(Loop& l, bool ends_at_reset)
+      : loop(l),
+        listener(Listener::listen(loop, kAnyPort,
+                                  [this, ends_at_reset](int fd, const Address& from) {
+                                    connection = std::make_unique<Connection>(loop, *this);
+                                    ASSERT_TRUE(connection->adopt(fd, from));
+                                    connection->pause_reading();
+                                    if (ends_at_reset) connection->end_at_reset();
+                                    const linger reset{.l_onoff = 1, .l_linger = 0};
+                                    setsockopt(peer, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+                                    ::close(peer);
+                                  })
+                     .value()),
+        limit(loop, [this] { loop.stop(); }) {
+    limit.arm(std::chrono::milliseconds(200));
+    const Address address = listener->address();
+    peer = socket(AF_INET, SOCK_STREAM, 0);
+    EXPECT_EQ(::connect(peer, address.data(), address.size()), 0);
+    EXPECT_EQ(send(peer, "x", 1, 0), 1);
+    loop.run();
+  }
+  void on_data(Connection&) override {}
+  void on_end(Connection&) override {}
+  void on_closed(Connection& which, const base::Error&) override {
+    broken = which.broken();
+    loop.stop();
+  }
+  Loop& loop;
+  std::unique_ptr<Listener> listener;
+  std::unique_ptr<Connection> connection;
+  Timer limit;
+  int peer = -1;
+  bool broken = false;
+};
+
+TEST(Connection, AResetCountsAtOnceWhereThatIsWanted) {
+  Loop loop;
+  EXPECT_TRUE(Deaf(loop, true).broken);
+  EXPECT_FALSE(Deaf(loop, false).broken) << "what came before it can still be read";
+}
+
 TEST(ByteStream, ClosingItEndsAReadThatWaits) {
   Loop loop;
   EchoServer server(loop, kAnyPort);

@@ -61,15 +61,19 @@ base::Result<void> check_ticket_keys(const std::vector<std::string>& keys) {
 base::Result<void> use_ticket_keys(SSL_CTX* context, const TlsSettings& settings, const std::string& names) {
   TRY(check_ticket_keys(settings.ticket_keys));
   // Who may take up a session: only a server of the same names that asks clients for the same. Everything that decides
-  // whether a chain is good stands here, for it is not shown again; what is asked of the leaf is asked again.
+  // whether a chain or a handshake is good stands here, for there is none again; what is asked of the leaf is asked
+  // again.
   std::string about;
   const auto add = [&about](std::string_view part) { about += std::to_string(part.size()).append(":").append(part); };
   add(names);
   add(settings.trusted_roots);
   add(settings.revocation_lists);
+  add(settings.ciphers);
+  add(settings.groups);
   add(settings.max_depth ? std::to_string(*settings.max_depth) : "");
-  for (const bool flag : {settings.needs_certificate(), settings.only_leaf_revoked, settings.verify_peer,
-                          settings.expired_is_fine, settings.require_server_name})
+  for (const bool flag :
+       {settings.needs_certificate(), settings.only_leaf_revoked, settings.verify_peer, settings.expired_is_fine,
+        settings.require_server_name, settings.tls12_only, settings.tls13_only})
     add(flag ? "1" : "0");
   for (const std::string& protocol : settings.alpn) add(protocol);
   unsigned char digest[EVP_MAX_MD_SIZE];

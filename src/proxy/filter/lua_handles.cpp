@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "http/syntax.h"
 #include "proxy/filter/lua_machine.h"
 #include "proxy/stream/stream.h"
 
@@ -196,6 +197,8 @@ int headers_write(lua_State* L, bool replace) {
   std::string_view value = text(L, 3);
   check_field(L, name, value);
   hand_out(L, scope, name.size() + value.size());
+  if (name == ":method" && !scope.response && !http::syntax::valid_token(value))
+    luaL_error(L, ":method must be a token");
   if (std::string* special = pseudo(scope, name)) {
     special->assign(value);
   } else if (scope.response && name == ":status") {

@@ -54,7 +54,7 @@ void tell_limits(const rls::RateLimitResponse& from, http::Headers& headers) {
   if (!scarcest) return;
   headers.add("x-ratelimit-limit", std::to_string(scarcest->current_limit().requests_per_unit()) + policies);
   headers.add("x-ratelimit-remaining", std::to_string(scarcest->limit_remaining()));
-  headers.add("x-ratelimit-reset", std::to_string(scarcest->duration_until_reset().seconds()));
+  headers.add("x-ratelimit-reset", std::to_string(std::max<int64_t>(0, scarcest->duration_until_reset().seconds())));
 }
 
 bool under(Stream& stream, uint32_t per_million) {
@@ -121,7 +121,8 @@ void RateLimitFilter::decide(Stream& stream, SideAnswer& answer) const {
   rls::RateLimitResponse verdict;
   http::Headers request, response;
   if (answer.grpc_status != 0 || !verdict.ParseFromString(answer.body) ||
-      verdict.overall_code() == rls::RateLimitResponse::UNKNOWN ||
+      (verdict.overall_code() != rls::RateLimitResponse::OK &&
+       verdict.overall_code() != rls::RateLimitResponse::OVER_LIMIT) ||
       !add_headers(verdict.request_headers_to_add(), request) ||
       !add_headers(verdict.response_headers_to_add(), response))
     return fail(stream);

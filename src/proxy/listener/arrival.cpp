@@ -42,6 +42,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
     origin_->place = std::move(place);
     origin_->global_place = std::move(global_place);
     if (auto adopted = connection_->adopt(fd, peer); !adopted) return bury();
+    connection_->end_at_reset();
     const Listener& listener = *origin_->listener;
     if (listener.buffer_limit) connection_->set_water_marks(listener.buffer_limit / 2, listener.buffer_limit);
     origin_->remote = origin_->direct = connection_->remote();

@@ -474,8 +474,23 @@ void Configuration::tell_workers(const Cluster& cluster, const std::shared_ptr<c
   publish_endpoints(cluster, on_endpoints ? on_endpoints(cluster, told) : told);
 }
 
-void Configuration::publish_endpoints(const Cluster& cluster, const std::shared_ptr<const EndpointSet>& endpoints) {
+// The same endpoints, each since when it was among them.
+static std::shared_ptr<const EndpointSet> with_ages(const EndpointSet& fresh, const EndpointSet* before) {
+  std::unordered_map<net::Address, net::Clock::time_point, AddressHash> known;
+  if (before)
+    for (const Endpoint& endpoint : before->endpoints) known.emplace(endpoint.address, endpoint.since);
+  auto out = std::make_shared<EndpointSet>(fresh);
+  const auto now = net::Clock::now();
+  for (Endpoint& endpoint : out->endpoints) {
+    auto it = known.find(endpoint.address);
+    endpoint.since = it == known.end() ? now : it->second;
+  }
+  return out;
+}
+
+void Configuration::publish_endpoints(const Cluster& cluster, std::shared_ptr<const EndpointSet> endpoints) {
   Endpoints& known = told_[cluster.slot];
+  if (cluster.slow_start.window.count()) endpoints = with_ages(*endpoints, known.set.get());
   known.set = endpoints;
   ++known.changes;
   for (Worker* worker : workers_)

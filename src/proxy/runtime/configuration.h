@@ -180,7 +180,7 @@ class Configuration {
   void settle();  // moves what is ready from warming to in force
   void publish();
   void tell_workers(const Cluster& cluster, const std::shared_ptr<const EndpointSet>& told);
-  void publish_endpoints(const Cluster& cluster, const std::shared_ptr<const EndpointSet>& endpoints);
+  void publish_endpoints(const Cluster& cluster, std::shared_ptr<const EndpointSet> endpoints);
   // To the clusters that they are for; whether one of them was waiting for it.
   bool send_endpoints(std::span<const Resource> changed);
   bool ready(const Listener& listener) const;

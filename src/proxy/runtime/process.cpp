@@ -264,7 +264,8 @@ void Process::collect_process(telemetry::Scrape& sum) const {
     }
   gauge("server.days_until_first_cert_expiring", days);
   if (overload_) {
-    for (const auto& level : overload_->pressures()) gauge("overload." + level.name + ".pressure", level.value * 100);
+    for (const auto& level : overload_->pressures())
+      gauge("overload." + level.name + ".pressure", std::floor(level.value * 100));
     for (const auto& level : overload_->actions()) {
       gauge("overload." + level.name + ".active", level.value >= 1);
       gauge("overload." + level.name + ".scale_percent", level.value * 100);

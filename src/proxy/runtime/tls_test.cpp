@@ -91,6 +91,45 @@ TEST_F(TlsOnSockets, ALogTellsVersionCipherAndGroupOfBothSides) {
             "TLSv1.3 X25519 - TLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384 P-256 a.example/-\n");
 }
 
+TEST_F(TlsOnSockets, ALogOfTcpTellsOfBothSidesCertificatesAtItsEnd) {
+  Proxy above(loop_, listener());
+  const auto leaf = authority_.leaf("a", "DNS:a.example"), who = authority_.leaf("client", "DNS:client.example");
+  unlink(log_.c_str());
+  {
+    std::string text = R"(
+static_resources:
+  listeners:
+  - name: main
+    address: {socket_address: {address: 127.0.0.1, port_value: 0}}
+    filter_chains:
+    - transport_socket: {name: tls, typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext, common_tls_context: {@context}}}
+      filters:
+      - name: tcp
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
+          stat_prefix: t
+          cluster: b
+          access_log: [{name: f, typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: @log, log_format: {text_format_source: {inline_string: "%DOWNSTREAM_PEER_DNS_SAN% %DOWNSTREAM_PEER_SUBJECT% %UPSTREAM_PEER_DNS_SAN% %UPSTREAM_PEER_SUBJECT%\n"}}}}]
+  clusters:
+)";
+    auto replace = [&](const std::string& what, const std::string& by) {
+      text.replace(text.find(what), what.size(), by);
+    };
+    replace("@context",
+            "validation_context: {trusted_ca: {inline_string: " + base::Json(authority_.pem()).dump() +
+                "}}, tls_certificates: [{certificate_chain: {inline_string: " + base::Json(leaf.certificate).dump() +
+                "}, private_key: {inline_string: " + base::Json(leaf.key).dump() + "}}]");
+    replace("@log", log_);
+    text += cluster_of(
+        "b", std::to_string(above.port()),
+        "    transport_socket: {name: tls, typed_config: {\"@type\": "
+        "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext, sni: a.example}}\n");
+    Proxy proxy(loop_, text);
+    EXPECT_EQ(status(proxy.port(), client({.certificate_chain = who.certificate, .private_key = who.key})), 200);
+  }
+  EXPECT_EQ(logged(), "client.example O=seine tests,CN=client a.example O=seine tests,CN=a\n");
+}
+
 // Asks over one connection after another, the later with the session of the first; how many of them were resumed.
 struct Visitor final : net::Connection::Handler {
   explicit Visitor(net::Loop& loop) : loop(loop) {}
@@ -158,12 +197,13 @@ TEST_F(TlsOnSockets, ATicketCountsOnlyWhereChainsAreJudgedAlike) {
   Proxy one(loop_, listener(keys, asks(""))), same(loop_, listener(keys, asks(""))),
       shallow(loop_, listener(keys, asks(", max_verify_depth: 0"))),
       lenient(loop_, listener(keys, asks(", allow_expired_certificate: true"))),
-      named(loop_, listener(keys + "require_sni: true, ", asks("")));
+      named(loop_, listener(keys + "require_sni: true, ", asks(""))),
+      choosy(loop_, listener(keys, asks("") + "tls_params: {cipher_suites: [ECDHE-ECDSA-AES256-GCM-SHA384]}, "));
   auto tls = client({.resumable = true});
   Visitor visitor(loop_);
   visitor.visit(one.port(), tls, "a.example");
   EXPECT_EQ(visitor.visit(same.port(), tls, "a.example"), 1);
-  for (Proxy* other : {&shallow, &lenient, &named}) {
+  for (Proxy* other : {&shallow, &lenient, &named, &choosy}) {
     Visitor again(loop_);
     again.visit(one.port(), tls, "a.example");
     ASSERT_TRUE(again.memory->session);

@@ -358,7 +358,7 @@ void Stream::start_attempt() {
     if (!config.original_host_header.empty()) {
       std::string joined;
       if (auto wanted = header_of(request, config.original_host_header, joined)) {
-        if (auto address = net::Address::parse_host_port(*wanted))
+        if (auto address = net::Address::parse_host_port(wanted->substr(0, wanted->find(','))))  // the first of several
           wish.original = *address;
         else
           ++cluster_->counts.original_host_invalid;

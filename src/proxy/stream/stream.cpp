@@ -267,7 +267,7 @@ void Stream::on_response(http::h1::Body body, bool end) {
   if (cluster_) {
     cluster_->counts.request_time.observe(
         std::chrono::duration<double, std::milli>(last_active_ - upstream_began_).count());
-    if (attempts_ > 1 && response.status < 500) ++cluster_->counts.retry_success;
+    if (attempts_ > 1 && retry_ && !wants_retry()) ++cluster_->counts.retry_success;
     cluster_->report(*host_, Outcome::Response, response.status);
     if (host_->shared && !host_->config->checks.empty() &&
         response.headers.contains("x-envoy-immediate-health-check-fail"))

@@ -10,6 +10,7 @@ void Relayed::sweep(net::Clock::time_point now) {
   using Why = RelayEnd::Why;
   if (options_.deadline != net::Clock::time_point{} && now >= options_.deadline) return end(Why::Duration);
   if (drained_by_ != net::Clock::time_point{} && now >= drained_by_) return end(Why::Drained);
+  if (options_.lost && options_.lost()) return end(Why::Done);
   if (options_.idle.count() > 0 && now >= last_active_ + options_.idle) return end(Why::Idle);
   if (options_.report_every.count() == 0 || now < next_report_ || !options_.report) return;
   next_report_ = now + options_.report_every;
@@ -30,6 +31,7 @@ class Relay final : public Relayed, private net::Connection::Handler {
       side->resume_reading();
     }
   }
+  ~Relay() override { tell_end(); }
 
  private:
   net::Connection& other(net::Connection& side) { return &side == downstream_.get() ? *upstream_ : *downstream_; }
@@ -51,6 +53,7 @@ class Relay final : public Relayed, private net::Connection::Handler {
       const bool orderly = error.kind == base::ErrorKind::Closed && !from.broken();
       if (!orderly) to.reset_on_close();  // or what it got would look whole
       if (orderly && to.pending()) return to.close_after_flush(std::chrono::seconds(1));
+      if (!orderly && &from == upstream_.get()) return end(RelayEnd::Why::UpstreamReset);
     }
     end(RelayEnd::Why::Done);
   }

@@ -11,7 +11,7 @@
 namespace proxy {
 
 struct RelayEnd {
-  enum class Why : uint8_t { Done, Idle, Duration, Drained };
+  enum class Why : uint8_t { Done, Idle, Duration, Drained, UpstreamReset };
   uint64_t received = 0;  // from downstream
   uint64_t sent = 0;      // to downstream
   Why why = Why::Done;
@@ -24,6 +24,7 @@ struct RelayOptions {
   net::Clock::time_point deadline{};                      // none: the default
   std::chrono::milliseconds report_every{0};              // 0: at the end only
   std::shared_ptr<const FilterChain> chain;               // what it was accepted under, if anything
+  std::move_only_function<bool()> lost;                   // asked once a second: whether one side is to be given up
   std::move_only_function<void(const RelayEnd&)> report;  // at the end, exactly once, and between where asked for
 };
 

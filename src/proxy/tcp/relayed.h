@@ -15,10 +15,7 @@ class Relayed : public Session {
     if (worker.leaving()) drain(Drain::Gently);
     if (options_.report_every.count() > 0) next_report_ = last_active_ + options_.report_every;
   }
-  ~Relayed() override {
-    --worker().relays;
-    if (!handed_over_ && options_.report) options_.report({.received = received_, .sent = sent_, .why = why_});
-  }
+  ~Relayed() override { --worker().relays; }
 
   // Nobody can be asked to go: it ends by itself, or when the time to drain is over.
   void drain(Drain) final {
@@ -28,6 +25,10 @@ class Relayed : public Session {
   const FilterChain* filter_chain() const override { return options_.chain.get(); }
 
  protected:
+  // The report of the end; by the destructors of those who copy, while what it may look at is there.
+  void tell_end() {
+    if (!handed_over_ && options_.report) options_.report({.received = received_, .sent = sent_, .why = why_});
+  }
   // Closes both connections and buries itself.
   virtual void end(RelayEnd::Why why) = 0;
   void finish(RelayEnd::Why why) {

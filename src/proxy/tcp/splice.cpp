@@ -35,7 +35,7 @@ class Splice final : public Relayed {
     down_.take(downstream->output(), upstream->input());
     for (auto [side, connection] : {std::pair{&downstream_, downstream.get()}, {&upstream_, upstream.get()}}) {
       side->fd = connection->release();
-      failed_ |= !worker.loop().add(side->fd, kEvents, *side);
+      if (!worker.loop().add(side->fd, kEvents, *side)) broken_ = side;
     }
     again_.schedule();
   }
@@ -48,6 +48,7 @@ class Splice final : public Relayed {
     }
     received_ = up_.moved;
     sent_ = down_.moved;
+    tell_end();
   }
 
   void sweep(net::Clock::time_point now) override {
@@ -66,6 +67,7 @@ class Splice final : public Relayed {
     void on_io(uint32_t events) override {
       if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) readable = true;
       if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) writable = true;
+      if ((events & EPOLLERR) && this == &relay.downstream_) relay.broken_ = this;  // as Connection::end_at_reset
       relay.move();
     }
     Splice& relay;
@@ -114,15 +116,16 @@ class Splice final : public Relayed {
     if (buried()) return;
     last_active_ = worker().loop().now();
     bool more = pump(up_) | pump(down_);
-    if (failed_) reset();
-    if (failed_ || (up_.shut && down_.shut)) return end(RelayEnd::Why::Done);
+    if (broken_) reset();
+    if (broken_ || (up_.shut && down_.shut))
+      return end(broken_ == &upstream_ ? RelayEnd::Why::UpstreamReset : RelayEnd::Why::Done);
     if (more) again_.schedule();
   }
 
   // True where more could be moved at once.
   bool pump(Flow& flow) {
     for (int round = 0; round < kRoundsATurn; ++round) {
-      if (failed_ || !send(flow)) return false;
+      if (broken_ || !send(flow)) return false;
       if (flow.ended) {
         if (!flow.shut) ::shutdown(flow.to.fd, SHUT_WR);
         flow.shut = true;
@@ -146,7 +149,7 @@ class Splice final : public Relayed {
         continue;
       }
       if (count <= 0) {
-        failed_ = true;
+        broken_ = &flow.to;
         return false;
       }
       if (copied)
@@ -173,7 +176,7 @@ class Splice final : public Relayed {
       return flow.from.readable;
     }
     if (count < 0) {
-      failed_ = true;
+      broken_ = &flow.from;
       return false;
     }
     if (count == 0) {
@@ -205,7 +208,7 @@ class Splice final : public Relayed {
   Side downstream_, upstream_;
   Flow up_, down_;
   net::Deferred again_;
-  bool failed_ = false;
+  Side* broken_ = nullptr;
 };
 
 }  // namespace

@@ -47,6 +47,7 @@ class TcpSession final : public Session {
     downstream_->set_handler(down_);
     downstream_->pause_reading();
   }
+  ~TcpSession() override { no_longer_pending(); }
 
   void start() {
     const TcpConfig& config = *origin_->chain->tcp;
@@ -80,6 +81,7 @@ class TcpSession final : public Session {
     void on_end(net::Connection&) override {}
     void on_closed(net::Connection& connection, const base::Error& error) override {
       if (const std::string_view refusal = connection.refusal(); !refusal.empty()) return session.peer_refused(refusal);
+      if (connection.is_tls() && !error.message.starts_with("connect to ")) ++session.cluster_->counts.tls.errors;
       // Envoy's words, where the network said no.
       const bool refused = error.kind != base::ErrorKind::Timeout && error.message.starts_with("connect to ");
       session.connect_failed(refused ? "delayed connect error: " + error.message.substr(error.message.rfind(": ") + 2)
@@ -121,6 +123,12 @@ class TcpSession final : public Session {
       ++cluster_->counts.none_healthy;
       return fail(Flag::NoHealthyUpstream, "no_healthy_upstream");
     }
+    ++cluster_->counts.pending_total;
+    if (!cluster_->take(Limited::Pending, false)) {
+      ++cluster_->counts.pending_overflow;
+      return fail(Flag::UpstreamRetryLimitExceeded, {});  // as Envoy
+    }
+    pending_ = true;
     use_ = HostUse(*host_);
     permit_ = cluster_->connection_permit(false, true);
     ++cluster_->counts.connections;
@@ -142,7 +150,12 @@ class TcpSession final : public Session {
     if (context) upstream_->start_tls(std::move(context), server_name_, {}, host_->tls_memory);
   }
 
+  void no_longer_pending() {
+    if (std::exchange(pending_, false)) cluster_->give_back(Limited::Pending, false);
+  }
+
   void ready() {
+    no_longer_pending();
     const Transport& transport = *host_->transport;
     if (const net::TlsPeer* peer = upstream_->tls()) {
       cluster_->counts.tls.handshake(*peer);
@@ -150,6 +163,7 @@ class TcpSession final : public Session {
         return peer_refused(kNoExpectedName);
     }
     cluster_->report(*host_, Outcome::TcpConnected);
+    ++cluster_->counts.requests;  // as Envoy counts
     if (const uint32_t limit = cluster_->config() ? cluster_->config()->buffer_limit : 0) {
       upstream_->set_water_marks(limit / 2, limit);
       upstream_->set_input_limit(limit);
@@ -161,6 +175,8 @@ class TcpSession final : public Session {
     const auto every = config.log_interval.count() > 0 ? config.log_interval : kMetricsInterval;
     RelayOptions options{
         .idle = config.idle_timeout, .deadline = deadline_, .report_every = every, .chain = origin->chain};
+    auto fails = [host = host_->shared] { return host->checked.load(std::memory_order_relaxed) == Checked::Fails; };
+    if (host_->shared && host_->config->close_on_health_failure && !fails()) options.lost = std::move(fails);
     options.report = [&worker = worker(), &config, metrics, told = Carried{}, number = host_->workload_number,
                       about = host_->config, cluster = cluster_, host = host_->text,
                       upstream_local = upstream_->local().text(), above = upstream_->tls(), origin, began = began_,
@@ -205,6 +221,7 @@ class TcpSession final : public Session {
   void connect_failed(std::string_view reason) {
     ++cluster_->counts.connect_failures;
     cluster_->report(*host_, Outcome::ConnectFailed);
+    no_longer_pending();
     upstream_->close();
     if (attempts_ < origin_->chain->tcp->connect_attempts) return connect();
     fail(Flag::UpstreamConnectionFailure, reason, Tries::Spent);
@@ -220,6 +237,7 @@ class TcpSession final : public Session {
   enum class Tries : uint8_t { Left, Spent };
   void fail(Flag flag, std::string_view reason, Tries tries = Tries::Left) {
     if (buried()) return;
+    no_longer_pending();
     telemetry::Record record;
     record.set(flag);
     note_tries(record, attempts_);
@@ -247,6 +265,7 @@ class TcpSession final : public Session {
   ConnectionPermit permit_;
   std::string server_name_;
   uint32_t attempts_ = 0;
+  bool pending_ = false;  // and counted as such
   net::Clock::time_point began_, deadline_{};
 };
 
@@ -372,6 +391,7 @@ telemetry::Record record_of(const RelayEnd& end) {
   }
   if (end.why == RelayEnd::Why::Idle) record.details = "tcp_session_idle_timeout";
   if (end.why == RelayEnd::Why::Drained) record.details = "drained";
+  if (end.why == RelayEnd::Why::UpstreamReset) record.set(Flag::UpstreamRemoteReset);
   return record;
 }
 

@@ -204,8 +204,9 @@ TEST(TcpProxy, AResetAfterLittleIsNoOrderlyEndEither) {
     heard = read(peer, &byte, 1) < 0 ? errno : 0;
   });
   net::Loop loop;
-  auto to = [](const Server& server) {
-    return tcp_bootstrap("          cluster: c\n", cluster_of("c", std::to_string(server.port())));
+  TempPath log;
+  auto to = [&](const Server& server) {
+    return tcp_bootstrap("          cluster: c\n" + log_to(log.path), cluster_of("c", std::to_string(server.port())));
   };
   Proxy up(loop, to(resets)), down(loop, to(hears));
   int fd = connect_to(up.port());
@@ -214,6 +215,8 @@ TEST(TcpProxy, AResetAfterLittleIsNoOrderlyEndEither) {
   EXPECT_LT(read(fd, &byte, 1), 0);
   EXPECT_EQ(errno, ECONNRESET);
   close(fd);
+  for (int i = 0; i < 1000 && logged(log.path).empty(); ++i) usleep(2000);
+  EXPECT_EQ(logged(log.path), "UR 1 0 c\n");
   fd = connect_to(down.port());
   write_all(fd, "x");
   EXPECT_EQ(read(fd, &byte, 1), 1);
@@ -247,6 +250,8 @@ TEST(TcpProxy, SaysWhyAConnectionCouldNotBeMade) {
   EXPECT_EQ(flags_of("          cluster: c\n          max_connect_attempts: 3\n", cluster_of("c", port)), "UF,URX");
   EXPECT_EQ(flags_of("          cluster: c\n", "  - {name: c, type: STATIC}\n"), "UH");
   EXPECT_EQ(flags_of("          cluster: other\n", "  - {name: c, type: STATIC}\n"), "NC");
+  const std::string none_waits = "    circuit_breakers: {thresholds: [{max_pending_requests: 0}]}\n";
+  EXPECT_EQ(flags_of("          cluster: c\n", cluster_of("c", port, none_waits)), "URX");
   close(closed);
 }
 
@@ -268,6 +273,35 @@ TEST(TcpProxy, EndsWhatIsIdleOrLastsTooLong) {
     }
     EXPECT_EQ(logged(log.path), flags) << option;
   }
+}
+
+TEST(TcpProxy, EndsWhereTheEndpointFailsItsChecks) {
+  Server server([](int peer) { read_all(peer); }), checks([](int) {});
+  net::Loop loop;
+  Proxy proxy(loop, tcp_bootstrap("          cluster: c\n",
+                                  "  - name: c\n    type: STATIC\n    close_connections_on_host_health_failure: true\n"
+                                  "    health_checks: [{timeout: 5s, interval: 0.02s, no_traffic_interval: 0.02s, "
+                                  "unhealthy_threshold: 1, healthy_threshold: 1, tcp_health_check: {}}]\n"
+                                  "    load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [{endpoint: "
+                                  "{address: {socket_address: {address: 127.0.0.1, port_value: " +
+                                      std::to_string(server.port()) + "}}, health_check_config: {port_value: " +
+                                      std::to_string(checks.port()) + "}}}]}]}\n"));
+  auto nap = [&]() -> net::Task<bool> {
+    co_await net::sleep(loop, std::chrono::milliseconds(5));
+    co_return true;
+  };
+  while (proxy.process().scrape().prometheus().find("envoy_cluster_health_check_healthy{envoy_cluster_name=\"c\"} 1") ==
+         std::string::npos)
+    net::run_to_end(loop, nap());
+  int fd = connect_to(proxy.port());
+  write_all(fd, "hi");
+  for (int i = 0; i < 20; ++i) net::run_to_end(loop, nap());
+  checks.stop();
+  char byte;
+  ssize_t count = -1;
+  for (int i = 0; i < 1000 && (count = recv(fd, &byte, 1, MSG_DONTWAIT)) < 0; ++i) net::run_to_end(loop, nap());
+  EXPECT_EQ(count, 0) << "the proxy ends it";
+  close(fd);
 }
 
 TEST(TcpProxy, DividesConnectionsByWeight) {

@@ -170,6 +170,21 @@ TEST_F(Balance, ANewEndpointStartsSlowly) {
   EXPECT_DOUBLE_EQ(scheduled_weight(host, *cluster, start), 2) << "a fifth with four under way";
 }
 
+TEST_F(Balance, AnEndpointIsAsNewAsItIsAmongTheOthers) {
+  auto cluster = std::make_shared<Cluster>();
+  cluster->slow_start.window = std::chrono::hours(1);
+  auto set = std::make_shared<EndpointSet>();
+  const auto now = net::Clock::now();
+  for (uint16_t port : {1, 2, 3}) {
+    Endpoint endpoint{.address = *net::Address::parse("10.0.0.1", port)};
+    endpoint.since = port == 3 ? now : now - std::chrono::hours(2);
+    set->endpoints.push_back(std::move(endpoint));
+  }
+  state_.configure(cluster);
+  state_.set_endpoints(set);
+  EXPECT_NEAR(picks(state_, 2100)[3], 100, 10) << "although nobody asked before";
+}
+
 TEST_F(Balance, EndpointsMayChangeAndTheOthersAreKept) {
   ClusterState& s = state(Cluster::Balance::RoundRobin, {{1}, {2}});
   Host* second = nullptr;

@@ -10,6 +10,7 @@
 
 #include "http/h1_spelling.h"
 #include "net/address.h"
+#include "net/loop.h"
 #include "net/tls.h"
 #include "proxy/route/route.h"
 #include "proxy/upstream/subset.h"
@@ -94,7 +95,8 @@ struct Endpoint {
   uint32_t locality = 0;  // index into EndpointSet::localities
   uint8_t priority = 0;
   Health health = Health::Healthy;
-  bool unchecked = false;  // no active checks for this one
+  bool unchecked = false;          // no active checks for this one
+  net::Clock::time_point since{};  // when it came to be, for slow start; unset where that does not matter
 
   const EndpointDetails& more() const;
   // `like` shares its details where they are the same.

@@ -97,7 +97,7 @@ void ClusterState::refresh() {
       if (host && host->current) continue;  // named twice
       if (!host) {
         host = std::make_unique<Host>(*this, endpoint);
-        host->since = now;
+        host->since = endpoint.since == net::Clock::time_point{} ? now : endpoint.since;
         changed = true;
       }
       update(*host, endpoint);
@@ -412,7 +412,8 @@ void ClusterState::count_bytes() {
 void ClusterState::sweep(net::Clock::time_point now) {
   std::erase_if(leaving_, [](const auto& host) { return host->unused(); });
   if (!config_) return;
-  if (config_->close_on_health_failure) refresh();  // an idle cluster's connections too
+  // An idle cluster's, too: its connections are to be closed, and who is well again begins slowly from then on.
+  if (config_->close_on_health_failure || config_->slow_start.window.count()) refresh();
   if (config_->idle_timeout.count() > 0 || config_->max_connection_duration.count() > 0)
     for (auto& [address, host] : hosts_) host->sweep(now);
   if (config_->type == Cluster::Type::OriginalDst)

@@ -89,13 +89,14 @@ net::Task<void> DnsClusters::keep(DnsClusters& self, std::shared_ptr<Watch> watc
     auto found = co_await net::resolve_name(self.loop_, name.host, name.port, std::move(options));
     if (watch->gone) co_return;
     Milliseconds pause = cluster.dns_refresh;
-    // As Envoy: that there is nobody of that name is an answer like others.
+    // As Envoy: that there is nobody of that name is an answer like others, but not to LOGICAL_DNS.
     if (!found && found.error().kind == base::ErrorKind::NotFound) found = net::Resolved{};
     if (found) {
       failures = 0;
       if (cluster.dns_ttl && found->ttl.count() > 0) pause = found->ttl;
       auto addresses = wanted_addresses(cluster, std::move(found->addresses), watch->addresses[at]);
-      if (watch->addresses[at] != addresses) {
+      const bool keeps = addresses.empty() && cluster.type == Cluster::Type::LogicalDns;
+      if (!keeps && watch->addresses[at] != addresses) {
         watch->addresses[at] = std::move(addresses);
         self.publish(*watch);
       }

@@ -60,6 +60,7 @@ void H1Upstream::send_head(Stream& stream, const http::RequestHead& head, h1::Bo
   }
   const auto* spelling = h1::Spelling::chosen(stream.request_spelling.get(), host_.config->spelling);
   if (stream.upgrading()) {
+    reusable_ = false;  // as Envoy: also where the answer is no
     request_done_ = true;
     chunked_ = false;
     parser_.next(stream.connecting() ? h1::Answers::Connect : h1::Answers::Other);
@@ -178,8 +179,9 @@ bool H1Upstream::step() {
       consume();
       count_head();
       tunnel_ = parser_.switched() && stream_->upgrading();
+      if (parser_.switched()) reusable_ = false;  // whatever follows, nobody can say whose it is
       if (tunnel_) {
-        reusable_ = end = false;
+        end = false;
       } else if (end) {
         ended();
       }
