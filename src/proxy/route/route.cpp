@@ -177,8 +177,7 @@ static std::string rewritten(const Route& route, const std::optional<std::string
   if (regex) {
     std::string out(only);
     re2::RE2::GlobalReplace(&out, *regex->pattern, regex->substitution);
-    if (out.empty()) return std::string(path);  // as Envoy
-    out += query;
+    if (!out.empty()) out += query;
     return out;
   }
   return std::string(path);
@@ -209,7 +208,8 @@ std::string location_of(const Route& route, const Redirect& redirect, const http
     if (!redirect.strip_query && redirect.path.find('?') == std::string::npos)
       out += path.substr(std::min(path.find('?'), path.size()));
   } else {
-    out += rewritten(route, redirect.prefix_rewrite, redirect.regex_rewrite, path);
+    const std::string other = rewritten(route, redirect.prefix_rewrite, redirect.regex_rewrite, path);
+    out += other.empty() ? path : other;
   }
   return out;
 }

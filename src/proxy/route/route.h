@@ -251,7 +251,7 @@ struct Chosen {
 // The first route of the request's virtual host that matches.
 Chosen choose(const RouteTable& table, const http::RequestHead& request, const Facts& facts);
 
-// The request's path as the route rewrites it.
+// The request's path as the route rewrites it; empty: it stays.
 std::string rewritten_path(const Route& route, const Forward& forward, std::string_view path);
 // Where a redirect sends the request.
 std::string location_of(const Route& route, const Redirect& redirect, const http::RequestHead& request);

@@ -247,6 +247,7 @@ void Stream::rewrite_path(const Forward& forward) {
     path += std::string_view(request.path).substr(std::min(request.path.find('?'), request.path.size()));
   } else {
     path = rewritten_path(*chosen_.route, forward, request.path);
+    if (path.empty()) return;
   }
   if (!origin_->http->suppress_envoy_headers) request.headers.set("x-envoy-original-path", request.path);
   request.path = std::move(path);
