@@ -197,6 +197,26 @@ TEST_F(Upstreams, EachPriorityHasItsOwnConnections) {
   EXPECT_EQ(metrics(proxy).find("envoy_cluster_upstream_cx_overflow{envoy_cluster_name=\"c\"} 1"), std::string::npos);
 }
 
+TEST_F(Upstreams, WhoWaitsForAConnectionThatEndsGetsTheNext) {
+  Proxy proxy(loop_,
+              bootstrap_of(kAll, cluster({backend()}, "    circuit_breakers: {thresholds: [{max_connections: 0}]}\n"),
+                           "          codec_type: HTTP2\n"));
+  http::Client client(loop_, {.host = "127.0.0.1", .port = proxy.port(), .version = http::Version::Http2});
+  auto ask = [&](std::string path) -> net::Task<int> {
+    http::Request request;
+    request.path = std::move(path);
+    auto response = co_await client.fetch(std::move(request));
+    co_return response ? response->status : 0;
+  };
+  auto both = [&]() -> net::Task<bool> {  // over one connection, so of one worker
+    net::spawn([](auto first) -> net::Task<void> { co_await std::move(first); }(ask("/close")));
+    const int second = co_await ask("/x");
+    co_return second == 200;
+  };
+  EXPECT_TRUE(net::run_to_end(loop_, both()));
+  EXPECT_TRUE(net::run_to_end(loop_, both()));
+}
+
 TEST_F(Upstreams, NoRetryBeyondWhatTheClusterMayHave) {
   const std::string routes =
       "              - {match: {prefix: /}, route: {cluster: c, retry_policy: {retry_on: 5xx, num_retries: 3}}}\n";

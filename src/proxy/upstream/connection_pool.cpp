@@ -112,8 +112,12 @@ void ConnectionPool::stop_waiting(Stream& stream) {
 }
 
 void ConnectionPool::dial(bool http2, const Stream& stream) {
-  auto permit = cluster_.connection_permit(high_, connections == 0 && dials_ == 0);
-  if (!permit) return;  // one of those that are there must do
+  const bool first = idle_.empty() && busy_.empty() && h2_.empty() && dialing_.empty();
+  auto permit = cluster_.connection_permit(high_, first);
+  if (!permit) {  // one of those that are there must do; one that fits nobody who waits gives way
+    if (!idle_.empty()) idle_.front().retire();
+    return;
+  }
   auto* dial =
       new Dial(*this, http2, !http2 && stream.upgrading(), std::move(permit));  // stands in dialing_ until it is buried
   if (host.transport->keyed()) dial->key = key_of(stream);
@@ -138,6 +142,11 @@ void ConnectionPool::dial_for_waiting(bool http2) {
       if (!dialing_for(http2, key_of(stream), 1)) dial(http2, stream);
     });
   }
+}
+
+void ConnectionPool::dial_for_waiting() {
+  dial_for_waiting(false);
+  dial_for_waiting(true);
 }
 
 void ConnectionPool::connected(Dial& dial, std::unique_ptr<net::Connection> connection, bool http2) {
@@ -204,7 +213,7 @@ void ConnectionPool::connect_failed(Dial& dial, const Failure& failure) {
       static_cast<Link<Waiting>&>(stream).leave();
       stream.on_upstream_failed(failure);
     }
-    return;
+    return dial_for_waiting();
   }
   uint32_t stay = http2 ? (dials_for_[1] ? waiting_count_[1] : 0) : std::min(dials_for_[0], waiting_count_[0]);
   while (waiting_count_[http2] > stay) {
@@ -242,14 +251,14 @@ void ConnectionPool::gone(H1Upstream& upstream) {
   static_cast<Link<InPool>&>(upstream).leave();
   upstream.permit = {};
   worker_.bury(std::unique_ptr<Mortal>(&upstream));
-  dial_for_waiting(false);
+  dial_for_waiting();
 }
 
 void ConnectionPool::gone(H2Upstream& upstream) {
   static_cast<Link<InPool>&>(upstream).leave();
   upstream.permit = {};
   worker_.bury(std::unique_ptr<Mortal>(&upstream));
-  dial_for_waiting(true);
+  dial_for_waiting();
 }
 
 void ConnectionPool::retire_connections() {

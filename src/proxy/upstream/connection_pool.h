@@ -61,12 +61,13 @@ class ConnectionPool {
   Host& host;
   uint32_t connections = 0;
   uint32_t waiting() const { return waiting_count_[0] + waiting_count_[1]; }
-  bool unused() const { return connections == 0 && dials_ == 0; }
+  bool unused() const { return connections == 0 && dials_ == 0 && waiting() == 0; }
 
  private:
   // For a stream that waits; does nothing where the process has as many connections as it may.
   void dial(bool http2, const Stream& stream);
   void dial_for_waiting(bool http2);
+  void dial_for_waiting();
   bool awaits_settings();
   bool dialing_for(bool http2, const ConnectionKey& key, size_t waiting);
   void serve_waiting(bool http2);
