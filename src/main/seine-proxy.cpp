@@ -29,6 +29,18 @@ int fail(const base::Error& error) {
 }
 
 int run_capture(const std::vector<std::string>& arguments) {
+  const bool asks = !arguments.empty() && (arguments[0] == "--help" || arguments[0] == "-h");
+  if (asks || arguments.empty()) {  // never by accident: it is the whole namespace's traffic
+    fprintf(
+        asks ? stdout : stderr,
+        "usage: seine-proxy capture --proxy-uid UID [--proxy-gid GID] [--outbound-port 15001] [--inbound-port 15006]\n"
+        "  [--include-inbound-ports LIST|*] [--exclude-inbound-ports LIST] [--include-outbound-ports LIST]\n"
+        "  [--exclude-outbound-ports LIST] [--include-outbound-cidrs LIST|*] [--exclude-outbound-cidrs LIST]\n"
+        "Redirects the TCP traffic of the network namespace that it runs in; `nft delete table inet seine-capture` "
+        "undoes "
+        "that.\n");
+    return asks ? 0 : 2;
+  }
   auto rules = capture::parse_rules(arguments);
   if (!rules) return fail(rules.error());
   auto applied = capture::apply(*rules);
@@ -103,8 +115,10 @@ int run_proxy(const std::vector<std::string>& arguments) {
   auto started = process.start();
   if (!started) return fail(started.error());
   if (process.admin_address().valid()) base::log::info("admin at {}", process.admin_address().text());
-  if (!options->admin_address_path.empty())
-    std::ofstream(options->admin_address_path) << process.admin_address().text();
+  if (!options->admin_address_path.empty() &&
+      !(std::ofstream(options->admin_address_path) << process.admin_address().text() << std::flush))
+    return fail(
+        {base::ErrorKind::Invalid, "--admin-address-path " + options->admin_address_path + " cannot be written"});
   auto control_plane = proxy::ControlPlane::of(loop, process.bootstrap(), process.configuration());
   if (!control_plane) return fail(control_plane.error());
   process.control_plane_connected = [&] { return (*control_plane)->connected(); };
@@ -192,6 +206,7 @@ proxy::Bootstrap bootstrap_of(const agent::Environment& environment) {
 base::Result<xds::AdsClient::Dial> dial(net::Loop& loop, const agent::Environment& environment,
                                         const agent::Certificates& certificates) {
   auto target = TRY(agent::split_address(environment.discovery_address));
+  const std::string token = TRY(agent::read_secret(environment.token_file));
   net::TlsSettings tls{.trusted_roots = TRY(agent::read_secret(environment.root_file)), .alpn = {"h2"}};
   if (const auto& credentials = certificates.current()) {
     tls.certificate_chain = credentials->certificate_chain;
@@ -202,8 +217,9 @@ base::Result<xds::AdsClient::Dial> dial(net::Loop& loop, const agent::Environmen
   options.server_name = target.first;
   // Short: while a control plane restarts, its Service still leads to the address that is gone.
   options.connect_timeout = std::chrono::seconds(1);
-  xds::AdsClient::Dial out{.client = std::make_unique<http::Client>(loop, std::move(options))};
-  out.metadata.add("authorization", "Bearer " + TRY(agent::read_secret(environment.token_file)));
+  xds::AdsClient::Dial out;
+  out.metadata.add("authorization", "Bearer " + token);
+  out.client = std::make_unique<http::Client>(loop, std::move(options));
   return out;
 }
 

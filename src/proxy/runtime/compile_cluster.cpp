@@ -47,6 +47,8 @@ base::Result<void> compile_transports(const Compiler& compiler, const v3::Cluste
 base::Result<void> compile_hosts(const Compiler& compiler, const v3::Cluster& from, Cluster& out) {
   switch (from.type()) {
     case v3::Cluster::EDS:
+      if (!from.has_eds_cluster_config())
+        return base::fail(base::ErrorKind::Invalid, "an EDS cluster needs eds_cluster_config");
       out.type = Cluster::Type::Eds;
       out.endpoints_name =
           from.eds_cluster_config().service_name().empty() ? from.name() : from.eds_cluster_config().service_name();

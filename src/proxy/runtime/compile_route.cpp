@@ -6,6 +6,7 @@
 #include "envoy/extensions/retry/host/omit_canary_hosts/v3/omit_canary_hosts.pb.h"
 #include "envoy/extensions/retry/host/omit_host_metadata/v3/omit_host_metadata_config.pb.h"
 #include "envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.pb.h"
+#include "http/syntax.h"
 #include "proxy/runtime/compile.h"
 #include "proxy/runtime/unread.h"
 #include "proxy/upstream/subset.h"
@@ -469,8 +470,10 @@ base::Result<HeaderMutation> mutation_of(const RepeatedPtrField<core::HeaderValu
     if (write.name.empty()) return base::fail(base::ErrorKind::Invalid, "a header to add has no name");
     if (fixed(write.name))
       return base::fail(base::ErrorKind::Invalid, ":-prefixed or host headers may not be modified");
-    if (breaks_lines(write.name) || breaks_lines(entry.header().value()) || breaks_lines(entry.header().raw_value()))
-      return base::fail(base::ErrorKind::Invalid, "a header to add, or its value, holds CR, LF or NUL");
+    if (!http::syntax::valid_token(write.name))
+      return base::fail(base::ErrorKind::Invalid, "\"" + entry.header().key() + "\" is no name of a header");
+    if (breaks_lines(entry.header().value()) || breaks_lines(entry.header().raw_value()))
+      return base::fail(base::ErrorKind::Invalid, "the value of a header to add holds CR, LF or NUL");
     write.keep_empty = entry.keep_empty_value();
     switch (entry.append_action()) {
       case core::HeaderValueOption::ADD_IF_ABSENT:

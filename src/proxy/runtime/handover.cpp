@@ -187,7 +187,7 @@ void Handover::listen() {
   const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return;
   if (bind(fd, address.data(), address.size()) != 0 || ::listen(fd, 4) != 0 || !loop_.add(fd, EPOLLIN, *this)) {
-    base::log::info("no successor can take over from this process: base id {} and epoch {} are another's",
+    base::log::warn("no successor can take over from this process: base id {} and epoch {} are another's",
                     options_.base_id, options_.epoch);
     close(fd);
     return;

@@ -31,7 +31,8 @@ class List {
   List() { head_.before = head_.after = &head_; }
   List(const List&) = delete;
   ~List() {
-    while (!empty()) head_.after->leave();
+    // What was deleted has left (~Link); the analyzer does not see that.
+    while (!empty()) head_.after->leave();  // NOLINT(clang-analyzer-cplusplus.NewDelete)
     head_.before = head_.after = nullptr;
   }
 

@@ -365,6 +365,11 @@ TEST(RoutesThatAreRefused, NameTheField) {
                     "/}}], route: {cluster: backend}}\n")
                 .find("may not be modified"),
             std::string::npos);
+  EXPECT_NE(
+      refusal("              - {match: {prefix: /}, response_headers_to_add: [{header: {key: 'bad key', value: x}}], "
+              "route: {cluster: backend}}\n")
+          .find("\"bad key\" is no name of a header"),
+      std::string::npos);
 }
 
 }  // namespace
