@@ -154,7 +154,8 @@ std::string* pseudo(LuaScope& scope, std::string_view name) {
   return nullptr;
 }
 http::Headers& fields(LuaScope& scope) {
-  return scope.response ? scope.stream->response.headers : scope.stream->request.headers;
+  Stream& stream = *scope.stream;
+  return scope.response ? stream.response.headers : stream.request.headers;
 }
 void check_open(lua_State* L, const LuaScope& scope) {
   if (!scope.head_open) luaL_error(L, "header map can no longer be modified");
