@@ -67,8 +67,8 @@ struct TlsSettings {
   // none of this one's sessions.
   bool resumable = false;
   // Server: the same of TLS 1.2 and 1.3 for every client, with sessions that are kept in tickets: the first of these
-  // keys seals them, each one opens them (see check_ticket_keys). Contexts of the same names, roots and demands of
-  // clients take each other's, also across processes.
+  // keys seals them, each one opens them (see check_ticket_keys). Contexts of the same names, roots, algorithms and
+  // demands of clients take each other's, also across processes.
   std::vector<std::string> ticket_keys;
   std::optional<std::chrono::seconds> session_lifetime;
 

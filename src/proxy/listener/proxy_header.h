@@ -18,9 +18,9 @@ struct ProxyHeader {
   // connection's own addresses hold.
   net::Address source, destination;
 
-  // NeedMore: not all of it is there. No: there is none, or it is broken or of a version that is
-  // not taken, and the connection is to be closed. Yes: `out.size` bytes are to be dropped.
-  // v1 has at most 107 bytes; the TLVs of v2 are passed over.
+  // NeedMore: not all of it is there. No: it is broken, or there is none of a version that is taken although one is
+  // wanted, and the connection is to be closed. Yes: `out.size` bytes are to be dropped; none where there is no header.
+  // v1 has at most 107 bytes; the TLVs of v2 are passed over, but must end where it does.
   static Look parse(std::string_view bytes, const ProxyHeaderPolicy& wanted, ProxyHeader& out);
 };
 

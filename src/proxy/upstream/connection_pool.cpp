@@ -114,7 +114,7 @@ void ConnectionPool::stop_waiting(Stream& stream) {
 void ConnectionPool::dial(bool http2, const Stream& stream) {
   const bool first = idle_.empty() && busy_.empty() && h2_.empty() && dialing_.empty();
   auto permit = cluster_.connection_permit(high_, first);
-  if (!permit) {  // one of those that are there must do; one that fits nobody who waits gives way
+  if (!permit) {
     if (!idle_.empty()) idle_.front().retire();
     return;
   }

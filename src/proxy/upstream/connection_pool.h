@@ -64,7 +64,8 @@ class ConnectionPool {
   bool unused() const { return connections == 0 && dials_ == 0 && waiting() == 0; }
 
  private:
-  // For a stream that waits; does nothing where the process has as many connections as it may.
+  // For a stream that waits. Where the process has as many connections as it may, one that idles and fits nobody who
+  // waits gives way, or else one of those that are there must do.
   void dial(bool http2, const Stream& stream);
   void dial_for_waiting(bool http2);
   void dial_for_waiting();
