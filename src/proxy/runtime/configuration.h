@@ -163,8 +163,7 @@ class Configuration {
   base::Result<void> take(Kind kind, const Resource& resource, Entry& entry);
   base::Result<void> take_listener(const Resource& resource, Entry& entry);
   base::Result<void> bind(const std::string& listener, const SocketSpec& spec);
-  base::Result<void> open(const std::string& listener, const std::string& key, const SocketSpec& spec,
-                          std::vector<int> inherited);
+  base::Result<void> open(const std::string& listener, const std::string& key, const SocketSpec& spec);
   bool holds(const std::string& listener, const std::string& key);
   void let_go(const std::string& key);
   void await_closing();

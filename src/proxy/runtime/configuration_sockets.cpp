@@ -35,7 +35,7 @@ bool Configuration::holds(const std::string& listener, const std::string& key) {
 base::Result<void> Configuration::bind(const std::string& listener, const SocketSpec& spec) {
   const std::string key = bound_key(listener, spec.address);
   auto it = bound_.find(key);
-  if (it == bound_.end()) return open(listener, key, spec, inherit ? inherit(spec.address) : std::vector<int>());
+  if (it == bound_.end()) return open(listener, key, spec);
   Bound& bound = it->second;
   if (bound.listener != listener && holds(bound.listener, key))
     return base::fail(base::ErrorKind::Conflict, "error adding listener: '" + listener + "' has duplicate address '" +
@@ -48,15 +48,15 @@ base::Result<void> Configuration::bind(const std::string& listener, const Socket
   const bool own = bound.listener == listener;
   const SocketSpec before = bound.spec;
   let_go(key);
-  auto opened = open(listener, key, spec, {});
+  auto opened = open(listener, key, spec);
   if (!opened && own)
-    if (auto again = open(listener, key, before, {}); !again) base::log::error("{}", again.error().message);
+    if (auto again = open(listener, key, before); !again) base::log::error("{}", again.error().message);
   return opened;
 }
 
-base::Result<void> Configuration::open(const std::string& listener, const std::string& key, const SocketSpec& spec,
-                                       std::vector<int> inherited) {
+base::Result<void> Configuration::open(const std::string& listener, const std::string& key, const SocketSpec& spec) {
   await_closing();
+  auto inherited = inherit ? inherit(spec.address) : std::vector<int>();
   auto fds = TRY(open_listening(spec, static_cast<unsigned>(workers_.size()), std::move(inherited)));
   sockaddr_storage name{};
   socklen_t size = sizeof name;
