@@ -28,17 +28,20 @@ int fail(const base::Error& error) {
   return 1;
 }
 
+bool asks_for_help(const std::vector<std::string>& arguments) {
+  return !arguments.empty() && (arguments[0] == "--help" || arguments[0] == "-h");
+}
+
 int run_capture(const std::vector<std::string>& arguments) {
-  const bool asks = !arguments.empty() && (arguments[0] == "--help" || arguments[0] == "-h");
+  const bool asks = asks_for_help(arguments);
   if (asks || arguments.empty()) {  // never by accident: it is the whole namespace's traffic
-    fprintf(
-        asks ? stdout : stderr,
+    fputs(
         "usage: seine-proxy capture --proxy-uid UID [--proxy-gid GID] [--outbound-port 15001] [--inbound-port 15006]\n"
         "  [--include-inbound-ports LIST|*] [--exclude-inbound-ports LIST] [--include-outbound-ports LIST]\n"
         "  [--exclude-outbound-ports LIST] [--include-outbound-cidrs LIST|*] [--exclude-outbound-cidrs LIST]\n"
-        "Redirects the TCP traffic of the network namespace that it runs in; `nft delete table inet seine-capture` "
-        "undoes "
-        "that.\n");
+        "Redirects the TCP traffic of the network namespace that it runs in;\n"
+        "`nft delete table inet seine-capture` undoes that.\n",
+        asks ? stdout : stderr);
     return asks ? 0 : 2;
   }
   auto rules = capture::parse_rules(arguments);
@@ -47,6 +50,12 @@ int run_capture(const std::vector<std::string>& arguments) {
   if (!applied) return fail(applied.error());
   printf("traffic is captured: outbound to %u, inbound to %u\n", rules->outbound_port, rules->inbound_port);
   return 0;
+}
+
+// What is wrong with what the file says, or with doing it.
+int fail_with(const proxy::Options& options, const base::Error& error) {
+  const std::string& path = options.process.config_path;
+  return fail({error.kind, path.empty() ? error.message : path + ": " + error.message});
 }
 
 // From here on what is said on standard error goes to the file, access logs to /dev/stderr with it.
@@ -94,7 +103,7 @@ int run_proxy(const std::vector<std::string>& arguments) {
     node.mutable_locality()->set_zone(options->service_zone);
   if (options->mode == proxy::Options::Mode::Validate) {
     auto good = proxy::validate(*bootstrap);
-    if (!good) return fail(good.error());
+    if (!good) return fail_with(*options, good.error());
     printf("configuration '%s' OK\n", options->process.config_path.c_str());
     return 0;
   }
@@ -113,7 +122,7 @@ int run_proxy(const std::vector<std::string>& arguments) {
     process.configuration().inherit = [&](const net::Address& address) { return handover->take(address); };
   }
   auto started = process.start();
-  if (!started) return fail(started.error());
+  if (!started) return fail_with(*options, started.error());
   if (process.admin_address().valid()) base::log::info("admin at {}", process.admin_address().text());
   if (!options->admin_address_path.empty() &&
       !(std::ofstream(options->admin_address_path) << process.admin_address().text() << std::flush))
@@ -121,8 +130,7 @@ int run_proxy(const std::vector<std::string>& arguments) {
         {base::ErrorKind::Invalid, "--admin-address-path " + options->admin_address_path + " cannot be written"});
   auto control_plane = proxy::ControlPlane::of(loop, process.bootstrap(), process.configuration());
   if (!control_plane) return fail(control_plane.error());
-  process.control_plane_connected = [&] { return (*control_plane)->connected(); };
-  process.control_plane_answered = [&] { return (*control_plane)->answered(); };
+  process.control_plane = control_plane->get();
   signals.serve(process);
   if (handover) {
     handover->serve(process, [&] { loop.stop(); });
@@ -227,6 +235,16 @@ net::Task<std::string> metrics_of(const proxy::Process& process) { co_return pro
 
 // Beside an application, or as a gateway, in a mesh.
 int run_in_mesh(agent::Role role, const std::vector<std::string>& arguments) {
+  if (asks_for_help(arguments)) {
+    printf(
+        "usage: seine-proxy %s [-l LEVEL]\n"
+        "Serves what the control plane says. The pod's template sets the rest in the environment, as the injector and\n"
+        "the gateway's manifest write it: POD_NAME, POD_NAMESPACE, INSTANCE_IP (needed), SERVICE_ACCOUNT, "
+        "TRUST_DOMAIN,\n"
+        "CA_ADDR and PROXY_CONFIG.\n",
+        role == agent::Role::Sidecar ? "sidecar" : "router");
+    return 0;
+  }
   std::string level = "info";
   for (size_t i = 0; i + 1 < arguments.size(); ++i)
     if (arguments[i] == "-l" || arguments[i] == "--log-level" || arguments[i] == "--proxyLogLevel")
@@ -268,8 +286,7 @@ int run_in_mesh(agent::Role role, const std::vector<std::string>& arguments) {
   agent::Status status(
       loop, *environment,
       {.ready = [&] { return process.not_ready().empty(); }, .metrics = [&] { return metrics_of(process); }});
-  process.control_plane_connected = [&] { return control_plane.connected(); };
-  process.control_plane_answered = [&] { return control_plane.answered(); };
+  process.control_plane = &control_plane;
   auto listening = status.listen({});
   if (!listening) return fail(listening.error());
   base::log::info("{} of {}/{}, control plane {}", role == agent::Role::Sidecar ? "sidecar" : "gateway",

@@ -370,10 +370,7 @@ net::Task<void> Admin::serve(Process& process, std::shared_ptr<http::Exchange> e
       answer(*exchange, dump.error().kind == base::ErrorKind::NotFound ? 404 : 400, dump.error().message);
   } else if (path == "/listeners") {
     if (json) answer_json(*exchange, listeners_json(process));
-    std::string text;
-    for (const auto& [name, address] : process.configuration().bound_addresses())
-      text += name + "::" + address.text() + "\n";
-    if (!json) answer(*exchange, 200, text);
+    if (!json) answer(*exchange, 200, listeners_text(process));
   } else if (path == "/stats" || path == "/stats/prometheus") {
     serve_stats(process, *exchange, path == "/stats/prometheus");
   } else if (path == "/server_info") {

@@ -196,9 +196,26 @@ std::string clusters_text(const Process& process, const std::map<std::string, st
   return out;
 }
 
+// By name: where each listener is bound or, where it is not, for which address it is handed connections.
+static std::vector<std::pair<std::string, net::Address>> listening_addresses(const Process& process) {
+  auto out = process.configuration().bound_addresses();
+  for (const auto& [name, entry] : process.configuration().entries(Kind::Listener))
+    if (entry.listener && !entry.listener->bind)
+      for (const net::Address& address : entry.listener->addresses) out.emplace_back(name, address);
+  std::ranges::stable_sort(out, {}, [](const auto& one) -> const std::string& { return one.first; });
+  return out;
+}
+
+std::string listeners_text(const Process& process) {
+  std::string out;
+  for (const auto& [name, address] : listening_addresses(process))
+    out += name + "::" + (address.is_unix() ? address.ip() : address.text()) + "\n";
+  return out;
+}
+
 Json listeners_json(const Process& process) {
   Json out{{"listener_statuses", Json::array()}};
-  for (const auto& [name, address] : process.configuration().bound_addresses())
+  for (const auto& [name, address] : listening_addresses(process))
     out["listener_statuses"].push_back(Json{{"name", name}, {"local_address", address_json(address)}});
   return out;
 }
@@ -274,16 +291,17 @@ Json certificates_json(const Process& process) {
 std::string hot_restart_version(const ProcessOptions& options) { return options.hot_restart ? "seine.1" : "disabled"; }
 
 Json server_info(const Process& process) {
-  auto up =
-      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - process.started()).count();
-  std::string uptime = std::to_string(up) + "s";
+  auto uptime = [](std::chrono::steady_clock::time_point since) {
+    const auto up = std::chrono::steady_clock::now() - since;
+    return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(up).count()) + "s";
+  };
   const ProcessOptions& options = process.options();
   const char* state = process.draining() ? "DRAINING" : process.not_ready().empty() ? "LIVE" : "INITIALIZING";
   return Json{{"version", "seine/" SEINE_VERSION},
               {"state", state},
               {"hot_restart_version", hot_restart_version(options)},
-              {"uptime_current_epoch", uptime},
-              {"uptime_all_epochs", uptime},
+              {"uptime_current_epoch", uptime(process.started())},
+              {"uptime_all_epochs", uptime(process.first_started())},
               {"command_line_options",
                {{"base_id", std::to_string(options.base_id)},
                 {"restart_epoch", options.epoch},

@@ -31,6 +31,7 @@ base::Json clusters_json(const Process& process, const std::map<std::string, std
 std::string clusters_text(const Process& process, const std::map<std::string, std::vector<Process::HostFacts>>& hosts);
 
 base::Json listeners_json(const Process& process);
+std::string listeners_text(const Process& process);
 base::Json certificates_json(const Process& process);
 base::Json server_info(const Process& process);
 std::string hot_restart_version(const ProcessOptions& options);  // "disabled" where nobody may take over

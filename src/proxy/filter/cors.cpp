@@ -23,6 +23,7 @@ Verdict CorsFilter::on_request(Stream& stream) const {
                              [&](const StringMatch& match) { return match.matches("*") || match.matches(*origin); });
   bool preflight = stream.request.method == "OPTIONS" &&
                    !stream.request.headers.get("access-control-request-method").value_or("").empty();
+  stream.worker().count(allowed ? allowed_ : refused_);
   if (!allowed) {
     if (!preflight || policy->forward_unmatched_preflights) return Continue{};
     return Reply{.status = 200, .details = "cors_response"};

@@ -63,7 +63,10 @@ struct FaultFilter::Injury : FilterState {
 // nullptr: as many requests as may be are injured already.
 FaultFilter::Injury* FaultFilter::injure(Stream& stream, const FaultPolicy& policy) const {
   if (auto* known = stream.find_state<Injury>(*this)) return known;
-  if (policy.most_active && active_->load(std::memory_order_relaxed) >= *policy.most_active) return nullptr;
+  if (policy.most_active && active_->load(std::memory_order_relaxed) >= *policy.most_active) {
+    stream.worker().count(counters_.overflow);
+    return nullptr;
+  }
   active_->fetch_add(1, std::memory_order_relaxed);
   auto& out = stream.state<Injury>(*this);
   out.active = active_;
@@ -95,13 +98,17 @@ Verdict FaultFilter::on_request(Stream& stream) const {
   const auto* known = stream.find_state<Injury>(*this);
   if (!known || !known->delayed) {
     if (auto rate = rate_of(stream, policy); rate && under(slowed))
-      if (Injury* injury = injure(stream, policy)) injury->slow.emplace(*rate, stream.worker().loop().now());
+      if (Injury* injury = injure(stream, policy)) {
+        stream.worker().count(counters_.slowed);
+        injury->slow.emplace(*rate, stream.worker().loop().now());
+      }
     auto delay = policy.delay;
     if (policy.delay_by_header)
       delay = std::chrono::milliseconds(number_in(stream, "x-envoy-fault-delay-request").value_or(0));
     if (delay.count() > 0 && under(delayed)) {
       if (Injury* injury = injure(stream, policy)) {
         injury->delayed = true;
+        stream.worker().count(counters_.delays);
         stream.record.set(telemetry::Flag::DelayInjected);
         stream.wait_and_repeat(delay);
         return Pause{};
@@ -111,6 +118,7 @@ Verdict FaultFilter::on_request(Stream& stream) const {
   if (!under(aborted)) return Continue{};
   auto abort = abort_of(stream, policy);
   if (!abort || !injure(stream, policy)) return Continue{};
+  stream.worker().count(counters_.aborts);
   Reply reply{.status = abort->status, .body = "fault filter abort", .details = "fault_filter_abort"};
   reply.flags = static_cast<uint32_t>(telemetry::Flag::FaultInjected);
   reply.grpc_status = abort->grpc_status;

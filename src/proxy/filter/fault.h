@@ -15,7 +15,10 @@ namespace proxy {
 // to rehearse an upstream's failure. The route's policy goes before the listener's.
 class FaultFilter final : public Filter {
  public:
-  explicit FaultFilter(FaultPolicy policy) : policy_(std::move(policy)) {}
+  struct Counters {
+    Slot aborts = kNone, delays = kNone, overflow = kNone, slowed = kNone;
+  };
+  FaultFilter(FaultPolicy policy, Counters counters) : policy_(std::move(policy)), counters_(counters) {}
   std::string_view name() const override { return "envoy.filters.http.fault"; }
   Verdict on_request(Stream& stream) const override;
   void on_response(Stream& stream, http::ResponseHead& head) const override;
@@ -28,6 +31,7 @@ class FaultFilter final : public Filter {
   Injury* injure(Stream& stream, const FaultPolicy& policy) const;
 
   FaultPolicy policy_;
+  Counters counters_;
   std::shared_ptr<std::atomic<uint32_t>> active_ = std::make_shared<std::atomic<uint32_t>>(0);  // of the process
 };
 

@@ -180,7 +180,11 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
       Look look = ClientHello::parse(bytes, hello_);
       if (look == Look::NeedMore && bytes.size() < origin_->listener->hello_limit) return;
       look_for_tls_ = false;
+      worker().counts.hello_too_large += look == Look::NeedMore;
+      ++(look == Look::Yes ? worker().counts.tls_found : worker().counts.tls_not_found);
       if (look == Look::Yes) {
+        worker().counts.sni_found += !hello_.server_name.empty();
+        worker().counts.alpn_found += !hello_.protocols.empty();
         arrival_.transport = "tls";
         arrival_.server_name = origin_->server_name = hello_.server_name;
         for (const std::string& protocol : hello_.protocols) arrival_.protocols.push_back(protocol);
@@ -192,6 +196,11 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
       Look look = look_for_http(bytes, protocol);
       if (look == Look::NeedMore) return;
       look_for_http_ = false;
+      WorkerCounts& counts = worker().counts;
+      ++(look != Look::Yes        ? counts.http_not_found
+         : protocol == "h2c"      ? counts.http2_found
+         : protocol == "http/1.0" ? counts.http10_found
+                                  : counts.http11_found);
       if (look == Look::Yes) {
         arrival_.protocols.push_back(protocol);
         known_http1_ = protocol != "h2c";

@@ -5,6 +5,7 @@
 
 #include <fstream>
 
+#include "proxy/admin/dump.h"
 #include "proxy/runtime/harness.h"
 
 // Listeners of whole proxies on real sockets.
@@ -149,6 +150,7 @@ TEST(Listener, ListensOnAUnixSocketAndOnFurtherAddresses) {
   for (const auto& [name, address] : proxy.process().configuration().bound_addresses())
     served += exchange(address, kGet).find(" 200 ") != std::string::npos;
   EXPECT_EQ(served, 3);
+  EXPECT_NE(listeners_text(proxy.process()).find("main::" + path.path + "\n"), std::string::npos);
 }
 
 TEST(Listener, AnIPv6WildcardTakesIPv4OnlyWhereItIsTold) {

@@ -187,6 +187,10 @@ std::string rewritten_path(const Route& route, const Forward& forward, std::stri
   return rewritten(route, forward.prefix_rewrite, forward.regex_rewrite, path);
 }
 
+std::string rewritten_path(const Route& route, const Redirect& redirect, std::string_view path) {
+  return rewritten(route, redirect.prefix_rewrite, redirect.regex_rewrite, path);
+}
+
 std::string location_of(const Route& route, const Redirect& redirect, const http::RequestHead& request) {
   std::string_view scheme = redirect.scheme.empty() ? std::string_view(request.scheme) : redirect.scheme;
   std::string out(scheme);
@@ -208,7 +212,7 @@ std::string location_of(const Route& route, const Redirect& redirect, const http
     if (!redirect.strip_query && redirect.path.find('?') == std::string::npos)
       out += path.substr(std::min(path.find('?'), path.size()));
   } else {
-    const std::string other = rewritten(route, redirect.prefix_rewrite, redirect.regex_rewrite, path);
+    const std::string other = rewritten_path(route, redirect, path);
     out += other.empty() ? path : other;
   }
   return out;

@@ -253,6 +253,7 @@ Chosen choose(const RouteTable& table, const http::RequestHead& request, const F
 
 // The request's path as the route rewrites it; empty: it stays.
 std::string rewritten_path(const Route& route, const Forward& forward, std::string_view path);
+std::string rewritten_path(const Route& route, const Redirect& redirect, std::string_view path);
 // Where a redirect sends the request.
 std::string location_of(const Route& route, const Redirect& redirect, const http::RequestHead& request);
 // One target by weight.

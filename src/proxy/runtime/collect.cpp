@@ -33,6 +33,7 @@ static void collect_cluster(const ClusterState& state, telemetry::Scrape& scrape
   gauge("upstream_cx_active", c.active_connections);
   counter("upstream_cx_connect_fail", c.connect_failures);
   counter("upstream_cx_connect_timeout", c.connect_timeouts);
+  counter("upstream_cx_connect_attempts_exceeded", c.connect_attempts_exceeded);
   counter("upstream_cx_none_healthy", c.none_healthy);
   if (state.config()->type == Cluster::Type::OriginalDst) counter("original_dst_host_invalid", c.original_host_invalid);
   counter("upstream_cx_overflow", c.connection_overflow);
@@ -122,7 +123,19 @@ void Worker::collect(telemetry::Scrape& scrape) {
   for (const auto& counted : tcp_counts_) counted->collect(scrape);
   for (const auto& listener : pin_->config->listeners) listener_counts(listener->stat_name);  // those unused yet, too
   for (const auto& counted : listener_counts_) counted->collect(scrape, number);
-  scrape.counter(StatName("http2.keepalive_timeout"), counts.http2_keepalive_timeouts);
+  auto counter = [&](const char* name, uint64_t value) { scrape.counter(StatName(name), value); };
+  counter("http2.keepalive_timeout", counts.http2_keepalive_timeouts);
+  counter("tls_inspector.tls_found", counts.tls_found);
+  counter("tls_inspector.tls_not_found", counts.tls_not_found);
+  counter("tls_inspector.client_hello_too_large", counts.hello_too_large);
+  counter("tls_inspector.sni_found", counts.sni_found);
+  counter("tls_inspector.sni_not_found", counts.tls_found - counts.sni_found);
+  counter("tls_inspector.alpn_found", counts.alpn_found);
+  counter("tls_inspector.alpn_not_found", counts.tls_found - counts.alpn_found);
+  counter("http_inspector.http10_found", counts.http10_found);
+  counter("http_inspector.http11_found", counts.http11_found);
+  counter("http_inspector.http2_found", counts.http2_found);
+  counter("http_inspector.http_not_found", counts.http_not_found);
   scrape.gauge(StatName("server.total_connections"), static_cast<double>(session_count));
   each_cluster([&](ClusterState& state) {
     state.count_bytes();

@@ -62,14 +62,25 @@ base::Result<CorsPolicy> cors_of(const From& from) {
   return out;
 }
 
-base::Result<std::shared_ptr<Filter>> fault_filter(const Compiler&, const Any& any) {
-  return std::make_shared<FaultFilter>(TRY(fault_of(TRY(unpack<HTTPFault>(any)))));
+Slot counter_of(const Compiler& compiler, const char* leaf) {
+  return compiler.slots.counter(
+      telemetry::StatName(std::string("http.{envoy_http_conn_manager_prefix}.") + leaf, {compiler.stat_prefix}));
+}
+
+base::Result<std::shared_ptr<Filter>> fault_filter(const Compiler& compiler, const Any& any) {
+  FaultPolicy policy = TRY(fault_of(TRY(unpack<HTTPFault>(any))));
+  return std::make_shared<FaultFilter>(
+      std::move(policy), FaultFilter::Counters{.aborts = counter_of(compiler, "fault.aborts_injected"),
+                                               .delays = counter_of(compiler, "fault.delays_injected"),
+                                               .overflow = counter_of(compiler, "fault.faults_overflow"),
+                                               .slowed = counter_of(compiler, "fault.response_rl_injected")});
 }
 base::Result<std::shared_ptr<const FilterPolicy>> fault_policy(const Compiler&, const Any& any) {
   return std::make_shared<const FaultPolicy>(TRY(fault_of(TRY(unpack<HTTPFault>(any)))));
 }
-base::Result<std::shared_ptr<Filter>> cors_filter(const Compiler&, const Any&) {
-  return std::make_shared<CorsFilter>();
+base::Result<std::shared_ptr<Filter>> cors_filter(const Compiler& compiler, const Any&) {
+  return std::make_shared<CorsFilter>(counter_of(compiler, "cors.origin_valid"),
+                                      counter_of(compiler, "cors.origin_invalid"));
 }
 base::Result<std::shared_ptr<const FilterPolicy>> cors_policy(const Compiler&, const Any& any) {
   return std::make_shared<const CorsPolicy>(

@@ -151,6 +151,7 @@ class Configuration {
   };
   std::vector<const Draining*> draining() const;
   LogFiles& logs() { return logs_; }
+  const Slots& slots() const { return slots_; }
 
  private:
   struct Bound {

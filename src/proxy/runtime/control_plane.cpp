@@ -154,15 +154,20 @@ static std::string misfit(const envoy::service::discovery::v3::DiscoveryResponse
 
 void ControlPlane::read(File& file, bool anew) {
   auto bytes = base::read_file(file.source.path);
-  if (!bytes) return base::log::warn("{}", bytes.error().message);
+  if (!bytes) {
+    ++file.failures;
+    return base::log::warn("{}", bytes.error().message);
+  }
   if (!anew && *bytes == file.bytes) return;
   file.bytes = *bytes;
   auto response = response_of(file.source.path, *bytes);
   if (response)
     if (auto why = misfit(*response, file.kind); !why.empty())
       response = base::fail(base::ErrorKind::Invalid, std::move(why));
-  if (!response)
+  if (!response) {
+    ++file.failures;
     return base::log::warn("{}: {}; what was there stays", file.source.path, base::printable(response.error().message));
+  }
   std::vector<xds::Offered> offered;
   std::set<std::string> present;
   for (auto& resource : *response->mutable_resources()) {
@@ -265,6 +270,17 @@ void ControlPlane::on_timer() {
   arm();
 }
 
+uint64_t ControlPlane::failures(Kind kind, std::string_view name) const {
+  static const Source kNone;
+  const auto& all = kind == Kind::Listener ? options_.listeners : options_.clusters;
+  const Source& source = !name.empty() ? configuration_.source(kind, name) : all ? *all : kNone;
+  if (source.type == Source::Type::Ads) return ads_ ? ads_->client.failures() : 0;
+  const std::pair key{kind, source.key()};
+  if (auto it = remotes_.find(key); it != remotes_.end()) return it->second->client.failures();
+  auto it = files_.find(key);
+  return it == files_.end() ? 0 : it->second->failures;
+}
+
 // A secret that does not come keeps back those who need it, not the whole proxy.
 bool ControlPlane::answered() const {
   std::chrono::milliseconds patience{0};
@@ -282,27 +298,12 @@ bool ControlPlane::answered() const {
 
 base::Result<std::unique_ptr<ControlPlane>> ControlPlane::of(net::Loop& loop, const Bootstrap& bootstrap,
                                                              Configuration& configuration) {
-  const auto& dynamic = bootstrap.dynamic_resources();
-  if (!dynamic.lds_resources_locator().empty() || !dynamic.cds_resources_locator().empty())
-    return base::fail(base::ErrorKind::Invalid,
-                      "dynamic_resources: lds_resources_locator and cds_resources_locator (xdstp) are not supported");
-  Options options{.node = bootstrap.node(), .listeners = std::nullopt, .clusters = std::nullopt};
-  if (dynamic.has_lds_config()) options.listeners = TRY(Source::parse(dynamic.lds_config()));
-  if (dynamic.has_cds_config()) options.clusters = TRY(Source::parse(dynamic.cds_config()));
+  DynamicSources sources = TRY(dynamic_sources(bootstrap));
+  Options options{.node = bootstrap.node(), .listeners = sources.listeners, .clusters = sources.clusters};
   xds::AdsClient::Dialer dialer;
-  if (dynamic.has_ads_config()) {
-    core::ApiConfigSource ads = dynamic.ads_config();
-    if (ads.api_type() == core::ApiConfigSource::AGGREGATED_GRPC) ads.set_api_type(core::ApiConfigSource::GRPC);
-    if (ads.api_type() == core::ApiConfigSource::AGGREGATED_DELTA_GRPC)
-      ads.set_api_type(core::ApiConfigSource::DELTA_GRPC);
-    auto source = Source::parse(ads);
-    if (!source) return base::fail(base::ErrorKind::Invalid, "dynamic_resources.ads_config: " + source.error().message);
-    const auto& clusters = configuration.entries(Kind::Cluster);
-    if (!clusters.contains(source->cluster))
-      return base::fail(base::ErrorKind::Invalid,
-                        "ads_config names cluster " + source->cluster + ", which is not among the static ones");
-    options.variant = source->delta ? xds::Variant::Delta : xds::Variant::StateOfTheWorld;
-    dialer = dialer_to(loop, configuration, source->cluster, source->metadata);
+  if (const auto& ads = sources.ads) {
+    options.variant = ads->delta ? xds::Variant::Delta : xds::Variant::StateOfTheWorld;
+    dialer = dialer_to(loop, configuration, ads->cluster, ads->metadata);
   }
   return std::make_unique<ControlPlane>(loop, configuration, std::move(options), std::move(dialer));
 }

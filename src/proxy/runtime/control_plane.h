@@ -40,6 +40,13 @@ class ControlPlane {
   // All that was asked for has come once, or the listeners' and clusters' initial fetch time-outs are over (one that is
   // 0 never is).
   bool answered() const;
+  // Whether listeners, or clusters, come from elsewhere than the bootstrap.
+  bool asks_for_all(Kind kind) const {
+    return (kind == Kind::Listener ? options_.listeners : options_.clusters).has_value();
+  }
+  // How often the source of that resource failed: streams that ended, files that could not be read. Without a name:
+  // the source of all listeners, or of all clusters.
+  uint64_t failures(Kind kind, std::string_view name = {}) const;
 
  private:
   struct Remote {
@@ -56,6 +63,7 @@ class ControlPlane {
     bool all = false;  // everything in it, not only `names`
     std::set<std::string> names, held;
     std::string bytes;  // as last read
+    uint64_t failures = 0;
   };
   using Timed = std::pair<Kind, std::string>;  // a resource
 

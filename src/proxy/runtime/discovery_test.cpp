@@ -197,6 +197,7 @@ TEST_F(DiscoveryTest, EverythingMayComeFromFilesAndFollowsThem) {
   Proxy proxy(loop_,
               "{dynamic_resources: {lds_config: " + from("lds.yaml") + ", cds_config: " + from("cds.yaml") + "}}");
   auto following = follow(proxy);
+  proxy.process().control_plane = following.get();
   ASSERT_TRUE(ready(proxy));
   EXPECT_EQ(get(loop_, proxy.port(), "/").status, 200);
   EXPECT_EQ(one_.requests, 1);
@@ -217,9 +218,16 @@ TEST_F(DiscoveryTest, EverythingMayComeFromFilesAndFollowsThem) {
   files.put("eds.yaml", "{version_info: '4', resources: [{" + endpoints_of("c", one_.port()) + "}]}");
   ASSERT_TRUE(until(loop_, [&] { return endpoints.at("c").version == "4"; }));
   EXPECT_EQ(get(loop_, proxy.port(), "/").status, 200) << "nor does a resource without a name take others away";
+  const auto stats = counted(proxy);
+  EXPECT_EQ(stats.at("cluster_manager.cds.update_success"), 1);
+  EXPECT_EQ(stats.at("cluster_manager.cds.update_failure"), 2);
+  EXPECT_EQ(stats.at("cluster_manager.cds.update_attempt"), 4);
+  EXPECT_EQ(stats.at("cluster.c.update_success"), 4);
+  EXPECT_EQ(stats.at("cluster.c.update_attempt"), 5);
   files.put("lds.yaml", "{resources: []}");
   EXPECT_TRUE(until(loop_, [&] { return proxy.process().configuration().bound_addresses().empty(); }))
       << "a listener that is not in the file any more";
+  proxy.process().control_plane = nullptr;
 }
 
 TEST_F(DiscoveryTest, EachKindMayHaveAServerOfItsOwn) {
@@ -276,11 +284,12 @@ TEST_F(DiscoveryTest, NothingIsAnsweredBeforeTheControlPlaneSpokeOrTheTimeForItI
   brief.listeners->initial_fetch = brief.clusters->initial_fetch = std::chrono::milliseconds(20);
   ControlPlane for_ever(loop_, proxy.process().configuration(), patient, silent);
   ControlPlane in_time(loop_, proxy.process().configuration(), brief, silent);
-  proxy.process().control_plane_answered = [&] { return for_ever.answered(); };
+  proxy.process().control_plane = &for_ever;
   EXPECT_EQ(proxy.process().not_ready(), "PRE_INITIALIZING");
   EXPECT_FALSE(in_time.answered());
   EXPECT_TRUE(until(loop_, [&] { return in_time.answered(); }));
   EXPECT_FALSE(for_ever.answered());
+  proxy.process().control_plane = nullptr;
 }
 
 TEST_F(DiscoveryTest, AVirtualHostIsAskedForWhenARequestNeedsIt) {

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/log.h"
+#include "base/strings.h"
 #include "proxy/runtime/process.h"
 
 namespace proxy {
@@ -19,7 +20,7 @@ constexpr auto kPatience = std::chrono::seconds(10);   // with a peer that does 
 constexpr auto kFirstWords = std::chrono::seconds(3);  // a successor asks at once
 constexpr auto kSendAgain = std::chrono::milliseconds(5);
 constexpr std::string_view kSockets = "sockets", kAdmin = "admin", kDrain = "drain", kTerminate = "terminate",
-                           kDone = "done";
+                           kSince = "since ", kDone = "done";
 
 net::Address name_of(uint32_t base_id, uint32_t epoch) {
   return net::Address::unix_path("@seine-proxy-" + std::to_string(base_id) + "-" + std::to_string(epoch));
@@ -116,7 +117,9 @@ void Handover::Successor::send_sockets() {
       patience.arm(kPatience);
     }
   }
-  if (!send_message(fd, kDone)) return again.arm(kSendAgain);
+  const auto since = std::chrono::nanoseconds(owner.process_->first_started().time_since_epoch());
+  if (!send_message(fd, std::string(kSince) + std::to_string(since.count())) || !send_message(fd, kDone))
+    return again.arm(kSendAgain);
   patience.cancel();  // it may take its time to get ready
 }
 
@@ -171,6 +174,11 @@ base::Result<void> Handover::take_sockets() {
     fds.clear();
     const std::string text = receive_message(predecessor_, fds);
     if (text == kDone) return {};
+    if (text.starts_with(kSince)) {  // of the machine's own clock, which both read
+      since_ = std::chrono::steady_clock::time_point(
+          std::chrono::nanoseconds(base::parse_number<int64_t>(text.substr(kSince.size())).value_or(0)));
+      continue;
+    }
     auto address = net::Address::parse_host_port(text);
     for (int fd : fds) {
       if (address)
@@ -207,6 +215,7 @@ std::vector<int> Handover::take(const net::Address& address) {
 
 void Handover::serve(Process& process, std::function<void()> on_end) {
   process_ = &process;
+  if (since_) process.set_first_started(*since_);
   on_end_ = std::move(on_end);
 }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -69,6 +71,7 @@ class Handover final : private net::IoHandler {
   std::function<void()> on_end_;
   std::shared_ptr<bool> terminate_ = std::make_shared<bool>(false);
   bool draining_ = false;
+  std::optional<std::chrono::steady_clock::time_point> since_;  // the first of the processes before
 };
 
 }  // namespace proxy

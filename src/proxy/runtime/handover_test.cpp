@@ -109,7 +109,9 @@ TEST_F(HandoverTest, EverySocketArrivesHoweverLateTheSuccessorReads) {
     addresses.insert(heard.text);
     sockets += heard.sockets;
   }
-  EXPECT_EQ(heard.text, "done");
+  EXPECT_EQ(heard.text,
+            "since " + std::to_string(std::chrono::nanoseconds(proxy.process().started().time_since_epoch()).count()));
+  EXPECT_EQ(hear(successor).text, "done");
   EXPECT_EQ(addresses.size(), kListeners + 1);
   EXPECT_EQ(sockets, 2 * (kListeners + 1)) << "one a worker";
 }

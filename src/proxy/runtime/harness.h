@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -56,6 +57,8 @@ http::Response fetch(net::Loop& loop, uint16_t port, http::Request request,
 http::Response get(net::Loop& loop, uint16_t port, const std::string& path,
                    http::Version version = http::Version::Http1);
 std::string bytes(size_t size);
+// What it counts and measures, by Envoy's names.
+std::map<std::string, double> counted(Proxy& proxy);
 // Bytes there, and all that comes back until the peer closes.
 std::string raw(net::Loop& loop, uint16_t port, std::string bytes);
 

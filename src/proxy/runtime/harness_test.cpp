@@ -154,6 +154,12 @@ static net::Task<std::string> raw_exchange(net::Loop& loop, uint16_t port, std::
   co_return out;
 }
 
+std::map<std::string, double> counted(Proxy& proxy) {
+  std::map<std::string, double> out;
+  for (const auto& stat : proxy.process().scrape().stats()) out[stat.name] = stat.value;
+  return out;
+}
+
 std::string raw(net::Loop& loop, uint16_t port, std::string bytes) {
   return net::run_to_end(loop, raw_exchange(loop, port, std::move(bytes)));
 }

@@ -12,7 +12,7 @@ namespace proxy {
 // What to do about a field of a document that its message does not have.
 enum class UnknownFields { Refuse, Ignore };
 
-// One YAML or JSON document as a message, in protobuf's JSON form.
+// One YAML or JSON document as a message, in protobuf's JSON form. NotFound: a field that the message does not have.
 base::Result<void> read_message(const std::string& text, google::protobuf::Message& out, UnknownFields unknown);
 
 template <typename Message>

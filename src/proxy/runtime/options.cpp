@@ -34,7 +34,7 @@ std::string_view Options::help_text() {
          "      --admin-address-path FILE  is told where the admin port listens\n"
          "      --service-cluster, --service-node, --service-zone NAME\n"
          "                               this proxy's node, where the bootstrap does not say\n"
-         "      --allow-unknown-static-fields\n"
+         "      --allow-unknown-static-fields  pass over fields of the bootstrap that do not exist or do not act here\n"
          "      --version, --help\n"
          "\n"
          "example: seine-proxy -c bootstrap.yaml --concurrency 2 -l debug\n";

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "proxy/listener/session.h"
+#include "proxy/runtime/control_plane.h"
 #include "proxy/runtime/local_ip.h"
 #include "proxy/stream/peer.h"
 
@@ -236,7 +237,7 @@ net::Task<void> Process::drain(std::chrono::milliseconds limit) {
 
 std::string Process::not_ready() const {
   if (draining()) return "DRAINING";
-  const bool told = !control_plane_answered || control_plane_answered();
+  const bool told = !control_plane || control_plane->answered();
   return told && configuration_.listeners_ready() ? "" : "PRE_INITIALIZING";
 }
 
@@ -300,11 +301,17 @@ void Process::collect_process(telemetry::Scrape& sum) const {
   gauge("runtime.num_layers", static_cast<double>(runtime_.layers().size()));
   gauge("runtime.num_keys", static_cast<double>(keys));
   gauge("server.hot_restart_epoch", options_.epoch);
-  counter("cluster_manager.cds.update_success", configuration_.updated(Kind::Cluster));
-  counter("cluster_manager.cds.update_rejected", configuration_.rejected(Kind::Cluster));
-  counter("listener_manager.lds.update_success", configuration_.updated(Kind::Listener));
-  counter("listener_manager.lds.update_rejected", configuration_.rejected(Kind::Listener));
-  if (control_plane_connected) gauge("control_plane.connected_state", control_plane_connected() ? 1 : 0);
+  auto updates = [&](Kind kind, const std::string& api) {
+    const uint64_t taken = configuration_.updated(kind), refused = configuration_.rejected(kind);
+    const uint64_t failed = control_plane ? control_plane->failures(kind) : 0;
+    counter(api + ".update_success", taken);
+    counter(api + ".update_rejected", refused);
+    counter(api + ".update_failure", failed);
+    counter(api + ".update_attempt", taken + refused + failed + (control_plane && control_plane->asks_for_all(kind)));
+  };
+  updates(Kind::Cluster, "cluster_manager.cds");
+  updates(Kind::Listener, "listener_manager.lds");
+  if (control_plane) gauge("control_plane.connected_state", control_plane->connected() ? 1 : 0);
   for (const auto& [name, entry] : configuration_.entries(Kind::Cluster)) {
     if (!entry.cluster) continue;
     collect_shared(*entry.cluster, sum);
@@ -316,14 +323,24 @@ void Process::collect_process(telemetry::Scrape& sum) const {
       sum.gauge(StatName(std::string("cluster.{envoy_cluster_name}.") + leaf, {entry.cluster->stat_name}),
                 static_cast<double>(value));
     };
+    auto told = [&](const char* leaf, uint64_t value) {
+      sum.counter(StatName(std::string("cluster.{envoy_cluster_name}.") + leaf, {entry.cluster->stat_name}), value);
+    };
     if (entry.cluster->type == Cluster::Type::Eds) {
       const auto& all = configuration_.entries(Kind::Endpoints);
-      const auto it = all.find(entry.cluster->endpoints_name);
-      auto updates = [&](const char* leaf, uint64_t value) {
-        sum.counter(StatName(std::string("cluster.{envoy_cluster_name}.") + leaf, {entry.cluster->stat_name}), value);
-      };
-      updates("update_success", it == all.end() ? 0 : it->second.taken);
-      updates("update_rejected", it == all.end() ? 0 : it->second.refused);
+      const std::string& endpoints_name = entry.cluster->endpoints_name;
+      const auto it = all.find(endpoints_name);
+      const uint64_t taken = it == all.end() ? 0 : it->second.taken, refused = it == all.end() ? 0 : it->second.refused;
+      const uint64_t failed = control_plane ? control_plane->failures(Kind::Endpoints, endpoints_name) : 0;
+      told("update_success", taken);
+      told("update_rejected", refused);
+      told("update_failure", failed);
+      told("update_attempt", 1 + taken + refused + failed);
+    } else if (const DnsClusters::Updates* updates = dns_.updates(name)) {
+      told("update_attempt", updates->attempts);
+      told("update_success", updates->answers);
+      told("update_failure", updates->failures);
+      told("update_empty", updates->empty);
     }
     of_cluster("membership_total", members.total);
     of_cluster("membership_healthy", members.healthy);

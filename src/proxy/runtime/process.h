@@ -16,6 +16,8 @@
 
 namespace proxy {
 
+class ControlPlane;
+
 struct ProcessOptions {
   unsigned concurrency = 1;
   std::string log_level = "info";
@@ -67,6 +69,9 @@ class Process {
   net::Loop& loop() const { return loop_; }
   std::chrono::steady_clock::time_point started() const { return started_; }
   std::chrono::system_clock::time_point loaded() const { return loaded_; }  // the bootstrap
+  // The start of the first of the processes that took over from one another.
+  std::chrono::steady_clock::time_point first_started() const { return first_started_; }
+  void set_first_started(std::chrono::steady_clock::time_point at) { first_started_ = at; }
   net::Address admin_address() const { return admin_address_; }
 
   // What all workers counted. Waits for each of them to end its turn.
@@ -96,8 +101,7 @@ class Process {
   // "" when all listeners serve and nobody says otherwise.
   std::string not_ready() const;
   std::function<void()> on_quit;
-  std::function<bool()> control_plane_connected;  // unset: there is none
-  std::function<bool()> control_plane_answered;   // whether all that was asked for has come, or is not waited for
+  const ControlPlane* control_plane = nullptr;  // where the configuration comes from; nullptr: the bootstrap has it all
 
  private:
   void collect_process(telemetry::Scrape& sum) const;
@@ -116,7 +120,7 @@ class Process {
   net::Timer tidy_;               // gives memory back after changes
   net::Timer look_at_memory_;     // and when much of it lies free
   size_t slack_ = 0;              // base::slack_memory() after the last time
-  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now(), first_started_ = started_;
   std::chrono::system_clock::time_point loaded_ = std::chrono::system_clock::now();
   std::vector<std::unique_ptr<Worker>> workers_;
   RuntimeLayers runtime_;

@@ -179,6 +179,8 @@ TEST_F(ProxyOnSockets, RedirectsAndAnswersDirectly) {
   auto here = get(loop_, proxy.port(), "/here");
   EXPECT_EQ(here.status, 418);
   EXPECT_EQ(here.body, "teapot");
+  EXPECT_EQ(counted(proxy)["http.main.rq_direct_response"], 2) << "a redirect is one too";
+  EXPECT_EQ(counted(proxy)["http.main.rq_redirect"], 1);
 }
 
 TEST_F(ProxyOnSockets, HeadersAndPathsAreChangedAsTheRouteSays) {

@@ -16,11 +16,6 @@ using namespace proxy::testing;
 
 class Stats : public ::testing::Test {
  protected:
-  static std::map<std::string, double> counted(const Proxy& proxy) {
-    std::map<std::string, double> out;
-    for (const auto& stat : const_cast<Proxy&>(proxy).process().scrape().stats()) out[stat.name] = stat.value;
-    return out;
-  }
   std::string with_log(const std::string& path, const std::string& routes) {
     std::string out =
         bootstrap_of(routes, cluster_of("backend", "@backend"),
@@ -158,6 +153,50 @@ TEST_F(Stats, AListenersLogTellsOfConnectionsAndRedirectsAreLoggedEach) {
   EXPECT_TRUE(lines.contains("request 200 via_upstream DownstreamEnd"));
   EXPECT_TRUE(lines.contains("connection HTTP/1.1"));
   EXPECT_FALSE(lines.contains("grpc ok"));
+}
+
+TEST_F(Stats, TellWhatInspectorsFoundAndWhatFiltersDid) {
+  std::string bootstrap = bootstrap_of(
+      "              - match: {prefix: /abort}\n                direct_response: {status: 200}\n"
+      "                typed_per_filter_config: {envoy.filters.http.fault: {\"@type\": "
+      "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, abort: {http_status: 503, percentage: "
+      "{numerator: 100}}}}\n"
+      "              - {match: {prefix: /}, direct_response: {status: 200}}\n",
+      "");
+  bootstrap.insert(bootstrap.find("    filter_chains:"),
+                   "    listener_filters:\n"
+                   "    - {name: t, typed_config: {\"@type\": "
+                   "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector}}\n"
+                   "    - {name: h, typed_config: {\"@type\": "
+                   "type.googleapis.com/envoy.extensions.filters.listener.http_inspector.v3.HttpInspector}}\n");
+  Proxy proxy(loop_, bootstrap);
+  EXPECT_EQ(get(loop_, proxy.port(), "/abort").status, 503);
+  EXPECT_EQ(get(loop_, proxy.port(), "/", http::Version::Http2).status, 200);
+  auto stats = counted(proxy);
+  EXPECT_EQ(stats["http.main.fault.aborts_injected"], 1);
+  EXPECT_EQ(stats["http.main.fault.delays_injected"], 0);
+  EXPECT_EQ(stats["tls_inspector.tls_not_found"], 2);
+  EXPECT_EQ(stats["tls_inspector.tls_found"], 0);
+  EXPECT_EQ(stats["http_inspector.http11_found"], 1);
+  EXPECT_EQ(stats["http_inspector.http2_found"], 1);
+}
+
+TEST_F(Stats, ARedirectIsToldWithThePathThatItSendsTo) {
+  const std::string path = ::testing::TempDir() + "stats_test.redirect." + std::to_string(getpid()) + ".log";
+  {
+    Proxy proxy(
+        loop_,
+        bootstrap_of("              - {match: {prefix: /old}, redirect: {prefix_rewrite: /new}}\n"
+                     "              - {match: {prefix: /}, redirect: {path_redirect: /there}}\n",
+                     "", "          access_log: [" + log(path, "%REQ(:path)% %REQ(x-envoy-original-path)%") + "]\n"));
+    get(loop_, proxy.port(), "/older?a=b");
+    get(loop_, proxy.port(), "/else");
+    net::run_to_end(loop_, until_lines(loop_, path, 2));
+  }
+  std::ifstream file(path);
+  const std::string lines{std::istreambuf_iterator<char>(file), {}};
+  unlink(path.c_str());
+  EXPECT_EQ(lines, "/newer?a=b /older?a=b\n/else -\n");
 }
 
 TEST_F(Stats, TheAdminPageRefusesFormsThatItDoesNotHave) {

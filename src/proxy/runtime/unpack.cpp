@@ -158,7 +158,9 @@ base::Result<net::Address> compile(const core::Address& from) {
   const auto& socket = from.socket_address();
   if (socket.port_value() > 65535)
     return base::fail(base::ErrorKind::Invalid, "port " + std::to_string(socket.port_value()) + " is above 65535");
-  return net::Address::parse(socket.address(), static_cast<uint16_t>(socket.port_value()));
+  auto out = net::Address::parse(socket.address(), static_cast<uint16_t>(socket.port_value()));
+  if (!out) out.error().message += "; names stand in clusters of type STRICT_DNS or LOGICAL_DNS only";
+  return out;
 }
 
 base::Result<std::string> compile(const core::DataSource& from) {

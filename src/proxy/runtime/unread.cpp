@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/runtime/unread.h"
 
+#include <fmt/format.h>
 #include <google/protobuf/any.pb.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/unknown_field_set.h>
@@ -74,6 +75,14 @@ double size_of(const pb::Message& message, const pb::FieldDescriptor& field) {
   }
 }
 
+// Of what size_of tells.
+const char* unit_of(const pb::FieldDescriptor& field) {
+  if (field.is_repeated()) return " elements";
+  if (field.cpp_type() == pb::FieldDescriptor::CPPTYPE_STRING) return " bytes";
+  const auto* type = field.message_type();
+  return type && type->full_name() == "google.protobuf.Duration" ? " s" : "";
+}
+
 base::Result<void> check_limits(const pb::Message& message) {
   auto all = limits();
   std::string_view name = message.GetDescriptor()->full_name();
@@ -83,8 +92,12 @@ base::Result<void> check_limits(const pb::Message& message) {
     const auto* field = message.GetDescriptor()->FindFieldByName(std::string(at->field));
     if (!field || (!at->always && !message.GetReflection()->HasField(message, field))) continue;
     double size = size_of(message, *field);
-    if (!(size >= at->least && size <= at->most))  // nor is it no number
-      return base::fail(base::ErrorKind::Invalid, field->full_name() + " is out of its limits");
+    if (size >= at->least && size <= at->most) continue;
+    const char* unit = unit_of(*field);
+    const bool less = size < at->least;  // or no number
+    return base::fail(base::ErrorKind::Invalid,
+                      fmt::format("{} has {}{}, and needs {} {}{}", field->full_name(), size, unit,
+                                  less ? "at least" : "at most", less ? at->least : at->most, unit));
   }
   if (is_duration(message) && seconds_of(message) < 0)
     return base::fail(base::ErrorKind::Invalid, "a negative duration");

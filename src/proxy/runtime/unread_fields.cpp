@@ -13,7 +13,7 @@ static constexpr UnreadFields kUnread[] = {
      "-node_context_params cluster_manager !hds_config flags_path -stats_flush_interval "
      "-stats_flush_on_admin -stats_eviction_interval tracing -enable_dispatcher_stats header_prefix "
      "stats_server_version_override use_tcp_for_dns_lookups dns_resolution_config typed_dns_resolver_config "
-     "bootstrap_extensions -config_sources -default_config_source default_socket_interface "
+     "stats_sinks watchdogs bootstrap_extensions -config_sources -default_config_source default_socket_interface "
      "!certificate_provider_instances perf_tracing_file_path -default_regex_engine xds_delegate_extension "
      "xds_config_tracker_extension listener_manager application_log_config"},
     {"envoy.config.bootstrap.v3.RuntimeLayer", "-disk_layer rtds_layer"},

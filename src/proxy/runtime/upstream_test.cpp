@@ -298,6 +298,11 @@ TEST_F(Upstreams, ANameThatIsGoneTakesItsEndpointsAlong) {
       continue;
     }
     EXPECT_TRUE(becomes(proxy, 503));
+    const auto stats = counted(proxy);
+    EXPECT_GE(stats.at("cluster.c.update_empty"), 1);
+    EXPECT_GE(stats.at("cluster.c.update_success"), 2) << "that there is nobody is an answer, too";
+    EXPECT_EQ(stats.at("cluster.c.update_failure"), 0);
+    EXPECT_LE(stats.at("cluster.c.update_success"), stats.at("cluster.c.update_attempt"));
     names.none = false;
     EXPECT_TRUE(becomes(proxy, 200));
   }

@@ -63,6 +63,8 @@ struct Change {
 
 struct WorkerCounts {
   uint64_t connections = 0, connections_closed = 0, http2_keepalive_timeouts = 0;
+  uint64_t tls_found = 0, tls_not_found = 0, hello_too_large = 0, sni_found = 0, alpn_found = 0;  // by the inspector
+  uint64_t http10_found = 0, http11_found = 0, http2_found = 0, http_not_found = 0;               // and by that of HTTP
 };
 
 struct WorkerOptions {

@@ -148,9 +148,13 @@ void Stream::route_request() {
 
 void Stream::redirect(const Redirect& redirect) {
   ++counts().redirects;
+  ++counts().direct_responses;  // as Envoy
   response.headers.clear();
   Reply answer{.status = redirect.status, .details = "direct_response"};
   answer.headers.add("location", location_of(*chosen_.route, redirect, request));
+  // What is told of the request is the path that it is sent to.
+  if (redirect.prefix_rewrite || redirect.regex_rewrite)
+    if (auto path = rewritten_path(*chosen_.route, redirect, request.path); !path.empty()) set_path(std::move(path));
   reply(std::move(answer));
 }
 
@@ -249,6 +253,10 @@ void Stream::rewrite_path(const Forward& forward) {
     path = rewritten_path(*chosen_.route, forward, request.path);
     if (path.empty()) return;
   }
+  set_path(std::move(path));
+}
+
+void Stream::set_path(std::string path) {
   if (!origin_->http->suppress_envoy_headers) request.headers.set("x-envoy-original-path", request.path);
   request.path = std::move(path);
 }

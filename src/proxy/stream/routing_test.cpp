@@ -339,7 +339,7 @@ TEST_F(Routing, ADirectResponseHasAFormatAndALimit) {
       "}}}\n";
   EXPECT_EQ(
       refusal(routes),
-      "main: virtual host all: routes[0]: direct_response.body: response body size is 5000 bytes; maximum is 4096");
+      "listener main: virtual host all: routes[0]: direct_response.body: response body size is 5000 bytes; maximum is 4096");
 }
 
 TEST(RoutesThatAreRefused, NameTheField) {

@@ -264,6 +264,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   void prepare_upstream_head(const Forward& forward);
   void rewrite_authority(std::string_view host, const Forward& forward);
   void rewrite_path(const Forward& forward);
+  void set_path(std::string path);
   std::optional<uint64_t> hash_of(const Forward& forward);
   void hash_cookie(const HashPolicy& policy, std::optional<uint64_t>& hash);
   void overflow(uint64_t& count);

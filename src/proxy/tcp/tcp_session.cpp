@@ -133,6 +133,7 @@ class TcpSession final : public Session {
     permit_ = cluster_->connection_permit(false, true);
     ++cluster_->counts.connections;
     ++host_->connections_total;
+    dialed_ = worker().loop().now();
     upstream_ = std::make_unique<net::Connection>(worker().loop(), up_);
     const Transport& transport = *host_->transport;
     std::shared_ptr<const net::TlsContext> context;
@@ -164,6 +165,8 @@ class TcpSession final : public Session {
     }
     cluster_->report(*host_, Outcome::TcpConnected);
     ++cluster_->counts.requests;  // as Envoy counts
+    cluster_->counts.connect_time.observe(
+        std::chrono::duration<double, std::milli>(worker().loop().now() - dialed_).count());
     if (const uint32_t limit = cluster_->config() ? cluster_->config()->buffer_limit : 0) {
       upstream_->set_water_marks(limit / 2, limit);
       upstream_->set_input_limit(limit);
@@ -224,6 +227,7 @@ class TcpSession final : public Session {
     no_longer_pending();
     upstream_->close();
     if (attempts_ < origin_->chain->tcp->connect_attempts) return connect();
+    ++cluster_->counts.connect_attempts_exceeded;
     fail(Flag::UpstreamConnectionFailure, reason, Tries::Spent);
   }
 
@@ -266,7 +270,7 @@ class TcpSession final : public Session {
   std::string server_name_;
   uint32_t attempts_ = 0;
   bool pending_ = false;  // and counted as such
-  net::Clock::time_point began_, deadline_{};
+  net::Clock::time_point began_, deadline_{}, dialed_{};
 };
 
 }  // namespace

@@ -87,7 +87,7 @@ class ClusterState {
              connection_overflow = 0, max_requests_reached = 0, max_duration_reached = 0, idle_timeouts = 0,
              http2_keepalive_timeouts = 0, panics = 0, connect_timeouts = 0, endpoint_updates = 0, protocol_errors = 0,
              redirects = 0, redirects_failed = 0, retry_limit_exceeded = 0, retry_success = 0,
-             original_host_invalid = 0, active_overflow = 0, retries_abandoned = 0;
+             original_host_invalid = 0, active_overflow = 0, retries_abandoned = 0, connect_attempts_exceeded = 0;
     struct Statuses {
       uint64_t by_class[6] = {};  // by_class[2]: 2xx
       std::vector<std::pair<int, uint64_t>> by_status;

@@ -32,7 +32,9 @@ void DnsClusters::set(const std::string& name, std::shared_ptr<const Cluster> cl
     watches_.erase(name);
     return;
   }
-  watch = std::make_shared<Watch>(Watch{.cluster = std::move(cluster), .addresses = std::move(known)});
+  const Updates updates = watch ? watch->updates : Updates();
+  watch =
+      std::make_shared<Watch>(Watch{.cluster = std::move(cluster), .updates = updates, .addresses = std::move(known)});
   const bool any = !watch->addresses.empty();
   watch->addresses.resize(watch->cluster->dns_names.size());
   if (any) publish(*watch);  // weights and such may be other ones
@@ -69,6 +71,11 @@ std::vector<net::Address> wanted_addresses(const Cluster& cluster, std::vector<n
   return answer;
 }
 
+const DnsClusters::Updates* DnsClusters::updates(const std::string& name) const {
+  auto it = watches_.find(name);
+  return it == watches_.end() ? nullptr : &it->second->updates;
+}
+
 static Milliseconds failure_pause(const Cluster& cluster, uint32_t failures) {
   const uint64_t most = static_cast<uint64_t>(std::max(cluster.dns_failure_max, cluster.dns_failure_base).count());
   return Milliseconds(
@@ -86,6 +93,7 @@ net::Task<void> DnsClusters::keep(DnsClusters& self, std::shared_ptr<Watch> watc
     options.servers = cluster.dns_servers;
     options.servers_are_fallback = cluster.dns_servers_are_fallback;
     options.tcp = cluster.dns_tcp;
+    ++watch->updates.attempts;
     auto found = co_await net::resolve_name(self.loop_, name.host, name.port, std::move(options));
     if (watch->gone) co_return;
     Milliseconds pause = cluster.dns_refresh;
@@ -93,6 +101,8 @@ net::Task<void> DnsClusters::keep(DnsClusters& self, std::shared_ptr<Watch> watc
     if (!found && found.error().kind == base::ErrorKind::NotFound) found = net::Resolved{};
     if (found) {
       failures = 0;
+      ++watch->updates.answers;
+      watch->updates.empty += found->addresses.empty();
       if (cluster.dns_ttl && found->ttl.count() > 0) pause = found->ttl;
       auto addresses = wanted_addresses(cluster, std::move(found->addresses), watch->addresses[at]);
       const bool keeps = addresses.empty() && cluster.type == Cluster::Type::LogicalDns;
@@ -103,6 +113,7 @@ net::Task<void> DnsClusters::keep(DnsClusters& self, std::shared_ptr<Watch> watc
     } else {
       base::log::debug("cluster {}: {}", cluster.name, found.error().message);
       pause = failure_pause(cluster, ++failures);
+      ++watch->updates.failures;
     }
     if (cluster.dns_jitter.count() > 0)
       pause += Milliseconds(dice() % static_cast<uint64_t>(cluster.dns_jitter.count()));

@@ -25,9 +25,16 @@ class DnsClusters {
   // nullptr: it is gone.
   void set(const std::string& name, std::shared_ptr<const Cluster> cluster);
 
+  // How often a cluster's names were asked for, and what came of it.
+  struct Updates {
+    uint64_t attempts = 0, answers = 0, failures = 0, empty = 0;
+  };
+  const Updates* updates(const std::string& name) const;  // nullptr: no such cluster
+
  private:
   struct Watch {
     std::shared_ptr<const Cluster> cluster;
+    Updates updates = {};
     std::vector<std::vector<net::Address>> addresses = {};  // of Cluster::dns_names
     bool gone = false;
   };
