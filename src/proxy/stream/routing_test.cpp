@@ -337,9 +337,9 @@ TEST_F(Routing, ADirectResponseHasAFormatAndALimit) {
   std::string routes =
       "              - {match: {prefix: /}, direct_response: {status: 200, body: {inline_string: " + bytes(5000) +
       "}}}\n";
-  EXPECT_EQ(
-      refusal(routes),
-      "listener main: virtual host all: routes[0]: direct_response.body: response body size is 5000 bytes; maximum is 4096");
+  EXPECT_EQ(refusal(routes),
+            "listener main: virtual host all: routes[0]: direct_response.body: response body size is 5000 bytes; "
+            "maximum is 4096");
 }
 
 TEST(RoutesThatAreRefused, NameTheField) {
