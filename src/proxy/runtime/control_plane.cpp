@@ -340,8 +340,9 @@ xds::AdsClient::Dialer dialer_to(net::Loop& loop, const Configuration& configura
       options.server_name = cluster->transport.sni;
     }
     options.connect_timeout = cluster->connect_timeout;
-    return xds::AdsClient::Dial{.client = std::make_unique<http::Client>(loop, std::move(options)),
-                                .metadata = headers};
+    xds::AdsClient::Dial out{.client = nullptr, .metadata = headers};
+    out.client = std::make_unique<http::Client>(loop, std::move(options));
+    return out;
   };
 }
 

@@ -356,6 +356,7 @@ void write_tcp_record(Worker& worker, const Origin& origin, ClusterState* cluste
     record.log_type = telemetry::LogType::TcpConnectionEnd;
   }
   for (const auto& log : logs) worker.log(*log, record);
+  record.source = nullptr;  // which is this call's own
   if (end)
     base::log::debug("connection {} from {} to {}: cluster {}, endpoint {}, {} bytes in, {} out, flags {}, {} ms",
                      origin.id, record.downstream_remote, record.downstream_local, record.cluster, record.upstream_host,
