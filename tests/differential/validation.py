@@ -147,7 +147,6 @@ NOT_BUILT = {
 # Taken by Seine though Envoy refuses them: (the configuration, why).
 TOLERATED = {
     "a cluster that is not there": "what comes later by CDS may be named before; requests are answered 503 until then",
-    "two clusters of a name": "the later one counts, as in CDS",
 }
 
 
