@@ -142,11 +142,15 @@ base::Result<Jwks> Jwks::parse(std::string_view text) {
   if (keys == json->end()) return problem("Jwks does not have [keys] field");
   if (!keys->is_array()) return problem("[keys] in Jwks is not an array");
   Jwks out;
+  bool symmetric = false;
   for (const base::Json& one : *keys) {
     if (out.keys_.size() >= kMostKeys) break;
+    symmetric |= base::text(one, "kty") == "oct";
     if (auto key = key_of(one)) out.keys_.push_back(std::move(*key));
   }
-  if (out.keys_.empty()) return problem("Jwks doesn't have any valid public key");
+  if (out.keys_.empty())
+    return base::fail(symmetric ? base::ErrorKind::NotFound : base::ErrorKind::Invalid,
+                      "Jwks doesn't have any valid public key");
   return out;
 }
 

@@ -17,7 +17,8 @@ namespace identity {
 class Jwks {
  public:
   enum class Problem { NotJson, NoKeys, BadKeys, NoValidKeys };
-  // The error's message is the problem's name in Envoy's words ("Jwks is an invalid JSON").
+  // The error's message is the problem's name in Envoy's words ("Jwks is an invalid JSON"). NotFound: there would be
+  // keys, but symmetric ones.
   static base::Result<Jwks> parse(std::string_view text);
 
   enum class Verdict { Good, NoKey, Bad };  // NoKey: none fits the token's kid and algorithm

@@ -112,7 +112,7 @@ const std::vector<Known>& plain_operators() {
       {"ROUTE_NAME", text_of(&Record::route)},
       {"VIRTUAL_HOST_NAME", text_of(&Record::virtual_host)},
       {"FILTER_CHAIN_NAME", text_of(&Record::filter_chain)},
-      {"LOCAL_REPLY_BODY", text_of(&Record::local_reply_body)},
+      {"LOCAL_REPLY_BODY", text_of(&Record::local_reply_body, Kind::Body)},
       {"DOWNSTREAM_PEER_URI_SAN", text_of(&Record::peer_uri_san)},
       {"DOWNSTREAM_PEER_SUBJECT", fact_of(Fact::PeerSubject)},
       {"DOWNSTREAM_PEER_ISSUER", fact_of(Fact::PeerIssuer)},

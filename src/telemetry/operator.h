@@ -19,6 +19,7 @@ struct Operator {
     Header,
     HeaderWithoutQuery,
     Text,
+    Body,  // as Text, but an empty one is a value
     Ip,
     Port,
     Number,

@@ -205,6 +205,9 @@ bool Operator::append(const Record& record, std::string& out) const {
     }
     case Kind::Text:
       return put(record.*field);
+    case Kind::Body:
+      put(record.*field);
+      return true;
     case Kind::Ip:
       return put(without_port(record.*field));
     case Kind::Port:

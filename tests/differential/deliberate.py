@@ -46,7 +46,6 @@ ROWS = [
     ("http1/OPTIONS http://other", "*", ANY, ANY, "an absolute OPTIONS target without a path is '*' (RFC 9112, 3.2.4)"),
     ("http1/OPTIONS asterisk", "log[0]", re.compile(".*404 - absolute_path_rejected.*"), re.compile(".*404 NR route_not_found.*"), "'*' is a target like others; no route takes it"),
     # Upgrades
-    ("http1/websocket not configured | http1/websocket turned off | http1/another upgrade | http1/websocket refused upstream", "responses[0].headers.connection", "close", None, "a refused upgrade leaves an HTTP/1.1 connection as it was (RFC 9110, 7.8)"),
     ("http1/websocket and keep-alive", "upstream[0].headers.connection", "keep-alive, Upgrade", "Upgrade", "Connection is written anew for the next hop"),
     ("http1/*eb?ocket*", "log[0]", re.compile(".* 101 DC downstream_remote_disconnect - a"), re.compile(".* 101 - via_upstream - a"), "the request is logged when it has been answered, and ends there"),
     ("malformed/upgrade with a body", "*", ANY, ANY, "an upgrade with a body is no upgrade: the request goes on without it"),

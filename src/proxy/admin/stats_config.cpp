@@ -19,6 +19,16 @@ static std::string sanitized(std::string_view name) {
   return out;
 }
 
+// nullptr: it is no such expression either.
+static std::shared_ptr<const std::regex> looking_ahead(const std::string& text) {
+  if (text.find("(?=") == text.npos && text.find("(?!") == text.npos) return nullptr;
+  try {
+    return std::make_shared<const std::regex>(text, std::regex::ECMAScript | std::regex::optimize);
+  } catch (const std::regex_error&) {
+    return nullptr;
+  }
+}
+
 base::Result<StatsConfig> StatsConfig::of(const envoy::config::metrics::v3::StatsConfig& from) {
   using From = envoy::config::metrics::v3::StatsMatcher;
   StatsConfig out;
@@ -48,11 +58,36 @@ base::Result<StatsConfig> StatsConfig::of(const envoy::config::metrics::v3::Stat
       return base::fail(base::ErrorKind::Invalid, "stats_tags: " + tag.tag_name() +
                                                       " has neither regex nor fixed_value; single default tags "
                                                       "cannot be chosen, only use_all_default_tags");
-    out.tags_.push_back({sanitized(tag.tag_name()), TRY(compile_regex(tag.regex()))});
-    if (out.tags_.back().regex->NumberOfCapturingGroups() < 1)
+    Tag& added = out.tags_.emplace_back();
+    added.label = sanitized(tag.tag_name());
+    auto regex = compile_regex(tag.regex());
+    if (regex)
+      added.regex = std::move(*regex);
+    else if (!(added.looking_ahead = looking_ahead(tag.regex())))
+      return base::fail(regex.error().kind, "stats_tags: " + tag.tag_name() + ": " + regex.error().message);
+    if ((added.regex ? added.regex->NumberOfCapturingGroups() : static_cast<int>(added.looking_ahead->mark_count())) <
+        1)
       return base::fail(base::ErrorKind::Invalid, "stats_tags: the regex of " + tag.tag_name() + " has no group");
   }
   return out;
+}
+
+std::optional<std::pair<std::string_view, std::string_view>> StatsConfig::Tag::find(std::string_view name) const {
+  if (regex) {
+    re2::StringPiece groups[3];
+    const int count = 1 + std::min(2, regex->NumberOfCapturingGroups());
+    if (!regex->Match({name.data(), name.size()}, 0, name.size(), re2::RE2::UNANCHORED, groups, count))
+      return std::nullopt;
+    return std::pair(std::string_view(groups[1].data(), groups[1].size()),
+                     std::string_view(groups[2].data(), groups[2].size()));
+  }
+  std::cmatch groups;
+  if (!std::regex_search(name.data(), name.data() + name.size(), groups, *looking_ahead)) return std::nullopt;
+  const auto group = [&](size_t at) {
+    return groups[at].matched ? std::string_view(groups[at].first, static_cast<size_t>(groups[at].length()))
+                              : std::string_view();
+  };
+  return std::pair(group(1), group(2));
 }
 
 static bool is_envoys(const StatName& name) { return name.prometheus.starts_with("envoy_"); }
@@ -70,15 +105,12 @@ void StatsConfig::label(StatName& name) const {
     telemetry::Labels labels;
     std::vector<std::string> pieces;
     for (const Tag& tag : tags_) {
-      re2::StringPiece groups[3];
-      const int count = 1 + std::min(2, tag.regex->NumberOfCapturingGroups());
-      if (!tag.regex->Match(name.dotted, 0, name.dotted.size(), re2::RE2::UNANCHORED, groups, count)) continue;
-      if (!groups[1].data()) continue;
-      const re2::StringPiece value = count > 2 && groups[2].data() ? groups[2] : groups[1];
-      labels.emplace_back(tag.label, std::string(value.data(), value.size()));
-      const auto at = static_cast<size_t>(groups[1].data() - name.dotted.data());
-      std::fill_n(left_out.begin() + static_cast<ptrdiff_t>(at), groups[1].size(), true);
-      pieces.push_back(sanitized({groups[1].data(), groups[1].size()}));
+      const auto groups = tag.find(name.dotted);
+      if (!groups || !groups->first.data()) continue;
+      labels.emplace_back(tag.label, groups->second.data() ? groups->second : groups->first);
+      const auto at = groups->first.data() - name.dotted.data();
+      std::fill_n(left_out.begin() + at, groups->first.size(), true);
+      pieces.push_back(sanitized(groups->first));
     }
     if (default_tags_) {  // whose values are out of the name already
       for (const std::string& piece : pieces)

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <regex>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -26,7 +29,12 @@ class StatsConfig {
  private:
   struct Tag {
     std::string label;
-    std::shared_ptr<const re2::RE2> regex;  // its first group is left out of the name, its second (or first) the value
+    // Its first group is left out of the name, its second (or first) the value. One of both: as Envoy, these
+    // expressions may look ahead, which RE2 does not.
+    std::shared_ptr<const re2::RE2> regex;
+    std::shared_ptr<const std::regex> looking_ahead;
+    // The groups in a name; an empty one without data(): it took no part. nullopt: no match.
+    std::optional<std::pair<std::string_view, std::string_view>> find(std::string_view name) const;
   };
   bool shows(const telemetry::StatName& name) const;
   void label(telemetry::StatName& name) const;

@@ -192,6 +192,37 @@ TEST_F(ExtAuthz, TheBodyIsShownAndThenGoesOn) {
   EXPECT_EQ(authorizer.seen.headers.get("x-envoy-auth-partial-body").value_or(""), "true");
 }
 
+TEST_F(ExtAuthz, WhereAnInternalRedirectLeadsItIsAskedAgain) {
+  const std::string off =
+      R"(typed_per_filter_config: {authz: {"@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute, disabled: true}})";
+  const std::string routes =
+      "              - {match: {prefix: /redirect/}, route: {cluster: backend, internal_redirect_policy: "
+      "{redirect_response_codes: [302, 307]}}, " +
+      off + "}\n" + kRoute;
+  for (const char* more : {"", ", with_request_body: {max_request_bytes: 1000}"}) {
+    Proxy proxy(loop, bootstrap(http_service() + more, routes), backend.port());
+    authorizer.asked = 0;
+    backend.requests = 0;
+    EXPECT_EQ(ask(proxy, "/redirect/http://host.test/no", "the body").status, 402) << more;
+    EXPECT_EQ(authorizer.asked, 1);
+    EXPECT_EQ(backend.requests, 1) << "that redirected";
+    EXPECT_EQ(ask(proxy, "/redirect/http://host.test/yes", "the body").status, 200);
+    EXPECT_EQ(authorizer.asked, 2);
+    EXPECT_EQ(authorizer.body, *more ? "the body" : "");
+  }
+  {  // a body that a filter has looked at may follow, too
+    Proxy proxy(loop,
+                bootstrap(http_service() + ", with_request_body: {max_request_bytes: 1000}",
+                          "              - {match: {prefix: /redirect/}, route: {cluster: backend, "
+                          "internal_redirect_policy: {redirect_response_codes: [302]}}}\n" +
+                              std::string(kRoute)),
+                backend.port());
+    EXPECT_EQ(ask(proxy, "/redirect/http://host.test/yes", "the body").status, 200);
+    EXPECT_EQ(authorizer.seen.path, "/check/yes");
+    EXPECT_EQ(authorizer.body, "the body");
+  }
+}
+
 TEST_F(ExtAuthz, ARouteTurnsItOffOrSaysMore) {
   std::string type = R"("@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute)";
   auto route = [&](const std::string& path, const std::string& policy) {

@@ -69,8 +69,7 @@ struct FaultPolicy final : FilterPolicy {
 struct CorsPolicy final : FilterPolicy {
   std::vector<StringMatch> origins;
   std::string methods, headers, expose, max_age;
-  bool credentials = false;
-  bool forward_unmatched_preflights = true;
+  std::optional<bool> credentials, forward_unmatched_preflights;
   bool enabled = true;
 };
 

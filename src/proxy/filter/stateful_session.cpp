@@ -92,7 +92,7 @@ void SessionKeeping::write(std::string_view address, std::chrono::system_clock::
   std::string text = cookie + "=\"" + encode(address, expires) + "\"";
   if (ttl.count() > 0) text += "; Max-Age=" + std::to_string(ttl.count());
   if (!path.empty()) text += "; Path=" + path;
-  headers.add("set-cookie", text + "; HttpOnly");
+  headers.add("set-cookie", text + attributes + "; HttpOnly");
 }
 
 const SessionKeeping* StatefulSessionFilter::keeping_of(const Stream& stream) const {

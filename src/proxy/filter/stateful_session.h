@@ -13,6 +13,7 @@ struct SessionKeeping final : FilterPolicy {
   std::string header;  // lower case; or
   std::string cookie;
   std::string path;             // of the cookie
+  std::string attributes;       // more of them, e.g. "; SameSite=Lax"
   std::chrono::seconds ttl{0};  // of the cookie; 0: the browser's session
   bool strict = false;          // no other endpoint will do
 

@@ -40,6 +40,7 @@ struct HttpConfig {
   uint32_t trusted_hops = 0;                  // of x-forwarded-for, by its own detection extension too
   std::vector<AddressRange> trusted_proxies;  // xff_trusted_cidrs
   bool skip_forwarded_append = false;
+  bool appends_to_detected = false;  // likewise, where an extension finds the client
   bool append_forwarded_port = false;
   std::string address_header;              // custom_header: the client's address is in there
   bool address_header_is_trusted = false;  // what it says may be internal

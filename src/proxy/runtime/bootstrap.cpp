@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/runtime/bootstrap.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -63,7 +64,15 @@ base::Result<DynamicSources> dynamic_sources(const Bootstrap& bootstrap) {
   return out;
 }
 
-// Whom it asks must be known before anything comes.
+// As Envoy, a listener without a name has its address for one.
+template <typename Message>
+static std::string name_of(const Message& message) {
+  if constexpr (requires { message.address().socket_address(); }) {
+    const auto& socket = message.address().socket_address();
+    if (message.name().empty()) return socket.address() + ":" + std::to_string(socket.port_value());
+  }
+  return message.name();
+}  // Whom it asks must be known before anything comes.
 static base::Result<void> check_sources(const Bootstrap& bootstrap) {
   TRY(dynamic_sources(bootstrap));
   const auto& dynamic = bootstrap.dynamic_resources();
@@ -98,7 +107,7 @@ static base::Result<void> check_sources(const Bootstrap& bootstrap) {
   if (dynamic.has_cds_config()) check("dynamic_resources.cds_config", dynamic.cds_config(), false);
   if (dynamic.has_lds_config()) check("dynamic_resources.lds_config", dynamic.lds_config(), may_come);
   for (const auto& one : bootstrap.static_resources().clusters()) check("cluster " + one.name(), one, may_come);
-  for (const auto& one : bootstrap.static_resources().listeners()) check("listener " + one.name(), one, may_come);
+  for (const auto& one : bootstrap.static_resources().listeners()) check("listener " + name_of(one), one, may_come);
   if (!why.empty()) return base::fail(base::ErrorKind::Invalid, why);
   if (asks && bootstrap.node().id().empty())
     base::log::warn("node.id is empty (--service-node): a control plane cannot tell this proxy from others");
@@ -143,12 +152,7 @@ static base::Result<void> load(const google::protobuf::RepeatedPtrField<Message>
                                Configuration& configuration) {
   std::vector<Resource> resources;
   for (const Message& message : from) {
-    Resource resource{.name = message.name()};
-    if constexpr (requires { message.address().socket_address(); }) {
-      if (resource.name.empty())
-        resource.name = message.address().socket_address().address() + ":" +
-                        std::to_string(message.address().socket_address().port_value());
-    }
+    Resource resource{.name = name_of(message)};
     resource.body.PackFrom(message);
     resources.push_back(std::move(resource));
   }
@@ -167,10 +171,10 @@ static void warn_of_missing_clusters(const Bootstrap& bootstrap) {
       base::log::warn("{} leads to cluster \"{}\", which is not there", base::printable(what),
                       base::printable(cluster));
   };
-  each_message(bootstrap.static_resources(), [&](const google::protobuf::Message& message) {
+  auto look_into = [&](const std::string& where, const google::protobuf::Message& message) {
     if (message.GetDescriptor() == envoy::config::route::v3::Route::descriptor()) {
       const auto& route = static_cast<const envoy::config::route::v3::Route&>(message);
-      const std::string what = "route \"" + route.name() + "\" (" + route.match().ShortDebugString() + ")";
+      const std::string what = where + "route \"" + route.name() + "\" (" + route.match().ShortDebugString() + ")";
       look(what, route.route().cluster());
       for (const auto& weighted : route.route().weighted_clusters().clusters()) look(what, weighted.name());
       for (const auto& mirror : route.route().request_mirror_policies()) look(what, mirror.cluster());
@@ -178,11 +182,15 @@ static void warn_of_missing_clusters(const Bootstrap& bootstrap) {
     using envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy;
     if (message.GetDescriptor() == TcpProxy::descriptor()) {
       const auto& tcp = static_cast<const TcpProxy&>(message);
-      look("tcp_proxy " + tcp.stat_prefix(), tcp.cluster());
+      look(where + "tcp_proxy " + tcp.stat_prefix(), tcp.cluster());
       for (const auto& weighted : tcp.weighted_clusters().clusters())
-        look("tcp_proxy " + tcp.stat_prefix(), weighted.name());
+        look(where + "tcp_proxy " + tcp.stat_prefix(), weighted.name());
     }
-  });
+  };
+  for (const auto& listener : bootstrap.static_resources().listeners())
+    each_message(listener, [&](const google::protobuf::Message& message) {
+      look_into("listener " + name_of(listener) + ": ", message);
+    });
 }
 
 // Secrets and addresses, which no single resource knows of.
@@ -197,7 +205,7 @@ static base::Result<void> check_together(const Bootstrap& bootstrap, const Slots
     for (const SocketSpec& spec : listener->bind ? listener->sockets : std::vector<SocketSpec>()) {
       if (!spec.address.port() && !spec.address.is_unix()) continue;
       auto [it, added] = taken.emplace(spec.address.text(), listener->name);
-      if (!added)
+      if (!added && it->second != listener->name)
         return base::fail(base::ErrorKind::Conflict, "error adding listener: '" + listener->name +
                                                          "' has duplicate address '" + it->first +
                                                          "' as existing listener " + it->second);
@@ -223,9 +231,16 @@ base::Result<void> validate(const Bootstrap& bootstrap) {
     if (auto compiled = compiler.cluster(cluster); !compiled)
       return about(Kind::Cluster, cluster.name(), compiled.error());
   std::vector<std::shared_ptr<const Listener>> listeners;
+  auto known = [&](const std::string& name) {
+    return std::ranges::any_of(settled.static_resources().clusters(),
+                               [&](const auto& cluster) { return cluster.name() == name; });
+  };
   for (const auto& listener : settled.static_resources().listeners()) {
+    if (const std::string unknown = Configuration::unknown_cluster(listener, known); !unknown.empty())
+      return about(Kind::Listener, name_of(listener),
+                   {base::ErrorKind::Invalid, "route: unknown cluster '" + unknown + "' (validate_clusters)"});
     auto compiled = compiler.listener(listener);
-    if (!compiled) return about(Kind::Listener, listener.name(), compiled.error());
+    if (!compiled) return about(Kind::Listener, name_of(listener), compiled.error());
     listeners.push_back(std::move(*compiled));
   }
   warn_of_missing_clusters(bootstrap);

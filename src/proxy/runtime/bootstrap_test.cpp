@@ -50,6 +50,15 @@ TEST(Bootstrap, ATypoIsToldWithItsWholePath) {
             0u);
 }
 
+TEST(Bootstrap, TwoOfAOneofAreToldWithTheirPlace) {
+  EXPECT_EQ(refusal(static_resources("listeners: [{name: a, filter_chains: [{filters: [{name: h, " +
+                                     typed("filters.network.tcp_proxy.v3.TcpProxy",
+                                           "stat_prefix: x, cluster: c, weighted_clusters: {}") +
+                                     "}]}]}]"))
+                .find("static_resources.listeners[0].filter_chains[0].filters[0].typed_config: "),
+            0u);
+}
+
 TEST(Bootstrap, WhatIsTornIsExplainedAsWhatItIs) {
   EXPECT_NE(refusal("{\"node\": {\"id\": \"a\"").find("unexpected end of input"), std::string::npos);
   EXPECT_NE(refusal("- a\n").find("no mapping"), std::string::npos);

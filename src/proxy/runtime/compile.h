@@ -111,6 +111,9 @@ std::string_view string_field(const google::protobuf::Struct& from, const std::s
 
 // The message's name without "type.googleapis.com/", looking into TypedStructs.
 std::string type_of(const google::protobuf::Any& from);
+// Of Istio's network filters those that are known, and with nothing to do here: Seine's proxies tell each other who
+// they are in TLS and headers.
+bool is_silent(const google::protobuf::Any& network_filter);
 // An extension that no type tells of, or one that is not known: never as if it had not been asked for.
 std::unexpected<base::Error> no_implementation(const std::string& name, const google::protobuf::Any& from);
 // The message of an Any, or of a TypedStruct in it.

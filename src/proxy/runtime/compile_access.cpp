@@ -98,6 +98,10 @@ base::Result<LogFilter> filter_of(const accesslog::AccessLogFilter& from) {
     case From::kTraceableFilter:
       return base::fail(base::ErrorKind::Invalid, "access log: traceable_filter: not known");
     case From::kExtensionFilter:
+      if (type_of(from.extension_filter().typed_config()).ends_with(".cel.v3.ExpressionFilter")) {
+        base::log::warn("access log: the CEL filter does not act: all that the log's other filters let pass is logged");
+        break;
+      }
       return base::fail(base::ErrorKind::Invalid,
                         "access log: extension_filter " + from.extension_filter().name() + " is not known");
     case From::FILTER_SPECIFIER_NOT_SET:

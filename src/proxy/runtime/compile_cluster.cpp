@@ -45,6 +45,8 @@ base::Result<void> compile_transports(const Compiler& compiler, const v3::Cluste
 }
 
 base::Result<void> compile_hosts(const Compiler& compiler, const v3::Cluster& from, Cluster& out) {
+  if (from.has_eds_cluster_config() && from.type() != v3::Cluster::EDS)
+    return base::fail(base::ErrorKind::Invalid, "eds_cluster_config set in a non-EDS cluster");
   switch (from.type()) {
     case v3::Cluster::EDS:
       if (!from.has_eds_cluster_config())
@@ -112,7 +114,8 @@ base::Result<void> refuse(const v3::Cluster& from) {
   if (from.has_preconnect_policy() && (from.preconnect_policy().per_upstream_preconnect_ratio().value() > 1 ||
                                        from.preconnect_policy().predictive_preconnect_ratio().value() > 0))
     return not_acting("preconnect_policy");
-  if (from.filters_size()) return not_acting("the upstream network filter " + from.filters(0).name());
+  for (const auto& filter : from.filters())
+    if (!is_silent(filter.typed_config())) return not_acting("the upstream network filter " + filter.name());
   if (from.has_upstream_config()) return not_acting("upstream_config " + from.upstream_config().name());
   if (from.has_lrs_server()) return not_acting("lrs_server");
   if (from.connection_pool_per_downstream_connection()) return not_acting("connection_pool_per_downstream_connection");

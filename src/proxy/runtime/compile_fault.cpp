@@ -55,7 +55,7 @@ base::Result<CorsPolicy> cors_of(const From& from) {
   out.headers = from.allow_headers();
   out.expose = from.expose_headers();
   out.max_age = from.max_age();
-  out.credentials = from.allow_credentials().value();
+  if (from.has_allow_credentials()) out.credentials = from.allow_credentials().value();
   if (from.has_forward_not_matching_preflights())
     out.forward_unmatched_preflights = from.forward_not_matching_preflights().value();
   if (from.has_filter_enabled()) out.enabled = per_million(from.filter_enabled().default_value()) > 0;

@@ -88,6 +88,7 @@ base::Result<void> compile_detection(const v3::HttpConnectionManager& from, Http
     auto xff = TRY(unpack<detection::xff::v3::XffConfig>(extension.typed_config()));
     out.trusted_hops = xff.xff_num_trusted_hops();
     out.trusted_proxies = TRY(ranges_of(xff.xff_trusted_cidrs().cidrs()));
+    out.appends_to_detected = xff.has_skip_xff_append() && !xff.skip_xff_append().value();
   } else if (type == "envoy.extensions.http.original_ip_detection.custom_header.v3.CustomHeaderConfig") {
     auto header = TRY(unpack<detection::custom_header::v3::CustomHeaderConfig>(extension.typed_config()));
     out.address_header = base::to_lower(header.header_name());

@@ -38,19 +38,19 @@ Slot counter_of(const Compiler& compiler, const std::string& leaf) {
   return compiler.slots.counter(telemetry::StatName(scope, {compiler.stat_prefix}));
 }
 
-base::Result<RemoteKeys> remote_of(const Compiler& compiler, const v3::RemoteJwks& from) {
+base::Result<RemoteKeys> remote_of(const Compiler& compiler, const std::string& name, const v3::RemoteJwks& from) {
   const auto& uri = from.http_uri();
-  if (uri.cluster().empty()) return refuse("remote_jwks without a cluster");
-  if (!uri.has_timeout()) return refuse("remote_jwks without a timeout");
+  if (uri.cluster().empty()) return refuse("provider " + name + ": remote_jwks without a cluster");
+  if (!uri.has_timeout()) return refuse("provider " + name + ": remote_jwks without a timeout");
   RemoteKeys out;
   std::string_view rest = uri.uri();
   if (size_t scheme = rest.find("://"); scheme != rest.npos) rest.remove_prefix(scheme + 3);
   size_t slash = rest.find('/');
   out.authority = rest.substr(0, slash);
   out.path = slash == rest.npos ? "/" : rest.substr(slash);
-  if (out.authority.empty()) return refuse("remote_jwks with the URI \"" + uri.uri() + "\"");
+  if (out.authority.empty()) return refuse("provider " + name + ": remote_jwks with the URI \"" + uri.uri() + "\"");
   if (from.has_cache_duration()) out.keep = milliseconds_of(from.cache_duration());
-  if (out.keep.count() <= 0) return refuse("remote_jwks with a cache_duration of nothing");
+  if (out.keep.count() <= 0) return refuse("provider " + name + ": remote_jwks with a cache_duration of nothing");
   out.background = from.has_async_fetch();
   if (from.async_fetch().has_failed_refetch_duration())
     out.retry_after =
@@ -96,9 +96,14 @@ base::Result<JwtProvider> provider_of(const Compiler& compiler, const std::strin
   if (from.has_jwt_cache_config())
     base::log::warn("jwt_authn: provider {}: jwt_cache_config has no effect; every token is verified", name);
   if (from.has_remote_jwks()) {
-    out.remote = TRY(remote_of(compiler, from.remote_jwks()));
+    out.remote = TRY(remote_of(compiler, name, from.remote_jwks()));
   } else if (from.has_local_jwks()) {
     auto keys = identity::Jwks::parse(TRY(compile(from.local_jwks())));
+    if (!keys && keys.error().kind == base::ErrorKind::NotFound) {
+      base::log::warn("jwt_authn: provider {}: symmetric keys are never taken: no token of it is accepted",
+                      base::printable(name));
+      keys = identity::Jwks();
+    }
     if (!keys) return refuse("provider " + name + ": " + keys.error().message);
     out.local = std::move(*keys);
   } else {

@@ -14,8 +14,6 @@ using google::protobuf::RepeatedPtrField;
 
 constexpr std::string_view kHttp = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
 constexpr std::string_view kTcp = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy";
-// Known, and with nothing to do here: Seine's proxies tell each other who they are in TLS and headers.
-constexpr std::string_view kSilent[] = {"envoy.tcp.metadataexchange.config.MetadataExchange", "stats.PluginConfig"};
 
 base::Result<std::vector<AddressRange>> ranges_of(const RepeatedPtrField<core::CidrRange>& from) {
   std::vector<AddressRange> out;
@@ -75,7 +73,7 @@ base::Result<std::shared_ptr<FilterChain>> chain_of(const Compiler& compiler, co
       out->filters.push_back(TRY(authz_network_filter(compiler, filter.typed_config())));
     } else if (type == "envoy.extensions.filters.network.sni_cluster.v3.SniCluster") {
       out->cluster_by_server_name = true;
-    } else if (std::find(std::begin(kSilent), std::end(kSilent), type) == std::end(kSilent)) {
+    } else if (!is_silent(filter.typed_config())) {
       return base::fail(base::ErrorKind::Invalid, "network filter " + filter.name() + " (" + type + ") is not known");
     }
   }

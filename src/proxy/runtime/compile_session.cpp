@@ -34,6 +34,8 @@ base::Result<std::shared_ptr<const SessionKeeping>> keeping_of(const v3::Statefu
     if (cookie.name().empty()) return refuse("Cookie key cannot be empty for cookie based stateful sessions");
     out->cookie = cookie.name();
     out->path = cookie.path();
+    for (const auto& attribute : cookie.attributes())
+      out->attributes += "; " + attribute.name() + (attribute.value().empty() ? "" : "=" + attribute.value());
     out->ttl = std::chrono::duration_cast<std::chrono::seconds>(milliseconds_of(cookie.ttl()));
   } else {
     return refuse("session state " + from.session_state().name() + " (" + type + ") is not known");

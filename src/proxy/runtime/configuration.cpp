@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "proxy/runtime/messages.h"
 #include "proxy/runtime/validation.h"
 
 namespace proxy {
@@ -164,6 +165,7 @@ base::Result<void> Configuration::take(Kind kind, const Resource& resource, Entr
       auto message = TRY(unpack<envoy::config::route::v3::RouteConfiguration>(resource.body));
       settle_runtime(message, runtime_);
       TRY(named(message.name()));
+      TRY(check_clusters(message));
       entry.routes = TRY(compiler.route_table(message));
       entry.complete = entry.routes;
       tables_changed_ |= entry.routes->on_demand;
@@ -192,6 +194,34 @@ base::Result<void> Configuration::take(Kind kind, const Resource& resource, Entr
   return {};
 }
 
+std::string Configuration::unknown_cluster(const google::protobuf::Message& resource,
+                                           const std::function<bool(const std::string& name)>& known) {
+  using envoy::config::route::v3::RouteConfiguration;
+  std::string out;
+  auto look = [&](const std::string& name) {
+    if (out.empty() && !name.empty() && !known(name)) out = name;
+  };
+  each_message(resource, [&](const google::protobuf::Message& message) {
+    if (message.GetDescriptor() != RouteConfiguration::descriptor()) return;
+    const auto& table = static_cast<const RouteConfiguration&>(message);
+    if (!table.validate_clusters().value()) return;
+    for (const auto& host : table.virtual_hosts())
+      for (const auto& route : host.routes()) {
+        look(route.route().cluster());
+        for (const auto& weighted : route.route().weighted_clusters().clusters()) look(weighted.name());
+        for (const auto& mirror : route.route().request_mirror_policies()) look(mirror.cluster());
+      }
+  });
+  return out;
+}
+
+base::Result<void> Configuration::check_clusters(const google::protobuf::Message& resource) const {
+  const std::string unknown =
+      unknown_cluster(resource, [this](const std::string& name) { return entries(Kind::Cluster).contains(name); });
+  if (unknown.empty()) return {};
+  return base::fail(base::ErrorKind::Invalid, "route: unknown cluster '" + unknown + "' (validate_clusters)");
+}
+
 base::Result<void> Configuration::check(const google::protobuf::Message& message) {
   return check_unread(message, slots_);
 }
@@ -213,6 +243,7 @@ base::Result<void> Configuration::take_listener(const Resource& resource, Entry&
   auto message = TRY(unpack<envoy::config::listener::v3::Listener>(resource.body));
   settle_runtime(message, runtime_);
   if (message.name().empty()) message.set_name(resource.name);
+  TRY(check_clusters(message));
   const Listener* before = entry.next_listener ? entry.next_listener.get() : entry.listener.get();
   auto listener = TRY((Compiler{slots_, logs_}.listener(message, before)));
   if (auto it = listener_limits_.find(listener->name); it != listener_limits_.end()) listener->limit = it->second;

@@ -76,6 +76,10 @@ class Configuration {
   // Refuses what a message sets and nothing here can heed, and tells what is left out: unread.h.
   base::Result<void> check(const google::protobuf::Message& message);
 
+  // A cluster that a route table names, asks to be there (validate_clusters), and that is not; empty: none.
+  static std::string unknown_cluster(const google::protobuf::Message& resource,
+                                     const std::function<bool(const std::string& name)>& known);
+
   // Endpoints of a DNS cluster.
   void resolved(const std::string& cluster, std::shared_ptr<const EndpointSet> endpoints);
 
@@ -162,6 +166,7 @@ class Configuration {
   };
   Entries& mutable_entries(Kind kind) { return entries_[static_cast<size_t>(kind)]; }
   base::Result<void> take(Kind kind, const Resource& resource, Entry& entry);
+  base::Result<void> check_clusters(const google::protobuf::Message& resource) const;
   base::Result<void> take_listener(const Resource& resource, Entry& entry);
   base::Result<void> bind(const std::string& listener, const SocketSpec& spec);
   base::Result<void> open(const std::string& listener, const std::string& key, const SocketSpec& spec);

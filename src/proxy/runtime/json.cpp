@@ -46,10 +46,19 @@ void find_paths(const base::Json& at, const std::vector<std::string>& steps, con
 
 // "(PATH): what", as protobuf says it of a value; the path begins anew at each typed_config.
 std::string value_refused(const std::string& message, const base::Json& document) {
+  const bool begins = message.starts_with(": ");  // no path: a field of the document, or of a typed_config
   const size_t end = message.find("): ");
-  if (!message.starts_with('(') || end == std::string::npos) return message;
-  std::string path = message.substr(1, end - 1);
-  std::string what = message.substr(end + 3);
+  if (!begins && (!message.starts_with('(') || end == std::string::npos)) return message;
+  std::string path = begins ? "" : message.substr(1, end - 1);
+  std::string what = message.substr(begins ? 2 : end + 3);
+  if (path.empty()) {
+    const size_t quote = what.find("Cannot set '");
+    std::vector<std::string> places;
+    if (quote != std::string::npos)
+      find_places(document, std::string_view(what).substr(quote + 12, what.find('\'', quote + 12) - quote - 12), "",
+                  places);
+    return places.size() == 1 && !places[0].empty() ? places[0] + ": " + what : what;
+  }
   std::vector<std::string> steps;
   for (std::string_view part : base::split(path, '.')) {
     const size_t bracket = std::min(part.find('['), part.size());

@@ -51,6 +51,13 @@ class List {
       at = next;
     }
   }
+  // The first that fits; nullptr: none does.
+  template <typename Fits>
+  T* find(Fits fits) {
+    for (Link<Tag>* at = head_.after; at != &head_; at = at->after)
+      if (fits(*static_cast<T*>(at))) return static_cast<T*>(at);
+    return nullptr;
+  }
 
  private:
   void insert(T& item, Link<Tag>* where) {

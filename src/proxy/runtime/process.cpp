@@ -121,7 +121,9 @@ base::Result<void> Process::start() {
   bootstrap_.clear_static_resources();
   if (bootstrap_.has_admin() && bootstrap_.admin().has_address()) {
     admin_ = std::make_unique<Admin>(*this);
-    admin_address_ = TRY(admin_->listen(TRY(compile(bootstrap_.admin().address()))));
+    auto listening = admin_->listen(TRY(compile(bootstrap_.admin().address())));
+    if (!listening) return base::fail(listening.error().kind, "admin: " + listening.error().message);
+    admin_address_ = *listening;
   }
   return {};
 }
@@ -345,7 +347,7 @@ void Process::collect_process(telemetry::Scrape& sum) const {
     of_cluster("membership_total", members.total);
     of_cluster("membership_healthy", members.healthy);
     of_cluster("membership_degraded", members.degraded);
-    of_cluster("membership_excluded", 0);
+    of_cluster("membership_excluded", members.excluded);
     sum.counter(StatName("cluster.{envoy_cluster_name}.membership_change", {entry.cluster->stat_name}),
                 configuration_.endpoint_changes(*entry.cluster));
   }

@@ -148,6 +148,11 @@ std::string origin_of(const core::Metadata& metadata) {
   return it == metadata.filter_metadata().end() ? std::string() : std::string(string_field(it->second, "config"));
 }
 
+bool is_silent(const google::protobuf::Any& network_filter) {
+  const std::string type = type_of(network_filter);
+  return type == "envoy.tcp.metadataexchange.config.MetadataExchange" || type == "stats.PluginConfig";
+}
+
 base::Result<net::Address> compile(const core::Address& from) {
   if (from.has_pipe()) {
     if (from.pipe().path().empty()) return base::fail(base::ErrorKind::Invalid, "a pipe address without a path");
@@ -156,6 +161,9 @@ base::Result<net::Address> compile(const core::Address& from) {
   if (!from.has_socket_address())
     return base::fail(base::ErrorKind::Invalid, "an address that is neither a socket's nor a pipe's");
   const auto& socket = from.socket_address();
+  if (!socket.named_port().empty())
+    return base::fail(base::ErrorKind::Invalid,
+                      "named_port \"" + socket.named_port() + "\": names of ports are not known");
   if (socket.port_value() > 65535)
     return base::fail(base::ErrorKind::Invalid, "port " + std::to_string(socket.port_value()) + " is above 65535");
   auto out = net::Address::parse(socket.address(), static_cast<uint16_t>(socket.port_value()));

@@ -52,9 +52,10 @@ double seconds_of(const pb::Message& duration) {
          reflection.GetInt32(duration, type.field(1)) / 1e9;
 }
 
-// The text's length, the number, or the duration in seconds.
+// The text's length, the number, the duration in seconds, or how many there are.
 double size_of(const pb::Message& message, const pb::FieldDescriptor& field) {
   const pb::Reflection& reflection = *message.GetReflection();
+  if (field.is_repeated()) return reflection.FieldSize(message, &field);
   switch (field.cpp_type()) {
     case pb::FieldDescriptor::CPPTYPE_STRING:
       return static_cast<double>(reflection.GetString(message, &field).size());
@@ -75,6 +76,27 @@ double size_of(const pb::Message& message, const pb::FieldDescriptor& field) {
   }
 }
 
+std::unexpected<base::Error> needed(const pb::OneofDescriptor& choice) {
+  std::string names;
+  for (int i = 0; i < choice.field_count(); ++i) names += (i ? " or " : "") + choice.field(i)->name();
+  return base::fail(base::ErrorKind::Invalid, choice.containing_type()->full_name() + ": " + names + " is needed");
+}
+
+// As Envoy: a number that stands for nothing here, e.g. a status where its name belongs, says nothing that could act.
+base::Result<void> check_enumerations(const pb::Message& message, const pb::FieldDescriptor& field) {
+  if (field.cpp_type() != pb::FieldDescriptor::CPPTYPE_ENUM) return {};
+  const pb::Reflection& reflection = *message.GetReflection();
+  const int count = field.is_repeated() ? reflection.FieldSize(message, &field) : 1;
+  for (int i = 0; i < count; ++i) {
+    const int value = field.is_repeated() ? reflection.GetRepeatedEnumValue(message, &field, i)
+                                          : reflection.GetEnumValue(message, &field);
+    if (!field.enum_type()->FindValueByNumber(value))
+      return base::fail(base::ErrorKind::Invalid,
+                        fmt::format("{}: {} is none of its values", field.full_name(), value));
+  }
+  return {};
+}
+
 // Of what size_of tells.
 const char* unit_of(const pb::FieldDescriptor& field) {
   if (field.is_repeated()) return " elements";
@@ -89,8 +111,16 @@ base::Result<void> check_limits(const pb::Message& message) {
   auto at = std::lower_bound(all.begin(), all.end(), name,
                              [](const Limit& one, std::string_view wanted) { return one.message < wanted; });
   for (; at != all.end() && at->message == name; ++at) {
-    const auto* field = message.GetDescriptor()->FindFieldByName(std::string(at->field));
-    if (!field || (!at->always && !message.GetReflection()->HasField(message, field))) continue;
+    const std::string called(at->field);
+    if (const auto* choice = message.GetDescriptor()->FindOneofByName(called)) {
+      if (!message.GetReflection()->HasOneof(message, choice)) return needed(*choice);
+      continue;
+    }
+    const auto* field = message.GetDescriptor()->FindFieldByName(called);
+    if (field && at->required && !message.GetReflection()->HasField(message, field))
+      return base::fail(base::ErrorKind::Invalid, field->full_name() + " is needed");
+    if (!field) continue;
+    if (!at->always && !message.GetReflection()->HasField(message, field)) continue;
     double size = size_of(message, *field);
     if (size >= at->least && size <= at->most) continue;
     const char* unit = unit_of(*field);
@@ -132,6 +162,7 @@ class Look {
           return base::fail(base::ErrorKind::Invalid,
                             field->containing_type()->full_name() + "." + field->name() + " is not supported");
       }
+      TRY(check_enumerations(message, *field));
       if (field->cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE) continue;
       if (!field->is_repeated()) {
         TRY(named(field->name(), at(reflection.GetMessage(message, field), field)));

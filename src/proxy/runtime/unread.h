@@ -29,7 +29,8 @@ std::span<const UnreadFields> unread_fields();  // in order of those names
 struct Limit {
   std::string_view message, field;
   double least = 0, most = 4294967295.0;
-  bool always = false;  // where it is not set either
+  bool always = false;    // where it is not set either
+  bool required = false;  // it, or one of the oneof of that name, is set
 };
 
 std::span<const Limit> limits();  // in order of the messages' names

@@ -74,7 +74,7 @@ static constexpr UnreadFields kUnread[] = {
      "early_data_policy !hedge_policy !retry_policy_typed_config !flush_timeout "
      "!path_rewrite_policy !cluster_specifier_plugin !inline_cluster_specifier_plugin !cors"},
     {"envoy.config.route.v3.RouteAction.RequestMirrorPolicy", "-trace_sampled"},
-    {"envoy.config.route.v3.RouteConfiguration", "-validate_clusters !cluster_specifier_plugins"},
+    {"envoy.config.route.v3.RouteConfiguration", "!cluster_specifier_plugins"},
     {"envoy.config.route.v3.VirtualHost", "virtual_clusters !hedge_policy !retry_policy_typed_config !cors"},
     {"envoy.config.route.v3.WeightedCluster", "total_weight"},
     {"envoy.extensions.access_loggers.file.v3.FileAccessLog", "!typed_json_format"},
@@ -85,6 +85,7 @@ static constexpr UnreadFields kUnread[] = {
     {"envoy.extensions.compression.zstd.compressor.v3.Zstd", "-chunk_size"},
     {"envoy.extensions.compression.zstd.decompressor.v3.Zstd", "-chunk_size"},
     {"envoy.extensions.filters.http.cors.v3.CorsPolicy", "-shadow_enabled !allow_private_network_access"},
+    {"envoy.extensions.filters.http.ext_authz.v3.ExtAuthz", "validate_mutations"},
     {"envoy.extensions.filters.http.fault.v3.HTTPFault",
      "-max_active_faults_runtime -response_rate_limit_percent_runtime -disable_downstream_cluster_stats"},
     {"envoy.extensions.filters.http.grpc_stats.v3.FilterConfig", "-emit_filter_state"},

@@ -73,7 +73,8 @@ TEST(Unread, TheTablesAreInOrderAndNameWhatTheSchemasHave) {
     before = one.message;
     const auto* message = message_of(one.message);
     ASSERT_NE(message, nullptr) << one.message;
-    EXPECT_NE(message->FindFieldByName(std::string(one.field)), nullptr) << one.message << "." << one.field;
+    const std::string field(one.field);
+    EXPECT_TRUE(message->FindFieldByName(field) || message->FindOneofByName(field)) << one.message << "." << field;
   }
 }
 
@@ -130,6 +131,34 @@ TEST(Unread, AnysInAnysAreFollowedOnlySoFar) {
   Slots slots;
   EXPECT_TRUE(check_unread(wrapped(20), slots));
   EXPECT_FALSE(check_unread(wrapped(40), slots));
+}
+
+TEST(Unread, NumbersThatAreNoneOfAnEnumerationsValuesAreRefused) {
+  EXPECT_NE(checked("              - {match: {prefix: /}, redirect: {response_code: 302}}\n")
+                .find("RedirectAction.response_code: 302 is none of its values"),
+            std::string::npos);
+  EXPECT_NE(checked(route(", priority: 5")).find("priority: 5"), std::string::npos);
+  EXPECT_NE(checked(route(""), "          codec_type: 7\n").find("codec_type: 7"), std::string::npos);
+}
+
+TEST(Unread, WhatEnvoysSchemasNeedIsNeeded) {
+  const auto filter = [](const std::string& policy) {
+    auto bootstrap = parse_bootstrap(bootstrap_of(
+        route(""), cluster_of("backend", "80"), "",
+        "{name: rbac, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC, rules: "
+        "{policies: {p: {" +
+            policy + "}}}}}"));
+    auto good = bootstrap ? validate(*bootstrap) : base::Result<void>(std::unexpected(bootstrap.error()));
+    return good ? std::string("good") : good.error().message;
+  };
+  EXPECT_EQ(filter("permissions: [{any: true}], principals: [{any: true}]"), "good");
+  EXPECT_NE(filter("principals: [{any: true}]").find("Policy.permissions has 0 elements"), std::string::npos);
+  EXPECT_NE(checked(route(", regex_rewrite: {substitution: x}")).find("RegexMatchAndSubstitute.pattern is needed"),
+            std::string::npos);
+  EXPECT_NE(checked("              - {match: {prefix: /, headers: [{name: a, string_match: {}}]}, route: {cluster: "
+                    "backend}}\n")
+                .find("is needed"),
+            std::string::npos);
 }
 
 TEST(Unread, ValuesPastTheirLimitsAreRefused) {

@@ -82,6 +82,7 @@ class Updates : public ::testing::Test {
 
   net::Loop loop_;
   Backend backend_{loop_};
+  int asked_ = 0;
 };
 
 TEST_F(Updates, AListenerServesOnceItsRoutesAndClustersAreThere) {
@@ -106,6 +107,43 @@ TEST_F(Updates, AListenerServesOnceItsRoutesAndClustersAreThere) {
   get(loop_, proxy.port("dynamic"), "/");
   EXPECT_EQ(other.requests, 1);
   configuration.on_wanted = nullptr;
+}
+
+TEST_F(Updates, AClusterMayGoWhileARequestWaitsForItsNextTry) {
+  Proxy proxy(loop_, "{}", 0);
+  send(proxy, Kind::Cluster, "c", eds("c"));
+  send(proxy, Kind::Endpoints, "c", endpoints("c", backend_.port()));
+  send(proxy, Kind::Listener, "dynamic", listener_of("address: 127.0.0.1, port_value: 0", "r"));
+  send(proxy, Kind::RouteTable, "r",
+       "{name: r, virtual_hosts: [{name: all, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: c, "
+       "retry_policy: {retry_on: 5xx, num_retries: 1, rate_limited_retry_back_off: {reset_headers: [{name: wait, "
+       "format: SECONDS}]}}}}]}]}");
+  http::Server server(loop_, [this](std::shared_ptr<http::Exchange> exchange) -> net::Task<void> {
+    http::Response busy;
+    busy.status = 503;
+    busy.headers.add("wait", "1");
+    exchange->respond(std::move(busy));
+    ++asked_;
+    co_return;
+  });
+  const auto address = server.listen(*net::Address::parse("127.0.0.1", 0));
+  send(proxy, Kind::Endpoints, "c", endpoints("c", address->port()));
+  auto answer = [&]() -> net::Task<int> {
+    http::Client client(loop_, {.host = "127.0.0.1", .port = proxy.port("dynamic")});
+    http::Request request;
+    request.path = "/";
+    auto response = co_await client.fetch(std::move(request));
+    co_return response ? response->status : 0;
+  };
+  auto removed = [&]() -> net::Task<void> {
+    while (!asked_) co_await net::sleep(loop_, std::chrono::milliseconds(5));
+    co_await net::sleep(loop_, std::chrono::milliseconds(50));
+    const std::string name = "c";
+    proxy.process().configuration().update(Kind::Cluster, {}, std::span(&name, 1));
+  };
+  net::spawn(removed());
+  EXPECT_EQ(net::run_to_end(loop_, answer()), 503);
+  EXPECT_EQ(asked_, 1);
 }
 
 TEST_F(Updates, WhatNoListenerAndNoClusterNamesAnyMoreIsGone) {

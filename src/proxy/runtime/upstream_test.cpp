@@ -3,9 +3,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <thread>
 
 #include "net/certificates_for_test.h"
+#include "proxy/runtime/blocking_socket.h"
 #include "proxy/runtime/harness.h"
 
 // What clusters do, with a whole proxy on sockets.
@@ -155,6 +157,92 @@ TEST_F(Upstreams, AConnectionThatSwitchedProtocolsIsNotUsedAgain) {
     EXPECT_TRUE(raw(loop_, proxy.port(), request).starts_with(std::string("HTTP/1.1 ") + status)) << status;
     EXPECT_TRUE(server.got().starts_with("GET / ")) << "and then the connection ended";
   }
+}
+
+TEST_F(Upstreams, ATunnelIsARequestThatLasts) {
+  RawServer server("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\nhello",
+                   RawServer::Then::Waits);
+  const std::string path = ::testing::TempDir() + "upstream_test." + std::to_string(getpid()) + ".log";
+  {
+    Proxy proxy(loop_, bootstrap_of(
+                           kAll, cluster({server.port()}, "    circuit_breakers: {thresholds: [{max_requests: 1}]}\n"),
+                           "          upgrade_configs: [{upgrade_type: x}]\n"
+                           "          access_log: [{name: l, typed_config: {\"@type\": "
+                           "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: '" +
+                               path +
+                               "', log_format: {text_format_source: {inline_string: \"%RESPONSE_CODE% %BYTES_RECEIVED% "
+                               "%BYTES_SENT%\\n\"}}}}]\n"));
+    const std::string upgrade = "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
+    {
+      Socket first(proxy.port()), second(proxy.port());
+      first.write(upgrade + "four");
+      std::string got;
+      while (!got.ends_with("hello") && !first.ended()) got += first.read();
+      EXPECT_TRUE(got.starts_with("HTTP/1.1 101 ")) << got;
+      EXPECT_EQ(counted(proxy)["cluster.c.upstream_rq_active"], 1);
+      EXPECT_EQ(counted(proxy)["cluster.c.upstream_cx_active"], 1);
+      second.write(upgrade);
+      EXPECT_TRUE(second.read().starts_with("HTTP/1.1 503 "));
+    }
+    EXPECT_TRUE(server.got().ends_with("four"));
+    for (int i = 0; i < 1000 && counted(proxy)["cluster.c.upstream_rq_active"] > 0; ++i) usleep(1000);
+    EXPECT_EQ(counted(proxy)["cluster.c.upstream_rq_active"], 0);
+  }
+  std::ifstream file(path);
+  const std::string lines{std::istreambuf_iterator<char>(file), {}};
+  unlink(path.c_str());
+  EXPECT_NE(lines.find("101 4 5\n"), std::string::npos) << lines;
+}
+
+TEST_F(Upstreams, AnAnswerThatIsWholeOutlivesItsHttp2Connection) {
+  const std::string h2 = "    http2_protocol_options: {}\n";
+  auto server = std::make_unique<http::Server>(loop_, [](std::shared_ptr<http::Exchange> exchange) -> net::Task<void> {
+    exchange->respond(200, std::string(3000, 'x'));
+    co_return;
+  });
+  const auto address = server->listen(*net::Address::parse("127.0.0.1", 0));
+  Proxy proxy(loop_,
+              bootstrap_of(kAll, cluster({std::to_string(address->port())}, h2), "",
+                           "{name: fault, typed_config: {\"@type\": "
+                           "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, "
+                           "response_rate_limit: {fixed_limit: {limit_kbps: 10}, percentage: {numerator: 100}}}}"));
+  auto end = [&]() -> net::Task<void> {
+    co_await net::sleep(loop_, std::chrono::milliseconds(120));
+    server.reset();
+  };
+  net::spawn(end());
+  auto response = get(loop_, proxy.port(), "/");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body.size(), 3000u);
+  EXPECT_FALSE(server) << "it was gone before all of that had been passed on";
+}
+
+TEST_F(Upstreams, WhatAnotherClientsConnectionHoldsIsInNobodysWay) {
+  const std::string path = ::testing::TempDir() + "upstream_test." + std::to_string(getpid()) + ".sock";
+  const std::string inner =
+      "  - name: inner\n    address: {pipe: {path: '" + path +
+      "'}}\n"
+      "    listener_filters: [{name: p, typed_config: {\"@type\": "
+      "type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol}}]\n"
+      "    filter_chains: [{filters: [{name: h, typed_config: {\"@type\": "
+      "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, "
+      "stat_prefix: i, route_config: {virtual_hosts: [{name: a, domains: ['*'], routes: [{match: {prefix: /}, "
+      "direct_response: {status: 201}}]}]}, http_filters: [{name: r, typed_config: {\"@type\": "
+      "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}]}}]}]\n";
+  const std::string clusters =
+      "  - name: c\n    type: STATIC\n    http2_protocol_options: {}\n"
+      "    circuit_breakers: {thresholds: [{max_connections: 1}]}\n"
+      "    transport_socket: {name: p, typed_config: {\"@type\": type.googleapis.com/"
+      "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport, "
+      "transport_socket: {name: raw, typed_config: {\"@type\": "
+      "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer}}}}\n"
+      "    load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [{endpoint: {address: {pipe: {path: '" +
+      path + "'}}}}]}]}\n";
+  std::string bootstrap = bootstrap_of(kAll, clusters);
+  bootstrap.insert(bootstrap.find("  - name: main"), inner);
+  Proxy proxy(loop_, bootstrap);
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(get(loop_, proxy.port(), "/").status, 201) << "client " << i;
+  unlink(path.c_str());
 }
 
 TEST_F(Upstreams, OneRequestTooManyIsToldOfTheOverload) {

@@ -2,6 +2,7 @@
 #include "proxy/runtime/validation.h"
 
 #include <charconv>
+#include <tuple>
 
 #include "base/strings.h"
 #include "proxy/runtime/compile.h"
@@ -116,6 +117,12 @@ tls::CertificateValidationContext default_validation(const TlsSpec& spec) {
 }
 
 base::Result<void> check_secret(const tls::Secret& secret, const std::string& name, const std::vector<TlsSpec>& users) {
+  for (const TlsSpec& spec : users)
+    for (const auto& [wanted, there, what] :
+         {std::tuple{&spec.certificate_secret, secret.has_tls_certificate(), "certificate"},
+          {&spec.validation_secret, secret.has_validation_context(), "validation context"},
+          {&spec.ticket_keys_secret, secret.has_session_ticket_keys(), "ticket keys"}})
+      if (*wanted == name && !there) return wrong(std::string("a ") + what + " is asked for, and it has none");
   net::TlsSettings settings;
   if (secret.has_tls_certificate())
     TRY(compile(secret.tls_certificate(), settings.certificate_chain, settings.private_key));

@@ -17,9 +17,7 @@ void Stream::watch_request_body() {
 }
 
 void Stream::watch_response_body() {
-  if (response_bodyless_ || response_started_ || response_filter_at_ >= origin_->http->filters.size() ||
-      response.status == 101)
-    return;
+  if (response_bodyless() || response_started_ || response_filter_at_ >= origin_->http->filters.size()) return;
   const Filter* filter = origin_->http->filters[response_filter_at_].get();
   if (response_path_.ends_at(filter)) return;
   bool ended = std::exchange(response_ended_, false);
@@ -250,7 +248,13 @@ void Stream::run_response_filters() {
   }
   finish_response_head();
   bool end = response_bodyless_;
+  tunnel_ = agreed_;
   send_response_head(response_body_, end);
+  if (tunnel_) {
+    push_request();
+    report_consumed();
+    if (phase_ == Phase::Done) return;
+  }
   if (end) return complete_response();
   if (!response_left_.empty() || response_ended_) flush_response();
 }

@@ -41,8 +41,7 @@ std::string Stream::find_fact(const void* source, Fact fact) {
   switch (fact) {
     case Fact::UpstreamHostName:
     case Fact::UpstreamHostNameWithoutPort: {
-      std::string name =
-          stream.host_ && !stream.host_->hostname.empty() ? stream.host_->hostname : stream.upstream_host_;
+      std::string name = stream.upstream_name_.empty() ? stream.upstream_host_ : stream.upstream_name_;
       if (fact == Fact::UpstreamHostNameWithoutPort) name.resize(std::min(name.rfind(':'), name.size()));
       return name;
     }

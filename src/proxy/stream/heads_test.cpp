@@ -68,6 +68,26 @@ TEST_F(Heads, AMethodThatIsAnotherButForItsCaseIsRefused) {
     }
 }
 
+TEST_F(Heads, WhoIsInsideIsBelievedOfNobodyElse) {
+  const std::string ranges =
+      "          internal_address_config: {cidr_ranges: [{address_prefix: 10.0.0.0, prefix_len: 8}, {address_prefix: "
+      "127.0.0.0, prefix_len: 8}]}\n";
+  for (auto [options, address] :
+       {std::pair{"", "bad"},
+        {"", ""},
+        {"", "10.1.1.1:80"},
+        {"          xff_num_trusted_hops: 1\n", "10.1.1.1"},
+        {"          use_remote_address: true\n          xff_num_trusted_hops: 1\n", "10.1.1.1"},
+        {"          use_remote_address: true\n", "10.1.1.1"}}) {
+    Proxy proxy(loop_, usual(ranges + options), backend_.port());
+    auto outside = ask(proxy, "/", {{"x-forwarded-for", address}, {"x-envoy-upstream-rq-timeout-ms", "77"}});
+    EXPECT_FALSE(outside.headers.contains("echo-x-envoy-internal")) << options << address;
+    EXPECT_EQ(outside.headers.get("echo-x-envoy-expected-rq-timeout-ms"), "15000");
+  }
+  Proxy proxy(loop_, usual(ranges + "          use_remote_address: true\n"), backend_.port());
+  EXPECT_EQ(ask(proxy, "/", {}).headers.get("echo-x-envoy-internal"), "true");
+}
+
 TEST_F(Heads, OneForwardedAddressOfANamedRangeIsInside) {
   Proxy proxy(loop_,
               usual("          internal_address_config: {cidr_ranges: [{address_prefix: 10.0.0.0, prefix_len: 8}]}\n"),

@@ -49,6 +49,11 @@ class Http1Session final : public Session, public Downstream, private net::Conne
       expired_at_ = now;
       ++origin_->count->connections_too_old;
     }
+    const bool may_last = worker().retired;  // until this process ends
+    if (stream_ && tunnel_ && draining_ && !may_last && now > drain_began_ + worker().options.drain_time) {
+      connection_->close();
+      return end();
+    }
     if (stream_) return;  // sees to itself
     if (draining_ && !closing_ && now > drain_began_ + worker().options.drain_time) return close_softly();
     if (closing_) return;
@@ -259,8 +264,8 @@ class Http1Session final : public Session, public Downstream, private net::Conne
 
   void on_end(net::Connection&) override {
     if (stream_ && tunnel_ && !closing_) return stream_->on_request_data({}, true);
-    if (stream_ && !closing_) {  // a peer that shuts down its side still reads
-      if (request_done_) {
+    if (stream_ && !closing_) {                      // a peer that shuts down its side still reads
+      if (request_done_ && !stream_->upgrading()) {  // as Envoy: nobody is left to open a tunnel for
         keep_alive_ = false;
         return;
       }
@@ -294,8 +299,8 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     chunked_ = false;
     const auto* spelling = h1::Spelling::chosen(stream.response_spelling.get(), origin_->http->spelling);
     if (stream.tunnel()) {
-      h1::write_response(connection_->output(), head, h1::Body::none(),
-                         stream.connecting() ? h1::Connection::KeepAlive : h1::Connection::Upgrade, spelling);
+      write_head(stream, head, h1::Body::none(),
+                 stream.connecting() ? h1::Connection::KeepAlive : h1::Connection::Upgrade, spelling);
       tunnel_ = true;
       keep_alive_ = false;
       connection_->resume_reading();
@@ -319,7 +324,8 @@ class Http1Session final : public Session, public Downstream, private net::Conne
       }
     }
     delimited_ = body.kind != h1::Body::Kind::UntilClose;
-    if (expired_ || !request_done_ || (head.status == 400 && stream.replied()) ||
+    // As Envoy: what a client sent behind an Upgrade that was not granted is no request.
+    if (expired_ || !request_done_ || stream.upgrading() || (head.status == 400 && stream.replied()) ||
         worker().overloaded(&OverloadState::close_connections))
       keep_alive_ = false;
     if (keep_alive_ && (worker().unwell || (draining_ && worker().time_to_close(drain_began_)))) {
@@ -327,8 +333,12 @@ class Http1Session final : public Session, public Downstream, private net::Conne
       ++origin_->count->connections_drained;
     }
     auto stays = is_old() ? h1::Connection::SaysKeepAlive : h1::Connection::KeepAlive;
+    write_head(stream, head, body, keep_alive_ ? stays : h1::Connection::Close, spelling);
+  }
+  void write_head(Stream& stream, const http::ResponseHead& head, h1::Body body, h1::Connection after,
+                  const h1::Spelling* spelling) {
     const size_t before = connection_->output().size();
-    h1::write_response(connection_->output(), head, body, keep_alive_ ? stays : h1::Connection::Close, spelling);
+    h1::write_response(connection_->output(), head, body, after, spelling);
     const size_t line = sizeof "HTTP/1.1 200 \r\n\r\n" - 1 + http::reason_phrase(head.status).size();
     base::ByteMeter& wire = stream.record.downstream_wire;
     wire.sent += connection_->output().size() - before;
@@ -384,11 +394,6 @@ class Http1Session final : public Session, public Downstream, private net::Conne
     request_done_ = false;
     parser_.next();
     if (!in_loop_ && !held_ && !connection_->input().empty()) connection_->resume_reading();
-  }
-  std::unique_ptr<net::Connection> take_connection(Stream&) override {
-    auto out = std::move(connection_);
-    bury();
-    return out;
   }
 
   static constexpr size_t kMostUnconsumed = 64 * 1024;

@@ -231,7 +231,6 @@ class Http2Session final : public Session, public Downstream, private net::Conne
         id, stream.record.has(telemetry::Flag::DownstreamTermination) ? h2::ErrorCode::Cancel : h2::ErrorCode::NoError);
     wake();
   }
-  std::unique_ptr<net::Connection> take_connection(Stream&) override { return nullptr; }
 
   void wake() {
     last_active_ = worker().loop().now();

@@ -55,7 +55,7 @@ bool Stream::may_follow(const InternalRedirects& policy) {
 bool Stream::turn_to_redirect() {
   const InternalRedirects& policy = *forward_->internal_redirects;
   const auto location = response.headers.get("location");
-  const bool whole = request_ended_ && body_kept_ && !has_request_trailers_ && request_path_.empty();
+  const bool whole = request_ended_ && body_kept_ && !has_request_trailers_;
   if (!location || !whole || redirects_ >= policy.most || copy_) return false;
   auto target = target_of(*location);
   if (!target) return false;
@@ -123,13 +123,22 @@ bool Stream::follow_redirect() {
   attempts_ = retries_left_ = 0;
   request_sent_ = request_head_sent_ = false;
   kept_sent_ = 0;
+  last_active_ = worker_.loop().now();
   route_deadline_ = try_deadline_ = {};
+  // What filters found out about the request as it was says nothing of the one that begins.
+  end_filters();
+  request_path_.clear();  // it is through
+  cookie_made_ = false;
+  metadata.clear();
+  cors_origin_.clear();
+  preferred_ = {};
+  only_preferred_ = false;
+  hold_limit_ = 0;
   filter_at_ = 0;
   filters_off_ = 0;
   chosen_ = {};
   choose_route();
-  start_duration();
-  run_filters();
+  begin_filters();
   return true;
 }
 

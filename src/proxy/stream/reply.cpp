@@ -125,6 +125,7 @@ void Stream::finish_response_head() {
 
 void Stream::send_response_head(http::h1::Body body, bool end) {
   response_started_ = true;
+  request_deadline_ = {};  // as Envoy: who is answered may go on sending
   record.mark(telemetry::Point::DownstreamTxBegin, worker_.loop().now());
   downstream_->send_head(*this, response, body, end);
 }
@@ -169,7 +170,9 @@ void Stream::reply(Reply answer) {
   if (phase_ == Phase::Done || response_started_) return;
   release_upstream();
   timer_.cancel();
+  route_deadline_ = try_deadline_ = resume_at_ = {};  // of what would have answered
   replied_ = true;
+  agreed_ = false;
   const bool unfiltered = answer.unfiltered || response_coming_;  // in place of one that was on its way through them
   response_path_.clear();
   response_left_.clear();

@@ -21,6 +21,7 @@ constexpr std::string_view kInternalHeaders[] = {
     "x-envoy-upstream-rq-timeout-ms",
     "x-envoy-upstream-rq-per-try-timeout-ms",
     "x-envoy-upstream-rq-timeout-alt-response",
+    "x-envoy-upstream-stream-duration-ms",
     "x-envoy-expected-rq-timeout-ms",
     "x-envoy-force-trace",
     "x-envoy-ip-tags",
@@ -92,6 +93,13 @@ bool Stream::prepare_request() {
       return false;
     }
     for (const std::string& name : bad) request.headers.remove(name);
+  }
+  // As Envoy: what came in clear text to the edge was no request for an https URL.
+  if (request.scheme == "https" && !record.tls && record.protocol != telemetry::Protocol::Http2 &&
+      http.use_remote_address && http.trusted_hops == 0) {
+    record.set(telemetry::Flag::DownstreamProtocolError);
+    send_reply(403, {}, "http1.https_url_on_plaintext_connection");
+    return false;
   }
   if (!find_client() || !normalize_target()) return false;
   prepare_forwarded_headers();
@@ -166,16 +174,17 @@ bool Stream::normalize_target() {
 }
 
 // The client's address by x-forwarded-for, looking past `skip` entries from its end; nothing where there are too few
-// or the entry is no address. `single`: it is the only entry.
+// or the entry is no address. `single`: it is the only entry, and none is looked past.
 std::optional<net::Address> Stream::forwarded_address(size_t skip, bool& single) const {
   single = false;
   if (!request.headers.contains("x-forwarded-for")) return std::nullopt;
   std::string all = request.headers.joined("x-forwarded-for");
   auto parts = base::split(all, ',');
-  single = parts.size() == 1;
   if (parts.size() <= skip) return std::nullopt;
   auto address = net::Address::parse(base::trim(parts[parts.size() - 1 - skip]), 0);
-  return address ? std::optional(*address) : std::nullopt;
+  if (!address) return std::nullopt;
+  single = parts.size() == 1 && skip == 0;
+  return *address;
 }
 
 // The first address from the end that no proxy we trust has.
@@ -204,7 +213,6 @@ bool Stream::find_client() {
     believed = !request.headers.contains("x-forwarded-for");
     bool single = false;
     if (http.trusted_hops > 0) client = forwarded_address(http.trusted_hops - 1, single);
-    if (client) believed = single;
   } else if (!http.address_header.empty()) {
     auto text = request.headers.get(http.address_header);
     auto address = text ? net::Address::parse(base::trim(*text), 0)
@@ -236,7 +244,7 @@ void Stream::prepare_forwarded_headers() {
   http::Headers& headers = request.headers;
   const bool edge = external_ && http.use_remote_address;
   const bool distrusted = http.use_remote_address && http.trusted_hops == 0;  // whatever the hop before said
-  if (http.use_remote_address && !http.skip_forwarded_append) {
+  if ((http.use_remote_address && !http.skip_forwarded_append) || http.appends_to_detected) {
     std::string_view hop = origin_->remote_ip;
     bool loopback = hop.starts_with("127.") || hop == "::1";
     append_to(headers, "x-forwarded-for",
@@ -264,7 +272,7 @@ void Stream::prepare_forwarded_headers() {
   } else {
     headers.set("x-envoy-internal", "true");
   }
-  if (edge && !http.keep_external_request_id) headers.remove("x-request-id");
+  if (edge && !http.keep_external_request_id && http.request_ids) headers.remove("x-request-id");
   if (http.add_user_agent && !worker_.options.service_cluster.empty()) {
     headers.set("x-envoy-downstream-service-cluster", worker_.options.service_cluster);
     if (headers.get("user-agent").value_or(std::string_view()).empty())
@@ -274,19 +282,9 @@ void Stream::prepare_forwarded_headers() {
   if (!http.via.empty()) append_to(headers, "via", http.via, ", ");
 }
 
-// As Envoy: this many addresses from the end of x-forwarded-for are proxies'. Where the listener uses the connection's
-// peer, that peer itself stands last, as prepare_forwarded_headers appended it.
 net::Address Stream::client_address() const {
-  const HttpConfig& http = *origin_->http;
-  if (http.use_remote_address && http.trusted_hops == 0) return origin_->remote;
-  auto last = request.headers.get("x-forwarded-for");
-  if (!last) return origin_->remote;
-  std::string all = request.headers.joined("x-forwarded-for");
-  auto parts = base::split(all, ',');
-  size_t skip = http.trusted_hops - (http.use_remote_address && http.skip_forwarded_append ? 1 : 0);
-  if (parts.size() <= skip) return origin_->remote;
-  auto address = net::Address::parse(base::trim(parts[parts.size() - 1 - skip]), 0);
-  return address ? *address : origin_->remote;
+  auto client = net::Address::parse(client_ip_, 0);
+  return client ? *client : origin_->remote;
 }
 
 void Stream::prepare_request_id() {

@@ -174,7 +174,7 @@ bool Stream::wants_retry() const {
   int status = response.status;
   // One rule over all others: who is rate limited is asked again only where that is said.
   if (response.headers.contains("x-envoy-ratelimited")) return policy.on & RetryPolicy::kEnvoyRatelimited;
-  if (status >= 500 && (policy.on & RetryPolicy::k5xx)) return true;
+  if (status >= 500 && status < 600 && (policy.on & RetryPolicy::k5xx)) return true;
   if (status >= 502 && status <= 504 && (policy.on & RetryPolicy::kGatewayError)) return true;
   if (status == 409 && (policy.on & RetryPolicy::kRetriable4xx)) return true;
   if ((policy.on & RetryPolicy::kRetriableStatusCodes) &&

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/strings.h"
+#include "proxy/filter/cookie.h"
 #include "proxy/stream/peer.h"
 #include "proxy/stream/shadow.h"
 #include "proxy/stream/stream.h"
@@ -13,8 +14,7 @@ namespace proxy {
 
 using telemetry::Flag;
 
-static void mix(std::optional<uint64_t>& hash, std::string_view text) {
-  uint64_t fresh = base::xx_hash(text);
+static void mix(std::optional<uint64_t>& hash, uint64_t fresh) {
   hash = hash ? (*hash << 1 | *hash >> 63) ^ fresh : fresh;
 }
 
@@ -277,9 +277,9 @@ void Stream::prepare_upstream_head(const Forward& forward) {
     change(request.headers, chosen_.host->request);
     change(request.headers, table_->request);
   }
-  if (!target_->host_rewrite.empty()) {
-    request.authority = target_->host_rewrite;  // as Envoy: a target's rewrite leaves no trace
-  } else if (!forward.host_rewrite.empty()) {
+  // As Envoy: a target's rewrite leaves no trace, and the route's comes after it.
+  if (!target_->host_rewrite.empty()) request.authority = target_->host_rewrite;
+  if (!forward.host_rewrite.empty()) {
     rewrite_authority(forward.host_rewrite, forward);
   } else if (!forward.host_rewrite_header.empty()) {
     if (auto value = request.headers.get(forward.host_rewrite_header)) rewrite_authority(std::string(*value), forward);
@@ -297,13 +297,7 @@ void Stream::prepare_upstream_head(const Forward& forward) {
 }
 
 void Stream::hash_cookie(const HashPolicy& policy, std::optional<uint64_t>& hash) {
-  std::string cookies = request.headers.joined("cookie");
-  std::string_view found;
-  for (std::string_view pair : base::split(cookies, ';')) {
-    auto parts = base::cut(base::trim(pair), '=');
-    if (parts && parts->first == policy.name) found = parts->second;
-  }
-  if (found.size() >= 2 && found.front() == '"' && found.back() == '"') found = found.substr(1, found.size() - 2);
+  std::string_view found = cookie_of(request.headers, policy.name).value_or(std::string_view());
   std::string made;
   if (found.empty() && policy.make_cookie) {
     uint64_t value = worker_.dice().next();
@@ -312,33 +306,43 @@ void Stream::hash_cookie(const HashPolicy& policy, std::optional<uint64_t>& hash
     cookie_made_ = true;
     found = made;
   }
-  if (!found.empty()) mix(hash, found);
+  if (!found.empty()) mix(hash, base::xx_hash(found));
+}
+
+// As Envoy: the values of a field that is there several times count in their own order, whatever theirs was.
+void Stream::hash_header(const HashPolicy& policy, std::optional<uint64_t>& hash) const {
+  std::vector<std::string> values;
+  std::string joined;
+  if (request.headers.count(policy.name) > 1) {
+    for (auto field : request.headers)
+      if (field.name == policy.name) values.emplace_back(field.value);
+    std::ranges::sort(values);
+  } else if (auto value = header_of(request, policy.name, joined)) {
+    values.emplace_back(*value);
+  }
+  uint64_t fresh = 0;
+  for (std::string& value : values) {
+    if (policy.rewrite) re2::RE2::GlobalReplace(&value, *policy.rewrite->pattern, policy.rewrite->substitution);
+    fresh = base::xx_hash(value, fresh);
+  }
+  if (!values.empty()) mix(hash, fresh);
 }
 
 std::optional<uint64_t> Stream::hash_of(const Forward& forward) {
   std::optional<uint64_t> out;
-  std::string joined;
   for (const HashPolicy& policy : forward.hash) {
     switch (policy.kind) {
       case HashPolicy::Kind::Header:
-        if (auto value = header_of(request, policy.name, joined)) {
-          if (!policy.rewrite) {
-            mix(out, *value);
-          } else {
-            std::string text(*value);
-            re2::RE2::GlobalReplace(&text, *policy.rewrite->pattern, policy.rewrite->substitution);
-            mix(out, text);
-          }
-        }
+        hash_header(policy, out);
         break;
       case HashPolicy::Kind::Cookie:
         hash_cookie(policy, out);
         break;
       case HashPolicy::Kind::SourceIp:
-        mix(out, remote_ip());
+        mix(out, base::xx_hash(remote_ip()));
         break;
       case HashPolicy::Kind::Query:
-        if (auto value = http::query_parameter(request.query(), policy.name)) mix(out, *value);
+        if (auto value = http::query_parameter(request.query(), policy.name)) mix(out, base::xx_hash(*value));
         break;
     }
     if (out && policy.terminal) break;
@@ -355,6 +359,7 @@ void Stream::start_attempt() {
   response_spelling.reset();
   record.attempts = static_cast<uint16_t>(attempts_);
   if (attempts_ > 1) tell_timeout();
+  if (!cluster_->config()) return no_host();  // it went while this waited for its next try
   ClusterState::Wish wish;
   const Cluster& config = *cluster_->config();
   wish.hash = hash_;
@@ -393,13 +398,10 @@ void Stream::start_attempt() {
     }
   }
   host_ = cluster_->pick(wish);
-  if (!host_) {
-    ++cluster_->counts.none_healthy;
-    record.set(Flag::NoHealthyUpstream);
-    return answer_for_upstream(503, "no healthy upstream", "no_healthy_upstream");
-  }
-  tried_.push_back(host_);
+  if (!host_) return no_host();
+  tried_.push_back({host_, host_->priority});
   upstream_host_ = host_->text;
+  upstream_name_ = host_->hostname;
   destination_number_ = host_->workload_number;
   record.upstream_host = upstream_host_;
   bool http2 = false;
@@ -424,6 +426,12 @@ void Stream::start_attempt() {
   arm_timers();
 }
 
+void Stream::no_host() {
+  ++cluster_->counts.none_healthy;
+  record.set(Flag::NoHealthyUpstream);
+  answer_for_upstream(503, "no healthy upstream", "no_healthy_upstream");
+}
+
 // The circuit breaker is open: this request is one too many.
 void Stream::overflow(uint64_t& count) {
   ++count;
@@ -433,6 +441,7 @@ void Stream::overflow(uint64_t& count) {
 void Stream::send_request_head() {
   if (!cluster_->request_began(high_priority())) {
     std::exchange(upstream_, nullptr)->reset(*this);  // it carried nothing yet
+    host_ = nullptr;
     return overflow(cluster_->counts.active_overflow);
   }
   phase_ = Phase::Streaming;
@@ -440,7 +449,8 @@ void Stream::send_request_head() {
   ++cluster_->counts.requests;
   ++host_->active;
   cluster_->report(*host_, Outcome::Connected);
-  upstream_began_ = last_active_ = worker_.loop().now();
+  upstream_began_ = worker_.loop().now();
+  if (attempts_ == 1) last_active_ = upstream_began_;  // as Envoy: another try is no news of either side
   if (request_ended_ && try_timeout_.count()) try_deadline_ = upstream_began_ + try_timeout_;
   if (!origin_->http->access_logs.empty()) {
     upstream_local_ = upstream_->connection().local().text();

@@ -33,7 +33,6 @@ class Shadow final : public Mortal, private Downstream {
   void abort(Stream&) override {}
   void consumed(Stream&, size_t bytes) override { waiting_ -= std::min(waiting_, bytes); }
   void released(Stream&) override;
-  std::unique_ptr<net::Connection> take_connection(Stream&) override { return nullptr; }
   void end();
 
   Worker& worker_;

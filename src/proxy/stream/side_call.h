@@ -78,7 +78,6 @@ class SideCall final : private Downstream {
   void abort(Stream& stream) override;
   void consumed(Stream&, size_t) override {}
   void released(Stream& stream) override;
-  std::unique_ptr<net::Connection> take_connection(Stream&) override { return nullptr; }
   void begin(telemetry::Protocol protocol, const http::Request& request, Done done);
   void read_grpc();
   void deliver();

@@ -41,10 +41,6 @@ class Downstream {
   virtual void consumed(Stream& stream, size_t bytes) = 0;
   // The stream is done with and will not be touched again.
   virtual void released(Stream& stream) = 0;
-  // After a tunnel's head: the connection itself, or nullptr where the protocol has no such thing.
-  virtual std::unique_ptr<net::Connection> take_connection(Stream& stream) = 0;
-  // Or it goes on with the upstream's connection itself, which is moved from then.
-  virtual bool goes_on(Stream&, std::unique_ptr<net::Connection>& /*upstream*/) { return false; }
 
  protected:
   ~Downstream() = default;
@@ -76,7 +72,6 @@ class Upstream : public Mortal {
   virtual void consumed(Stream& stream, size_t bytes) = 0;  // of the response's body
   // The stream wants no more; nothing is told to it any more.
   virtual void reset(Stream& stream) = 0;
-  virtual std::unique_ptr<net::Connection> take_connection(Stream& stream) = 0;
   virtual bool is_http2() const = 0;
   virtual bool takes_tunnel(const Stream& stream) const = 0;  // of the stream's kind
   virtual bool speaks_seine() const = 0;                      // the peer is another Seine proxy

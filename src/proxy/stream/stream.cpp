@@ -31,7 +31,8 @@ void Stream::begin(Downstream& downstream, const Origin& origin, telemetry::Prot
   hash_.reset();
   phase_ = Phase::Filters;
   http2_to_application_ = false;
-  upgrade_ = connect_ = tunnel_ = grpc_ = head_request_ = request_ended_ = request_sent_ = response_started_ = false;
+  upgrade_ = connect_ = agreed_ = tunnel_ = grpc_ = head_request_ = request_ended_ = request_sent_ = response_started_ =
+      false;
   response_ended_ = response_sent_ = has_request_trailers_ = has_response_trailers_ = waiting_ = false;
   request_head_sent_ = copy_ = external_ = timed_out_ = cookie_made_ = response_coming_ = false;
   request_bodyless_ = response_bodyless_ = response_held_ = replied_ = routed_ = false;
@@ -47,6 +48,8 @@ void Stream::begin(Downstream& downstream, const Origin& origin, telemetry::Prot
   retry_counted_ = false;
   keep_limit_ = kKept;
   client_ip_.clear();
+  upstream_host_.clear();
+  upstream_name_.clear();
   route_timeout_ = try_timeout_ = try_idle_timeout_ = Milliseconds(0);
   idle_timeout_ = origin.http->stream_idle_timeout;
   filter_at_ = 0;
@@ -115,15 +118,21 @@ void Stream::start_filters() {
     ++counts().no_route;
     return send_reply(404, {}, "route_not_found");
   }
+  if (upgrade_) ++counts().upgrades;
+  begin_filters();
+}
+
+void Stream::begin_filters() {
   start_duration();
   run_filters();
+  if (phase_ != Phase::Done && !replied_) move_request_body();  // what came before a filter watched
 }
 
 // All of the request is here: from now on the upstream is waited for.
 void Stream::on_request_end() {
   record.mark(telemetry::Point::DownstreamRxEnd, worker_.loop().now());
   request_deadline_ = {};
-  if (!forward_ || upgrade_) return;
+  if (!forward_ || upgrade_ || replied_) return;
   auto now = worker_.loop().now();
   if (route_timeout_.count() > 0) route_deadline_ = now + route_timeout_;
   if (try_timeout_.count() > 0 && phase_ == Phase::Streaming && !response_started_) try_deadline_ = now + try_timeout_;
@@ -247,26 +256,23 @@ void Stream::on_upstream_writable() {
 void Stream::on_upstream(Upstream& upstream) {
   waiting_ = false;
   upstream_ = &upstream;
-  if (phase_ != Phase::Connecting) {
-    release_upstream();
-    return;
-  }
+  if (phase_ != Phase::Connecting) return std::exchange(upstream_, nullptr)->reset(*this);
   send_request_head();
 }
 
 void Stream::on_interim() {
   if (phase_ != Phase::Streaming || response_started_) return;
+  if (record.protocol == telemetry::Protocol::Http10) return;  // knows no such thing (RFC 9110, 15.2)
   if (response.status == 100 && !origin_->http->forward_100_continue) return;
   downstream_->send_interim(*this, response);
 }
 
 void Stream::on_response(http::h1::Body body, bool end) {
   if (phase_ != Phase::Streaming) return;
-  last_active_ = worker_.loop().now();
-  record.mark(telemetry::Point::UpstreamRxBegin, last_active_);
+  const auto now = worker_.loop().now();
+  record.mark(telemetry::Point::UpstreamRxBegin, now);
   if (cluster_) {
-    cluster_->counts.request_time.observe(
-        std::chrono::duration<double, std::milli>(last_active_ - upstream_began_).count());
+    cluster_->counts.request_time.observe(std::chrono::duration<double, std::milli>(now - upstream_began_).count());
     if (attempts_ > 1 && retry_ && !wants_retry()) ++cluster_->counts.retry_success;
     cluster_->report(*host_, Outcome::Response, response.status);
     if (host_->shared && !host_->config->checks.empty() &&
@@ -275,13 +281,14 @@ void Stream::on_response(http::h1::Body body, bool end) {
   }
   if (response.status >= 500) ++host_->requests_failed;
   if (!end && body.kind == http::h1::Body::Kind::None) body = http::h1::Body::chunked();
-  const bool agreed = upgrade_ && (connect_ ? response.status / 100 == 2 : response.status == 101);
-  if (response.status == 101 && !agreed) {  // nobody asked for another protocol
+  agreed_ = upgrade_ && (connect_ ? response.status / 100 == 2 : response.status == 101);
+  if (response.status == 101 && !agreed_) {  // nobody asked for another protocol
     release_upstream();
     return fail_with({.kind = Failure::Kind::Protocol, .transport = "a switch of protocols that was not asked for"});
   }
   if (forward_->internal_redirects && follow_redirect()) return;
   if (retry_ && retry_after_response()) return;
+  last_active_ = now;
   if (cluster_) cluster_->counts.answers.add(response.status);
   // Whatever HTTP/2 brings after such a head, HTTP/1.1 would read as the next answer.
   end = end || head_request_ || asks_head_ || response.status == 204 || response.status == 304;
@@ -291,9 +298,8 @@ void Stream::on_response(http::h1::Body body, bool end) {
   }
   record.details = "via_upstream";
   response_ended_ = response_bodyless_ = end;
-  response_body_ = body;
+  response_body_ = agreed_ ? http::h1::Body::none() : body;
   prepare_response_head(true);
-  if (agreed) return open_tunnel(end);
   try_deadline_ = {};
   run_response_filters();
   if (phase_ == Phase::Streaming && !response_sent_) arm_timers();
@@ -384,6 +390,12 @@ void Stream::on_upstream_failed(const Failure& failure) {
   fail_with(failure);
 }
 
+void Stream::end_filters() {
+  for (auto& [filter, state] : states_) state->on_end(*this);
+  for (auto& [filter, state] : states_) worker_.bury(std::move(state));
+  states_.clear();
+}
+
 void Stream::abandon_filters() { states_.clear(); }
 
 void Stream::on_downstream_reset() {
@@ -398,13 +410,14 @@ void Stream::on_downstream_reset() {
 // Lets go of whatever this stream has, or waits for, upstream.
 void Stream::release_upstream() {
   if (waiting_) {
-    host_->pool(high_priority()).stop_waiting(*this);
+    std::exchange(host_, nullptr)->pool(high_priority()).stop_waiting(*this);
     waiting_ = false;
     if (cluster_) ++cluster_->counts.cancelled;
   }
   if (!upstream_) return;
   Upstream* upstream = std::exchange(upstream_, nullptr);
   --host_->active;
+  host_ = nullptr;  // may go before this stream does
   if (cluster_) cluster_->request_ended(high_priority());
   upstream->reset(*this);  // harmless where both sides had ended
 }
@@ -433,9 +446,7 @@ void Stream::finish() {
   response_left_.recycle();
   tried_.clear();
   metadata.clear();
-  for (auto& [filter, state] : states_) state->on_end(*this);
-  for (auto& [filter, state] : states_) worker_.bury(std::move(state));
-  states_.clear();
+  end_filters();
   request_unreported_ = 0;
   worker_.retire(*this);
 }

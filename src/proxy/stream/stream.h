@@ -15,6 +15,7 @@
 
 namespace proxy {
 
+struct Multiplexed;
 struct Waiting;
 class Shadow;
 
@@ -25,7 +26,7 @@ class Shadow;
 // response, record. `phase_` only goes forward; once it is Done nothing that
 // still comes from either side has an effect, and the object is reused no
 // earlier than the end of the loop's turn.
-class Stream : public Link<Waiting>, public Link<AwaitingHost> {
+class Stream : public Link<Waiting>, public Link<AwaitingHost>, public Link<Multiplexed> {
  public:
   explicit Stream(Worker& worker);
   Stream(const Stream&) = delete;
@@ -123,7 +124,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   void watch_request_body();
   void watch_response_body();
   bool request_bodyless() const { return request_bodyless_; }
-  bool response_bodyless() const { return response_bodyless_; }
+  bool response_bodyless() const { return response_bodyless_ || agreed_; }
   // Before the head has gone: how long the body will be, where a filter changes that; nullopt: its end will tell.
   void set_request_length(std::optional<uint64_t> size);
   void set_response_length(std::optional<uint64_t> size);
@@ -147,9 +148,11 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   http::ResponseHead response;
   std::unique_ptr<http::h1::Spelling> request_spelling, response_spelling;  // as they came; usually none
   telemetry::Record record;
-  uint64_t id = 0;           // its downstream connection's
-  uint64_t upstream_id = 0;  // its upstream connection's
-  Metadata metadata;         // dynamic: what filters found out
+  uint64_t id = 0;               // its downstream connection's
+  uint64_t upstream_id = 0;      // its upstream connection's
+  bool waits_for_http2 = false;  // of its pool's two queues, in which one it is
+  ConnectionKey connection_key;  // as it was when it asked for one; usually empty
+  Metadata metadata;             // dynamic: what filters found out
 
   bool done() const { return phase_ == Phase::Done; }
   bool response_started() const { return response_started_; }
@@ -166,7 +169,6 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   bool connecting() const { return connect_; }  // by CONNECT, without a protocol
   uint8_t connect_proxy_version() const { return forward_->connect_proxy_version; }
   bool ends_connect() const { return connect_ && forward_ && forward_->ends_connect; }  // TCP upstream, no HTTP
-  Host* host() const { return host_; }
   bool high_priority() const { return forward_ && forward_->high_priority; }
   // The client, as far as its forwarded address is trusted; else the connection's other end.
   std::string_view remote_ip() const { return client_ip_.empty() ? std::string_view(origin_->remote_ip) : client_ip_; }
@@ -207,6 +209,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   // stream.cpp
   bool shed();
   void run_filters();
+  void end_filters();  // what they keep for this stream
   bool filter_is_off(const Filter& filter) const {
     const Policies::Entry* entry = policy_entry(filter.slot);
     return entry ? entry->off : filter.off_by_default;
@@ -242,6 +245,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   void on_route_timeout();
   void on_duration();
   void on_idle();
+  net::Clock::time_point try_active() const { return std::max(last_active_, upstream_began_); }
   void arm_timers();
   void start_timeouts(const Forward& forward);
   void tell_timeout();
@@ -251,6 +255,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   Chosen look_up();  // the request's route, as of now
   bool await_host();
   void start_filters();
+  void begin_filters();
   bool upgrade_allowed() const;
   void route_request();
   void forward(const Forward& forward);
@@ -267,11 +272,12 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   void set_path(std::string path);
   std::optional<uint64_t> hash_of(const Forward& forward);
   void hash_cookie(const HashPolicy& policy, std::optional<uint64_t>& hash);
+  void hash_header(const HashPolicy& policy, std::optional<uint64_t>& hash) const;
   void overflow(uint64_t& count);
+  void no_host();
   // tunnel.cpp
   void note_tunnel(bool wants_upgrade);
   void complete_handshake();
-  void open_tunnel(bool end);
   // redirect.cpp
   bool follow_redirect();
   bool turn_to_redirect();
@@ -315,7 +321,8 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   http::h1::Body request_body_;
   bool upgrade_ = false;  // see upgrading()
   bool connect_ = false;
-  bool tunnel_ = false;  // the upstream agreed
+  bool agreed_ = false;  // to the tunnel, by the upstream
+  bool tunnel_ = false;  // and that went downstream: from here on bytes are passed on as they are, both ways
   bool routed_ = false;  // the filters let it pass, and there was a route
   bool grpc_ = false;
   bool tells_grpc_timeout_ = false;    // to the upstream, in gRPC's own header
@@ -361,15 +368,15 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost> {
   net::Buffer response_left_;      // what the downstream could not take yet
   size_t response_owed_ = 0;       // bytes to report to the upstream as consumed
   http::Headers request_trailers_, response_trailers_;
-  std::vector<const Host*> tried_;
+  std::vector<ClusterState::Try> tried_;
   std::optional<uint64_t> hash_;
   size_t keep_limit_ = 0;  // so much of the body is kept for retries
   Milliseconds route_timeout_{0}, try_timeout_{0}, try_idle_timeout_{0}, idle_timeout_{0};  // 0: none
   net::Clock::time_point started_{}, route_deadline_{}, try_deadline_{}, resume_at_{}, duration_deadline_{},
       request_deadline_{};
   net::Clock::time_point upstream_began_{}, last_active_{};
-  std::string cors_origin_, awaited_host_, scratch_, details_, transport_failure_, upstream_host_, upstream_local_,
-      cookie_, client_ip_, client_text_;
+  std::string cors_origin_, awaited_host_, scratch_, details_, transport_failure_, upstream_host_, upstream_name_,
+      upstream_local_, cookie_, client_ip_, client_text_;
 };
 
 // Adds to what a field says already, or adds the field.

@@ -129,6 +129,11 @@ void Stream::start_duration() {
       if (auto wanted = grpc_timeout_of(request.headers)) most = duration_of(*wanted, *forward);
     if (forward->limits_stream && most && says_grpc(request)) request.headers.set("grpc-timeout", grpc_timeout(*most));
     if (forward->idle_timeout) idle_timeout_ = *forward->idle_timeout;
+    static constexpr std::string_view kWished = "x-envoy-upstream-stream-duration-ms";
+    if (auto wished = request.headers.get(kWished)) {
+      if (auto number = base::parse_number<uint32_t>(*wished)) most = Milliseconds(*number);
+      request.headers.remove(kWished);
+    }
   }
   if (most) duration_deadline_ = started_ + *most;
   if (most || request_deadline_ != TimePoint{} || (idle_timeout_.count() && idle_timeout_ < kShortIdle)) arm_timers();
@@ -144,7 +149,7 @@ void Stream::arm_timers() {
   consider(route_deadline_);
   if (phase_ == Phase::Filters || phase_ == Phase::Backoff) consider(resume_at_);
   if (!response_started_) consider(try_deadline_);
-  if (try_idle_timeout_.count() && upstream_) consider(last_active_ + try_idle_timeout_);
+  if (try_idle_timeout_.count() && upstream_) consider(try_active() + try_idle_timeout_);
   if (idle_timeout_.count() && idle_timeout_ < kShortIdle) consider(last_active_ + idle_timeout_);
   if (next == TimePoint::max()) return timer_.cancel();
   auto now = worker_.loop().now();
@@ -183,7 +188,7 @@ void Stream::on_timer() {
     if (cluster_) ++cluster_->counts.per_try_timeouts;
     return on_try_timeout("upstream_per_try_timeout");
   }
-  if (try_idle_timeout_.count() && upstream_ && now >= last_active_ + try_idle_timeout_) {
+  if (try_idle_timeout_.count() && upstream_ && now >= try_active() + try_idle_timeout_) {
     if (cluster_) ++cluster_->counts.per_try_idle_timeouts;
     return on_try_timeout("upstream_per_try_idle_timeout");
   }

@@ -4,7 +4,6 @@
 #include "base/strings.h"
 #include "http/websocket.h"
 #include "proxy/stream/stream.h"
-#include "proxy/tcp/relay.h"
 
 namespace proxy {
 
@@ -47,33 +46,6 @@ void Stream::complete_handshake() {
     return;
   const uint64_t key[2] = {worker_.dice().next(), worker_.dice().next()};
   request.headers.set("sec-websocket-key", base::to_base64({reinterpret_cast<const char*>(key), sizeof key}));
-}
-
-// The upstream agreed: from here on bytes are passed on as they are, both ways.
-// Between two connections of HTTP/1.1 they need no stream any more.
-void Stream::open_tunnel(bool end) {
-  tunnel_ = true;
-  for (size_t i = filter_at_; i > 0; --i)
-    if (!(filters_off_ >> (i - 1) & 1)) origin_->http->filters[i - 1]->on_response(*this, response);
-  finish_response_head();
-  response_started_ = true;
-  record.status = response.status;
-  const bool relayed = record.protocol != telemetry::Protocol::Http2 && !upstream_->is_http2();
-  downstream_->send_head(*this, response, http::h1::Body::none(), false);
-  if (!relayed) {
-    push_request();
-    report_consumed();
-    if (end) complete_response();
-    return;
-  }
-  auto chain = origin_->chain;
-  auto up = std::exchange(upstream_, nullptr)->take_connection(*this);
-  if (!downstream_->goes_on(*this, up)) {
-    auto down = downstream_->take_connection(*this);
-    if (down && up) start_relay(worker_, std::move(down), std::move(up), {.chain = std::move(chain)});
-  }
-  response_sent_ = request_ended_ = request_sent_ = true;
-  finish();
 }
 
 }  // namespace proxy

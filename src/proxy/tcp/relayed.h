@@ -17,8 +17,10 @@ class Relayed : public Session {
   }
   ~Relayed() override { --worker().relays; }
 
-  // Nobody can be asked to go: it ends by itself, or when the time to drain is over.
+  // Nobody can be asked to go: it ends by itself, or when the time to drain is over; where another process took over,
+  // with this one.
   void drain(Drain) final {
+    if (worker().retired) return;
     if (drained_by_ == net::Clock::time_point{}) drained_by_ = worker().loop().now() + worker().options.drain_time;
   }
   void sweep(net::Clock::time_point now) override;

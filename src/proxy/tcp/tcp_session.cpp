@@ -109,8 +109,9 @@ class TcpSession final : public Session {
 
   void connect() {
     ++attempts_;
-    const Cluster& config = *cluster_->config();
     permit_ = {};
+    if (!cluster_->config()) return no_host();  // it went while the attempt before was under way
+    const Cluster& config = *cluster_->config();
     if (!cluster_->room(Limited::Connections, false)) {
       ++cluster_->counts.connection_overflow;
       return fail(Flag::UpstreamOverflow, {});
@@ -119,10 +120,7 @@ class TcpSession final : public Session {
     wish.subset = subset_;
     if (origin_->chain->tcp->hash_source_ip) wish.hash = base::xx_hash(origin_->remote_ip);
     host_ = cluster_->pick(wish);
-    if (!host_) {
-      ++cluster_->counts.none_healthy;
-      return fail(Flag::NoHealthyUpstream, "no_healthy_upstream");
-    }
+    if (!host_) return no_host();
     ++cluster_->counts.pending_total;
     if (!cluster_->take(Limited::Pending, false)) {
       ++cluster_->counts.pending_overflow;
@@ -149,6 +147,11 @@ class TcpSession final : public Session {
     server_name_ = transport.sni_from_endpoint && !host_->hostname.empty() ? host_->hostname : transport.sni;
     if (context && !host_->tls_memory) host_->tls_memory = std::make_shared<net::TlsMemory>();
     if (context) upstream_->start_tls(std::move(context), server_name_, {}, host_->tls_memory);
+  }
+
+  void no_host() {
+    ++cluster_->counts.none_healthy;
+    fail(Flag::NoHealthyUpstream, "no_healthy_upstream");
   }
 
   void no_longer_pending() {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/stream/stream.h"
-#include "proxy/tcp/relay.h"
 #include "proxy/tcp/tcp_session.h"
 #include "telemetry/operator.h"
 
@@ -26,8 +25,7 @@ std::string json_of(const http::Headers& headers, std::optional<int> status) {
 
 // A TCP connection whose bytes travel in a request of this proxy's own: the
 // request is a stream, and this is what stands downstream of it. It reads
-// nothing before the far side agreed. Once two connections of HTTP/1.1 are
-// joined a relay goes on.
+// nothing before the far side agreed.
 class TcpTunnelSession final : public Session, public Downstream, private net::Connection::Handler {
  public:
   TcpTunnelSession(Worker& worker, std::unique_ptr<net::Connection> connection, std::unique_ptr<Origin> origin)
@@ -68,10 +66,11 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
   }
 
   void drain(Drain) override {
+    if (worker().retired) return;  // it lasts as long as this process
     if (drained_by_ == net::Clock::time_point{}) drained_by_ = worker().loop().now() + worker().options.drain_time;
   }
   void sweep(net::Clock::time_point now) override {
-    if (leaving_ || !connection_) return;
+    if (leaving_) return;
     if (deadline_ != net::Clock::time_point{} && now >= deadline_) {
       flags_ |= static_cast<uint32_t>(Flag::DurationTimeout);
       return end("max_duration");
@@ -119,7 +118,7 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
     unconsumed_ += bytes.size();
     connection_->input().consume(bytes.size());
     stream_->on_request_data(bytes, false);
-    if (connection_ && unconsumed_ >= kMostUnconsumed) connection_->pause_reading();
+    if (unconsumed_ >= kMostUnconsumed) connection_->pause_reading();
   }
   void on_end(net::Connection&) override {
     if (stream_) stream_->on_request_data({}, true);
@@ -155,7 +154,7 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
   }
   void send_interim(Stream&, const http::ResponseHead&) override {}
   size_t send_data(Stream&, std::string_view bytes, bool end) override {
-    if (!open_ || !connection_) return bytes.size();
+    if (!open_) return bytes.size();
     if (!bytes.empty() && connection_->full()) return 0;
     last_active_ = worker().loop().now();
     sent_ += bytes.size();
@@ -180,30 +179,6 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
     stream_ = nullptr;
     settle_.schedule();
   }
-  std::unique_ptr<net::Connection> take_connection(Stream&) override { return nullptr; }
-
-  bool goes_on(Stream&, std::unique_ptr<net::Connection>& upstream) override {
-    RelayOptions options{.idle = config_.idle_timeout,
-                         .deadline = deadline_,
-                         .report_every = config_.log_interval,
-                         .chain = origin_->chain};
-    auto origin = std::shared_ptr<Origin>(std::move(origin_));
-    options.report = [&worker = worker(), origin, cluster = cluster_, host = upstream_host_, wire = wire_,
-                      headers = headers_, local = upstream->local().text(), began = began_](const RelayEnd& end) {
-      telemetry::Record record = record_of(end);
-      record.upstream_host = host;
-      record.upstream_local = local;
-      record.upstream_wire = wire;
-      record.upstream_wire.sent += end.received;
-      record.upstream_wire.received += end.sent;
-      write_tcp_record(worker, *origin, cluster, began, record, {.tunnel_headers = headers});
-    };
-    chain_ = origin->chain;
-    origin_ = std::make_unique<Origin>();
-    origin_->chain = chain_;
-    start_relay(worker(), std::move(connection_), std::move(upstream), std::move(options));
-    return true;
-  }
 
   // --- ends ---
   void note(Stream& stream) {
@@ -218,7 +193,6 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
   // After what the stream told: the next attempt, or the end.
   void settle() {
     if (buried() || leaving_) return;
-    if (!connection_) return bury();  // a relay has it
     if (stream_ && !refused_) return;
     if (Stream* stream = std::exchange(stream_, nullptr)) {
       const uint32_t flags = flags_;
@@ -271,7 +245,6 @@ class TcpTunnelSession final : public Session, public Downstream, private net::C
 
   std::unique_ptr<net::Connection> connection_;
   std::unique_ptr<Origin> origin_;
-  std::shared_ptr<const FilterChain> chain_;
   const TcpConfig& config_;  // of the chain
   Origin requests_;
   Stream* stream_ = nullptr;

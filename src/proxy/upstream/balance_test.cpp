@@ -70,6 +70,18 @@ TEST_F(Balance, UnhealthyEndpointsAreLeftOutAndNoneMeansNone) {
       << "panic takes anyone";
 }
 
+TEST_F(Balance, WhoDrainsCountsNeitherAsWellNorAsFailed) {
+  EXPECT_EQ(picks(state(Cluster::Balance::RoundRobin,
+                        {{1}, {2, 1, 0, Health::Draining}, {3, 1, 0, Health::Draining}, {4, 1, 1}}, 50),
+                  50),
+            (Counts{{1, 50}}));
+  EXPECT_EQ(picks(state(Cluster::Balance::RoundRobin, {{2, 1, 0, Health::Draining}}, 50), 4), (Counts{{2, 4}}))
+      << "panic takes anyone";
+  EXPECT_EQ(
+      picks(state(Cluster::Balance::RoundRobin, {{1, 1, 0, Health::Unhealthy}, {2, 1, 0, Health::Draining}}, 50), 4),
+      (Counts{{1, 2}, {2, 2}}));
+}
+
 TEST_F(Balance, TheNextPriorityTakesWhatTheFirstCannotCarry) {
   EXPECT_EQ(picks(state(Cluster::Balance::RoundRobin, {{1}, {2, 1, 1}}), 50), (Counts{{1, 50}}));
   EXPECT_EQ(picks(state(Cluster::Balance::RoundRobin, {{1, 1, 0, Health::Unhealthy}, {2, 1, 1}}), 50),
@@ -101,8 +113,8 @@ TEST_F(Balance, AHashStaysWithItsEndpointWhenOthersCome) {
 
 TEST_F(Balance, AnotherTryAvoidsHostsThatWereTried) {
   ClusterState& s = state(Cluster::Balance::Random, {{1}, {2}});
-  std::vector<const Host*> tried{s.pick({})};
-  for (int i = 0; i < 20; ++i) EXPECT_NE(s.pick({.tried = &tried, .tries = 64}), tried[0]);
+  const std::vector<ClusterState::Try> tried{{s.pick({}), 0}};
+  for (int i = 0; i < 20; ++i) EXPECT_NE(s.pick({.tried = &tried, .tries = 64}), tried[0].host);
 }
 
 TEST_F(Balance, AnEndpointThatKeepsFailingRests) {

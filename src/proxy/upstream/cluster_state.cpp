@@ -162,13 +162,13 @@ std::vector<PriorityLoad> ClusterState::loads_without(const Pool& pool, const st
 }
 
 // As Envoy's previous_priorities: after every so many tries their priorities are left out, until none would remain.
-std::vector<PriorityLoad> ClusterState::loads_after(const Pool& pool, const std::vector<const Host*>& tried,
+std::vector<PriorityLoad> ClusterState::loads_after(const Pool& pool, const std::vector<Try>& tried,
                                                     uint32_t every) const {
   const auto& health = pool.health;
   std::vector<bool> excluded(health.size());
   for (size_t i = 0; i + every <= tried.size(); i += every) {
     for (size_t j = i; j < i + every; ++j)
-      if (tried[j]->priority < excluded.size()) excluded[tried[j]->priority] = true;
+      if (tried[j].priority < excluded.size()) excluded[tried[j].priority] = true;
     bool left = false;
     for (size_t p = 0; p < health.size(); ++p) left |= !excluded[p] && health[p].healthy + health[p].degraded > 0;
     if (!left) excluded.assign(excluded.size(), false);
@@ -184,12 +184,17 @@ void ClusterState::index_priorities() {
     const bool checked = !config_->checks.empty() && host->shared && !host->unchecked;
     if (checked && config_->ignore_unchecked &&
         host->shared->checked.load(std::memory_order_relaxed) == Checked::Never) {
-      seen.push_back({.host = host, .counts = false});
+      seen.push_back({.host = host, .counts = Seen::As::Nobody});
       continue;
     }
     if (checked && host->shared->excluded.load(std::memory_order_relaxed)) {
       host->well = false;
-      seen.push_back({.host = host, .counts = false});
+      seen.push_back({.host = host, .counts = Seen::As::Nobody});
+      continue;
+    }
+    if (host->health == Health::Draining) {  // as Envoy: who is on its way out
+      host->well = false;
+      seen.push_back({.host = host, .state = Health::Draining, .counts = Seen::As::Excluded});
       continue;
     }
     const Health state = health_of(*host);
@@ -210,7 +215,7 @@ void ClusterState::index_priorities() {
 
 void ClusterState::fill(Pool& pool, const std::vector<Seen>& hosts, Localities localities) {
   struct Sorted {
-    std::vector<Host*> all, healthy, degraded;
+    std::vector<Host*> all, healthy, degraded, excluded;
   };
   std::vector<Sorted> sorted;
   pool.health.clear();
@@ -220,10 +225,15 @@ void ClusterState::fill(Pool& pool, const std::vector<Seen>& hosts, Localities l
       sorted.resize(host->priority + 1u);
       pool.health.resize(host->priority + 1u);
     }
-    if (!counts) continue;
+    if (counts == Seen::As::Nobody) continue;
     Sorted& into = sorted[host->priority];
     PriorityHealth& sum = pool.health[host->priority];
     const uint64_t counts_as = by_weight ? host->weight : 1;
+    if (counts == Seen::As::Excluded) {
+      into.excluded.push_back(host);
+      sum.excluded += counts_as;
+      continue;
+    }
     into.all.push_back(host);
     sum.total += counts_as;
     if (state == Health::Healthy) {
@@ -246,6 +256,7 @@ void ClusterState::fill(Pool& pool, const std::vector<Seen>& hosts, Localities l
     Priority& priority = pool.priorities[i];
     priority.healthy.assign(*config_, std::move(sorted[i].healthy), std::move(healthy_parts), dice);
     priority.degraded.assign(*config_, std::move(sorted[i].degraded), std::move(degraded_parts), dice);
+    sorted[i].all.insert(sorted[i].all.end(), sorted[i].excluded.begin(), sorted[i].excluded.end());
     priority.all.assign(*config_, std::move(sorted[i].all), {}, dice);
   }
 }
@@ -349,8 +360,8 @@ Host* ClusterState::pick_from(Pool& pool, const Wish& wish) {
            });
   };
   auto avoided = [&](const Host* host) {
-    return omitted(host) || (wish.avoid_tried && wish.tried &&
-                             std::find(wish.tried->begin(), wish.tried->end(), host) != wish.tried->end());
+    return omitted(host) ||
+           (wish.avoid_tried && wish.tried && std::ranges::find(*wish.tried, host, &Try::host) != wish.tried->end());
   };
   std::vector<PriorityLoad> others;
   const bool elsewhere = wish.other_priorities_after && wish.tried && wish.tried->size() >= wish.other_priorities_after;

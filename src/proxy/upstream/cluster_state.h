@@ -32,10 +32,15 @@ class ClusterState {
   void set_endpoints(std::shared_ptr<const EndpointSet> endpoints);
   const Cluster* config() const { return config_.get(); }
 
+  // An endpoint that was tried; it may be gone by now.
+  struct Try {
+    const Host* host;
+    uint8_t priority;
+  };
   struct Wish {
     std::optional<uint64_t> hash;
     net::Address original;  // for ORIGINAL_DST; none: nobody told
-    const std::vector<const Host*>* tried = nullptr;
+    const std::vector<Try>* tried = nullptr;
     bool avoid_tried = true;                                                      // where others are there
     const std::vector<std::shared_ptr<const SubsetCriteria>>* omitted = nullptr;  // endpoints with these, likewise
     uint32_t tries = 1;
@@ -147,7 +152,11 @@ class ClusterState {
   struct Seen {
     Host* host = nullptr;
     Health state = Health::Healthy;
-    bool counts = true;  // otherwise it is as if it were not there
+    enum class As : uint8_t {
+      Member,
+      Excluded,  // neither as well nor as failed; panic takes it
+      Nobody,
+    } counts = As::Member;
   };
   void refresh();
   void index_priorities();
@@ -155,7 +164,7 @@ class ClusterState {
   enum class Localities : uint8_t { Weighted, Ignored };
   void fill(Pool& pool, const std::vector<Seen>& hosts, Localities localities);
   std::vector<PriorityLoad> loads_without(const Pool& pool, const std::vector<bool>& excluded) const;
-  std::vector<PriorityLoad> loads_after(const Pool& pool, const std::vector<const Host*>& tried, uint32_t every) const;
+  std::vector<PriorityLoad> loads_after(const Pool& pool, const std::vector<Try>& tried, uint32_t every) const;
   Host* pick_from(Pool& pool, const Wish& wish);
   Host* pick_of_subset(const Wish& wish, const SubsetCriteria* criteria);
   void update(Host& host, const Endpoint& endpoint);

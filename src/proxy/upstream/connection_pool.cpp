@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/upstream/connection_pool.h"
 
+#include <set>
+
 #include "proxy/runtime/worker.h"
 #include "proxy/stream/stream.h"
 #include "proxy/upstream/connections.h"
@@ -38,15 +40,12 @@ ConnectionKey ConnectionPool::key_of(const Stream& stream) const {
 // A connection that is there and free, with the stream attached.
 Upstream* ConnectionPool::ready_connection(Stream& stream, bool http2) {
   const bool keyed = host.transport->keyed();
-  ConnectionKey key;
-  if (keyed) key = key_of(stream);
+  const ConnectionKey& key = stream.connection_key;
   if (http2) {
     const bool upgrade = stream.upgrading() && !stream.connecting();
-    H2Upstream* found = nullptr;
-    h2_.each([&](H2Upstream& upstream) {
-      if (found || !upstream.can_take() || (keyed && upstream.key != key)) return;
-      if (upgrade && !upstream.knows_settings()) return;  // whether it takes tunnels
-      found = &upstream;
+    H2Upstream* found = h2_.find([&](H2Upstream& upstream) {
+      if (!upstream.can_take() || (keyed && upstream.key != key)) return false;
+      return !upgrade || upstream.knows_settings();  // whether it takes tunnels
     });
     if (found) found->attach(stream);
     return found;
@@ -66,61 +65,77 @@ Upstream* ConnectionPool::ready_connection(Stream& stream, bool http2) {
 
 ConnectionPool::Taken ConnectionPool::take(Stream& stream, bool http2) {
   const bool as_http2 = http2 || (multiplexes_ && !stream.upgrading());
+  stream.connection_key = host.transport->keyed() ? key_of(stream) : ConnectionKey();
   if (Upstream* found = ready_connection(stream, as_http2)) return {.upstream = found};
   if (!cluster_.take(Limited::Pending, high_)) return {.overflow = true};
   waiting_[as_http2].push_back(stream);
+  stream.waits_for_http2 = as_http2;
   ++waiting_count_[as_http2];
   ++cluster_.counts.pending;
   ++cluster_.counts.pending_total;
   // One HTTP/2 connection serves them all; HTTP/1.1 needs one each.
   bool enough;
   if (host.transport->keyed())
-    enough = dialing_for(as_http2, key_of(stream), 1) && as_http2;
+    enough = as_http2 && dialing_for(stream.connection_key);
   else
     enough = as_http2 ? dials_for_[1] > 0 || awaits_settings() : dials_for_[0] >= waiting_count_[0];
   if (!enough) dial(as_http2, stream);
   return {};
 }
 
-// Whether so many connections of that kind are on their way.
-bool ConnectionPool::dialing_for(bool http2, const ConnectionKey& key, size_t waiting) {
-  size_t found = 0;
-  dialing_.each([&](Dial& dial) { found += dial.wanted_http2() == http2 && dial.key == key; });
-  return found >= waiting;
+// Whether one of HTTP/2 is on its way.
+bool ConnectionPool::dialing_for(const ConnectionKey& key) {
+  return dialing_.find([&](const Dial& dial) { return dial.wanted_http2() && dial.key == key; });
 }
 
 // A connection may turn out to take more, once its peer's settings are known.
 bool ConnectionPool::awaits_settings() {
-  bool found = false;
-  h2_.each([&](H2Upstream& upstream) { found |= upstream.can_take() && !upstream.knows_settings(); });
-  return found;
+  return h2_.find([](H2Upstream& upstream) { return upstream.can_take() && !upstream.knows_settings(); });
 }
 
-void ConnectionPool::no_longer_waits(Stream& stream, bool http2) {
+void ConnectionPool::no_longer_waits(Stream& stream) {
   static_cast<Link<Waiting>&>(stream).leave();
-  --waiting_count_[http2];
+  --waiting_count_[stream.waits_for_http2];
   --cluster_.counts.pending;
   cluster_.give_back(Limited::Pending, high_);
 }
 
 void ConnectionPool::stop_waiting(Stream& stream) {
-  for (int kind : {0, 1}) {
-    bool found = false;
-    waiting_[kind].each([&](Stream& other) { found |= &other == &stream; });
-    if (found) return no_longer_waits(stream, kind == 1);
-  }
+  if (static_cast<Link<Waiting>&>(stream).linked()) no_longer_waits(stream);
+}
+
+// As Envoy, for which those of each key are a pool: the first connection may be made whatever the limit.
+bool ConnectionPool::none_of(const ConnectionKey& key) {
+  const auto fits = [&](const auto& one) { return one.key == key; };
+  return !idle_.find(fits) && !busy_.find(fits) && !h2_.find(fits) && !dialing_.find(fits);
 }
 
 void ConnectionPool::dial(bool http2, const Stream& stream) {
-  const bool first = idle_.empty() && busy_.empty() && h2_.empty() && dialing_.empty();
-  auto permit = cluster_.connection_permit(high_, first);
-  if (!permit) {
-    if (!idle_.empty()) idle_.front().retire();
-    return;
-  }
-  auto* dial =
-      new Dial(*this, http2, !http2 && stream.upgrading(), std::move(permit));  // stands in dialing_ until it is buried
-  if (host.transport->keyed()) dial->key = key_of(stream);
+  const ConnectionKey& key = stream.connection_key;
+  const bool full = !cluster_.room(Limited::Connections, high_);
+  if (auto permit = cluster_.connection_permit(high_, none_of(key)))
+    begin_dial(http2, !http2 && stream.upgrading(), key, std::move(permit));
+  if (full) retire_idle();  // who is idle was of no use to the stream
+}
+
+// What goes lets others dial, which leads here again: one at a time.
+void ConnectionPool::retire_idle() {
+  if (std::exchange(retiring_idle_, true)) return;
+  if (!idle_.empty())
+    idle_.front().retire();
+  else if (auto* idle = h2_.find([](H2Upstream& upstream) { return upstream.idle() && !upstream.retiring(); }))
+    idle->retire();
+  retiring_idle_ = false;
+}
+
+// Each that goes may take others along (retire_idle), so that the lists are looked at anew.
+void ConnectionPool::retire_all_idle() {
+  while (!idle_.empty()) idle_.front().retire();
+}
+
+void ConnectionPool::begin_dial(bool http2, bool exclusive, ConnectionKey key, ConnectionPermit permit) {
+  auto* dial = new Dial(*this, http2, exclusive, std::move(permit));  // stands in dialing_ until it is buried
+  dial->key = std::move(key);
   dialing_.push_back(*dial);
   ++dials_;
   ++dials_for_[http2];
@@ -138,8 +153,13 @@ void ConnectionPool::dial_for_waiting(bool http2) {
   } else if (!keyed) {
     if (dials_for_[0] < waiting_count_[0]) dial(false, waiting_[0].front());
   } else {
+    std::set<std::pair<std::string_view, std::string_view>> asked;  // one of each key is on its way, or may not be
+    dialing_.each([&](const Dial& dial) {
+      if (dial.wanted_http2() == http2) asked.emplace(dial.key.server_name, dial.key.preamble);
+    });
     waiting_[http2].each([&](Stream& stream) {
-      if (!dialing_for(http2, key_of(stream), 1)) dial(http2, stream);
+      const ConnectionKey& key = stream.connection_key;
+      if (asked.emplace(key.server_name, key.preamble).second) dial(http2, stream);
     });
   }
 }
@@ -167,6 +187,7 @@ void ConnectionPool::connected(Dial& dial, std::unique_ptr<net::Connection> conn
         Stream& stream = waiting_[0].front();
         if (stream.upgrading()) break;  // its own connection is being made
         waiting_[1].push_back(stream);
+        stream.waits_for_http2 = true;
         --waiting_count_[0];
         ++waiting_count_[1];
       }
@@ -179,7 +200,9 @@ void ConnectionPool::connected(Dial& dial, std::unique_ptr<net::Connection> conn
     busy_.push_back(*upstream);
     if (wanted) {  // the peer took HTTP/1.1 although HTTP/2 was offered
       while (!waiting_[1].empty()) {
-        waiting_[0].push_back(waiting_[1].front());
+        Stream& stream = waiting_[1].front();
+        waiting_[0].push_back(stream);
+        stream.waits_for_http2 = false;
         --waiting_count_[1];
         ++waiting_count_[0];
       }
@@ -204,8 +227,8 @@ void ConnectionPool::connect_failed(Dial& dial, const Failure& failure) {
   if (host.transport->keyed()) {
     List<Stream, Waiting> failed;
     waiting_[http2].each([&](Stream& stream) {
-      if (!(key_of(stream) == dial.key)) return;
-      no_longer_waits(stream, http2);
+      if (stream.connection_key != dial.key) return;
+      no_longer_waits(stream);
       failed.push_back(stream);
     });
     while (!failed.empty()) {
@@ -218,29 +241,29 @@ void ConnectionPool::connect_failed(Dial& dial, const Failure& failure) {
   uint32_t stay = http2 ? (dials_for_[1] ? waiting_count_[1] : 0) : std::min(dials_for_[0], waiting_count_[0]);
   while (waiting_count_[http2] > stay) {
     Stream& stream = waiting_[http2].front();
-    no_longer_waits(stream, http2);
+    no_longer_waits(stream);
     stream.on_upstream_failed(failure);
   }
 }
 
-// Gives what is free to those who wait, in their order; keyed connections fit some of them only.
+// Gives what is free to those who wait, in their order; keyed connections fit some of them only. Who is served may be
+// done at once and give its connection back: the call that is at it goes on with that.
 void ConnectionPool::serve_waiting(bool http2) {
-  while (!waiting_[http2].empty()) {
-    Stream* served = nullptr;
-    Upstream* upstream = nullptr;
-    waiting_[http2].each([&](Stream& stream) {
-      if (!upstream && (upstream = ready_connection(stream, http2))) served = &stream;
-    });
-    if (!upstream) return dial_for_waiting(http2);
-    no_longer_waits(*served, http2);
+  if (std::exchange(serving_[http2], true)) return;
+  Upstream* upstream = nullptr;
+  while (Stream* served = waiting_[http2].find(
+             [&](Stream& stream) { return (upstream = ready_connection(stream, http2)) != nullptr; })) {
+    no_longer_waits(*served);
     served->on_upstream(*upstream);
   }
+  serving_[http2] = false;
+  dial_for_waiting(http2);
 }
 
 void ConnectionPool::idle(H1Upstream& upstream) {
   idle_.push_back(upstream);
   if (!waiting_[0].empty()) serve_waiting(false);
-  if (!host.current) idle_.each([](H1Upstream& left) { left.retire(); });
+  if (!host.current && !serving_[0]) retire_all_idle();
 }
 
 void ConnectionPool::roomy(H2Upstream&) {
@@ -263,14 +286,14 @@ void ConnectionPool::gone(H2Upstream& upstream) {
 
 void ConnectionPool::retire_connections() {
   multiplexes_ = false;
-  idle_.each([](H1Upstream& upstream) { upstream.retire(); });
+  retire_all_idle();
   busy_.each([](H1Upstream& upstream) { upstream.retire(); });
-  h2_.each([](H2Upstream& upstream) { upstream.retire(); });
+  while (auto* one = h2_.find([](const H2Upstream& upstream) { return !upstream.retiring(); })) one->retire();
 }
 
 void ConnectionPool::close_connections() {
   multiplexes_ = false;
-  idle_.each([](H1Upstream& upstream) { upstream.retire(); });
+  retire_all_idle();
   while (!busy_.empty()) busy_.front().close("host health failed");
   while (!h2_.empty()) h2_.front().close("host health failed");
 }
@@ -294,13 +317,12 @@ void ConnectionPool::sweep(net::Clock::time_point now) {
     ++cluster_.counts.idle_timeouts;
     return true;
   };
-  idle_.each([&](H1Upstream& upstream) {
-    if (too_idle(upstream) || too_old(upstream)) upstream.retire();
-  });
-  h2_.each([&](H2Upstream& upstream) {
-    if (upstream.retiring()) return;
-    if ((upstream.idle() && too_idle(upstream)) || too_old(upstream)) upstream.retire();
-  });
+  while (auto* one = idle_.find([&](const H1Upstream& upstream) { return too_idle(upstream) || too_old(upstream); }))
+    one->retire();
+  while (auto* one = h2_.find([&](const H2Upstream& upstream) {
+    return !upstream.retiring() && ((upstream.idle() && too_idle(upstream)) || too_old(upstream));
+  }))
+    one->retire();
   if (whole.count())
     busy_.each([&](H1Upstream& upstream) {
       if (!upstream.retiring() && too_old(upstream)) upstream.retire();

@@ -10,6 +10,7 @@
 namespace proxy {
 
 class ClusterState;
+class ConnectionPermit;
 class Dial;
 class H1Upstream;
 class H2Upstream;
@@ -66,14 +67,18 @@ class ConnectionPool {
  private:
   // For a stream that waits. Where the process has as many connections as it may, one that idles and fits nobody who
   // waits gives way, or else one of those that are there must do.
+  bool none_of(const ConnectionKey& key);
   void dial(bool http2, const Stream& stream);
+  void begin_dial(bool http2, bool exclusive, ConnectionKey key, ConnectionPermit permit);
+  void retire_idle();
+  void retire_all_idle();
   void dial_for_waiting(bool http2);
   void dial_for_waiting();
   bool awaits_settings();
-  bool dialing_for(bool http2, const ConnectionKey& key, size_t waiting);
+  bool dialing_for(const ConnectionKey& key);
   void serve_waiting(bool http2);
   Upstream* ready_connection(Stream& stream, bool http2);
-  void no_longer_waits(Stream& stream, bool http2);
+  void no_longer_waits(Stream& stream);
   ConnectionKey key_of(const Stream& stream) const;
 
   ClusterState& cluster_;
@@ -86,6 +91,8 @@ class ConnectionPool {
   List<Dial, InPool> dialing_;
   List<Stream, Waiting> waiting_[2];  // for HTTP/1.1, for HTTP/2
   uint32_t waiting_count_[2] = {0, 0};
+  bool retiring_idle_ = false;
+  bool serving_[2] = {};  // those who wait are being served, further up the stack
   uint32_t dials_ = 0;
   uint32_t dials_for_[2] = {0, 0};
 };

@@ -13,6 +13,7 @@
 namespace proxy {
 
 class Pings;
+struct Multiplexed;
 
 // One of the connections that the process may have to a cluster; given back when it is destroyed.
 class ConnectionPermit {
@@ -101,7 +102,6 @@ class H1Upstream final : public Upstream, public Link<InPool>, private net::Conn
   void send_trailers(Stream& stream, const http::Headers& trailers) override;
   void consumed(Stream& stream, size_t bytes) override;
   void reset(Stream& stream) override;
-  std::unique_ptr<net::Connection> take_connection(Stream& stream) override;
   bool is_http2() const override { return false; }
   bool takes_tunnel(const Stream&) const override { return true; }
   bool speaks_seine() const override { return false; }
@@ -161,7 +161,6 @@ class H2Upstream final : public Upstream,
   void send_trailers(Stream& stream, const http::Headers& trailers) override;
   void consumed(Stream& stream, size_t bytes) override;
   void reset(Stream& stream) override;
-  std::unique_ptr<net::Connection> take_connection(Stream&) override { return nullptr; }
   bool is_http2() const override { return true; }
   bool takes_tunnel(const Stream& stream) const override;
   bool knows_settings() const { return session_.settings_received(); }
@@ -187,6 +186,7 @@ class H2Upstream final : public Upstream,
   void on_settings() override;
   void on_ping_ack(uint64_t payload) override;
 
+  List<Stream, Multiplexed> attached_;  // also those whose response is whole, which the session has forgotten
   ConnectionPool& pool_;
   Host& host_;  // its
   const std::shared_ptr<const Cluster> config_;

@@ -289,13 +289,4 @@ void H1Upstream::leave_pool() {
   pool_.gone(*this);
 }
 
-std::unique_ptr<net::Connection> H1Upstream::take_connection(Stream& stream) {
-  auto out = std::move(connection_);
-  stream_ = nullptr;
-  --host_.active;
-  host_.cluster.request_ended(stream.high_priority());
-  leave_pool();
-  return out;
-}
-
 }  // namespace proxy

@@ -59,12 +59,14 @@ H2Upstream::~H2Upstream() {
 
 void H2Upstream::attach(Stream& stream) {
   stream.upstream_id = 0;
+  attached_.push_back(stream);
   ++streams_;
 }
 
 void H2Upstream::detach(Stream& stream) {
   if (h2::StreamId id = id_of(stream)) session_.set_user(id, nullptr);
   stream.upstream_id = 0;
+  static_cast<Link<Multiplexed>&>(stream).leave();
   ++served_;
   idle_since_ = host_.worker.loop().now();
   --streams_;
@@ -155,6 +157,11 @@ void H2Upstream::lost(std::string_view reason) {
   lost_ = true;
   if (pings_) pings_->stop();
   session_.connection_lost();
+  while (!attached_.empty()) {
+    Stream& stream = attached_.front();
+    detach(stream);
+    stream.on_upstream_failed({.kind = Failure::Kind::Terminated, .transport = {}});
+  }
   connection_->close();
   pool_.gone(*this);
 }

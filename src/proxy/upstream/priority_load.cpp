@@ -8,15 +8,16 @@ namespace proxy {
 // All traffic is shared by number of hosts: nobody is well.
 static void spread_in_total_panic(std::span<const PriorityHealth> priorities, std::vector<PriorityLoad>& out) {
   uint64_t total = 0;
-  for (const PriorityHealth& priority : priorities) total += priority.total;
+  for (const PriorityHealth& priority : priorities) total += priority.total + priority.excluded;
   if (!total) return;
   uint32_t left = 100;
   PriorityLoad* first = nullptr;
   for (size_t i = 0; i < priorities.size(); ++i) {
     out[i].panic = true;
-    out[i].healthy = static_cast<uint32_t>(100 * priorities[i].total / total);
+    const uint64_t present = priorities[i].total + priorities[i].excluded;
+    out[i].healthy = static_cast<uint32_t>(100 * present / total);
     left -= out[i].healthy;
-    if (!first && priorities[i].total) first = &out[i];
+    if (!first && present) first = &out[i];
   }
   first->healthy += left;
 }

@@ -10,6 +10,7 @@ namespace proxy {
 // How well one priority is, by number of hosts or, where the endpoints ask for it, by weight.
 struct PriorityHealth {
   uint64_t total = 0, healthy = 0, degraded = 0;
+  uint64_t excluded = 0;  // who counts neither as well nor as failed
 };
 
 // Percent of the traffic for each priority, 100 in sum unless nobody is there to take any.

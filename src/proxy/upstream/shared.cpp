@@ -47,6 +47,7 @@ ClusterShared::Membership ClusterShared::membership(const EndpointSet& endpoints
     ++out.total;
     out.healthy += health == Health::Healthy;
     out.degraded += health == Health::Degraded;
+    out.excluded += endpoint.health == Health::Draining;
   }
   return out;
 }

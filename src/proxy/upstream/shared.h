@@ -69,7 +69,7 @@ class ClusterShared {
 
   // How many of the endpoints serve, as Envoy's membership gauges have it.
   struct Membership {
-    size_t total = 0, healthy = 0, degraded = 0;
+    size_t total = 0, healthy = 0, degraded = 0, excluded = 0;
   };
   Membership membership(const EndpointSet& endpoints, bool checks);
   // As Envoy's outlier detection counts; any thread.
