@@ -65,9 +65,9 @@ class ConnectionPool {
   bool unused() const { return connections == 0 && dials_ == 0 && waiting() == 0; }
 
  private:
+  bool none_of(const ConnectionKey& key);
   // For a stream that waits. Where the process has as many connections as it may, one that idles and fits nobody who
   // waits gives way, or else one of those that are there must do.
-  bool none_of(const ConnectionKey& key);
   void dial(bool http2, const Stream& stream);
   void begin_dial(bool http2, bool exclusive, ConnectionKey key, ConnectionPermit permit);
   void retire_idle();
@@ -91,8 +91,8 @@ class ConnectionPool {
   List<Dial, InPool> dialing_;
   List<Stream, Waiting> waiting_[2];  // for HTTP/1.1, for HTTP/2
   uint32_t waiting_count_[2] = {0, 0};
-  bool retiring_idle_ = false;
-  bool serving_[2] = {};  // those who wait are being served, further up the stack
+  bool retiring_idle_ = false;  // one gives way, further up the stack
+  bool serving_[2] = {};        // those who wait are being served, further up the stack
   uint32_t dials_ = 0;
   uint32_t dials_for_[2] = {0, 0};
 };

@@ -16,7 +16,8 @@ class Configuration;
 
 // Keeps the endpoints of STRICT_DNS and LOGICAL_DNS clusters right. Main
 // thread. Each name is asked for by itself, again after dns_refresh_rate or the
-// answer's time to live; one that cannot be resolved keeps the addresses it had.
+// answer's time to live; one that cannot be resolved keeps the addresses it had,
+// one that nobody has loses them (not LOGICAL_DNS).
 class DnsClusters {
  public:
   DnsClusters(net::Loop& loop, Configuration& configuration) : loop_(loop), configuration_(configuration) {}
