@@ -4,7 +4,7 @@
 
     python3 tests/api/compare.py [--build DIR]
 
-Ours may leave things out; what it has must be the upstream's to the letter, so that a slip of the
+Ours may leave things out, of what configures the proxy by name in its table of unread fields; what it has must be the upstream's to the letter, so that a slip of the
 pen cannot reach the wire. The upstreams are fetched once, pinned, into DIR: Envoy's and xDS's
 descriptors from the Python package xds-protos, Istio's and Kubernetes' .proto files from their
 Go modules. Needs python3-venv, protoc and go (any version). Exit code 1 on any difference.
@@ -15,6 +15,7 @@ import importlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -29,6 +30,9 @@ GO_MODULES = {
 }
 # Ours alone: the options that carry what Kubernetes writes into Go struct tags.
 OWN_FILES = {"k8s/options.proto"}
+# What is sent to the proxy as its configuration; the second are passed on unread, or only ever sent by it.
+CONFIGURATION = ("envoy.config.", "envoy.extensions.", "envoy.type.")
+ONLY_SENT = ("envoy.config.trace.", "envoy.config.endpoint.v3.UpstreamLocalityStats")
 # C++ keeps these words for itself; the JSON name stays the upstream's.
 RENAMED = {"requires_": "requires"}
 
@@ -200,6 +204,21 @@ def compare(ours, upstream, same_paths, problems):
     return compared
 
 
+def check_left_out(ours, upstream, problems):
+    """What the proxy's schemas leave out of a message stands in the proxy's table by name and number: it is refused or warned about by name."""
+    text = (ROOT / "src/proxy/runtime/unread_fields.cpp").read_text()
+    listed = {name: dict(re.findall(r"[!-]?(\w+)=(\d+)", "".join(re.findall(r'"([^"]*)"', body))))
+              for name, body in re.findall(r'\{"([\w.]+)",\s(.*?)\},\n', text, re.S)}
+    for name, mine in ours.messages.items():
+        theirs = upstream.messages.get(name)
+        if not theirs or not name.startswith(CONFIGURATION) or name.startswith(ONLY_SENT):
+            continue
+        known = {field.number for field in mine.field}
+        for field in theirs.field:
+            if field.number not in known and listed.get(name, {}).get(field.name) != str(field.number):
+                problems.append(f"{name}.{field.name} is left out, and unread_fields.cpp does not list {field.name}={field.number}")
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     arguments.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "api-upstream", metavar="DIR")
@@ -228,6 +247,8 @@ def main():
     for part, part_names in parts.items():
         ours = Types([all_ours[name] for name in part_names])
         compared = compare(ours, upstream[part], part == "xds", problems)
+        if part == "xds":
+            check_left_out(ours, upstream[part], problems)
         print(f"{part}: {compared} messages and {len(ours.enums)} enums of {len(part_names)} files compared")
         if not compared:
             problems.append(f"{part}: nothing to compare")

@@ -46,7 +46,7 @@ def reads(words, field):
 
 def table():
     text = (ROOT / "src/proxy/runtime/unread_fields.cpp").read_text()
-    return {name: re.findall(r"[!-]?(\w+)", "".join(re.findall(r'"([^"]*)"', body)))
+    return {name: [word.lstrip("!-") for word in "".join(re.findall(r'"([^"]*)"', body)).split() if "=" not in word]
             for name, body in re.findall(r'\{"([\w.]+)",\s(.*?)\},\n', text, re.S)}
 
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <string>
+#include <thread>
 
 #include "net/address.h"
 
@@ -41,6 +42,48 @@ class Socket {
  private:
   int fd_;
   bool ended_ = false;
+};
+
+// A server that takes one connection, sends these bytes, and remembers what it got until the peer went.
+class RawServer {
+ public:
+  enum class Then : uint8_t { Ends, Waits };  // for the peer's end
+  explicit RawServer(std::string answer, Then then = Then::Ends) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
+    auto any = *net::Address::parse("127.0.0.1", 0);
+    EXPECT_EQ(bind(fd_, any.data(), any.size()), 0);
+    EXPECT_EQ(listen(fd_, 8), 0);
+    sockaddr_in bound{};
+    socklen_t size = sizeof bound;
+    getsockname(fd_, reinterpret_cast<sockaddr*>(&bound), &size);
+    port_ = ntohs(bound.sin_port);
+    thread_ = std::thread([this, then, answer = std::move(answer)] {
+      int peer = accept(fd_, nullptr, nullptr);
+      if (peer < 0) return;
+      char bytes[4096];
+      ssize_t count = recv(peer, bytes, sizeof bytes, 0);
+      if (count > 0) got_.append(bytes, static_cast<size_t>(count));
+      send(peer, answer.data(), answer.size(), MSG_NOSIGNAL);
+      if (then == Then::Ends) ::shutdown(peer, SHUT_WR);
+      while ((count = recv(peer, bytes, sizeof bytes, 0)) > 0) got_.append(bytes, static_cast<size_t>(count));
+      ::close(peer);
+    });
+  }
+  ~RawServer() {
+    ::shutdown(fd_, SHUT_RDWR);
+    if (thread_.joinable()) thread_.join();
+    ::close(fd_);
+  }
+  std::string port() const { return std::to_string(port_); }
+  const std::string& got() {
+    thread_.join();
+    return got_;
+  }
+
+ private:
+  int fd_;
+  uint16_t port_ = 0;
+  std::string got_;
+  std::thread thread_;
 };
 
 }  // namespace proxy::testing

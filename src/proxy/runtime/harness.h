@@ -50,6 +50,9 @@ class Proxy {
 std::string bootstrap_of(const std::string& routes, const std::string& clusters, const std::string& http_options = "",
                          const std::string& filters = "");
 std::string cluster_of(const std::string& name, const std::string& port, const std::string& more = "");
+// The cluster "c" with these ports of `host`.
+std::string cluster_at(const std::vector<std::string>& ports, const std::string& more,
+                       const std::string& type = "STATIC", const std::string& host = "127.0.0.1");
 
 // One exchange from a fresh client.
 http::Response fetch(net::Loop& loop, uint16_t port, http::Request request,

@@ -125,6 +125,16 @@ static net::Task<base::Result<http::Response>> fetch_once(net::Loop& loop, uint1
   co_return response;
 }
 
+std::string cluster_at(const std::vector<std::string>& ports, const std::string& more, const std::string& type,
+                       const std::string& host) {
+  std::string endpoints;
+  for (const std::string& port : ports)
+    endpoints += (endpoints.empty() ? "" : ", ") +
+                 ("{endpoint: {address: {socket_address: {address: " + host + ", port_value: ") + port + "}}}}";
+  return "  - name: c\n    type: " + type + "\n    connect_timeout: 2s\n" + more +
+         "    load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [" + endpoints + "]}]}\n";
+}
+
 http::Response fetch(net::Loop& loop, uint16_t port, http::Request request, http::Version version) {
   auto response = net::run_to_end(loop, fetch_once(loop, port, std::move(request), version));
   EXPECT_TRUE(response) << response.error().message;

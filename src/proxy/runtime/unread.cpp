@@ -21,17 +21,35 @@ namespace pb = google::protobuf;
 
 enum class Effect : uint8_t { Read, Refused, Warned, None };
 
-Effect effect_of(std::string_view message, const pb::FieldDescriptor& field) {
+struct Unread {
+  std::string_view name;
+  std::string_view number;  // empty: in the schemas here
+  Effect effect = Effect::Read;
+};
+
+// The first of the message's that fits.
+template <typename Fits>
+Unread find_unread(std::string_view message, Fits fits) {
   auto all = unread_fields();
   auto at = std::lower_bound(all.begin(), all.end(), message,
                              [](const UnreadFields& one, std::string_view name) { return one.message < name; });
-  if (at == all.end() || at->message != message) return Effect::Read;
+  if (at == all.end() || at->message != message) return {};
   for (std::string_view word : base::split(at->fields, ' ')) {
-    if (word == field.name()) return Effect::Warned;
-    if (word.size() != field.name().size() + 1 || word.substr(1) != field.name()) continue;
-    return word[0] == '!' ? Effect::Refused : Effect::None;
+    const char kind = word[0];
+    if (kind == '!' || kind == '-') word.remove_prefix(1);
+    const size_t equals = word.find('=');
+    Unread unread{.name = word.substr(0, equals),
+                  .number = equals == word.npos ? "" : word.substr(equals + 1),
+                  .effect = kind == '!'   ? Effect::Refused
+                            : kind == '-' ? Effect::None
+                                          : Effect::Warned};
+    if (fits(unread)) return unread;
   }
-  return Effect::Read;
+  return {};
+}
+
+Effect effect_of(std::string_view message, const pb::FieldDescriptor& field) {
+  return find_unread(message, [&](const Unread& one) { return one.number.empty() && one.name == field.name(); }).effect;
 }
 
 // Said, and to say no: as if it had not been said.
@@ -143,7 +161,7 @@ class Look {
     if (message.GetDescriptor()->full_name() == "google.protobuf.Any") return inside(message);
     TRY(check_limits(message));
     const pb::Reflection& reflection = *message.GetReflection();
-    note_unknown(message, reflection.GetUnknownFields(message));
+    TRY(check_unknown(*message.GetDescriptor(), reflection.GetUnknownFields(message)));
     std::vector<const pb::FieldDescriptor*> set;
     reflection.ListFields(message, &set);
     for (const pb::FieldDescriptor* field : set) {
@@ -159,8 +177,7 @@ class Look {
           warn(field->containing_type()->full_name() + "." + field->name());
           continue;
         case Effect::Refused:
-          return base::fail(base::ErrorKind::Invalid,
-                            field->containing_type()->full_name() + "." + field->name() + " is not supported");
+          return not_supported(*field->containing_type(), field->name());
       }
       TRY(check_enumerations(message, *field));
       if (field->cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE) continue;
@@ -202,9 +219,19 @@ class Look {
     return fine;
   }
 
-  void note_unknown(const pb::Message& message, const pb::UnknownFieldSet& unknown) {
-    for (int i = 0; i < unknown.field_count(); ++i)
-      warn(message.GetDescriptor()->full_name() + ", field number " + std::to_string(unknown.field(i).number()));
+  base::Result<void> check_unknown(const pb::Descriptor& type, const pb::UnknownFieldSet& unknown) {
+    for (int i = 0; i < unknown.field_count(); ++i) {
+      const std::string number = std::to_string(unknown.field(i).number());
+      const Unread known = find_unread(type.full_name(), [&](const Unread& one) { return one.number == number; });
+      if (known.effect == Effect::Refused) return not_supported(type, known.name);
+      if (known.effect == Effect::Warned) warn(type.full_name() + "." + std::string(known.name));
+      if (known.effect == Effect::Read) warn(type.full_name() + ", field number " + number);
+    }
+    return {};
+  }
+
+  static std::unexpected<base::Error> not_supported(const pb::Descriptor& type, std::string_view field) {
+    return base::fail(base::ErrorKind::Invalid, fmt::format("{}.{} is not supported", type.full_name(), field));
   }
 
   void warn(const std::string& what) {

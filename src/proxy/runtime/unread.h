@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 
-// What the schemas know and nothing here reads: no setting is dropped in silence.
+// What Envoy's schemas know and nothing here reads: no setting is dropped in silence.
 namespace proxy {
 
 class Slots;
@@ -17,6 +17,7 @@ class Slots;
 // "!name": refused, for to go on without it would let through, route or encrypt otherwise than was asked.
 // "name": said once in the log, for it is routinely sent, or costs no more than comfort.
 // "-name": right to leave aside: what it asks for holds anyway, or has no meaning here.
+// "name=7" of any kind: that the schemas here leave out, by its number in Envoy's.
 // `message` is a message's full name, or that of a field, where its message is read in other places alone.
 struct UnreadFields {
   std::string_view message;

@@ -18,59 +18,6 @@ using namespace proxy::testing;
 
 constexpr const char* kAll = "              - {match: {prefix: /}, route: {cluster: c}}\n";
 
-std::string cluster(const std::vector<std::string>& ports, const std::string& more, const std::string& type = "STATIC",
-                    const std::string& host = "127.0.0.1") {
-  std::string endpoints;
-  for (const std::string& port : ports)
-    endpoints += (endpoints.empty() ? "" : ", ") +
-                 ("{endpoint: {address: {socket_address: {address: " + host + ", port_value: ") + port + "}}}}";
-  return "  - name: c\n    type: " + type + "\n    connect_timeout: 2s\n" + more +
-         "    load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [" + endpoints + "]}]}\n";
-}
-
-// A server that takes one connection, sends these bytes, and remembers what it got until the peer went.
-class RawServer {
- public:
-  enum class Then : uint8_t { Ends, Waits };  // for the peer's end
-  explicit RawServer(std::string answer, Then then = Then::Ends) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(bind(fd_, reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(listen(fd_, 8), 0);
-    getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size);
-    port_ = ntohs(address.sin_port);
-    thread_ = std::thread([this, then, answer = std::move(answer)] {
-      int peer = accept(fd_, nullptr, nullptr);
-      if (peer < 0) return;
-      char bytes[4096];
-      ssize_t count = recv(peer, bytes, sizeof bytes, 0);
-      if (count > 0) got_.append(bytes, static_cast<size_t>(count));
-      send(peer, answer.data(), answer.size(), MSG_NOSIGNAL);
-      if (then == Then::Ends) ::shutdown(peer, SHUT_WR);
-      while ((count = recv(peer, bytes, sizeof bytes, 0)) > 0) got_.append(bytes, static_cast<size_t>(count));
-      ::close(peer);
-    });
-  }
-  ~RawServer() {
-    ::shutdown(fd_, SHUT_RDWR);
-    if (thread_.joinable()) thread_.join();
-    ::close(fd_);
-  }
-  std::string port() const { return std::to_string(port_); }
-  const std::string& got() {
-    thread_.join();
-    return got_;
-  }
-
- private:
-  int fd_;
-  uint16_t port_ = 0;
-  std::string got_;
-  std::thread thread_;
-};
-
 // A name server that knows every name, as 127.0.0.1, until it knows none.
 class NameServer {
  public:
@@ -137,61 +84,12 @@ TEST_F(Upstreams, AnInterimAnswerBringsItsFieldsAndDoesNotBeginTheAnswer) {
   RawServer hints(
       "HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\nconnection: x-own\r\nx-own: 1\r\n\r\n"
       "HTTP/1.1 204 No Content\r\n\r\n");
-  Proxy proxy(loop_, bootstrap_of(kAll, cluster({hints.port()}, "")));
+  Proxy proxy(loop_, bootstrap_of(kAll, cluster_at({hints.port()}, "")));
   const std::string answer = raw(loop_, proxy.port(), request);
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\nHTTP/1.1 204 ")) << answer;
   RawServer gone("HTTP/1.1 103 Early Hints\r\n\r\n");
-  Proxy other(loop_, bootstrap_of(kAll, cluster({gone.port()}, "")));
+  Proxy other(loop_, bootstrap_of(kAll, cluster_at({gone.port()}, "")));
   EXPECT_NE(raw(loop_, other.port(), request).find("HTTP/1.1 503 "), std::string::npos) << "the connection is at fault";
-}
-
-TEST_F(Upstreams, AConnectionThatSwitchedProtocolsIsNotUsedAgain) {
-  const std::string plain = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
-                    upgrade = "GET / HTTP/1.1\r\nhost: a\r\nupgrade: x\r\nconnection: upgrade, close\r\n\r\n";
-  for (const auto& [request, answer, status] :
-       {std::tuple{plain, "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n", "502"},
-        std::tuple{upgrade, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", "200"}}) {
-    RawServer server(answer, RawServer::Then::Waits);
-    Proxy proxy(loop_,
-                bootstrap_of(kAll, cluster({server.port()}, ""), "          upgrade_configs: [{upgrade_type: x}]\n"));
-    EXPECT_TRUE(raw(loop_, proxy.port(), request).starts_with(std::string("HTTP/1.1 ") + status)) << status;
-    EXPECT_TRUE(server.got().starts_with("GET / ")) << "and then the connection ended";
-  }
-}
-
-TEST_F(Upstreams, ATunnelIsARequestThatLasts) {
-  RawServer server("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\nhello",
-                   RawServer::Then::Waits);
-  const std::string path = ::testing::TempDir() + "upstream_test." + std::to_string(getpid()) + ".log";
-  {
-    Proxy proxy(loop_, bootstrap_of(
-                           kAll, cluster({server.port()}, "    circuit_breakers: {thresholds: [{max_requests: 1}]}\n"),
-                           "          upgrade_configs: [{upgrade_type: x}]\n"
-                           "          access_log: [{name: l, typed_config: {\"@type\": "
-                           "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: '" +
-                               path +
-                               "', log_format: {text_format_source: {inline_string: \"%RESPONSE_CODE% %BYTES_RECEIVED% "
-                               "%BYTES_SENT%\\n\"}}}}]\n"));
-    const std::string upgrade = "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
-    {
-      Socket first(proxy.port()), second(proxy.port());
-      first.write(upgrade + "four");
-      std::string got;
-      while (!got.ends_with("hello") && !first.ended()) got += first.read();
-      EXPECT_TRUE(got.starts_with("HTTP/1.1 101 ")) << got;
-      EXPECT_EQ(counted(proxy)["cluster.c.upstream_rq_active"], 1);
-      EXPECT_EQ(counted(proxy)["cluster.c.upstream_cx_active"], 1);
-      second.write(upgrade);
-      EXPECT_TRUE(second.read().starts_with("HTTP/1.1 503 "));
-    }
-    EXPECT_TRUE(server.got().ends_with("four"));
-    for (int i = 0; i < 1000 && counted(proxy)["cluster.c.upstream_rq_active"] > 0; ++i) usleep(1000);
-    EXPECT_EQ(counted(proxy)["cluster.c.upstream_rq_active"], 0);
-  }
-  std::ifstream file(path);
-  const std::string lines{std::istreambuf_iterator<char>(file), {}};
-  unlink(path.c_str());
-  EXPECT_NE(lines.find("101 4 5\n"), std::string::npos) << lines;
 }
 
 TEST_F(Upstreams, AnAnswerThatIsWholeOutlivesItsHttp2Connection) {
@@ -202,7 +100,7 @@ TEST_F(Upstreams, AnAnswerThatIsWholeOutlivesItsHttp2Connection) {
   });
   const auto address = server->listen(*net::Address::parse("127.0.0.1", 0));
   Proxy proxy(loop_,
-              bootstrap_of(kAll, cluster({std::to_string(address->port())}, h2), "",
+              bootstrap_of(kAll, cluster_at({std::to_string(address->port())}, h2), "",
                            "{name: fault, typed_config: {\"@type\": "
                            "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, "
                            "response_rate_limit: {fixed_limit: {limit_kbps: 10}, percentage: {numerator: 100}}}}"));
@@ -217,40 +115,13 @@ TEST_F(Upstreams, AnAnswerThatIsWholeOutlivesItsHttp2Connection) {
   EXPECT_FALSE(server) << "it was gone before all of that had been passed on";
 }
 
-TEST_F(Upstreams, WhatAnotherClientsConnectionHoldsIsInNobodysWay) {
-  const std::string path = ::testing::TempDir() + "upstream_test." + std::to_string(getpid()) + ".sock";
-  const std::string inner =
-      "  - name: inner\n    address: {pipe: {path: '" + path +
-      "'}}\n"
-      "    listener_filters: [{name: p, typed_config: {\"@type\": "
-      "type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol}}]\n"
-      "    filter_chains: [{filters: [{name: h, typed_config: {\"@type\": "
-      "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, "
-      "stat_prefix: i, route_config: {virtual_hosts: [{name: a, domains: ['*'], routes: [{match: {prefix: /}, "
-      "direct_response: {status: 201}}]}]}, http_filters: [{name: r, typed_config: {\"@type\": "
-      "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}]}}]}]\n";
-  const std::string clusters =
-      "  - name: c\n    type: STATIC\n    http2_protocol_options: {}\n"
-      "    circuit_breakers: {thresholds: [{max_connections: 1}]}\n"
-      "    transport_socket: {name: p, typed_config: {\"@type\": type.googleapis.com/"
-      "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport, "
-      "transport_socket: {name: raw, typed_config: {\"@type\": "
-      "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer}}}}\n"
-      "    load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [{endpoint: {address: {pipe: {path: '" +
-      path + "'}}}}]}]}\n";
-  std::string bootstrap = bootstrap_of(kAll, clusters);
-  bootstrap.insert(bootstrap.find("  - name: main"), inner);
-  Proxy proxy(loop_, bootstrap);
-  for (int i = 0; i < 4; ++i) EXPECT_EQ(get(loop_, proxy.port(), "/").status, 201) << "client " << i;
-  unlink(path.c_str());
-}
-
 TEST_F(Upstreams, OneRequestTooManyIsToldOfTheOverload) {
   Proxy proxy(
       loop_,
       bootstrap_of(
-          kAll, cluster({backend()},
-                        "    circuit_breakers: {thresholds: [{max_pending_requests: 0, track_remaining: true}]}\n")));
+          kAll,
+          cluster_at({backend()},
+                     "    circuit_breakers: {thresholds: [{max_pending_requests: 0, track_remaining: true}]}\n")));
   auto response = get(loop_, proxy.port(), "/");
   EXPECT_EQ(response.status, 503);
   EXPECT_EQ(response.headers.get("x-envoy-overloaded"), "true");
@@ -263,60 +134,18 @@ TEST_F(Upstreams, OneRequestTooManyIsToldOfTheOverload) {
             std::string::npos);
 }
 
-TEST_F(Upstreams, EachPriorityHasItsOwnConnections) {
-  Proxy proxy(loop_, bootstrap_of("              - {match: {prefix: /urgent}, route: {cluster: c, priority: HIGH}}\n" +
-                                      std::string(kAll),
-                                  cluster({backend()},
-                                          "    circuit_breakers: {thresholds: [{max_connections: 1}, {priority: HIGH, "
-                                          "max_connections: 1}]}\n")));
-  auto connections = [&] {
-    const std::string name = "envoy_cluster_upstream_cx_total{envoy_cluster_name=\"c\"} ", seen = metrics(proxy);
-    const size_t at = seen.find(name);
-    return at == seen.npos ? 0 : std::stoi(seen.substr(at + name.size()));
-  };
-  // Over one connection, which is one worker's.
-  auto ask = [](const std::string& path, const std::string& more = "") {
-    return "GET " + path + " HTTP/1.1\r\nhost: a\r\n" + more + "\r\n";
-  };
-  const std::string answers =
-      raw(loop_, proxy.port(), ask("/") + ask("/urgent") + ask("/") + ask("/urgent", "connection: close\r\n"));
-  EXPECT_EQ(backend_.requests, 4) << answers;
-  EXPECT_EQ(connections(), 2);
-  EXPECT_EQ(metrics(proxy).find("envoy_cluster_upstream_cx_overflow{envoy_cluster_name=\"c\"} 1"), std::string::npos);
-}
-
-TEST_F(Upstreams, WhoWaitsForAConnectionThatEndsGetsTheNext) {
-  Proxy proxy(loop_,
-              bootstrap_of(kAll, cluster({backend()}, "    circuit_breakers: {thresholds: [{max_connections: 0}]}\n"),
-                           "          codec_type: HTTP2\n"));
-  http::Client client(loop_, {.host = "127.0.0.1", .port = proxy.port(), .version = http::Version::Http2});
-  auto ask = [&](std::string path) -> net::Task<int> {
-    http::Request request;
-    request.path = std::move(path);
-    auto response = co_await client.fetch(std::move(request));
-    co_return response ? response->status : 0;
-  };
-  auto both = [&]() -> net::Task<bool> {  // over one connection, so of one worker
-    net::spawn([](auto first) -> net::Task<void> { co_await std::move(first); }(ask("/close")));
-    const int second = co_await ask("/x");
-    co_return second == 200;
-  };
-  EXPECT_TRUE(net::run_to_end(loop_, both()));
-  EXPECT_TRUE(net::run_to_end(loop_, both()));
-}
-
 TEST_F(Upstreams, NoRetryBeyondWhatTheClusterMayHave) {
   const std::string routes =
       "              - {match: {prefix: /}, route: {cluster: c, retry_policy: {retry_on: 5xx, num_retries: 3}}}\n";
   Proxy none(loop_,
-             bootstrap_of(routes, cluster({backend()}, "    circuit_breakers: {thresholds: [{max_retries: 0}]}\n")));
+             bootstrap_of(routes, cluster_at({backend()}, "    circuit_breakers: {thresholds: [{max_retries: 0}]}\n")));
   EXPECT_EQ(get(loop_, none.port(), "/fail-first/none").status, 503);
   EXPECT_NE(metrics(none).find("envoy_cluster_upstream_rq_retry_overflow{envoy_cluster_name=\"c\"} 1"),
             std::string::npos);
   Proxy budget(
       loop_,
-      bootstrap_of(routes,
-                   cluster({backend()}, "    circuit_breakers: {thresholds: [{max_retries: 0, retry_budget: {}}]}\n")));
+      bootstrap_of(routes, cluster_at({backend()},
+                                      "    circuit_breakers: {thresholds: [{max_retries: 0, retry_budget: {}}]}\n")));
   EXPECT_EQ(get(loop_, budget.port(), "/fail-first/budget").status, 200);
 }
 
@@ -325,7 +154,7 @@ TEST_F(Upstreams, AnEndpointThatCannotBeReachedIsEjectedForAllWorkers) {
       loop_,
       bootstrap_of(
           kAll,
-          cluster(
+          cluster_at(
               {backend(), "1"},
               "    outlier_detection: {consecutive_5xx: 1, max_ejection_percent: 50, base_ejection_time: 3600s}\n")));
   ASSERT_TRUE(becomes(proxy, 503)) << "nobody listens on port 1";
@@ -345,7 +174,7 @@ TEST_F(Upstreams, ActiveChecksFindWhoIsWell) {
         "interval: 0.05s, "
         "no_traffic_interval: 0.05s, unhealthy_threshold: 2, healthy_threshold: 2, " +
         std::string(check) + "}\n";
-    Proxy proxy(loop_, bootstrap_of(kAll, cluster({backend(), "1"}, more)));
+    Proxy proxy(loop_, bootstrap_of(kAll, cluster_at({backend(), "1"}, more)));
     ASSERT_TRUE(becomes(proxy, 200)) << check;
     for (int i = 0; i < 20; ++i) EXPECT_EQ(get(loop_, proxy.port(), "/").status, 200) << check;
     EXPECT_NE(metrics(proxy).find("envoy_cluster_health_check_healthy{envoy_cluster_name=\"c\"} 1"), std::string::npos);
@@ -358,15 +187,15 @@ TEST_F(Upstreams, AFailedCheckTakesTheEndpointOut) {
       "0.02s, "
       "no_traffic_interval: 0.02s, unhealthy_threshold: 1, healthy_threshold: 1, http_health_check: {path: "
       "/status/500}}\n";
-  Proxy proxy(loop_, bootstrap_of(kAll, cluster({backend()}, more)));
+  Proxy proxy(loop_, bootstrap_of(kAll, cluster_at({backend()}, more)));
   for (int i = 0; i < 50; ++i) EXPECT_EQ(get(loop_, proxy.port(), "/").status, 503);
 }
 
 TEST_F(Upstreams, NamesAreResolvedInTheWantedFamily) {
   for (const char* type : {"STRICT_DNS", "LOGICAL_DNS"}) {
-    Proxy proxy(loop_,
-                bootstrap_of(kAll, cluster({backend()}, "    dns_lookup_family: V4_ONLY\n    respect_dns_ttl: true\n",
-                                           type, "localhost")));
+    Proxy proxy(
+        loop_, bootstrap_of(kAll, cluster_at({backend()}, "    dns_lookup_family: V4_ONLY\n    respect_dns_ttl: true\n",
+                                             type, "localhost")));
     EXPECT_TRUE(becomes(proxy, 200)) << type;
   }
 }
@@ -374,11 +203,12 @@ TEST_F(Upstreams, NamesAreResolvedInTheWantedFamily) {
 TEST_F(Upstreams, ANameThatIsGoneTakesItsEndpointsAlong) {
   for (const char* type : {"STRICT_DNS", "LOGICAL_DNS"}) {
     NameServer names;
-    Proxy proxy(loop_, bootstrap_of(kAll, cluster({backend()},
-                                                  "    dns_refresh_rate: 0.01s\n    dns_resolvers: [{socket_address: "
-                                                  "{address: 127.0.0.1, port_value: " +
-                                                      names.port() + "}}]\n",
-                                                  type, "away.test")));
+    Proxy proxy(loop_,
+                bootstrap_of(kAll, cluster_at({backend()},
+                                              "    dns_refresh_rate: 0.01s\n    dns_resolvers: [{socket_address: "
+                                              "{address: 127.0.0.1, port_value: " +
+                                                  names.port() + "}}]\n",
+                                              type, "away.test")));
     EXPECT_TRUE(becomes(proxy, 200)) << type;
     names.none = true;
     if (type == std::string_view("LOGICAL_DNS")) {  // stays where it was
@@ -412,13 +242,13 @@ TEST_F(Upstreams, TlsParametersAreThoseOfBothSides) {
           "}}]}}}\n      filters:\n");
   Proxy server(loop_, text);
   auto status = [&](const std::string& parameters) {
-    Proxy client(
-        loop_, bootstrap_of(kAll, cluster({std::to_string(server.port())},
-                                          "    transport_socket: {name: tls, typed_config: {\"@type\": "
-                                          "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3."
-                                          "UpstreamTlsContext, common_tls_context: {validation_context: "
-                                          "{trusted_ca: {inline_string: " +
-                                              quoted(authority.pem()) + "}}, tls_params: {" + parameters + "}}}}\n")));
+    Proxy client(loop_, bootstrap_of(kAll, cluster_at({std::to_string(server.port())},
+                                                      "    transport_socket: {name: tls, typed_config: {\"@type\": "
+                                                      "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3."
+                                                      "UpstreamTlsContext, common_tls_context: {validation_context: "
+                                                      "{trusted_ca: {inline_string: " +
+                                                          quoted(authority.pem()) + "}}, tls_params: {" + parameters +
+                                                          "}}}}\n")));
     return get(loop_, client.port(), "/").status;
   };
   EXPECT_EQ(status(""), 200);
@@ -444,11 +274,11 @@ TEST_F(Upstreams, ThePeersNameIsTheOneAskedFor) {
   Proxy server(loop_, text);
   auto client = [&](const std::string& validation, const std::string& options) {
     return bootstrap_of(kAll,
-                        cluster({std::to_string(server.port())},
-                                "    transport_socket: {name: tls, typed_config: {\"@type\": "
-                                "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext, "
-                                "common_tls_context: {validation_context: {trusted_ca: {inline_string: " +
-                                    quoted(authority.pem()) + "}" + validation + "}}}}\n" + options));
+                        cluster_at({std::to_string(server.port())},
+                                   "    transport_socket: {name: tls, typed_config: {\"@type\": "
+                                   "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext, "
+                                   "common_tls_context: {validation_context: {trusted_ca: {inline_string: " +
+                                       quoted(authority.pem()) + "}" + validation + "}}}}\n" + options));
   };
   auto ask = [&](Proxy& proxy, const std::string& host) {
     http::Request request;
@@ -485,12 +315,12 @@ TEST_F(Upstreams, TheProxyProtocolNamesTheDownstream) {
   Proxy proxy(
       loop_,
       bootstrap_of(kAll,
-                   cluster({server.port()},
-                           "    transport_socket: {name: p, typed_config: {\"@type\": "
-                           "type.googleapis.com/"
-                           "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport, "
-                           "transport_socket: {name: raw, typed_config: {\"@type\": "
-                           "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer}}}}\n")));
+                   cluster_at({server.port()},
+                              "    transport_socket: {name: p, typed_config: {\"@type\": "
+                              "type.googleapis.com/"
+                              "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport, "
+                              "transport_socket: {name: raw, typed_config: {\"@type\": "
+                              "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer}}}}\n")));
   EXPECT_EQ(get(loop_, proxy.port(), "/x").body, "ok");
   const std::string& got = server.got();
   EXPECT_TRUE(got.starts_with("PROXY TCP4 127.0.0.1 127.0.0.1 ")) << got;
@@ -501,7 +331,7 @@ TEST_F(Upstreams, TheProxyProtocolNamesTheDownstream) {
 
 TEST_F(Upstreams, AnUpstreamThatBreaksHttp2IsABadGateway) {
   RawServer server(std::string("\0\0\x05\x00\x01\0\0\0\x07junk!", 14));  // DATA on a stream that nobody opened
-  Proxy proxy(loop_, bootstrap_of(kAll, cluster({server.port()}, "    http2_protocol_options: {}\n")));
+  Proxy proxy(loop_, bootstrap_of(kAll, cluster_at({server.port()}, "    http2_protocol_options: {}\n")));
   auto response = get(loop_, proxy.port(), "/");
   EXPECT_EQ(response.status, 502);
   EXPECT_NE(response.body.find("protocol error"), std::string::npos) << response.body;
@@ -602,7 +432,7 @@ TEST_F(Upstreams, ARetryKeepsAwayFromEndpointsOfCertainMetadata) {
 
 TEST_F(Upstreams, WhatDoesNotActIsRefusedByName) {
   auto refusal = [&](const std::string& more) {
-    auto bootstrap = parse_bootstrap(bootstrap_of(kAll, cluster({"1"}, more)));
+    auto bootstrap = parse_bootstrap(bootstrap_of(kAll, cluster_at({"1"}, more)));
     if (!bootstrap) return bootstrap.error().message;
     auto valid = validate(*bootstrap);
     return valid ? std::string() : valid.error().message;
@@ -628,14 +458,15 @@ TEST_F(Upstreams, WhatDoesNotActIsRefusedByName) {
 std::pair<std::string, std::string> spelled(net::Loop& loop, const std::string& format) {
   RawServer server("HTTP/1.1 200 OK\r\nConTent-Length: 0\r\nX-aNSWER: a\r\n\r\n");
   const std::string http = "{header_key_format: " + format + "}";
-  Proxy proxy(loop, bootstrap_of(kAll,
-                                 cluster({server.port()},
-                                         "    typed_extension_protocol_options: "
-                                         "{envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {\"@type\": "
-                                         "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, "
-                                         "explicit_http_config: {http_protocol_options: " +
-                                             http + "}}}\n"),
-                                 "          http_protocol_options: " + http + "\n"));
+  Proxy proxy(loop,
+              bootstrap_of(kAll,
+                           cluster_at({server.port()},
+                                      "    typed_extension_protocol_options: "
+                                      "{envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {\"@type\": "
+                                      "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, "
+                                      "explicit_http_config: {http_protocol_options: " +
+                                          http + "}}}\n"),
+                           "          http_protocol_options: " + http + "\n"));
   const std::string client =
       raw(loop, proxy.port(), "GET / HTTP/1.1\r\nHOST: h\r\nX-aSK: b\r\nconnection: close\r\n\r\n");
   return {server.got(), client};

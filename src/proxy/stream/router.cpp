@@ -418,10 +418,9 @@ void Stream::start_attempt() {
   if (ends_connect()) http2 = false;
   http2_wanted_ = http2;
   if (forward_->auto_host_rewrite && !host_->hostname.empty()) rewrite_authority(host_->hostname, *forward_);
-  const ConnectionPool::Taken taken = host_->pool(high_priority()).take(*this, http2);
+  const ConnectionPool::Taken taken = host_->pool_for(*this).take(*this, http2);
   if (taken.overflow) return overflow(cluster_->counts.pending_overflow);
   upstream_ = taken.upstream;
-  waiting_ = !upstream_;
   if (upstream_) return send_request_head();
   arm_timers();
 }

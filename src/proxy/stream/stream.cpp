@@ -33,7 +33,7 @@ void Stream::begin(Downstream& downstream, const Origin& origin, telemetry::Prot
   http2_to_application_ = false;
   upgrade_ = connect_ = agreed_ = tunnel_ = grpc_ = head_request_ = request_ended_ = request_sent_ = response_started_ =
       false;
-  response_ended_ = response_sent_ = has_request_trailers_ = has_response_trailers_ = waiting_ = false;
+  response_ended_ = response_sent_ = has_request_trailers_ = has_response_trailers_ = false;
   request_head_sent_ = copy_ = external_ = timed_out_ = cookie_made_ = response_coming_ = false;
   request_bodyless_ = response_bodyless_ = response_held_ = replied_ = routed_ = false;
   response_filter_at_ = 0;
@@ -254,7 +254,6 @@ void Stream::on_upstream_writable() {
 // --- the response -------------------------------------------------------
 
 void Stream::on_upstream(Upstream& upstream) {
-  waiting_ = false;
   upstream_ = &upstream;
   if (phase_ != Phase::Connecting) return std::exchange(upstream_, nullptr)->reset(*this);
   send_request_head();
@@ -362,7 +361,6 @@ void Stream::complete_response() {
 
 void Stream::on_upstream_failed(const Failure& failure) {
   if (phase_ == Phase::Done) return;
-  waiting_ = false;
   if (upstream_) {
     upstream_ = nullptr;
     --host_->active;
@@ -409,9 +407,9 @@ void Stream::on_downstream_reset() {
 
 // Lets go of whatever this stream has, or waits for, upstream.
 void Stream::release_upstream() {
-  if (waiting_) {
-    std::exchange(host_, nullptr)->pool(high_priority()).stop_waiting(*this);
-    waiting_ = false;
+  if (awaited) {
+    awaited->stop_waiting(*this);
+    host_ = nullptr;
     if (cluster_) ++cluster_->counts.cancelled;
   }
   if (!upstream_) return;

@@ -150,8 +150,8 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost>, public Link<Mult
   telemetry::Record record;
   uint64_t id = 0;               // its downstream connection's
   uint64_t upstream_id = 0;      // its upstream connection's
-  bool waits_for_http2 = false;  // of its pool's two queues, in which one it is
-  ConnectionKey connection_key;  // as it was when it asked for one; usually empty
+  ConnectionPool* awaited = nullptr;  // where it waits for a connection
+  bool waits_for_http2 = false;       // there, in which of the two queues
   Metadata metadata;             // dynamic: what filters found out
 
   bool done() const { return phase_ == Phase::Done; }
@@ -338,7 +338,6 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost>, public Link<Mult
   bool response_sent_ = false;     // and it all went downstream
   bool has_request_trailers_ = false, has_response_trailers_ = false;
   bool body_kept_ = true;           // kept_ holds the whole body so far: a retry is possible
-  bool waiting_ = false;            // in a host's queue
   bool request_head_sent_ = false;  // in this attempt
   bool retry_counted_ = false;      // among the cluster's retries
   bool copy_ = false;               // of another stream: for a mirror

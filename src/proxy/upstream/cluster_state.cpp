@@ -425,8 +425,7 @@ void ClusterState::sweep(net::Clock::time_point now) {
   if (!config_) return;
   // An idle cluster's, too: its connections are to be closed, and who is well again begins slowly from then on.
   if (config_->close_on_health_failure || config_->slow_start.window.count()) refresh();
-  if (config_->idle_timeout.count() > 0 || config_->max_connection_duration.count() > 0)
-    for (auto& [address, host] : hosts_) host->sweep(now);
+  for (auto& [address, host] : hosts_) host->sweep(now);
   if (config_->type == Cluster::Type::OriginalDst)
     std::erase_if(hosts_, [](const auto& entry) { return entry.second->unused(); });
 }

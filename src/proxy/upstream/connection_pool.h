@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <compare>
+#include <optional>
 #include <string>
 
 #include "net/connection.h"
@@ -20,19 +22,19 @@ class Worker;
 struct InPool;
 struct Waiting;
 
-// What else than its host a connection is made for. Empty unless the transport says otherwise (Transport::keyed).
+// What else than its host connections are made for.
 struct ConnectionKey {
-  std::string server_name;  // asked for in the handshake
-  std::string preamble;     // the PROXY protocol's header
-  bool operator==(const ConnectionKey&) const = default;
+  bool high = false;        // the requests' priority: what circuit breakers allow the one, the other does not take up
+  std::string server_name;  // asked for in the handshake (Transport::sni_from_host)
+  std::string preamble;     // the PROXY protocol's header (Transport::proxy_protocol)
+  auto operator<=>(const ConnectionKey&) const = default;
 };
 
-// The connections of one host for requests of one priority, and what waits for
-// one. As in Envoy each priority has its own: what the circuit breakers allow
-// the one is not taken up by the other.
+// The connections of one host that are alike, as in Envoy those of one key, and
+// what waits for one: any of them will do.
 class ConnectionPool {
  public:
-  ConnectionPool(Host& host, bool high);
+  ConnectionPool(Host& host, ConnectionKey key);
   ~ConnectionPool();
   ConnectionPool(const ConnectionPool&) = delete;
 
@@ -50,6 +52,9 @@ class ConnectionPool {
   void close_connections();
   void sweep(net::Clock::time_point now);
   void count_bytes();
+  // Of the connections that carry nothing, the one that has not for longest.
+  std::optional<net::Clock::time_point> idle_since();
+  void retire_idlest();
 
   // From its connections:
   void connected(Dial& dial, std::unique_ptr<net::Connection> connection, bool http2);
@@ -60,30 +65,28 @@ class ConnectionPool {
   void gone(H2Upstream& upstream);
 
   Host& host;
+  const ConnectionKey key;
   uint32_t connections = 0;
   uint32_t waiting() const { return waiting_count_[0] + waiting_count_[1]; }
   bool unused() const { return connections == 0 && dials_ == 0 && waiting() == 0; }
 
  private:
-  bool none_of(const ConnectionKey& key);
-  // For a stream that waits. Where the process has as many connections as it may, one that idles and fits nobody who
-  // waits gives way, or else one of those that are there must do.
+  // For a stream that waits. Where the process has as many connections as it may, one that idles gives way, or else one
+  // of those that are there must do.
   void dial(bool http2, const Stream& stream);
-  void begin_dial(bool http2, bool exclusive, ConnectionKey key, ConnectionPermit permit);
-  void retire_idle();
+  void begin_dial(bool http2, bool exclusive, ConnectionPermit permit);
   void retire_all_idle();
+  bool enough(bool http2);  // who waits needs no further connection
   void dial_for_waiting(bool http2);
   void dial_for_waiting();
-  bool awaits_settings();
-  bool dialing_for(const ConnectionKey& key);
   void serve_waiting(bool http2);
   Upstream* ready_connection(Stream& stream, bool http2);
-  void no_longer_waits(Stream& stream);
-  ConnectionKey key_of(const Stream& stream) const;
+  void await(Stream& stream, bool http2);
+  void move_waiting(bool to_http2);
+  H2Upstream* idle_h2();
 
   ClusterState& cluster_;
   Worker& worker_;
-  const bool high_;
   bool multiplexes_ = false;       // a peer that turned an HTTP/1.1 wish into a multiplexed connection
   List<H1Upstream, InPool> idle_;  // the most recently used at the back
   List<H1Upstream, InPool> busy_;
@@ -91,8 +94,7 @@ class ConnectionPool {
   List<Dial, InPool> dialing_;
   List<Stream, Waiting> waiting_[2];  // for HTTP/1.1, for HTTP/2
   uint32_t waiting_count_[2] = {0, 0};
-  bool retiring_idle_ = false;  // one gives way, further up the stack
-  bool serving_[2] = {};        // those who wait are being served, further up the stack
+  bool serving_[2] = {};  // those who wait are being served, further up the stack
   uint32_t dials_ = 0;
   uint32_t dials_for_[2] = {0, 0};
 };

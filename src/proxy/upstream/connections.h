@@ -48,7 +48,6 @@ class Dial final : public Mortal, public Link<InPool>, private net::Connection::
   bool wanted_http2() const { return wanted_http2_; }
 
   ConnectionPermit permit;
-  ConnectionKey key;
 
  private:
   void on_ready(net::Connection& connection) override;
@@ -95,7 +94,6 @@ class H1Upstream final : public Upstream, public Link<InPool>, private net::Conn
   net::Clock::time_point began() const { return began_; }
 
   ConnectionPermit permit;
-  ConnectionKey key;
 
   void send_head(Stream& stream, const http::RequestHead& head, http::h1::Body body, bool end) override;
   size_t send_data(Stream& stream, std::string_view bytes, bool end) override;
@@ -154,7 +152,6 @@ class H2Upstream final : public Upstream,
   net::Clock::time_point began() const { return began_; }
 
   ConnectionPermit permit;
-  ConnectionKey key;
 
   void send_head(Stream& stream, const http::RequestHead& head, http::h1::Body body, bool end) override;
   size_t send_data(Stream& stream, std::string_view bytes, bool end) override;

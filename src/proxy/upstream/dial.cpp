@@ -41,7 +41,7 @@ Dial::Dial(ConnectionPool& pool, bool http2, bool exclusive, ConnectionPermit it
 }
 
 void Dial::start() {
-  server_name_ = transport_.sni_from_host                                  ? key.server_name
+  server_name_ = transport_.sni_from_host                                  ? pool_.key.server_name
                  : transport_.sni_from_endpoint && !host_.hostname.empty() ? host_.hostname
                                                                            : transport_.sni;
   began_ = host_.worker.loop().now();
@@ -77,8 +77,9 @@ base::Result<void> Dial::begin(const net::Address& address) {
   if (transport_.is_tls() && !(context = worker.config().tls_context(tls)))
     return base::fail(base::ErrorKind::Unavailable, "TLS certificates are not ready");
   TRY(connection.connect(target_of(*config_, address)));
-  if (!key.preamble.empty() && context) connection.send_before_tls(key.preamble);
-  if (!key.preamble.empty() && !context) connection.write(key.preamble);
+  const std::string& preamble = pool_.key.preamble;
+  if (!preamble.empty() && context) connection.send_before_tls(preamble);
+  if (!preamble.empty() && !context) connection.write(preamble);
   if (!context) return {};
   // A session belongs to the name it was made for.
   const bool remember = !transport_.sni_from_host;

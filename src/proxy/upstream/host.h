@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -21,12 +22,8 @@ class Host {
   Host(ClusterState& cluster, const Endpoint& endpoint);
   Host(const Host&) = delete;
 
-  // The connections for one priority of requests.
-  ConnectionPool& pool(bool high) {
-    if (!high) return usual_;
-    if (!urgent_) urgent_ = std::make_unique<ConnectionPool>(*this, true);
-    return *urgent_;
-  }
+  // The connections for requests like the stream's.
+  ConnectionPool& pool_for(const Stream& stream);
 
   // The transport, endpoint facts and so on changed: connections that exist
   // finish what they carry and take nothing new.
@@ -34,6 +31,8 @@ class Host {
   void close_connections();  // at once, with what they carry
   // Closes connections that have been idle, or there, for too long.
   void sweep(net::Clock::time_point now);
+  // Of all that carry nothing, the connection that has not for longest goes.
+  void retire_idlest();
   void count_bytes();  // of its connections, in the cluster's counts
 
   ClusterState& cluster;
@@ -61,18 +60,14 @@ class Host {
   bool current = true;             // part of the endpoints
 
   uint64_t requests_total = 0, requests_failed = 0, requests_timed_out = 0, connections_total = 0, connect_failures = 0;
-  uint32_t connections() const { return usual_.connections + (urgent_ ? urgent_->connections : 0); }
-  uint32_t waiting() const { return usual_.waiting() + (urgent_ ? urgent_->waiting() : 0); }
-  bool unused() const { return active == 0 && usual_.unused() && (!urgent_ || urgent_->unused()); }
+  uint32_t connections() const;
+  uint32_t waiting() const;
+  bool unused() const;
 
  private:
-  template <typename Call>
-  void each_pool(Call call) {
-    call(usual_);
-    if (urgent_) call(*urgent_);
-  }
-  ConnectionPool usual_{*this, false};
-  std::unique_ptr<ConnectionPool> urgent_;  // for high priority, where a request had that
+  ConnectionPool usual_{*this, {}};
+  std::map<ConnectionKey, std::unique_ptr<ConnectionPool>> others_;  // as long as they are used
+  bool retiring_idle_ = false;                                       // further up the stack
 };
 
 }  // namespace proxy
