@@ -112,17 +112,12 @@ net::Clock::duration Stream::wished_delay() const {
 }
 
 bool Stream::retry_after_failure(const Failure& failure) {
-  // A kept connection that the peer closed as the request was on its way is no failure of the peer's:
-  // try once more, whatever the policy, where nothing was done with the request (RFC 9110, 9.2.2).
-  if (failure.reused && failure.kind == Failure::Kind::Terminated && body_kept_ && !response_started_ && cluster_ &&
-      (request.method == "GET" || request.method == "HEAD" || request.method == "OPTIONS") && attempts_ < 3) {
-    phase_ = Phase::Backoff;
-    resume_at_ = worker_.loop().now();
-    arm_timers();
-    return true;
-  }
-  // What the peer says in GOAWAY it did not process can go elsewhere, whatever it is (RFC 9113, 8.7).
-  if (failure.unprocessed && body_kept_ && !response_started_ && cluster_ && attempts_ < 3) {
+  // A kept connection that the peer closed as a safe request was on its way is no failure of the peer's
+  // (RFC 9110, 9.2.2), and what it says in GOAWAY it did not process can go elsewhere, whatever it is
+  // (RFC 9113, 8.7): both go once more, at once and whatever the policy.
+  const bool safe = request.method == "GET" || request.method == "HEAD" || request.method == "OPTIONS";
+  const bool untouched = failure.unprocessed || (safe && failure.reused && failure.kind == Failure::Kind::Terminated);
+  if (untouched && body_kept_ && !response_started_ && cluster_ && attempts_ < 3) {
     phase_ = Phase::Backoff;
     resume_at_ = worker_.loop().now();
     arm_timers();

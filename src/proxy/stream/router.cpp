@@ -184,7 +184,8 @@ void Stream::forward(const Forward& forward) {
     if (!copy_) ++counts().no_cluster;
     return send_reply(forward.cluster_not_found_status, {}, "cluster_not_found");
   }
-  record.cluster = cluster_->config()->name;
+  cluster_name_ = cluster_->config()->name;  // which another configuration may take the place of
+  record.cluster = cluster_name_;
   prepare_retries(forward);
   start_timeouts(forward);
   if (!copy_) prepare_upstream_head(forward);
@@ -418,7 +419,7 @@ void Stream::start_attempt() {
   if (ends_connect()) http2 = false;
   http2_wanted_ = http2;
   if (forward_->auto_host_rewrite && !host_->hostname.empty()) rewrite_authority(host_->hostname, *forward_);
-  const ConnectionPool::Taken taken = host_->pool_for(*this).take(*this, http2);
+  const ConnectionPool::Taken taken = host_->pool_for(*this, http2).take(*this);
   if (taken.overflow) return overflow(cluster_->counts.pending_overflow);
   upstream_ = taken.upstream;
   if (upstream_) return send_request_head();

@@ -375,11 +375,11 @@ void Stream::on_upstream_failed(const Failure& failure) {
   record.transport_failure = transport_failure_;
   if (cluster_ && host_) {
     ++host_->requests_failed;
-    if (failure.kind == Failure::Kind::Connect || failure.kind == Failure::Kind::ConnectTimeout)
+    const bool connect = failure.kind == Failure::Kind::Connect || failure.kind == Failure::Kind::ConnectTimeout;
+    if (connect)
       ++cluster_->counts.connect_failures;
     else if (failure.kind == Failure::Kind::RemoteReset || failure.kind == Failure::Kind::RefusedStream)
       ++cluster_->counts.resets;
-    const bool connect = failure.kind == Failure::Kind::Connect || failure.kind == Failure::Kind::ConnectTimeout;
     if (failure.kind == Failure::Kind::ConnectTimeout) ++cluster_->counts.connect_timeouts;
     if (!failure.unprocessed) cluster_->report(*host_, connect ? Outcome::ConnectFailed : Outcome::Reset);
     host_ = nullptr;  // may go before this stream does
@@ -475,7 +475,8 @@ void Stream::note_record() {
   if (const auto* to = chosen_.route ? std::get_if<Forward>(&chosen_.route->action) : nullptr;
       to && record.cluster.empty()) {
     if (!target_) target_ = &pick_target(*to);
-    if (const Cluster* cluster = pin_->config->cluster(slot_of(*target_))) record.cluster = cluster->name;
+    if (const Cluster* cluster = pin_->config->cluster(slot_of(*target_)))
+      record.cluster = cluster_name_ = cluster->name;
   }
   // As Envoy: with the pseudo-headers.
   record.request_headers_bytes = request.headers.bytes() + request.method.size() + request.path.size() +

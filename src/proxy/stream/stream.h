@@ -148,11 +148,10 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost>, public Link<Mult
   http::ResponseHead response;
   std::unique_ptr<http::h1::Spelling> request_spelling, response_spelling;  // as they came; usually none
   telemetry::Record record;
-  uint64_t id = 0;               // its downstream connection's
-  uint64_t upstream_id = 0;      // its upstream connection's
+  uint64_t id = 0;                    // its downstream connection's
+  uint64_t upstream_id = 0;           // its upstream connection's
   ConnectionPool* awaited = nullptr;  // where it waits for a connection
-  bool waits_for_http2 = false;       // there, in which of the two queues
-  Metadata metadata;             // dynamic: what filters found out
+  Metadata metadata;                  // dynamic: what filters found out
 
   bool done() const { return phase_ == Phase::Done; }
   bool response_started() const { return response_started_; }
@@ -374,8 +373,8 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost>, public Link<Mult
   net::Clock::time_point started_{}, route_deadline_{}, try_deadline_{}, resume_at_{}, duration_deadline_{},
       request_deadline_{};
   net::Clock::time_point upstream_began_{}, last_active_{};
-  std::string cors_origin_, awaited_host_, scratch_, details_, transport_failure_, upstream_host_, upstream_name_,
-      upstream_local_, cookie_, client_ip_, client_text_;
+  std::string cors_origin_, awaited_host_, scratch_, details_, transport_failure_, cluster_name_, upstream_host_,
+      upstream_name_, upstream_local_, cookie_, client_ip_, client_text_;
 };
 
 // Adds to what a field says already, or adds the field.

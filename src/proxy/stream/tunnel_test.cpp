@@ -94,6 +94,17 @@ TEST_F(Tunnels, TheTimeForARequestIsNotATunnels) {
   EXPECT_TRUE(server.got().ends_with("late"));
 }
 
+TEST_F(Tunnels, AConnectionThatEndsBeforeItsSettingsEndsWhoWaitsForThem) {
+  for (const char* answer : {"", "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"}) {
+    RawServer server(answer);
+    Proxy proxy(loop_, bootstrap_of(kAll, cluster_at({server.port()}, "    http2_protocol_options: {}\n"), upgrades_));
+    Socket client(proxy.port());
+    client.write(upgrade_);
+    EXPECT_TRUE(client.read().starts_with(*answer ? "HTTP/1.1 502 " : "HTTP/1.1 503 "));
+    EXPECT_EQ(counted(proxy)["cluster.c.upstream_cx_total"], 1);
+  }
+}
+
 TEST_F(Tunnels, AFilterMayHoldTheSwitch) {
   Backend asked(loop_);
   RawServer server(switched_ + "hello");

@@ -8,7 +8,11 @@
 namespace proxy {
 
 ConnectionPool::ConnectionPool(Host& its_host, ConnectionKey its_key)
-    : host(its_host), key(std::move(its_key)), cluster_(its_host.cluster), worker_(its_host.worker) {}
+    : host(its_host),
+      key(std::move(its_key)),
+      cluster_(its_host.cluster),
+      worker_(its_host.worker),
+      multiplexes_(key.http2) {}
 
 ConnectionPool::~ConnectionPool() {
   idle_.each([](H1Upstream& upstream) { delete &upstream; });
@@ -18,14 +22,14 @@ ConnectionPool::~ConnectionPool() {
 }
 
 // A connection that is there and free, with the stream attached.
-Upstream* ConnectionPool::ready_connection(Stream& stream, bool http2) {
-  if (http2) {
-    const bool upgrade = stream.upgrading() && !stream.connecting();
-    H2Upstream* found = h2_.find([&](H2Upstream& upstream) {
-      return upstream.can_take() && (!upgrade || upstream.knows_settings());  // whether it takes tunnels
-    });
-    if (found) found->attach(stream);
-    return found;
+Upstream* ConnectionPool::ready_connection(Stream& stream) {
+  const bool upgrade = stream.upgrading() && !stream.connecting();
+  H2Upstream* multiplexed = h2_.find([&](H2Upstream& upstream) {
+    return upstream.can_take() && (!upgrade || upstream.knows_settings());  // whether it takes tunnels
+  });
+  if (multiplexed) {
+    multiplexed->attach(stream);
+    return multiplexed;
   }
   H1Upstream* found = nullptr;
   if (stream.ends_connect())  // what comes is no HTTP: none may have come before
@@ -38,124 +42,97 @@ Upstream* ConnectionPool::ready_connection(Stream& stream, bool http2) {
   return found;
 }
 
-ConnectionPool::Taken ConnectionPool::take(Stream& stream, bool http2) {
-  const bool as_http2 = http2 || (multiplexes_ && !stream.upgrading());
-  if (Upstream* found = ready_connection(stream, as_http2)) return {.upstream = found};
+ConnectionPool::Taken ConnectionPool::take(Stream& stream) {
+  if (Upstream* found = ready_connection(stream)) return {.upstream = found};
   if (!cluster_.take(Limited::Pending, key.high)) return {.overflow = true};
-  await(stream, as_http2);
+  waiting_.push_back(stream);
+  stream.awaited = this;
+  ++waiting_count_;
   ++cluster_.counts.pending;
   ++cluster_.counts.pending_total;
-  if (!enough(as_http2)) dial(as_http2, stream);
+  if (!enough()) dial();
   return {};
-}
-
-// Of HTTP/1.1 each needs one. One of HTTP/2 serves them all, and may turn out to take more once its peer's settings are
-// known.
-bool ConnectionPool::enough(bool http2) {
-  if (!http2) return dials_for_[0] >= waiting_count_[0];
-  return dials_for_[1] > 0 || h2_.find([](H2Upstream& one) { return one.can_take() && !one.knows_settings(); });
-}
-
-void ConnectionPool::await(Stream& stream, bool http2) {
-  waiting_[http2].push_back(stream);
-  ++waiting_count_[http2];
-  stream.awaited = this;
-  stream.waits_for_http2 = http2;
 }
 
 void ConnectionPool::stop_waiting(Stream& stream) {
   static_cast<Link<Waiting>&>(stream).leave();
   stream.awaited = nullptr;
-  --waiting_count_[stream.waits_for_http2];
+  --waiting_count_;
   --cluster_.counts.pending;
   cluster_.give_back(Limited::Pending, key.high);
 }
 
-// The protocol that a peer chose is known: who waits for the other, and can do with this one, does.
-void ConnectionPool::move_waiting(bool to_http2) {
-  List<Stream, Waiting>& from = waiting_[!to_http2];
-  while (!from.empty() && !(to_http2 && from.front().upgrading())) {
-    --waiting_count_[!to_http2];
-    await(from.front(), to_http2);
-  }
+// Of HTTP/1.1 each needs one. One of HTTP/2 serves them all, and may turn out to take more once its peer's settings are
+// known.
+bool ConnectionPool::enough() {
+  if (!multiplexes_) return dials_ >= waiting_count_;
+  return dials_ > 0 || h2_.find([](H2Upstream& one) { return one.can_take() && !one.knows_settings(); });
 }
 
-void ConnectionPool::dial(bool http2, const Stream& stream) {
+bool ConnectionPool::dial() {
   const auto room = [&] { return cluster_.room(Limited::Connections, key.high); };
   const bool full = !room();
   // As Envoy: the first connection may be made whatever the limit, so that nobody waits for nothing.
   const bool first = idle_.empty() && busy_.empty() && h2_.empty() && dialing_.empty();
   ConnectionPermit permit = cluster_.connection_permit(key.high, first);
   if (full) {
-    host.retire_idlest();  // who is idle was of no use to the stream
-    if (!permit && room() && !enough(http2)) permit = cluster_.connection_permit(key.high, false);
+    host.retire_idlest();  // who is idle was of no use to those who wait
+    if (!permit && room() && !enough()) permit = cluster_.connection_permit(key.high, false);
   }
-  if (permit) begin_dial(http2, !http2 && stream.upgrading(), std::move(permit));
+  if (!permit) return false;
+  begin_dial(std::move(permit));
+  return true;
 }
 
-void ConnectionPool::begin_dial(bool http2, bool exclusive, ConnectionPermit permit) {
-  auto* dial = new Dial(*this, http2, exclusive, std::move(permit));  // stands in dialing_ until it is buried
+void ConnectionPool::begin_dial(ConnectionPermit permit) {
+  auto* dial = new Dial(*this, std::move(permit));  // stands in dialing_ until it is buried
   dialing_.push_back(*dial);
   ++dials_;
-  ++dials_for_[http2];
   ++host.connections_total;
   ++cluster_.counts.connections;
   dial->start();
 }
 
 // Those who wait may do so for connections that are no more.
-void ConnectionPool::dial_for_waiting(bool http2) {
-  if (!waiting_[http2].empty() && !enough(http2)) dial(http2, waiting_[http2].front());
-}
-
 void ConnectionPool::dial_for_waiting() {
-  dial_for_waiting(false);
-  dial_for_waiting(true);
+  while (!waiting_.empty() && !enough() && dial()) {
+  }
 }
 
 void ConnectionPool::connected(Dial& dial, std::unique_ptr<net::Connection> connection, bool http2) {
-  bool wanted = dial.wanted_http2();
   --dials_;
-  --dials_for_[wanted];
   dial.leave();
   worker_.bury(std::unique_ptr<Mortal>(&dial));
+  multiplexes_ = http2;
   if (http2) {
     ++cluster_.counts.connections_http2;
     bool seine = connection->tls() && connection->tls()->alpn == "seine/1";
     auto* upstream = new H2Upstream(*this, std::move(connection), seine, std::move(dial.permit));
     h2_.push_back(*upstream);
-    if (!wanted && !multiplexes_) {  // those who waited for HTTP/1.1 connections share this one
-      multiplexes_ = true;
-      move_waiting(true);
-    }
-    serve_waiting(true);
+    serve_waiting();
     if (!host.current) upstream->retire();
   } else {
     auto* upstream = new H1Upstream(*this, std::move(connection), std::move(dial.permit));
     busy_.push_back(*upstream);
-    if (wanted) {  // the peer took HTTP/1.1 although HTTP/2 was offered
-      move_waiting(false);
-      uint32_t more = waiting_count_[0];
-      waiting_[0].each([&](Stream& stream) {
-        if (more-- > 1) this->dial(false, stream);
-      });
-    }
     idle(*upstream);
   }
 }
 
 void ConnectionPool::connect_failed(Dial& dial, const Failure& failure) {
-  bool http2 = dial.wanted_http2();
   --dials_;
-  --dials_for_[http2];
   ++host.connect_failures;
   dial.leave();
   dial.permit = {};
   worker_.bury(std::unique_ptr<Mortal>(&dial));
-  // Those who wait would meet the same: all fail, as far as no other attempt is under way for them.
-  uint32_t stay = http2 ? (dials_for_[1] ? waiting_count_[1] : 0) : std::min(dials_for_[0], waiting_count_[0]);
-  while (waiting_count_[http2] > stay) {
-    Stream& stream = waiting_[http2].front();
+  fail_waiting(failure);
+}
+
+// A connection was made in vain. Those who wait would meet the same: all fail, as far as no other is on its way for
+// them. So each that is made serves somebody or ends somebody's waiting.
+void ConnectionPool::fail_waiting(const Failure& failure) {
+  const uint32_t stay = multiplexes_ ? (dials_ ? waiting_count_ : 0) : std::min(dials_, waiting_count_);
+  while (waiting_count_ > stay) {
+    Stream& stream = waiting_.front();
     stop_waiting(stream);
     stream.on_upstream_failed(failure);
   }
@@ -163,26 +140,26 @@ void ConnectionPool::connect_failed(Dial& dial, const Failure& failure) {
 
 // Gives what is free to those who wait, in their order as far as it is of use to them. Who is served may be done at
 // once and give its connection back: the call that is at it goes on with that.
-void ConnectionPool::serve_waiting(bool http2) {
-  if (std::exchange(serving_[http2], true)) return;
+void ConnectionPool::serve_waiting() {
+  if (std::exchange(serving_, true)) return;
   Upstream* upstream = nullptr;
-  while (Stream* served = waiting_[http2].find(
-             [&](Stream& stream) { return (upstream = ready_connection(stream, http2)) != nullptr; })) {
+  while (Stream* served =
+             waiting_.find([&](Stream& stream) { return (upstream = ready_connection(stream)) != nullptr; })) {
     stop_waiting(*served);
     served->on_upstream(*upstream);
   }
-  serving_[http2] = false;
-  dial_for_waiting(http2);
+  serving_ = false;
+  dial_for_waiting();
 }
 
 void ConnectionPool::idle(H1Upstream& upstream) {
   idle_.push_back(upstream);
-  if (!waiting_[0].empty()) serve_waiting(false);
-  if (!host.current && !serving_[0]) retire_all_idle();
+  if (!waiting_.empty()) serve_waiting();
+  if (!host.current && !serving_) retire_all_idle();
 }
 
 void ConnectionPool::roomy(H2Upstream&) {
-  if (!waiting_[1].empty()) serve_waiting(true);
+  if (!waiting_.empty()) serve_waiting();
 }
 
 void ConnectionPool::gone(H1Upstream& upstream) {
@@ -192,15 +169,18 @@ void ConnectionPool::gone(H1Upstream& upstream) {
   dial_for_waiting();
 }
 
-void ConnectionPool::gone(H2Upstream& upstream) {
+void ConnectionPool::gone(H2Upstream& upstream, const Failure* wasted) {
   static_cast<Link<InPool>&>(upstream).leave();
   upstream.permit = {};
   worker_.bury(std::unique_ptr<Mortal>(&upstream));
+  if (wasted) fail_waiting(*wasted);
   dial_for_waiting();
 }
 
 H2Upstream* ConnectionPool::idle_h2() {
-  return h2_.find([](const H2Upstream& upstream) { return upstream.idle() && !upstream.retiring(); });
+  return h2_.find([](const H2Upstream& upstream) {
+    return upstream.idle() && !upstream.retiring() && upstream.knows_settings();  // which somebody may wait for
+  });
 }
 
 std::optional<net::Clock::time_point> ConnectionPool::idle_since() {
@@ -222,14 +202,14 @@ void ConnectionPool::retire_all_idle() {
 }
 
 void ConnectionPool::retire_connections() {
-  multiplexes_ = false;
+  multiplexes_ = key.http2;
   retire_all_idle();
   busy_.each([](H1Upstream& upstream) { upstream.retire(); });
   while (auto* one = h2_.find([](const H2Upstream& upstream) { return !upstream.retiring(); })) one->retire();
 }
 
 void ConnectionPool::close_connections() {
-  multiplexes_ = false;
+  multiplexes_ = key.http2;
   retire_all_idle();
   while (!busy_.empty()) busy_.front().close("host health failed");
   while (!h2_.empty()) h2_.front().close("host health failed");

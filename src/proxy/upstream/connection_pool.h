@@ -25,6 +25,8 @@ struct Waiting;
 // What else than its host connections are made for.
 struct ConnectionKey {
   bool high = false;        // the requests' priority: what circuit breakers allow the one, the other does not take up
+  bool http2 = false;       // wanted; what the peer chooses in the handshake counts
+  bool exclusive = false;   // for an upgrade, where the other connections may come to be HTTP/2
   std::string server_name;  // asked for in the handshake (Transport::sni_from_host)
   std::string preamble;     // the PROXY protocol's header (Transport::proxy_protocol)
   auto operator<=>(const ConnectionKey&) const = default;
@@ -44,7 +46,7 @@ class ConnectionPool {
   };
   // A connection for the stream now; or else it waits here, and is told by
   // on_upstream or on_upstream_failed, never from within this call.
-  Taken take(Stream& stream, bool http2);
+  Taken take(Stream& stream);
   void stop_waiting(Stream& stream);
 
   // See Host.
@@ -62,41 +64,39 @@ class ConnectionPool {
   void idle(H1Upstream& upstream);   // done with its stream, can take another
   void roomy(H2Upstream& upstream);  // can take more streams
   void gone(H1Upstream& upstream);   // is no longer usable; buries it
-  void gone(H2Upstream& upstream);
+  // The same; `wasted`: the peer ended it before it could carry anything.
+  void gone(H2Upstream& upstream, const Failure* wasted);
 
   Host& host;
   const ConnectionKey key;
   uint32_t connections = 0;
-  uint32_t waiting() const { return waiting_count_[0] + waiting_count_[1]; }
+  uint32_t waiting() const { return waiting_count_; }
   bool unused() const { return connections == 0 && dials_ == 0 && waiting() == 0; }
 
  private:
-  // For a stream that waits. Where the process has as many connections as it may, one that idles gives way, or else one
-  // of those that are there must do.
-  void dial(bool http2, const Stream& stream);
-  void begin_dial(bool http2, bool exclusive, ConnectionPermit permit);
+  // Begins another connection for those who wait, if it may. Where the process has as many connections as it may, one
+  // that idles gives way, or else one of those that are there must do.
+  bool dial();
+  void begin_dial(ConnectionPermit permit);
   void retire_all_idle();
-  bool enough(bool http2);  // who waits needs no further connection
-  void dial_for_waiting(bool http2);
+  bool enough();  // who waits needs no further connection
   void dial_for_waiting();
-  void serve_waiting(bool http2);
-  Upstream* ready_connection(Stream& stream, bool http2);
-  void await(Stream& stream, bool http2);
-  void move_waiting(bool to_http2);
+  void serve_waiting();
+  void fail_waiting(const Failure& failure);
+  Upstream* ready_connection(Stream& stream);
   H2Upstream* idle_h2();
 
   ClusterState& cluster_;
   Worker& worker_;
-  bool multiplexes_ = false;       // a peer that turned an HTTP/1.1 wish into a multiplexed connection
+  bool multiplexes_;               // as far as is known: HTTP/2 is what the peer takes
   List<H1Upstream, InPool> idle_;  // the most recently used at the back
   List<H1Upstream, InPool> busy_;
   List<H2Upstream, InPool> h2_;
   List<Dial, InPool> dialing_;
-  List<Stream, Waiting> waiting_[2];  // for HTTP/1.1, for HTTP/2
-  uint32_t waiting_count_[2] = {0, 0};
-  bool serving_[2] = {};  // those who wait are being served, further up the stack
+  List<Stream, Waiting> waiting_;
+  uint32_t waiting_count_ = 0;
+  bool serving_ = false;  // those who wait are being served, further up the stack
   uint32_t dials_ = 0;
-  uint32_t dials_for_[2] = {0, 0};
 };
 
 }  // namespace proxy

@@ -42,10 +42,9 @@ class ConnectionPermit {
 // the first to be ready wins (RFC 8305).
 class Dial final : public Mortal, public Link<InPool>, private net::Connection::Handler {
  public:
-  Dial(ConnectionPool& pool, bool http2, bool exclusive, ConnectionPermit permit);
+  Dial(ConnectionPool& pool, ConnectionPermit permit);
   // Fails later, from the loop, never at once.
   void start();
-  bool wanted_http2() const { return wanted_http2_; }
 
   ConnectionPermit permit;
 
@@ -64,8 +63,6 @@ class Dial final : public Mortal, public Link<InPool>, private net::Connection::
   Host& host_;  // its
   const std::shared_ptr<const Cluster> config_;
   const Transport& transport_;  // in config_
-  const bool wanted_http2_;
-  const bool exclusive_;  // for a request that cannot be multiplexed
   std::string server_name_;
   std::vector<net::Address> addresses_;
   size_t next_ = 0;  // of addresses_

@@ -24,14 +24,12 @@ net::Connection::Target target_of(const Cluster& config, const net::Address& add
   return out;
 }
 
-Dial::Dial(ConnectionPool& pool, bool http2, bool exclusive, ConnectionPermit its_permit)
+Dial::Dial(ConnectionPool& pool, ConnectionPermit its_permit)
     : permit(std::move(its_permit)),
       pool_(pool),
       host_(pool.host),
       config_(host_.config),
       transport_(*host_.transport),
-      wanted_http2_(http2),
-      exclusive_(exclusive),
       addresses_{host_.address},
       timer_(host_.worker.loop(), [this] {
         if (failed_) return fail({.kind = Failure::Kind::Connect, .transport = reason_});
@@ -70,9 +68,9 @@ base::Result<void> Dial::begin(const net::Address& address) {
   net::Connection& connection = *attempts_.back();
   std::shared_ptr<const net::TlsContext> context;
   Slot tls = transport_.tls;
-  if (exclusive_ && transport_.tls_exclusive != kNone)
+  if (pool_.key.exclusive && transport_.tls_exclusive != kNone)
     tls = transport_.tls_exclusive;
-  else if (!wanted_http2_ && transport_.tls_http1 != kNone)
+  else if (!pool_.key.http2 && transport_.tls_http1 != kNone)
     tls = transport_.tls_http1;
   if (transport_.is_tls() && !(context = worker.config().tls_context(tls)))
     return base::fail(base::ErrorKind::Unavailable, "TLS certificates are not ready");
@@ -89,7 +87,7 @@ base::Result<void> Dial::begin(const net::Address& address) {
 }
 
 void Dial::on_ready(net::Connection& connection) {
-  bool http2 = wanted_http2_;
+  bool http2 = pool_.key.http2;
   if (const net::TlsPeer* peer = connection.tls()) {
     host_.cluster.counts.tls.handshake(*peer);
     if (transport_.check_host && !server_name_.empty() && !carries_host(server_name_, *peer)) {

@@ -163,7 +163,9 @@ void H2Upstream::lost(std::string_view reason) {
     stream.on_upstream_failed({.kind = Failure::Kind::Terminated, .transport = {}});
   }
   connection_->close();
-  pool_.gone(*this);
+  const bool wasted = served_ == 0 && (went_away_ || !retiring_);
+  const Failure failure{.kind = broken_ ? Failure::Kind::Protocol : Failure::Kind::Terminated};
+  pool_.gone(*this, wasted ? &failure : nullptr);
 }
 
 void H2Upstream::on_response(h2::Stream& at, http::ResponseHead& head, bool end) {

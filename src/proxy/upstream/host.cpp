@@ -14,7 +14,10 @@ Host::Host(ClusterState& cluster_state, const Endpoint& endpoint)
     : cluster(cluster_state),
       worker(cluster_state.worker()),
       address(endpoint.address),
-      text(endpoint.address.text()) {}
+      text(endpoint.address.text()),
+      usual_(*this, {.http2 = cluster.config() && cluster.config()->http == Cluster::Http::Http2,
+                     .server_name = {},
+                     .preamble = {}}) {}
 
 // The name that is asked for in the handshake where the request says it: without a port, and an address without
 // brackets.
@@ -25,9 +28,11 @@ static std::string name_of(std::string_view authority) {
   return std::string(authority);
 }
 
-ConnectionPool& Host::pool_for(const Stream& stream) {
-  if (!stream.high_priority() && !transport->keyed()) return usual_;
-  ConnectionKey key{.high = stream.high_priority(), .server_name = {}, .preamble = {}};
+ConnectionPool& Host::pool_for(const Stream& stream, bool http2) {
+  const bool exclusive = !http2 && stream.upgrading() && transport->tls_exclusive != kNone;
+  if (http2 == usual_.key.http2 && !stream.high_priority() && !exclusive && !transport->keyed()) return usual_;
+  ConnectionKey key{
+      .high = stream.high_priority(), .http2 = http2, .exclusive = exclusive, .server_name = {}, .preamble = {}};
   if (transport->sni_from_host) {
     std::string_view name = stream.request.authority;
     if (!transport->sni_header.empty()) name = stream.request.headers.get(transport->sni_header).value_or(name);

@@ -22,8 +22,8 @@ class Host {
   Host(ClusterState& cluster, const Endpoint& endpoint);
   Host(const Host&) = delete;
 
-  // The connections for requests like the stream's.
-  ConnectionPool& pool_for(const Stream& stream);
+  // The connections for requests like the stream's, over HTTP/2 or not, as is wanted.
+  ConnectionPool& pool_for(const Stream& stream, bool http2);
 
   // The transport, endpoint facts and so on changed: connections that exist
   // finish what they carry and take nothing new.
@@ -65,7 +65,7 @@ class Host {
   bool unused() const;
 
  private:
-  ConnectionPool usual_{*this, {}};
+  ConnectionPool usual_;                                             // those of requests that nothing sets apart
   std::map<ConnectionKey, std::unique_ptr<ConnectionPool>> others_;  // as long as they are used
   bool retiring_idle_ = false;                                       // further up the stack
 };
