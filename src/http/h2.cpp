@@ -165,10 +165,15 @@ bool Session::draining() const {
 }
 bool Session::held() const { return state_->held; }
 bool Session::failed() const { return state_->failed; }
+bool Session::in_head(std::string_view left) const {
+  return state_->block_id != 0 || (left.size() >= 4 && static_cast<FrameType>(left[3]) == FrameType::Headers);
+}
+
 bool Session::should_close() const {
   bool last_word = state_->draining == State::Draining::Final || state_->peer_goaway;
   return state_->failed || (last_word && state_->streams.size() == 0);
 }
+bool Session::backed_up() const { return state_->out.size() >= state_->options.output_hold; }
 bool Session::settings_received() const { return state_->settings_seen; }
 bool Session::peer_extended_connect() const { return state_->peer_extended_connect; }
 size_t Session::open_streams() const { return state_->streams.size(); }

@@ -151,7 +151,10 @@ class Session {
   bool draining() const;  // no new streams: this side or the peer said so
   bool failed() const;
   bool should_close() const;  // failed, or drained with no stream left
+  bool backed_up() const;     // so much waits in the output (Options::output_hold) that it takes no more heads
   bool settings_received() const;
+  // A head has begun and not ended; `left`: what receive() has not taken of the input.
+  bool in_head(std::string_view left) const;
   bool peer_extended_connect() const;  // client: the server allows RFC 8441
   size_t open_streams() const;
   std::string_view error() const;  // why it failed; empty: it did not. Static text

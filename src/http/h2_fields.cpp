@@ -25,7 +25,8 @@ void Session::State::on_header_block(std::string_view bytes) {
       bool known = closed.find(id) != ClosedStreams::How::Unknown;
       return fail(known ? ErrorCode::StreamClosed : ErrorCode::ProtocolError, "HEADERS on a closed stream");
     }
-    if (decode(bytes, BlockKind::Discard, nowhere) != Verdict::Broken) count_control_frame();
+    const bool expected = role == Role::Client && was_reset_by_us(id);
+    if (decode(bytes, BlockKind::Discard, nowhere) != Verdict::Broken && !expected) count_control_frame();
     return;
   }
   last_peer = id;

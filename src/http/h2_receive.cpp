@@ -100,10 +100,12 @@ void Session::State::on_data(const Frame& frame) {
   OpenStream* stream = streams.find(frame.id);
   if (!stream || stream->remote_ended) {
     give_connection_window(size);
-    count_control_frame();
+    // What a stream that this side has reset was sent before is expected, however much it is: the connection is
+    // others', too.
+    const bool expected = !stream && was_reset_by_us(frame.id);
+    if (!expected || frame.payload.empty()) count_control_frame();
     if (stream) return stream_error(frame.id, ErrorCode::StreamClosed);
-    // What a stream that this side has reset was sent before is expected.
-    if (closed.find(frame.id) != ClosedStreams::How::ResetByUs) write_rst(frame.id, ErrorCode::StreamClosed);
+    if (!expected) write_rst(frame.id, ErrorCode::StreamClosed);
     return;
   }
   bool end = frame.has(flag::kEndStream);
@@ -322,6 +324,12 @@ void Session::State::on_window_update(const Frame& frame) {
     stream->waiting = false;
     sink.on_writable(*stream);
   }
+}
+
+// As far as is remembered; a client that has forgotten takes its servers' word for it.
+bool Session::State::was_reset_by_us(StreamId id) const {
+  const auto how = closed.find(id);
+  return how == ClosedStreams::How::ResetByUs || (role == Role::Client && how == ClosedStreams::How::Unknown);
 }
 
 bool Session::State::is_idle(StreamId id) const {

@@ -139,7 +139,8 @@ size_t Session::State::send_data(StreamId id, std::string_view bytes, bool end) 
   if (stream->meter) stream->meter->sent += out.size() - before;
   stream->send_window -= static_cast<int64_t>(taken);
   send_window -= static_cast<int64_t>(taken);
-  if (taken >= kWorthyData) count_useful_work();
+  // A peer may give back the windows of each message; one that lets bytes out drop by drop is not paid for it.
+  if (taken && (taken == bytes.size() || taken >= kWorthyData)) count_useful_work();
   if (taken < bytes.size()) {
     if (!stream->waiting) waiting.push_back(id);
     stream->waiting = true;

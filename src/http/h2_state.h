@@ -50,6 +50,7 @@ struct Session::State {
 
   // Streams and errors.
   bool is_idle(StreamId id) const;
+  bool was_reset_by_us(StreamId id) const;
   OpenStream& add_stream(StreamId id);
   void consumed(OpenStream& stream, size_t bytes);
   void forget(OpenStream& stream, ClosedStreams::How how);

@@ -340,6 +340,32 @@ TEST(H2Session, FloodsEndTheConnection) {
   EXPECT_FALSE(patient.session.should_close());
 }
 
+// What was on its way when this side reset a stream, and windows given back message by message, are no floods.
+TEST(H2Session, WhatIsDueIsNoFlood) {
+  Server server;
+  server.headers(1, kGet, flag::kEndHeaders);
+  server.session.reset(1, ErrorCode::Cancel);
+  for (int i = 0; i < 3000; ++i) server.receive(frame(FrameType::Data, 0, 1, "x"));
+  EXPECT_FALSE(server.session.should_close());
+  for (int i = 0; i < 1100; ++i) server.receive(frame(FrameType::Data, 0, 1));
+  EXPECT_EQ(gave_up(server), ErrorCode::EnhanceYourCalm) << "frames of nothing are";
+
+  for (const bool dribbles : {false, true}) {
+    Server streams;
+    if (dribbles) streams.receive(frame(FrameType::Settings, 0, 0, std::string("\0\4", 2) + number(0)));
+    streams.headers(1, kGet);
+    ResponseHead head;
+    head.status = 200;
+    streams.session.send_response(1, head, false);
+    for (int i = 0; i < 2000; ++i) {
+      streams.session.send_data(1, dribbles ? std::string(100, 'x') : "ten bytes.", false);
+      for (StreamId id : {0, 1}) streams.receive(frame(FrameType::WindowUpdate, 0, id, number(dribbles ? 1 : 10)));
+      streams.out.clear();
+    }
+    EXPECT_EQ(streams.session.should_close(), dribbles);
+  }
+}
+
 // A peer that reads nothing can ask for little more than it takes; one that reads gets all of it.
 TEST(H2Session, NothingMoreIsTakenFromAPeerThatDoesNotTakeItsAnswers) {
   struct Answers final : Notes {

@@ -449,4 +449,12 @@ const Address& Connection::local() const {
   return local_;
 }
 
+std::string failure_of(const base::Error& error) {
+  const std::string& message = error.message;
+  if (error.kind == base::ErrorKind::Timeout) return message;
+  if (message.starts_with("connect to ")) return "delayed connect error: " + message.substr(message.rfind(": ") + 2);
+  if (!message.starts_with("TLS handshake with ") && !message.starts_with("read with ")) return message;
+  return "TLS_error: " + message.substr(message.find(": ") + 2);
+}
+
 }  // namespace net

@@ -150,6 +150,7 @@ class Connection final : private IoHandler {
   const TlsPeer* tls() const;  // nullptr without TLS or before its handshake is done
   // What check_peer, or a hash, had against the peer's certificate; empty: nothing.
   std::string_view refusal() const;
+  TlsFailure tls_failure() const;                        // in on_closed(); None: TLS did not end it
   uint64_t bytes_received() const { return received_; }  // what was said to it: inside TLS where there is TLS
   uint64_t bytes_sent() const { return sent_; }
 
@@ -224,5 +225,9 @@ class Connection final : private IoHandler {
   mutable Address remote_;
   mutable Address local_;
 };
+
+// What an error of on_closed() says, in Envoy's words and without whom the connection was with, so that it can be
+// counted: "delayed connect error: Connection refused", "TLS_error: certificate verify failed: ...".
+std::string failure_of(const base::Error& error);
 
 }  // namespace net

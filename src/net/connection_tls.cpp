@@ -89,11 +89,15 @@ struct TlsBio {
     tls.memory->server_name = tls.server_name;
     return 1;  // it is ours now
   }
-  static std::string& refusal(SSL* ssl) { return static_cast<Connection*>(SSL_get_app_data(ssl))->tls_->refusal; }
+  static void refuse(SSL* ssl, TlsFailure what, std::string message) {
+    Tls& tls = *static_cast<Connection*>(SSL_get_app_data(ssl))->tls_;
+    tls.failure = what;
+    tls.refusal = std::move(message);
+  }
 };
 
 int remember_session(SSL* ssl, SSL_SESSION* session) { return TlsBio::keep_session(ssl, session); }
-void remember_refusal(SSL* ssl, std::string message) { TlsBio::refusal(ssl) = std::move(message); }
+void remember_refusal(SSL* ssl, TlsFailure what, std::string message) { TlsBio::refuse(ssl, what, std::move(message)); }
 
 void Connection::start_tls(std::shared_ptr<const TlsContext> context, const std::string& server_name,
                            Clock::duration timeout, std::shared_ptr<TlsMemory> memory) {
@@ -147,7 +151,7 @@ bool Connection::handshake() {
   base::Result<void> good;
   if (code == SSL_ERROR_NONE && SSL_session_reused(tls_->ssl)) {
     good = check_resumed(tls_->ssl, tls_->context->settings());
-    if (!good) tls_->refusal = good.error().message;
+    if (!good) TlsBio::refuse(tls_->ssl, TlsFailure::Name, good.error().message);
   } else if (code != SSL_ERROR_NONE && code != SSL_ERROR_WANT_READ) {
     good = std::unexpected(tls_error("TLS handshake", code));
   }
@@ -212,24 +216,32 @@ bool Connection::tls_notify_end() {
 base::Error Connection::tls_error(const char* what, int code) {
   const std::string with = std::string(what) + " with " + remote().text() + ": ";
   if (!tls_->refusal.empty()) return {base::ErrorKind::Denied, with + tls_->refusal};
+  const bool shaking = tls_state_ == TlsState::Handshake;
+  if (shaking) tls_->failure = TlsFailure::Other;
+  if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
+    tls_->failure = TlsFailure::NoCertificate;
   std::string reason = take_openssl_errors();
   const long verified = SSL_get_verify_result(tls_->ssl);
-  if (tls_state_ == TlsState::Handshake && verified != X509_V_OK) {
+  if (shaking && verified != X509_V_OK && tls_->context->settings().verify_peer) {
+    tls_->failure = TlsFailure::Chain;
     return {base::ErrorKind::Denied, with + "certificate verify failed: " + X509_verify_cert_error_string(verified)};
   }
   if (read_errno_ || write_errno_) {
     base::Error error = base::system_error(with, write_errno_ ? write_errno_ : read_errno_);
     error.kind = base::ErrorKind::Closed;
-    error.retryable = tls_state_ == TlsState::Handshake;
+    error.retryable = shaking;
     return error;
   }
   if (tls_->end_of_file || code == SSL_ERROR_SYSCALL) {
     return {base::ErrorKind::Closed, with + "the peer ended the connection without a word", base::Side::Internal,
-            tls_state_ == TlsState::Handshake};
+            shaking};
   }
+  if (tls_->failure == TlsFailure::None) tls_->failure = TlsFailure::Other;
   if (reason.empty()) reason = "protocol error";
-  return {tls_state_ == TlsState::Handshake ? base::ErrorKind::Denied : base::ErrorKind::Closed, with + reason};
+  return {shaking ? base::ErrorKind::Denied : base::ErrorKind::Closed, with + reason};
 }
+
+TlsFailure Connection::tls_failure() const { return tls_ ? tls_->failure : TlsFailure::None; }
 
 std::string_view Connection::refusal() const { return tls_ ? std::string_view(tls_->refusal) : std::string_view(); }
 

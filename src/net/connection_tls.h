@@ -18,7 +18,8 @@ struct Connection::Tls {
   Buffer raw;  // read before TLS began
   bool end_of_file = false;
   bool notified = false;  // close_notify is written
-  std::string refusal;    // check_peer's message
+  TlsFailure failure = TlsFailure::None;
+  std::string refusal;  // check_peer's message
   std::unique_ptr<TlsPeer> peer;
   std::shared_ptr<TlsMemory> memory;  // nullptr: sessions are not kept
   std::string server_name;            // where they are

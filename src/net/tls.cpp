@@ -193,14 +193,15 @@ std::string key_of(X509* certificate) {
 }
 
 void describe(X509* leaf, SSL* ssl, TlsPeer& out) {
-  if (const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)) out.server_name = name;
+  if (const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)) out.server_name = base::to_lower(name);
   out.certificate_der = der_of(leaf);
   add_subject(leaf, out);
   add_alternative_names(leaf, out);
 }
 
 // Its hashes and names.
-base::Result<void> check_leaf(X509* leaf, SSL* ssl, const TlsSettings& settings) {
+base::Result<void> check_leaf(X509* leaf, SSL* ssl, const TlsSettings& settings, TlsFailure& what) {
+  what = TlsFailure::Name;
   auto lists = [](const std::vector<std::string>& hashes, const std::string& hash) {
     return std::find(hashes.begin(), hashes.end(), hash) != hashes.end();
   };
@@ -208,7 +209,9 @@ base::Result<void> check_leaf(X509* leaf, SSL* ssl, const TlsSettings& settings)
   if (!settings.certificate_hashes.empty() || !settings.key_hashes.empty()) {
     const bool known =
         lists(settings.certificate_hashes, sha256(der_of(leaf))) || lists(settings.key_hashes, sha256(key_of(leaf)));
+    what = TlsFailure::Hash;
     if (!known) return base::fail(base::ErrorKind::Denied, "the peer's certificate has none of the expected hashes");
+    what = TlsFailure::Name;
   }
   if (!settings.check_peer) return {};
   TlsPeer peer;
@@ -220,11 +223,14 @@ base::Result<void> check_leaf(X509* leaf, SSL* ssl, const TlsSettings& settings)
 int verify(X509_STORE_CTX* store, void* argument) {
   const auto& settings = *static_cast<const TlsSettings*>(argument);
   auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
-  if (settings.verify_peer && X509_verify_cert(store) != 1) return 0;
-  auto checked = check_leaf(X509_STORE_CTX_get0_cert(store), ssl, settings);
+  // What is accepted all the same keeps its verdict, as the SSL's verify result.
+  const bool look = settings.verify_peer || !settings.trusted_roots.empty();
+  if (look && X509_verify_cert(store) != 1 && settings.verify_peer) return 0;
+  TlsFailure what;
+  auto checked = check_leaf(X509_STORE_CTX_get0_cert(store), ssl, settings, what);
   if (checked) return 1;
   X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
-  remember_refusal(ssl, std::move(checked.error().message));
+  remember_refusal(ssl, what, std::move(checked.error().message));
   return 0;
 }
 
@@ -402,7 +408,8 @@ base::Result<void> check_resumed(SSL* ssl, const TlsSettings& settings) {
   }
   if (settings.verify_peer && !settings.expired_is_fine && X509_cmp_current_time(X509_get0_notAfter(leaf)) <= 0)
     return base::fail(base::ErrorKind::Denied, "certificate verify failed: certificate has expired");
-  return check_leaf(leaf, ssl, settings);
+  TlsFailure what;
+  return check_leaf(leaf, ssl, settings, what);
 }
 
 TlsContext::~TlsContext() { SSL_CTX_free(native_); }
@@ -448,8 +455,11 @@ TlsPeer tls_peer_of(SSL* ssl) {
   unsigned size = 0;
   SSL_get0_alpn_selected(ssl, &alpn, &size);
   if (size) out.alpn.assign(reinterpret_cast<const char*>(alpn), size);
-  if (const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)) out.server_name = name;
-  if (X509* certificate = SSL_get0_peer_certificate(ssl)) describe(certificate, ssl, out);
+  if (const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)) out.server_name = base::to_lower(name);
+  if (X509* certificate = SSL_get0_peer_certificate(ssl)) {
+    describe(certificate, ssl, out);
+    out.validated = SSL_get_verify_result(ssl) == X509_V_OK;
+  }
   return out;
 }
 

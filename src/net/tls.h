@@ -23,6 +23,7 @@ struct TlsPeer {
   std::string alpn;                        // empty: none
   std::string server_name;                 // SNI; empty: none
   std::string certificate_der;             // the peer's leaf; empty: none was given
+  bool validated = false;                  // that leaf's chain, where there are roots, and whatever else is asked of it
   std::string common_name;                 // of that certificate's subject
   std::vector<std::string> organizations;  // of the subject
   std::vector<std::string> uri_names;      // its URI SANs
@@ -36,6 +37,16 @@ struct TlsPeer {
   std::array<unsigned char, 32> session_id{};  // below TLS 1.3
   uint8_t session_id_size = 0;
   std::shared_ptr<const TlsContext> context;  // that this side used; see TlsContext::own
+};
+
+// What ended a TLS connection.
+enum class TlsFailure : uint8_t {
+  None,
+  NoCertificate,  // the peer gave none
+  Chain,          // its certificate leads to no root, is revoked, has expired, ...
+  Hash,           // or has none of the expected hashes
+  Name,           // or is not of whom TlsSettings::check_peer expects
+  Other,          // the protocol, or the peer's alert; during the handshake, also its end without a word
 };
 
 // How one side of TLS behaves; PEM texts, not files. Immutable once made; many

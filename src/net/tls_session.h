@@ -17,8 +17,8 @@ std::string take_openssl_errors();
 
 TlsPeer tls_peer_of(SSL* ssl);
 
-// check_peer's message, for the error that the handshake ends with.
-void remember_refusal(SSL* ssl, std::string message);
+// What is wrong with the peer's certificate, for the error that the handshake ends with.
+void remember_refusal(SSL* ssl, TlsFailure what, std::string message);
 
 // Sessions of this server in tickets sealed with its settings' keys; `names`: what its certificate is for.
 base::Result<void> use_ticket_keys(SSL_CTX* context, const TlsSettings& settings, const std::string& names);

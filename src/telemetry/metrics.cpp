@@ -54,7 +54,9 @@ StatName::StatName(std::string_view pattern, std::initializer_list<std::string_v
     size_t close = pattern.find('}');
     assert(close != pattern.npos && value != values.end());
     dotted += *value;
-    labels.emplace_back(pattern.substr(1, close - 1), *value++);
+    // Istio ends names in ";", by which expressions find their end; a label says them without.
+    labels.emplace_back(pattern.substr(1, close - 1), value->substr(0, value->size() - value->ends_with(';')));
+    ++value;
     pattern.remove_prefix(close + 1);
     // "a.{x}.b" is a.b, "{x}.b" is b, "a_{x}.b" is a.b, and "a_{x}" is a
     if (pattern.starts_with('.') && (prometheus.ends_with('.') || prometheus == "envoy_")) {

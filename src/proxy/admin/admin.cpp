@@ -330,7 +330,10 @@ net::Task<void> Admin::serve(Process& process, std::shared_ptr<http::Exchange> e
   }
   const std::string path(exchange->request().path_only());
   const std::string query(exchange->request().query());
-  if (path != "/ready" && is_for_another_name(exchange->request())) {
+  // Scrapers come through a listener of the proxy's own, under whatever name they know it by.
+  const bool for_anyone = path == "/ready" || exchange->remote().is_unix() ||
+                          ((path == "/stats" || path == "/stats/prometheus") && !is_of_a_page(exchange->request()));
+  if (!for_anyone && is_for_another_name(exchange->request())) {
     answer(*exchange, 403, "the admin port answers to localhost and to addresses, not to other names\n");
     co_return;
   }

@@ -401,6 +401,11 @@ int ssl_presented(lua_State* L) {
   lua_pushboolean(L, scope_of(L, kSsl)->stream->origin().mutual_tls);
   return 1;
 }
+int ssl_validated(lua_State* L) {
+  const net::TlsPeer* peer = scope_of(L, kSsl)->stream->origin().tls;
+  lua_pushboolean(L, peer && peer->validated);
+  return 1;
+}
 int ssl_subject(lua_State* L) { return answer(L, scope_of(L, kSsl)->stream->origin().subject); }
 int ssl_digest(lua_State* L) { return answer(L, scope_of(L, kSsl)->stream->origin().certificate_hash); }
 int ssl_uris(lua_State* L) {
@@ -654,7 +659,7 @@ void open_lua_handles(lua_State* L) {
   type(L, kConnection, {{"ssl", connection_ssl}});
   type(L, kSsl,
        {{"peerCertificatePresented", ssl_presented},
-        {"peerCertificateValidated", ssl_presented},
+        {"peerCertificateValidated", ssl_validated},
         {"subjectPeerCertificate", ssl_subject},
         {"sha256PeerCertificateDigest", ssl_digest},
         {"uriSanPeerCertificate", ssl_uris}});

@@ -131,8 +131,8 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
   void on_end(net::Connection&) override { end(); }
   void on_closed(net::Connection& connection, const base::Error& error) override {
     if (stage_ == Stage::Handshake) {
-      ++(connection.refusal().empty() ? origin_->arrived->tls.errors : origin_->arrived->tls.san_failures);
-      failure_ = error.message;
+      origin_->arrived->tls.failed(connection.tls_failure());
+      failure_ = net::failure_of(error);
       describe_addresses();
     }
     bury();

@@ -134,7 +134,6 @@ base::Result<std::shared_ptr<const Cluster>> Compiler::cluster(const v3::Cluster
   if (from.name().empty()) return base::fail(base::ErrorKind::Invalid, "a cluster without a name");
   TRY(refuse(from));
   out->stat_name = from.alt_stat_name().empty() ? from.name() : from.alt_stat_name();
-  if (out->stat_name.ends_with(';')) out->stat_name.pop_back();  // Istio's mark of where the name ends
   if (from.has_connect_timeout()) out->connect_timeout = milliseconds_of(from.connect_timeout());
   if (out->connect_timeout.count() <= 0)
     return base::fail(base::ErrorKind::Invalid, "connect_timeout must be greater than 0");

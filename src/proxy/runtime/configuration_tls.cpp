@@ -110,7 +110,10 @@ void Configuration::build_tls() {
   tls_.resize(specs.size());
   tls_tried_.resize(specs.size());
   for (size_t i = 0; i < specs.size(); ++i) {
-    if (!used[i]) tls_[i].reset();
+    if (!used[i]) {
+      tls_[i].reset();
+      slots_.forget_tls(static_cast<Slot>(i));
+    }
     if (tls_tried_[i] == used[i]) continue;
     tls_tried_[i] = used[i];
     if (!used[i]) continue;

@@ -23,12 +23,32 @@ void TlsCounts::handshake(const net::TlsPeer& peer) {
   count(groups, peer.group);
 }
 
+void TlsCounts::failed(net::TlsFailure what) {
+  switch (what) {
+    case net::TlsFailure::None:
+      return;
+    case net::TlsFailure::NoCertificate:
+      return void(++missing_certificates);
+    case net::TlsFailure::Chain:
+      return void(++chain_failures);
+    case net::TlsFailure::Hash:
+      return void(++hash_failures);
+    case net::TlsFailure::Name:
+      return void(++san_failures);
+    case net::TlsFailure::Other:
+      return void(++errors);
+  }
+}
+
 void TlsCounts::collect(telemetry::Scrape& scrape, const std::string& scope, std::string_view whose) const {
   auto counter = [&](const char* name, uint64_t value) {
     scrape.counter(StatName(scope + "ssl." + name, {whose}), value);
   };
   counter("handshake", handshakes);
   counter("connection_error", errors);
+  counter("fail_verify_no_cert", missing_certificates);
+  counter("fail_verify_error", chain_failures);
+  counter("fail_verify_cert_hash", hash_failures);
   counter("fail_verify_san", san_failures);
   counter("no_certificate", no_certificate);
   counter("session_reused", resumed);

@@ -14,10 +14,12 @@ namespace proxy {
 
 // What one worker saw of TLS, on one side of one listener or cluster.
 struct TlsCounts {
-  uint64_t handshakes = 0, errors = 0, san_failures = 0, no_certificate = 0, resumed = 0;
+  uint64_t handshakes = 0, errors = 0, no_certificate = 0, resumed = 0;
+  uint64_t missing_certificates = 0, chain_failures = 0, hash_failures = 0, san_failures = 0;
   std::vector<std::pair<const char*, uint64_t>> versions, ciphers, groups;  // by TlsPeer's static texts
 
   void handshake(const net::TlsPeer& peer);
+  void failed(net::TlsFailure what);
   // `scope`: "listener.{envoy_listener_address}.", whose value `whose` is.
   void collect(telemetry::Scrape& scrape, const std::string& scope, std::string_view whose) const;
 };

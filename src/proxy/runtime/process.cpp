@@ -2,6 +2,7 @@
 #include "proxy/runtime/process.h"
 
 #include <malloc.h>
+#include <sys/stat.h>
 
 #include <cmath>
 #include <future>
@@ -124,6 +125,8 @@ base::Result<void> Process::start() {
     auto listening = admin_->listen(TRY(compile(bootstrap_.admin().address())));
     if (!listening) return base::fail(listening.error().kind, "admin: " + listening.error().message);
     admin_address_ = *listening;
+    if (const auto mode = bootstrap_.admin().address().pipe().mode(); mode && chmod(listening->ip().c_str(), mode) != 0)
+      return base::fail(base::ErrorKind::Unavailable, "admin: the mode of " + listening->text() + " cannot be set");
   }
   return {};
 }

@@ -119,17 +119,20 @@ TEST(Runtime, AWebPageCannotChangeAnything) {
   EXPECT_EQ(post("localhost", "origin", "https://evil.example"), 403);
   EXPECT_EQ(post("localhost", "sec-fetch-site", "cross-site"), 403);
   EXPECT_EQ(post("localhost:1", "origin", "http://localhost:1"), 200);
-  auto read = [&](const std::string& path, const std::string& host) {
+  auto read = [&](const std::string& path, const std::string& host, bool of_a_page = false) {
     http::Request request;
     request.path = path;
+    if (of_a_page) request.headers.add("sec-fetch-site", "same-site");
     request.authority = host;
     return fetch(loop, proxy.process().admin_address().port(), std::move(request)).status;
   };
   EXPECT_EQ(read("/config_dump", "localhost:15000"), 200);
   EXPECT_EQ(read("/stats", "[::1]:15000"), 200);
-  for (const char* path : {"/config_dump", "/stats/prometheus", "/certs", "/"})
+  for (const char* path : {"/config_dump", "/clusters", "/certs", "/"})
     EXPECT_EQ(read(path, "evil.example:15000"), 403) << path;
   EXPECT_EQ(read("/ready", "evil.example"), 200);
+  EXPECT_EQ(read("/stats/prometheus", "product.shop:15090"), 200) << "a scraper, through a listener";
+  EXPECT_EQ(read("/stats/prometheus", "evil.example", true), 403);
 }
 
 TEST(Runtime, WhatTheAdminPortWritesActsAtOnceAndUntilItIsTakenBack) {

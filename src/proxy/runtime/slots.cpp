@@ -45,9 +45,17 @@ Slot Slots::cluster(std::string_view name) {
 Slot Slots::route_table(std::string_view name) { return slot_of(route_tables_, name); }
 
 Slot Slots::tls(TlsSpec spec) {
-  Slot slot = slot_of(tls_, spec.key());
-  if (slot == specs_.size()) specs_.push_back(std::move(spec));
-  return slot;
+  auto [it, fresh] = tls_.try_emplace(spec.key(), static_cast<Slot>(specs_.size()));
+  if (fresh) specs_.push_back(std::move(spec));
+  return it->second;
+}
+
+void Slots::forget_tls(Slot slot) {
+  auto it = tls_.find(specs_[slot].key());
+  if (it == tls_.end() || it->second != slot) return;  // it is forgotten
+  tls_.erase(it);
+  TlsSpec gone;
+  std::swap(specs_[slot], gone);  // an assignment would keep the memory
 }
 
 Slot Slots::counter(telemetry::StatName name) {

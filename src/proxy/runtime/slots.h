@@ -45,6 +45,7 @@ class Slots {
   Slot cluster(std::string_view name);
   Slot route_table(std::string_view name);
   Slot tls(TlsSpec spec);
+  void forget_tls(Slot slot);  // nothing speaks with it any more: what it was made of goes, keys above all
   // A counter that workers keep (Worker::count); the same name again is the same counter.
   Slot counter(telemetry::StatName name);
   std::shared_ptr<const std::vector<telemetry::StatName>> counters();  // by slot; a copy that threads may share

@@ -15,8 +15,8 @@ static constexpr UnreadFields kUnread[] = {
      "use_tcp_for_dns_lookups dns_resolution_config typed_dns_resolver_config stats_sinks watchdogs "
      "bootstrap_extensions -config_sources -default_config_source default_socket_interface "
      "!certificate_provider_instances perf_tracing_file_path -default_regex_engine xds_delegate_extension "
-     "xds_config_tracker_extension listener_manager application_log_config -deferred_stat_options=39 watchdog=8 "
-     "fatal_actions=28 -inline_headers=32 -grpc_async_client_manager_config=40 -memory_allocator_manager=41 "
+     "xds_config_tracker_extension listener_manager application_log_config -deferred_stat_options watchdog "
+     "fatal_actions=28 -inline_headers -grpc_async_client_manager_config=40 -memory_allocator_manager=41 "
      "-enable_worker_cpu_affinity=43"},
     {"envoy.config.bootstrap.v3.RuntimeLayer", "-disk_layer rtds_layer"},
     {"envoy.config.cluster.v3.CircuitBreakers.Thresholds", "-max_connection_pools"},
@@ -102,7 +102,7 @@ static constexpr UnreadFields kUnread[] = {
     {"envoy.config.route.v3.RateLimit.Override", "!rate_limit=2"},
     {"envoy.config.route.v3.RedirectAction", "!path_rewrite=10"},
     {"envoy.config.route.v3.RetryPolicy", "refresh_cluster_on_retry=14"},
-    {"envoy.config.route.v3.Route", "tracing !route_specifiers=21"},
+    {"envoy.config.route.v3.Route", "tracing stat_prefix !route_specifiers=21"},
     {"envoy.config.route.v3.RouteAction",
      "early_data_policy !hedge_policy !retry_policy_typed_config !flush_timeout !path_rewrite_policy "
      "!cluster_specifier_plugin !inline_cluster_specifier_plugin !cors"},
@@ -128,11 +128,11 @@ static constexpr UnreadFields kUnread[] = {
     {"envoy.extensions.filters.http.cors.v3.CorsPolicy", "-shadow_enabled !allow_private_network_access"},
     {"envoy.extensions.filters.http.ext_authz.v3.CheckSettings", "-emit_client_span=6"},
     {"envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
-     "validate_mutations clear_route_cache_headers=34 !typed_metadata_context_namespaces=16 "
-     "!route_metadata_context_namespaces=21 !route_typed_metadata_context_namespaces=22 !deny_at_disable=11 "
-     "!bootstrap_metadata_labels_key=15 -charge_cluster_response_stats=20 !encode_raw_headers=23 "
-     "!decoder_header_mutation_rules=26 !enable_dynamic_metadata_ingestion=27 -filter_metadata=28 "
-     "-emit_filter_state_stats=29 max_denied_response_body_bytes=30 enforce_response_header_limits=31 !shadow_mode=32 "
+     "validate_mutations clear_route_cache_headers=34 !typed_metadata_context_namespaces "
+     "!route_metadata_context_namespaces !route_typed_metadata_context_namespaces !deny_at_disable "
+     "!bootstrap_metadata_labels_key -charge_cluster_response_stats !encode_raw_headers "
+     "!decoder_header_mutation_rules=26 !enable_dynamic_metadata_ingestion -filter_metadata "
+     "-emit_filter_state_stats max_denied_response_body_bytes enforce_response_header_limits !shadow_mode=32 "
      "-emit_client_span=33"},
     {"envoy.extensions.filters.http.ext_authz.v3.HttpService", "!path_override=10"},
     {"envoy.extensions.filters.http.fault.v3.FaultAbort", "response_body=6"},

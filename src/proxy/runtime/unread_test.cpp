@@ -138,6 +138,21 @@ TEST(Unread, WhatTheSchemasLeaveOutIsKnownByItsNumber) {
   EXPECT_EQ(logged.count("field number 999"), 1u);
 }
 
+TEST(Slots, WhatNobodySpeaksWithLeavesNoKeysBehind) {
+  Slots slots;
+  const TlsSpec spec{.certificate_chain = std::string(1000, 'c'), .private_key = std::string(300, 'k')};
+  const Slot first = slots.tls(spec);
+  EXPECT_EQ(slots.tls(spec), first);
+  slots.forget_tls(first);
+  slots.forget_tls(first);
+  EXPECT_EQ(slots.tls_specs()[first].private_key, "");
+  EXPECT_LT(slots.tls_specs()[first].private_key.capacity(), 300u);
+  const Slot second = slots.tls(spec);
+  EXPECT_NE(second, first) << "what was compiled with the first must not come to speak with another";
+  slots.forget_tls(first);
+  EXPECT_EQ(slots.tls(spec), second);
+}
+
 TEST(Unread, AnysInAnysAreFollowedOnlySoFar) {
   google::protobuf::Any any;
   any.set_type_url("x/google.protobuf.Duration");

@@ -251,7 +251,7 @@ void Stream::run_response_filters() {
   tunnel_ = agreed_;
   send_response_head(response_body_, end);
   if (tunnel_) {
-    push_request();
+    if (upstream_) push_request();  // which may have ended while a filter held the head
     report_consumed();
     if (phase_ == Phase::Done) return;
   }

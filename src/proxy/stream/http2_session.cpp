@@ -68,6 +68,15 @@ class Http2Session final : public Session, public Downstream, private net::Conne
       session_.end_drain();
       flush();
     }
+    if (!session_.in_head(connection_->input().view())) {
+      head_since_ = {};
+    } else if (head_since_ == net::Clock::time_point{}) {
+      head_since_ = now;
+    } else if (const auto limit = origin_->http->headers_timeout; limit.count() && now >= head_since_ + limit) {
+      ++origin_->count->head_timeouts;  // nothing else can come on this connection
+      session_.close(h2::ErrorCode::EnhanceYourCalm);
+      return flush();
+    }
     if (session_.open_streams()) return;  // they see to themselves
     auto limit = origin_->http->idle_timeout;
     if (limit.count() == 0 || now < last_active_ + limit) return;
@@ -94,8 +103,7 @@ class Http2Session final : public Session, public Downstream, private net::Conne
 
   // --- the connection ---
   void on_data(net::Connection&) override {
-    last_active_ = worker().loop().now();
-    size_t taken = session_.receive(connection_->input().view(), last_active_);
+    size_t taken = session_.receive(connection_->input().view(), worker().loop().now());
     connection_->input().consume(taken);
     if (session_.held()) connection_->pause_reading();
     flush();
@@ -133,6 +141,8 @@ class Http2Session final : public Session, public Downstream, private net::Conne
   static Stream* stream_of(const h2::Stream& at) { return static_cast<Stream*>(at.user); }
 
   void on_request(h2::Stream& at, http::RequestHead& head, bool end) override {
+    last_active_ = worker().loop().now();
+    head_since_ = {};
     Stream& stream = worker().new_stream();
     at.user = &stream;
     session_.set_user(at.id, &stream);
@@ -240,7 +250,8 @@ class Http2Session final : public Session, public Downstream, private net::Conne
   std::unique_ptr<net::Connection> connection_;
   std::unique_ptr<Origin> origin_;
   h2::Session session_;
-  net::Clock::time_point last_active_;
+  net::Clock::time_point last_active_;   // with a request
+  net::Clock::time_point head_since_{};  // when the head that is not whole yet was first seen
   net::Clock::time_point drained_by_{};  // when the last GOAWAY goes
   std::unique_ptr<Pings> pings_;         // where they are wanted
   uint32_t requests_ = 0;                // where they are limited

@@ -56,7 +56,7 @@ bool Stream::turn_to_redirect() {
   const InternalRedirects& policy = *forward_->internal_redirects;
   const auto location = response.headers.get("location");
   const bool whole = request_ended_ && body_kept_ && !has_request_trailers_;
-  if (!location || !whole || redirects_ >= policy.most || copy_) return false;
+  if (!location || !whole || redirects_ >= policy.most || copy_ || upgrade_) return false;
   auto target = target_of(*location);
   if (!target) return false;
   // What the connection is decides, not what a header says of it.
@@ -136,8 +136,7 @@ bool Stream::follow_redirect() {
   hold_limit_ = 0;
   filter_at_ = 0;
   filters_off_ = 0;
-  chosen_ = {};
-  choose_route();
+  choose_policies();  // of the route that may_follow() has looked at
   begin_filters();
   return true;
 }

@@ -247,8 +247,9 @@ void Stream::prepare_forwarded_headers() {
   if ((http.use_remote_address && !http.skip_forwarded_append) || http.appends_to_detected) {
     std::string_view hop = origin_->remote_ip;
     bool loopback = hop.starts_with("127.") || hop == "::1";
-    append_to(headers, "x-forwarded-for",
-              loopback && !worker_.options.local_ip.empty() ? worker_.options.local_ip : hop, ",");
+    if (!hop.empty())  // a Unix socket's peer has none
+      append_to(headers, "x-forwarded-for",
+                loopback && !worker_.options.local_ip.empty() ? worker_.options.local_ip : hop, ",");
   }
   if (distrusted || !headers.contains("x-forwarded-proto"))
     headers.set("x-forwarded-proto", record.tls ? "https" : "http");
@@ -268,7 +269,7 @@ void Stream::prepare_forwarded_headers() {
 
   if (external_) {
     remove_internal_headers(headers, edge);
-    if (edge) headers.set("x-envoy-external-address", remote_ip());
+    if (edge && !remote_ip().empty()) headers.set("x-envoy-external-address", remote_ip());
   } else {
     headers.set("x-envoy-internal", "true");
   }

@@ -102,10 +102,10 @@ net::Clock::duration Stream::wished_delay() const {
   for (const RetryPolicy::ResetHeader& header : retry_->reset_headers) {
     auto text = response.headers.get(header.name);
     auto number = text ? base::parse_number<int64_t>(*text) : std::nullopt;
-    if (!number) continue;
+    if (!number || *number < 0) continue;
     int64_t seconds = *number;
     if (header.unix_time) seconds -= std::chrono::system_clock::to_time_t(worker_.wall_clock());
-    if (seconds <= 0 || seconds * 1000 > retry_->reset_max.count()) continue;
+    if (seconds <= 0 || seconds > retry_->reset_max.count() / 1000) continue;
     return Milliseconds(seconds * 1000 + worker_.dice().roll() % (seconds * 500 + 1));
   }
   return {};

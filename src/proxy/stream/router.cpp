@@ -26,6 +26,11 @@ void Stream::choose_route() {
   if (external_)
     for (const std::string& name : table_->internal_only_headers) request.headers.remove(name);
   chosen_ = look_up();
+  choose_policies();
+}
+
+// Policies of a weighted cluster are known once it is.
+void Stream::choose_policies() {
   const Forward* forward = chosen_.route ? std::get_if<Forward>(&chosen_.route->action) : nullptr;
   if (forward && forward->policies_by_target) choose_target(*forward);
 }
@@ -34,7 +39,7 @@ Chosen Stream::look_up() {
   const Facts facts{.dice = worker_.dice().roll(),
                     .metadata = &metadata,
                     .certificate_presented = origin_->mutual_tls,
-                    .certificate_validated = origin_->mutual_tls};
+                    .certificate_validated = origin_->tls && origin_->tls->validated};
   return choose(*table_, request, facts);
 }
 

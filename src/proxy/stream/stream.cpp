@@ -159,7 +159,7 @@ void Stream::run_filters() {
 void Stream::wait_and_repeat(std::chrono::milliseconds delay) {
   --filter_at_;
   resume_at_ = worker_.loop().now() + delay;
-  timer_.arm(delay);
+  arm_timers();
 }
 
 // --- the request's body -------------------------------------------------

@@ -251,6 +251,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost>, public Link<Mult
   void start_duration();
   // router.cpp
   void choose_route();
+  void choose_policies();
   Chosen look_up();  // the request's route, as of now
   bool await_host();
   void start_filters();

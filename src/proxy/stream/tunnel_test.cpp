@@ -13,11 +13,19 @@ namespace {
 using namespace proxy::testing;
 
 constexpr const char* kAll = "              - {match: {prefix: /}, route: {cluster: c}}\n";
+
 class Tunnels : public ::testing::Test {
  protected:
   const std::string upgrades_ = "          upgrade_configs: [{upgrade_type: x}]\n";
   const std::string upgrade_ = "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
   const std::string switched_ = "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n";
+  // A filter that asks the cluster "other" while it holds the answer.
+  const std::string asks_ =
+      "{name: lua, typed_config: {\"@type\": type.googleapis.com/"
+      "envoy.extensions.filters.http.lua.v3.Lua, default_source_code: {inline_string: "
+      "'function envoy_on_response(h) local head = h:httpCall(\"other\", {[\":method\"] = \"GET\", "
+      "[\":path\"] = \"/\", [\":authority\"] = \"a\"}, \"\", 5000) "
+      "h:headers():add(\"seen\", head[\":status\"]) end'}}}";
   net::Loop loop_;
 };
 
@@ -108,18 +116,40 @@ TEST_F(Tunnels, AConnectionThatEndsBeforeItsSettingsEndsWhoWaitsForThem) {
 TEST_F(Tunnels, AFilterMayHoldTheSwitch) {
   Backend asked(loop_);
   RawServer server(switched_ + "hello");
-  Proxy proxy(
-      loop_,
-      bootstrap_of(kAll, cluster_at({server.port()}, "") + cluster_of("other", std::to_string(asked.port())), upgrades_,
-                   "{name: lua, typed_config: {\"@type\": type.googleapis.com/"
-                   "envoy.extensions.filters.http.lua.v3.Lua, default_source_code: {inline_string: "
-                   "'function envoy_on_response(h) local head = h:httpCall(\"other\", {[\":method\"] = \"GET\", "
-                   "[\":path\"] = \"/\", [\":authority\"] = \"a\"}, \"\", 5000) "
-                   "h:headers():add(\"seen\", head[\":status\"]) end'}}}"));
+  Proxy proxy(loop_,
+              bootstrap_of(kAll, cluster_at({server.port()}, "") + cluster_of("other", std::to_string(asked.port())),
+                           upgrades_, asks_));
   const std::string answer = raw(loop_, proxy.port(), upgrade_);
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 101 ")) << answer;
   EXPECT_NE(answer.find("\r\nseen: 200\r\n"), std::string::npos) << answer;
   EXPECT_TRUE(answer.ends_with("\r\n\r\nhello")) << answer;
+}
+
+TEST_F(Tunnels, TheUpstreamMayEndWhileAFilterHoldsTheSwitch) {
+  auto slowly = [&](std::shared_ptr<http::Exchange> exchange) -> net::Task<void> {
+    co_await net::sleep(loop_, std::chrono::milliseconds(200));
+    exchange->respond(200, "");
+  };
+  http::Server asked(loop_, slowly);
+  auto agrees = [](std::shared_ptr<http::Exchange> exchange) -> net::Task<void> {
+    exchange->respond(200, "");
+    co_return;
+  };
+  auto tunnels = std::make_unique<http::Server>(loop_, agrees);
+  const auto any = *net::Address::parse("127.0.0.1", 0);
+  const std::string to = std::to_string(tunnels->listen(any)->port());
+  const std::string other = cluster_of("other", std::to_string(asked.listen(any)->port()));
+  Proxy proxy(loop_, bootstrap_of("              - {match: {connect_matcher: {}}, route: {cluster: c}}\n",
+                                  cluster_at({to}, "    http2_protocol_options: {}\n") + other,
+                                  "          upgrade_configs: [{upgrade_type: CONNECT}]\n", asks_));
+  auto end = [&]() -> net::Task<void> {
+    co_await net::sleep(loop_, std::chrono::milliseconds(100));
+    tunnels.reset();
+  };
+  net::spawn(end());
+  const std::string answer = raw(loop_, proxy.port(), "CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n\r\nfour");
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 ")) << answer;
+  EXPECT_NE(answer.find("\r\nseen: 200\r\n"), std::string::npos) << answer;
 }
 
 }  // namespace

@@ -80,12 +80,9 @@ class TcpSession final : public Session {
     void on_data(net::Connection&) override {}
     void on_end(net::Connection&) override {}
     void on_closed(net::Connection& connection, const base::Error& error) override {
-      if (const std::string_view refusal = connection.refusal(); !refusal.empty()) return session.peer_refused(refusal);
-      if (connection.is_tls() && !error.message.starts_with("connect to ")) ++session.cluster_->counts.tls.errors;
-      // Envoy's words, where the network said no.
-      const bool refused = error.kind != base::ErrorKind::Timeout && error.message.starts_with("connect to ");
-      session.connect_failed(refused ? "delayed connect error: " + error.message.substr(error.message.rfind(": ") + 2)
-                                     : error.message);
+      session.cluster_->counts.tls.failed(connection.tls_failure());
+      session.connect_failed(connection.refusal().empty() ? net::failure_of(error)
+                                                          : refused_peer(connection.refusal()));
     }
     TcpSession& session;
   };
@@ -163,8 +160,7 @@ class TcpSession final : public Session {
     const Transport& transport = *host_->transport;
     if (const net::TlsPeer* peer = upstream_->tls()) {
       cluster_->counts.tls.handshake(*peer);
-      if (transport.check_host && !server_name_.empty() && !carries_host(server_name_, *peer))
-        return peer_refused(kNoExpectedName);
+      if (transport.check_host && !server_name_.empty() && !carries_host(server_name_, *peer)) return name_refused();
     }
     cluster_->report(*host_, Outcome::TcpConnected);
     ++cluster_->counts.requests;  // as Envoy counts
@@ -219,9 +215,9 @@ class TcpSession final : public Session {
     bury();
   }
 
-  void peer_refused(std::string_view why) {
-    ++cluster_->counts.tls.san_failures;
-    connect_failed("TLS_error: CERTIFICATE_VERIFY_FAILED: " + std::string(why));
+  void name_refused() {
+    cluster_->counts.tls.failed(net::TlsFailure::Name);
+    connect_failed(refused_peer(kNoExpectedName));
   }
 
   void connect_failed(std::string_view reason) {

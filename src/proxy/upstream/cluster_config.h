@@ -40,6 +40,9 @@ struct SanMatch {
 };
 
 inline constexpr std::string_view kNoExpectedName = "the peer's certificate carries none of the expected names";
+inline std::string refused_peer(std::string_view why) {
+  return "TLS_error: CERTIFICATE_VERIFY_FAILED: " + std::string(why);
+}
 
 // Whether the peer's certificate carries a name that one of `sans` takes; none wanted: yes.
 bool carries_name(const std::vector<SanMatch>& sans, const net::TlsPeer& peer);

@@ -109,19 +109,19 @@ TEST_F(Pools, EachPriorityHasItsOwnConnections) {
 }
 
 TEST_F(Pools, EachProtocolHasItsOwnConnections) {
-  Proxy proxy(loop_, bootstrap_of(kAll, cluster_at({backend()},
-                                                   "    protocol_selection: USE_DOWNSTREAM_PROTOCOL\n"
-                                                   "    http2_protocol_options: {}\n"
-                                                   "    circuit_breakers: {thresholds: [{max_connections: 1}]}\n")));
-  auto ask = [&](http::Version version) -> net::Task<void> {
-    http::Client client(loop_, {.host = "127.0.0.1", .port = proxy.port(), .version = version});
+  auto ask = [&](uint16_t port, http::Version version) -> net::Task<void> {
+    http::Client client(loop_, {.host = "127.0.0.1", .port = port, .version = version});
     http::Request request;
     request.path = "/slow";
     (void)co_await client.fetch(std::move(request));
   };
   for (auto [held, asked] :
        {std::pair(http::Version::Http1, http::Version::Http2), std::pair(http::Version::Http2, http::Version::Http1)}) {
-    net::spawn(ask(held));
+    Proxy proxy(loop_, bootstrap_of(kAll, cluster_at({backend()},
+                                                     "    protocol_selection: USE_DOWNSTREAM_PROTOCOL\n"
+                                                     "    http2_protocol_options: {}\n"
+                                                     "    circuit_breakers: {thresholds: [{max_connections: 1}]}\n")));
+    net::spawn(ask(proxy.port(), held));
     EXPECT_EQ(get(loop_, proxy.port(), "/x", asked).status, 200);
   }
 }

@@ -56,7 +56,6 @@ class Dial final : public Mortal, public Link<InPool>, private net::Connection::
   void begin_next();
   base::Result<void> begin(const net::Address& address);
   void lost(net::Connection& connection, const Failure& failure);
-  void refused(net::Connection& connection, std::string_view why);
   void fail(const Failure& failure);
 
   ConnectionPool& pool_;
@@ -139,7 +138,9 @@ class H2Upstream final : public Upstream,
   H2Upstream(ConnectionPool& pool, std::unique_ptr<net::Connection> connection, bool seine, ConnectionPermit permit);
   ~H2Upstream() override;
 
-  bool can_take() const { return !gone_ && !retiring_ && session_.can_open() && streams_ < limit_; }
+  bool can_take() const {
+    return !gone_ && !retiring_ && session_.can_open() && streams_ < limit_ && !session_.backed_up();
+  }
   void attach(Stream& stream);
   void retire();
   void close(std::string_view reason) { lost(reason); }  // with what it carries
@@ -164,7 +165,7 @@ class H2Upstream final : public Upstream,
  private:
   void on_data(net::Connection&) override;
   void on_end(net::Connection&) override { lost("connection closed"); }
-  void on_closed(net::Connection&, const base::Error& error) override { lost(error.message); }
+  void on_closed(net::Connection& connection, const base::Error& error) override;
   void on_drained(net::Connection&) override;
   void flush();
   void lost(std::string_view reason);
@@ -187,6 +188,7 @@ class H2Upstream final : public Upstream,
   std::unique_ptr<net::Connection> connection_;
   http::h2::Session session_;
   const bool seine_;
+  std::string alert_;  // what TLS ended it with
   uint32_t streams_ = 0;
   uint32_t limit_ = 100;
   uint32_t served_ = 0;

@@ -92,7 +92,8 @@ void Dial::on_ready(net::Connection& connection) {
     host_.cluster.counts.tls.handshake(*peer);
     if (transport_.check_host && !server_name_.empty() && !carries_host(server_name_, *peer)) {
       connection.close();
-      return refused(connection, kNoExpectedName);
+      host_.cluster.counts.tls.failed(net::TlsFailure::Name);
+      return lost(connection, {.kind = Failure::Kind::Connect, .transport = refused_peer(kNoExpectedName)});
     }
     if (peer->alpn == "seine/1" || peer->alpn == "h2" || peer->alpn == "istio-h2")
       http2 = true;
@@ -120,20 +121,10 @@ void Dial::on_end(net::Connection& connection) {
 }
 
 void Dial::on_closed(net::Connection& connection, const base::Error& error) {
-  if (const std::string_view refusal = connection.refusal(); !refusal.empty()) return refused(connection, refusal);
+  host_.cluster.counts.tls.failed(connection.tls_failure());
   if (error.kind == base::ErrorKind::Timeout) return lost(connection, {.kind = Failure::Kind::ConnectTimeout});
-  reason_ = error.message;
-  if (connection.is_tls() && !reason_.starts_with("connect to ")) ++host_.cluster.counts.tls.errors;
-  if (reason_.starts_with("connect to "))
-    reason_ = "delayed connect error: " + reason_.substr(reason_.rfind(": ") + 2);  // Envoy's words
+  reason_ = connection.refusal().empty() ? net::failure_of(error) : refused_peer(connection.refusal());
   lost(connection, {.kind = Failure::Kind::Connect, .transport = reason_});
-}
-
-// The peer's certificate is not what was expected.
-void Dial::refused(net::Connection& connection, std::string_view why) {
-  ++host_.cluster.counts.tls.san_failures;
-  lost(connection,
-       {.kind = Failure::Kind::Connect, .transport = "TLS_error: CERTIFICATE_VERIFY_FAILED: " + std::string(why)});
 }
 
 // One attempt is over; the others go on, or the next begins.

@@ -98,15 +98,15 @@ net::Task<void> DnsClusters::keep(DnsClusters& self, std::shared_ptr<Watch> watc
     if (watch->gone) co_return;
     Milliseconds pause = cluster.dns_refresh;
     // As Envoy: that there is nobody of that name is an answer like others, but not to LOGICAL_DNS.
-    if (!found && found.error().kind == base::ErrorKind::NotFound) found = net::Resolved{};
+    const bool logical = cluster.type == Cluster::Type::LogicalDns;
+    if (!logical && !found && found.error().kind == base::ErrorKind::NotFound) found = net::Resolved{};
     if (found) {
       failures = 0;
       ++watch->updates.answers;
       watch->updates.empty += found->addresses.empty();
       if (cluster.dns_ttl && found->ttl.count() > 0) pause = found->ttl;
       auto addresses = wanted_addresses(cluster, std::move(found->addresses), watch->addresses[at]);
-      const bool keeps = addresses.empty() && cluster.type == Cluster::Type::LogicalDns;
-      if (!keeps && watch->addresses[at] != addresses) {
+      if (!(logical && addresses.empty()) && watch->addresses[at] != addresses) {
         watch->addresses[at] = std::move(addresses);
         self.publish(*watch);
       }

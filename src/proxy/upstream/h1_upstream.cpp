@@ -244,8 +244,10 @@ void H1Upstream::on_end(net::Connection&) {
   leave_pool();
 }
 
-void H1Upstream::on_closed(net::Connection&, const base::Error&) {
-  if (stream_) return fail(Failure::Kind::Terminated);
+void H1Upstream::on_closed(net::Connection& connection, const base::Error& error) {
+  const net::TlsFailure failure = connection.tls_failure();  // e.g. TLS 1.3's word about this side's certificate
+  host_.cluster.counts.tls.failed(failure);
+  if (stream_) return fail(Failure::Kind::Terminated, failure == net::TlsFailure::None ? "" : net::failure_of(error));
   leave_pool();
 }
 

@@ -61,6 +61,10 @@ void H2Upstream::attach(Stream& stream) {
   stream.upstream_id = 0;
   attached_.push_back(stream);
   ++streams_;
+  const uint32_t most = config_->max_requests_per_connection;
+  if (!most || retiring_ || served_ + streams_ < most) return;
+  ++host_.cluster.counts.max_requests_reached;
+  retiring_ = true;
 }
 
 void H2Upstream::detach(Stream& stream) {
@@ -110,15 +114,10 @@ void H2Upstream::reset(Stream& stream) {
   if (id && session_.open(id)) session_.reset(id, h2::ErrorCode::Cancel);
   detach(stream);
   if (gone_) return;
-  if (lost_ || (retiring_ && !streams_)) return lost({});
+  // A peer that reads nothing, whose requests all gave up, is not waited for.
+  if (lost_ || (!streams_ && (retiring_ || session_.backed_up()))) return lost({});
   flush();
-  const uint32_t most = config_->max_requests_per_connection;
-  if (most && served_ >= most && !retiring_) {
-    ++host_.cluster.counts.max_requests_reached;
-    retire();
-  } else if (can_take()) {
-    pool_.roomy(*this);
-  }
+  if (can_take()) pool_.roomy(*this);
 }
 
 void H2Upstream::retire() {
@@ -147,6 +146,13 @@ void H2Upstream::on_data(net::Connection&) {
 void H2Upstream::on_drained(net::Connection&) {
   session_.output_drained();
   flush();
+  if (can_take()) pool_.roomy(*this);
+}
+
+void H2Upstream::on_closed(net::Connection& connection, const base::Error& error) {
+  host_.cluster.counts.tls.failed(connection.tls_failure());
+  if (connection.tls_failure() != net::TlsFailure::None) alert_ = net::failure_of(error);
+  lost(error.message);
 }
 
 // The connection is of no use any more; its streams fail.
@@ -160,11 +166,11 @@ void H2Upstream::lost(std::string_view reason) {
   while (!attached_.empty()) {
     Stream& stream = attached_.front();
     detach(stream);
-    stream.on_upstream_failed({.kind = Failure::Kind::Terminated, .transport = {}});
+    stream.on_upstream_failed({.kind = Failure::Kind::Terminated, .transport = alert_});
   }
   connection_->close();
   const bool wasted = served_ == 0 && (went_away_ || !retiring_);
-  const Failure failure{.kind = broken_ ? Failure::Kind::Protocol : Failure::Kind::Terminated};
+  const Failure failure{.kind = broken_ ? Failure::Kind::Protocol : Failure::Kind::Terminated, .transport = alert_};
   pool_.gone(*this, wasted ? &failure : nullptr);
 }
 
@@ -205,7 +211,7 @@ void H2Upstream::on_reset(h2::Stream& at, h2::ErrorCode code) {
   if (broken)
     failure.kind = Failure::Kind::Protocol;
   else if (lost_)
-    failure.kind = Failure::Kind::Terminated;
+    failure.kind = Failure::Kind::Terminated, failure.transport = alert_;
   stream->on_upstream_failed(failure);
 }
 
