@@ -71,6 +71,11 @@ struct LogFile::Writer {
   }
   void run();
   void use(int opened);
+  // Then nothing is said any more: the process may be about to end, and its logger gone.
+  bool ends() {
+    std::lock_guard lock(mutex);
+    return ending;
+  }
 
   const std::string path;
   int fd = -1;  // the thread's
@@ -86,7 +91,11 @@ struct LogFile::Writer {
 
 void LogFile::Writer::use(int fresh) {
   if (fresh == kNobodyReads) fresh = ::open(path.c_str(), kHow, 0644);  // waits for who reads
-  if (fresh < 0) return base::log::warn("open access log {}: {}", path, std::generic_category().message(errno));
+  if (fresh < 0) {
+    const int why = errno;
+    if (!ends()) base::log::warn("open access log {}: {}", path, std::generic_category().message(why));
+    return;
+  }
   if (fd >= 0) close(fd);
   fd = fresh;
 }
@@ -107,7 +116,7 @@ void LogFile::Writer::run() {
     write_all(fd, block);
     block.clear();
     if (block.capacity() > kKeptRoom) block.shrink_to_fit();
-    if (lost) {  // here: where this log is stalled, standard error may be too
+    if (lost && !ends()) {  // here: where this log is stalled, standard error may be too
       told = true;
       base::log::warn("access log {}: {} lines were dropped, more may be: they are not read fast enough", path, lost);
     }
