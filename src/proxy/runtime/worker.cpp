@@ -36,7 +36,7 @@ Worker::~Worker() {
     });
     thread_.join();
   }
-  for (auto& stream : pool_) stream->abandon_filters();
+  for (auto& stream : pool_) stream->abandon();
   states_.clear();
   grave_.clear();
   clusters_.clear();

@@ -394,7 +394,10 @@ void Stream::end_filters() {
   states_.clear();
 }
 
-void Stream::abandon_filters() { states_.clear(); }
+void Stream::abandon() {
+  states_.clear();
+  if (pin_) worker_.unpin(*std::exchange(pin_, nullptr));
+}
 
 void Stream::on_downstream_reset() {
   if (phase_ == Phase::Done) return;

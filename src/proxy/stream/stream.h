@@ -46,7 +46,7 @@ class Stream : public Link<Waiting>, public Link<AwaitingHost>, public Link<Mult
   // A copy of `original`, whose head is ready to go upstream, towards a mirror's cluster.
   void begin_copy(Downstream& downstream, const Origin& origin, const Stream& original, const Mirror& mirror);
 
-  void abandon_filters();  // the worker ends: what filters remember goes while all streams are there
+  void abandon();  // the worker ends: what filters remember, and the configuration, goes while all streams are there
 
   // --- from the upstream side ---
   void on_upstream(Upstream& upstream);  // waited for

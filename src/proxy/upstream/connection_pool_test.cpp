@@ -109,20 +109,38 @@ TEST_F(Pools, EachPriorityHasItsOwnConnections) {
 }
 
 TEST_F(Pools, EachProtocolHasItsOwnConnections) {
-  auto ask = [&](uint16_t port, http::Version version) -> net::Task<void> {
-    http::Client client(loop_, {.host = "127.0.0.1", .port = port, .version = version});
-    http::Request request;
-    request.path = "/slow";
-    (void)co_await client.fetch(std::move(request));
+  using enum http::Version;
+  bool holds = true;
+  int ended = 0;
+  auto serve = [&](std::shared_ptr<http::Exchange> exchange) -> net::Task<void> {
+    while (holds && exchange->request().path == "/held") co_await net::sleep(loop_, std::chrono::milliseconds(2));
+    exchange->respond(200, "");
   };
-  for (auto [held, asked] :
-       {std::pair(http::Version::Http1, http::Version::Http2), std::pair(http::Version::Http2, http::Version::Http1)}) {
-    Proxy proxy(loop_, bootstrap_of(kAll, cluster_at({backend()},
+  http::Server server(loop_, serve);
+  const std::string to = std::to_string(server.listen(*net::Address::parse("127.0.0.1", 0))->port());
+  for (auto [held, asked] : {std::pair(Http1, Http2), std::pair(Http2, Http1)}) {
+    Proxy proxy(loop_, bootstrap_of(kAll, cluster_at({to},
                                                      "    protocol_selection: USE_DOWNSTREAM_PROTOCOL\n"
                                                      "    http2_protocol_options: {}\n"
                                                      "    circuit_breakers: {thresholds: [{max_connections: 1}]}\n")));
-    net::spawn(ask(proxy.port(), held));
+    auto hold = [&]() -> net::Task<void> {
+      http::Client client(loop_, {.host = "127.0.0.1", .port = proxy.port(), .version = held});
+      http::Request request;
+      request.path = "/held";
+      (void)co_await client.fetch(std::move(request));
+      ++ended;
+    };
+    auto end = [&]() -> net::Task<bool> {
+      while (!ended) co_await net::sleep(loop_, std::chrono::milliseconds(2));
+      co_return true;
+    };
+    holds = true;
+    ended = 0;
+    net::spawn(hold());
     EXPECT_EQ(get(loop_, proxy.port(), "/x", asked).status, 200);
+    EXPECT_EQ(ended, 0) << "that one is held";
+    holds = false;
+    net::run_to_end(loop_, end());
   }
 }
 
