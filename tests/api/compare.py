@@ -4,8 +4,9 @@
 
     python3 tests/api/compare.py [--build DIR]
 
-Ours may leave things out, of what configures the proxy by name in its table of unread fields; what it has must be the upstream's to the letter, so that a slip of the
-pen cannot reach the wire. The upstreams are fetched once, pinned, into DIR: Envoy's and xDS's
+Ours may leave things out, of what configures the proxy by name in its table of unread fields; what it has must be
+the upstream's to the letter, so that a slip of the pen cannot reach the wire. The
+upstreams are fetched once, pinned, into DIR: Envoy's and xDS's
 descriptors from the Python package xds-protos, Istio's and Kubernetes' .proto files from their
 Go modules. Needs python3-venv, protoc and go (any version). Exit code 1 on any difference.
 """

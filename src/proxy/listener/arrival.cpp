@@ -350,7 +350,7 @@ class ArrivalSession final : public Session, private net::Connection::Handler {
 void Origin::describe(const net::TlsPeer& peer) {
   tls = &peer;
   tls_on = true;
-  server_name = base::to_lower(peer.server_name);  // as matching sees it
+  server_name = peer.server_name;
   mutual_tls = !peer.certificate_der.empty();
   if (!mutual_tls) return;
   if (!peer.uri_names.empty()) peer_uri = peer.uri_names[0];

@@ -44,18 +44,24 @@ class Socket {
   bool ended_ = false;
 };
 
+// A socket that listens on a free port of this machine; `port`: which.
+inline int listen_anywhere(uint16_t& port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const auto any = *net::Address::parse("127.0.0.1", 0);
+  EXPECT_EQ(bind(fd, any.data(), any.size()), 0);
+  EXPECT_EQ(listen(fd, 16), 0);
+  sockaddr_in bound{};
+  socklen_t size = sizeof bound;
+  getsockname(fd, reinterpret_cast<sockaddr*>(&bound), &size);
+  port = ntohs(bound.sin_port);
+  return fd;
+}
+
 // A server that takes one connection, sends these bytes, and remembers what it got until the peer went.
 class RawServer {
  public:
   enum class Then : uint8_t { Ends, Waits };  // for the peer's end
-  explicit RawServer(std::string answer, Then then = Then::Ends) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
-    auto any = *net::Address::parse("127.0.0.1", 0);
-    EXPECT_EQ(bind(fd_, any.data(), any.size()), 0);
-    EXPECT_EQ(listen(fd_, 8), 0);
-    sockaddr_in bound{};
-    socklen_t size = sizeof bound;
-    getsockname(fd_, reinterpret_cast<sockaddr*>(&bound), &size);
-    port_ = ntohs(bound.sin_port);
+  explicit RawServer(std::string answer, Then then = Then::Ends) : fd_(listen_anywhere(port_)) {
     thread_ = std::thread([this, then, answer = std::move(answer)] {
       int peer = accept(fd_, nullptr, nullptr);
       if (peer < 0) return;
@@ -80,8 +86,8 @@ class RawServer {
   }
 
  private:
-  int fd_;
   uint16_t port_ = 0;
+  int fd_;
   std::string got_;
   std::thread thread_;
 };

@@ -181,15 +181,7 @@ TEST(Floods, ABodyIsUnpackedOnlyAsFastAsItsReceiverTakesIt) {
 // Answers every request on every connection with the same bytes.
 class SameAnswer {
  public:
-  explicit SameAnswer(std::string answer)
-      : answer_(std::move(answer)), fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    auto address = *net::Address::parse("127.0.0.1", 0);
-    EXPECT_EQ(bind(fd_, address.data(), address.size()), 0);
-    EXPECT_EQ(listen(fd_, 16), 0);
-    sockaddr_in at{};
-    socklen_t size = sizeof at;
-    getsockname(fd_, reinterpret_cast<sockaddr*>(&at), &size);
-    port = ntohs(at.sin_port);
+  explicit SameAnswer(std::string answer) : answer_(std::move(answer)), fd_(listen_anywhere(port)) {
     thread_ = std::thread([this] { serve(); });
   }
   ~SameAnswer() {

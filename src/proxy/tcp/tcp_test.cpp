@@ -8,6 +8,7 @@
 #include <sstream>
 #include <thread>
 
+#include "proxy/runtime/blocking_socket.h"
 #include "proxy/runtime/harness.h"
 
 // TCP proxying by whole proxies over real sockets; the peers are blocking sockets of this test's.
@@ -41,14 +42,7 @@ void write_all(int fd, std::string_view bytes) {
 // Serves one connection after another on a thread of its own.
 class Server {
  public:
-  explicit Server(std::function<void(int)> serve) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    auto any = *net::Address::parse("127.0.0.1", 0);
-    EXPECT_EQ(bind(fd_, any.data(), any.size()), 0);
-    EXPECT_EQ(listen(fd_, 16), 0);
-    sockaddr_storage bound{};
-    socklen_t size = sizeof bound;
-    getsockname(fd_, reinterpret_cast<sockaddr*>(&bound), &size);
-    port_ = net::Address::of(reinterpret_cast<sockaddr*>(&bound), size).port();
+  explicit Server(std::function<void(int)> serve) : fd_(listen_anywhere(port_)) {
     thread_ = std::thread([fd = fd_, serve = std::move(serve)] {
       for (int peer; (peer = accept(fd, nullptr, nullptr)) >= 0;) {
         serve(peer);
@@ -69,8 +63,8 @@ class Server {
   uint16_t port() const { return port_; }
 
  private:
-  int fd_;
   uint16_t port_ = 0;
+  int fd_;
   std::thread thread_;
 };
 
